@@ -1,0 +1,50 @@
+// swift-tools-version: 6.0
+import PackageDescription
+
+/// A library target of the package; every name but the umbrella's carries the prefix `Chorus`.
+func module(_ name: String, _ dependencies: String..., resources: [Resource] = []) -> Target {
+  .target(
+    name: "Chorus\(name)",
+    dependencies: dependencies.map { .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)") },
+    resources: resources)
+}
+
+/// The tests of one module; `uses` names further modules the tests import.
+func tests(_ name: String, uses: String...) -> Target {
+  .testTarget(
+    name: "Chorus\(name)Tests",
+    dependencies: ([name] + uses).map {
+      .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)")
+    })
+}
+
+let package = Package(
+  name: "chorus",
+  platforms: [.macOS(.v15)],
+  targets: [
+    .target(name: "CChorusKernels"),
+    module("Tensors", "CChorusKernels"),
+    module("Data"),
+    module("Storage", "Tensors"),
+    module("Memories", "Tensors"),
+    module("Plans"),
+    module("Models", "Memories", "Data", "Storage"),
+    module("Inference", "Models", "Plans"),
+    module("Priors", "Tensors", "Data"),
+    module("Training", "Models", "Priors"),
+    module("Evaluation", "Inference", "Priors"),
+    module("Tables", "Data"),
+    module("Reports"),
+    tests("Tensors", uses: "CChorusKernels"),
+    tests("Data"),
+    tests("Storage"),
+    tests("Models"),
+    tests("Plans"),
+    tests("Inference"),
+    tests("Priors"),
+    tests("Training"),
+    tests("Tables"),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .gnu11
+)

@@ -1,0 +1,1 @@
+#include "chorus_kernels.h"

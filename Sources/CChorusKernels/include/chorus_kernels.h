@@ -1,0 +1,189 @@
+// Kernels of Chorus: float32 arithmetic on row-major matrices, written once in clang vector
+// extensions and compiled for several instruction sets, chosen at run time.
+//
+// Every kernel gives the same bytes for a row whatever the other rows of the call are: an output
+// element is accumulated in one fixed order, in one accumulator per fixed block of the inner
+// dimension. That is what makes results independent of batch, tiling and thread count.
+//
+// No kernel allocates. Where scratch is needed the caller passes it; `*_scratch` tells its size in
+// floats. Pointers need no alignment. Sizes are trusted: Swift checks them before the call.
+#ifndef CHORUS_KERNELS_H
+#define CHORUS_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// ---- instruction sets ---------------------------------------------------------------------------
+
+enum { CK_BASELINE = 0, CK_AVX2 = 1, CK_AVX512 = 2, CK_NEON = 3 };
+
+/// The instruction set in use: the best one of the machine, or CHORUS_KERNELS=baseline|avx2|avx512|neon.
+int ck_isa(void);
+const char *ck_isa_name(int isa);
+/// Selects an instruction set for the whole process; returns 0 when this machine or build lacks it.
+int ck_select_isa(int isa);
+
+// ---- matrix products ----------------------------------------------------------------------------
+
+enum { CK_IDENTITY = 0, CK_GELU = 1, CK_RELU = 2 };  // GELU is x * Phi(x), by erf
+
+/// Floats that a packed [k, n] right-hand side takes: panels [ceil(n/16)][k][16], zero-padded.
+size_t ck_packed_count(int k, int n);
+/// Packs b: [k, n] with row stride ldb, or (transposed != 0) stored as [n, k].
+void ck_pack(int k, int n, const float *b, int ldb, int transposed, float *packed);
+
+typedef struct {
+  int m, k, n;
+  const float *a;       // [m, k]
+  int lda;
+  const float *packed;  // [k, n] from ck_pack
+  float *c;             // [m, n]
+  int ldc;
+  const float *bias;      // [n] or NULL
+  int activation;         // CK_IDENTITY | CK_GELU | CK_RELU
+  float *pre;             // [m, n], stride ldpre: a*b + bias before the activation; or NULL
+  int ldpre;
+  const float *residual;  // [m, n], stride ldres, added after the activation; or NULL; may be c
+  int ldres;
+  int accumulate;         // != 0: c += (...)
+} ck_matmul_args;
+/// c = activation(a * b + bias) + residual.
+void ck_matmul(const ck_matmul_args *args);
+
+/// c[m, n] (+)= transpose(a) * b with a: [rows, m], b: [rows, n] (gradients of weights).
+void ck_matmul_tn(int m, int n, int rows, const float *a, int lda, const float *b, int ldb, float *c, int ldc,
+                  int accumulate, float *scratch);
+size_t ck_matmul_tn_scratch(int m, int n, int rows);
+/// out[n] (+)= sum over rows of a[rows, n] (gradients of biases).
+void ck_column_sum(int rows, int n, const float *a, int lda, float *out, int accumulate);
+
+// ---- elementwise and norms ----------------------------------------------------------------------
+
+void ck_exp(size_t n, const float *x, float *y);
+void ck_log(size_t n, const float *x, float *y);  // x > 0
+void ck_softplus(size_t n, const float *x, float *y);
+void ck_activate(int activation, size_t n, const float *x, float *y);
+/// dx = dy * activation'(pre); dx may be dy.
+void ck_activate_backward(int activation, size_t n, const float *pre, const float *dy, float *dx);
+void ck_add(size_t n, const float *x, float *y);  // y += x
+void ck_scale(size_t n, float s, float *x);       // x *= s
+double ck_sum_squares(size_t n, const float *x);
+
+/// y = (x - mean) * rstd * gain + bias per row; stats (or NULL) receives [rows, 2] = mean, rstd.
+void ck_layer_norm(int rows, int d, const float *x, int ldx, const float *gain, const float *bias, float epsilon,
+                   float *y, int ldy, float *stats);
+/// dx (+)=, dgain += , dbias += .
+void ck_layer_norm_backward(int rows, int d, const float *x, int ldx, const float *gain, const float *stats,
+                            const float *dy, int lddy, float *dx, int lddx, int accumulate, float *dgain,
+                            float *dbias);
+
+// ---- attention ----------------------------------------------------------------------------------
+//
+// A row of queries, keys or values holds its heads side by side: head h is columns h*width ..< (h+1)*width.
+// One softmax per row and head runs over [shared keys | the first limits[row] private keys of its path],
+// computed online over fixed key blocks, so it equals the merge of both parts by their log-sum-exps.
+
+/// Shared keys and values, packed per head. Keys: panels [heads][ceil(count/16)][width][16], values
+/// [heads][ceil(width/16)][count rounded up to 16][16], both zero-padded.
+size_t ck_shared_keys_count(int count, int heads, int width);
+size_t ck_shared_values_count(int count, int heads, int width);
+void ck_pack_shared(int count, int heads, int width, const float *k, int ldk, const float *v, int ldv, float *keys,
+                    float *values);
+
+/// Private keys and values of ONE path. Keys [heads][ceil(capacity/8)][width][8]; values [heads][capacity][width].
+size_t ck_private_keys_count(int capacity, int heads, int width);
+size_t ck_private_values_count(int capacity, int heads, int width);
+/// Writes one key and value row at `index` < capacity.
+void ck_append_private(int index, int capacity, int heads, int width, const float *k, const float *v, float *keys,
+                       float *values);
+
+typedef struct {
+  int rows, heads, width;
+  float scale;  // of the scores, usually 1/sqrt(width)
+  const float *q;
+  int ldq;
+  float *out;
+  int ldo;
+  float *lse;  // [heads, rows] log-sum-exp of the scaled scores, or NULL
+  int shared_count;  // 0: none
+  const float *shared_keys, *shared_values;
+  int rows_per_path;  // row r belongs to path r / rows_per_path
+  int capacity;
+  const float *private_keys, *private_values;              // of path 0
+  size_t private_keys_stride, private_values_stride;       // floats between paths
+  const int32_t *limits;  // [rows]: private keys visible to a row; NULL: none
+  float *scratch;
+} ck_attention_args;
+/// A row that sees no key at all gets zeros and lse = -infinity.
+void ck_attention(const ck_attention_args *args);
+size_t ck_attention_scratch(int rows, int heads, int width, int shared_count);
+
+/// Gradient of one segment (shared, or private with limits) given the row's whole log-sum-exp. Call once a
+/// segment. Adds to dq, dk, dv. `delta` [heads, rows] = sum over width of dout*out, from ck_attention_delta.
+typedef struct {
+  int rows, heads, width;
+  float scale;
+  const float *q;
+  int ldq;
+  const float *dout;
+  int lddout;
+  const float *lse;    // [heads, rows]
+  const float *delta;  // [heads, rows]
+  int count;
+  const float *k, *v;  // [count, heads*width], plain rows
+  int ldk, ldv;
+  const int32_t *limits;  // [rows] or NULL: all count keys
+  float *dq;
+  int lddq;
+  float *dk, *dv;
+  int lddk, lddv;
+  float *scratch;
+} ck_attention_backward_args;
+void ck_attention_delta(int rows, int heads, int width, const float *out, int ldo, const float *dout, int lddout,
+                        float *delta);
+void ck_attention_backward(const ck_attention_backward_args *args);
+size_t ck_attention_backward_scratch(int rows, int heads, int width, int count);
+
+// ---- the mixture-of-Gaussians head --------------------------------------------------------------
+
+/// params: [rows, 3*components] = weight logits | means | raw scales, sd = softplus(raw) + floor.
+/// logp[r] = log sum_c w_c N(y; mu_c, sd_c). With dparams (stride 3*components, or NULL):
+/// dparams = weight[r] * d(-logp[r])/dparams; weight NULL means 1.
+void ck_mixture(int rows, int components, const float *params, const float *y, float floor, float *logp,
+                const float *weight, float *dparams);
+
+// ---- optimiser ----------------------------------------------------------------------------------
+
+/// AdamW (Loshchilov & Hutter 2019, Alg. 2) on n weights; decay is decoupled and already times the rate.
+/// gradient is multiplied by gradient_scale first; average (or NULL) moves by average += (1-keep)*(w-average).
+void ck_adamw(size_t n, float *w, const float *gradient, float *first, float *second, float gradient_scale, float rate,
+              float beta1, float beta2, float correction1, float correction2, float epsilon, float decay,
+              float *average, float keep);
+
+// ---- float64 for oracles and priors -------------------------------------------------------------
+
+/// In-place lower Cholesky factor of the lower triangle of a [n, n], stride lda; the strict upper triangle is
+/// not read or written. Returns n, or the index of the first pivot that is not positive.
+int ck_cholesky_f64(int n, double *a, int lda);
+/// b [n, columns] := L^-1 b, or (transposed) L^-T b.
+void ck_solve_lower_f64(int n, const double *l, int ldl, int transposed, double *b, int columns, int ldb);
+/// y [n] = L x for a lower-triangular L.
+void ck_multiply_lower_f64(int n, const double *l, int ldl, const double *x, double *y);
+void ck_exp_f64(size_t n, const double *x, double *y);
+
+// ---- probes for benchmarks ----------------------------------------------------------------------
+
+/// Runs `rounds` rounds of independent fused multiply-adds in registers; returns the flops done. The sink keeps
+/// the work alive.
+double ck_probe_fma(long rounds, float *sink);
+/// Reads n floats and returns their sum (memory bandwidth).
+float ck_probe_read(size_t n, const float *x);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
