@@ -1,0 +1,3 @@
+import ChorusCommands
+
+Chorus.main()

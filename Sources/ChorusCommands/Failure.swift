@@ -1,0 +1,48 @@
+import ArgumentParser
+import ChorusData
+import ChorusInference
+import ChorusModels
+import ChorusPlans
+import ChorusPriors
+import ChorusStorage
+import ChorusTables
+import ChorusTraining
+import Foundation
+
+/// Exit codes as in BSD's sysexits.
+enum Exit {
+  static let usage: Int32 = 64
+  static let data: Int32 = 65
+  static let noInput: Int32 = 66
+  static let `internal`: Int32 = 70
+  static let io: Int32 = 74
+
+  /// The code that tells a script what kind of failure an error is.
+  static func code(for error: any Error) -> Int32 {
+    switch error {
+    case is DataError, is ModelError, is PlanError: data
+    case is PlanTextError: usage
+    case let error as InferenceError:
+      if case .tooExpensive = error { usage } else { data }
+    case let error as TableError: error.isMissingFile ? noInput : error.isIO ? io : data
+    case let error as StorageError: error.reason == .missing ? noInput : error.isIO ? io : data
+    case let error as TrainingError:
+      if case .configuration = error { usage } else { data }
+    default: `internal`
+    }
+  }
+}
+
+/// Runs a command's body and turns a failure into one line on stderr and an exit code.
+func reporting(_ body: () throws -> Void) throws {
+  do {
+    try body()
+  } catch let error as ValidationError {
+    throw error
+  } catch let error as ExitCode {
+    throw error
+  } catch {
+    FileHandle.standardError.write(Data("error: \(error)\n".utf8))
+    throw ExitCode(Exit.code(for: error))
+  }
+}

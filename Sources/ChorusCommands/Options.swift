@@ -1,0 +1,54 @@
+import ArgumentParser
+import ChorusTables
+import ChorusTensors
+import Foundation
+
+/// Flags that every command has.
+struct CommonOptions: ParsableArguments {
+  @Flag(name: .shortAndLong, help: "Say nothing on stderr but errors.")
+  var quiet = false
+
+  @Option(help: ArgumentHelp("Threads to work on; results do not depend on it.", valueName: "n"))
+  var threads: Int?
+
+  @Option(help: "Seed of everything random; the same seed gives the same bytes.")
+  var seed: UInt64 = 0
+
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads must be within 1...1024") }
+  }
+
+  var pool: ThreadPool { ThreadPool(threads: threads) }
+
+  /// Words for the person at the terminal.
+  func say(_ text: @autoclosure () -> String) {
+    if !quiet { FileHandle.standardError.write(Data((text() + "\n").utf8)) }
+  }
+
+  /// A line that overwrites itself, on a terminal only.
+  func progress(_ text: @autoclosure () -> String) {
+    guard !quiet, isatty(2) == 1 else { return }
+    FileHandle.standardError.write(Data(("\r\u{1B}[K" + text()).utf8))
+  }
+}
+
+/// Comma-separated numbers of an option.
+func numberList(_ text: String, option: String) throws -> [Double] {
+  let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+  return try parts.map { part in
+    guard let value = Double(part.trimmingCharacters(in: .whitespaces)), value.isFinite else {
+      throw ValidationError("\(option): '\(part)' is not a number; give numbers separated by commas")
+    }
+    return value
+  }
+}
+
+func sizeList(_ text: String, option: String) throws -> [Int] {
+  let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+  return try parts.map { part in
+    guard let value = Int(part.trimmingCharacters(in: .whitespaces)), value >= 0 else {
+      throw ValidationError("\(option): '\(part)' is not a size; give whole numbers separated by commas")
+    }
+    return value
+  }
+}

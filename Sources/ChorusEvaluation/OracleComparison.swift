@@ -1,0 +1,138 @@
+import ChorusData
+import ChorusInference
+import ChorusModels
+import ChorusPlans
+import ChorusPriors
+import ChorusTensors
+import Foundation
+import Synchronization
+
+/// How a model's densities compare with the exact ones, on fresh tasks of a prior. All in nats a target.
+public struct OracleComparison: Sendable {
+  /// A mean with its standard error.
+  public struct Estimate: Sendable, Hashable {
+    public let mean: Double
+    public let standardError: Double
+
+    public init(_ values: [Double]) {
+      let n = Double(values.count)
+      let mean = values.reduce(0, +) / max(n, 1)
+      self.mean = mean
+      let squares = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+      standardError = values.count > 1 ? (squares / (n - 1) / n).squareRoot() : .nan
+    }
+  }
+
+  /// What was found at one context size, or over all of them (`context == nil`).
+  public struct Row: Sendable, Hashable {
+    public let context: Int?
+    public let targets: Int
+    public let functions: Int
+    /// Exact, with the true hyperparameters; nil when the prior has no oracle for some task.
+    public let oracleJoint: Estimate?
+    public let oracleIndependent: Estimate?
+    public let independent: Estimate
+    public let buffer: Estimate
+    public let reencode: Estimate
+    /// Paired over tasks, the same orders for both.
+    public let reencodeMinusBuffer: Estimate
+    public let bufferMinusIndependent: Estimate
+    /// Distance of re-encoding to the oracle, paired over tasks.
+    public let oracleMinusReencode: Estimate?
+  }
+
+  /// Scores of one task.
+  struct Score: Sendable {
+    var oracleJoint: Double?
+    var oracleIndependent: Double?
+    var independent = 0.0
+    var buffer = 0.0
+    var reencode = 0.0
+  }
+
+  public let model: Model
+  public let prior: any Prior
+  public let targets: Int
+  public let functions: Int
+  public let orders: Int
+  public let seed: UInt64
+  public let dimensions: Int
+
+  public init(
+    model: Model, prior: any Prior, targets: Int, functions: Int, orders: Int = 8, seed: UInt64 = 0,
+    dimensions: Int = 1
+  ) {
+    self.model = model
+    self.prior = prior
+    self.targets = targets
+    self.functions = functions
+    self.orders = orders
+    self.seed = seed
+    self.dimensions = dimensions
+  }
+
+  /// A row for each context size, then one over all of them.
+  public func rows(
+    contexts: [Int], on pool: ThreadPool, report: (Row) throws -> Void = { _ in }
+  ) throws -> [Row] {
+    var rows: [Row] = []
+    var all: [Score] = []
+    for context in contexts {
+      let scores = try scores(context: context, on: pool)
+      all += scores
+      rows.append(row(context, scores))
+      try report(rows[rows.count - 1])
+    }
+    rows.append(row(nil, all))
+    try report(rows[rows.count - 1])
+    return rows
+  }
+
+  private func row(_ context: Int?, _ scores: [Score]) -> Row {
+    func estimate(_ value: (Score) -> Double?) -> Estimate? {
+      let values = scores.compactMap(value)
+      return values.count == scores.count && !values.isEmpty ? Estimate(values) : nil
+    }
+    return Row(
+      context: context, targets: targets, functions: functions, oracleJoint: estimate(\.oracleJoint),
+      oracleIndependent: estimate(\.oracleIndependent), independent: Estimate(scores.map(\.independent)),
+      buffer: Estimate(scores.map(\.buffer)), reencode: Estimate(scores.map(\.reencode)),
+      reencodeMinusBuffer: Estimate(scores.map { $0.reencode - $0.buffer }),
+      bufferMinusIndependent: Estimate(scores.map { $0.buffer - $0.independent }),
+      oracleMinusReencode: estimate { score in score.oracleJoint.map { $0 - score.reencode } })
+  }
+
+  private func scores(context: Int, on pool: ThreadPool) throws -> [Score] {
+    let results = Mutex([Result<Score, any Error>](repeating: .success(Score()), count: functions))
+    pool.run(functions) { index in
+      let result = Result { try score(context: context, index: index) }
+      results.withLock { $0[index] = result }
+    }
+    return try results.withLock { try $0.map { try $0.get() } }
+  }
+
+  private func score(context: Int, index: Int) throws -> Score {
+    let generator = TaskGenerator(prior, seed: seed, domain: .evaluation)
+    let shape = TaskShape(context: context, targets: targets, dimensions: dimensions)
+    let task = try generator.task(index, step: context, shape: shape)
+    let observed = try task.dataset(task.contextRows)
+    let asked = try task.dataset(task.targetRows)
+    let posterior = try model.condition(on: observed)
+    let m = Double(targets)
+    var score = Score()
+    if let law = try task.oracle?.density(of: task.targetRows, given: task.contextRows) {
+      score.oracleJoint = law.joint / m
+      score.oracleIndependent = law.independent / m
+    }
+    let orderSeed = seed &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15
+    func density(_ plan: PlanTemplate, _ orders: Int) throws -> Double {
+      try posterior.logDensity(
+        of: asked.y, at: asked.inputs, plan: plan, orders: orders, seed: orderSeed, flopLimit: .infinity
+      ).value / m
+    }
+    score.independent = try density(.independent, 1)
+    score.buffer = try density(.sequential, orders)
+    score.reencode = try density(.reencode, orders)
+    return score
+  }
+}

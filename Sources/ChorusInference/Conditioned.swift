@@ -1,0 +1,108 @@
+import ChorusModels
+import ChorusPlans
+import ChorusTensors
+
+/// A context in the network's units with its encoded state: where every plan begins. No file units, no options.
+struct Conditioned: Sendable {
+  let trunk: Trunk
+  let dimensions: Int
+  let x: [Float]
+  let y: [Float]
+  let state: Trunk.ContextState
+
+  init(_ trunk: Trunk, x: [Float], y: [Float], dimensions: Int, on pool: ThreadPool?) {
+    self.trunk = trunk
+    self.dimensions = dimensions
+    self.x = x
+    self.y = y
+    state = trunk.encode(x: x, y: y, dimensions: dimensions, on: pool)
+  }
+
+  var components: Int { trunk.blueprint.components }
+  var stride: Int { 3 * components }
+
+  /// The same context with further rows, encoded anew.
+  func merging(x more: [Float], y values: [Float]) -> Trunk.ContextState {
+    trunk.encode(x: x + more, y: y + values, dimensions: dimensions)
+  }
+
+  func mixture(_ raw: UnsafePointer<Float>) -> GaussianMixture {
+    GaussianMixture(raw, components: components, floor: trunk.blueprint.sigmaFloor)
+  }
+}
+
+/// The targets of one request: their inputs in the network's units and embedded, once for all paths and orders.
+struct Targets: Sendable {
+  let count: Int
+  let x: [Float]
+  let dimensions: Int
+  let embedded: Trunk.EmbeddedInputs
+
+  init(_ trunk: Trunk, x: [Float], dimensions: Int) {
+    self.x = x
+    self.dimensions = dimensions
+    count = dimensions == 0 ? 0 : x.count / dimensions
+    embedded = trunk.embed(x, count: count, dimensions: dimensions)
+  }
+
+  func input(_ index: Int) -> ArraySlice<Float> { x[index * dimensions..<(index + 1) * dimensions] }
+}
+
+/// Paths that go through a plan together, with one shared context or, once a plan has merged, one context each.
+struct Lanes {
+  private let conditioned: Conditioned
+  private let targets: Targets
+  /// For each path, which target stands at each position.
+  let orders: [[Int]]
+  private let capacity: Int
+  private var groups: [(paths: Trunk.Paths, context: Trunk.ContextState, members: Range<Int>)]
+
+  init(_ conditioned: Conditioned, _ targets: Targets, orders: [[Int]], capacity: Int) {
+    self.conditioned = conditioned
+    self.targets = targets
+    self.orders = orders
+    self.capacity = capacity
+    groups = [
+      (
+        conditioned.trunk.branch(paths: orders.count, capacity: capacity), conditioned.state, 0..<orders.count
+      )
+    ]
+  }
+
+  /// Moves the values of the first `merged` positions into a context of each path's own and empties the buffers.
+  mutating func merge(_ merged: Int, values: [[Float]]) {
+    guard merged > 0 else { return }
+    groups = orders.indices.map { path in
+      let order = orders[path][0..<merged]
+      let context = conditioned.merging(
+        x: order.flatMap { Array(targets.input($0)) }, y: order.map { values[path][$0] })
+      return (conditioned.trunk.branch(paths: 1, capacity: capacity), context, path..<path + 1)
+    }
+  }
+
+  /// One network call for every path. `body` gets each queried position of each path with the head's parameters.
+  func advance(
+    commit: Range<Int>, query: [Int], limits: [Int32], values: [[Float]],
+    _ body: (_ path: Int, _ position: Int, UnsafePointer<Float>) -> Void
+  ) {
+    for (paths, context, members) in groups {
+      var rows: [Int32] = []
+      var outputs: [Float] = []
+      for position in commit {
+        for path in members {
+          rows.append(Int32(orders[path][position]))
+          outputs.append(values[path][orders[path][position]])
+        }
+      }
+      let queried = query.flatMap { position in members.map { Int32(orders[$0][position]) } }
+      var raw = conditioned.trunk.advance(
+        paths, context, inputs: targets.embedded, commit: rows, y: outputs, query: queried, limits: limits)
+      for position in query {
+        for path in members {
+          body(path, position, raw)
+          raw += conditioned.stride
+        }
+      }
+    }
+  }
+}

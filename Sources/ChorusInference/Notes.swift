@@ -1,0 +1,46 @@
+import ChorusPlans
+
+/// Something the reader of a result should know; part of the result, so that it cannot be lost on stderr.
+public enum Note: Sendable, Hashable, CustomStringConvertible {
+  case contextBeyondTraining(rows: Int, trained: Int)
+  case contextThinned(from: Int, to: Int)
+  case bufferBeyondTraining(rows: Int, trained: Int)
+  case fewRows(Int)
+
+  public var description: String {
+    switch self {
+    case .contextBeyondTraining(let rows, let trained):
+      "the context has \(rows) rows; the model was trained on up to \(trained)"
+    case .contextThinned(let from, let to):
+      "the context was thinned from \(from) to \(to) rows, evenly along its first input"
+    case .bufferBeyondTraining(let rows, let trained):
+      "the buffer grows to \(rows) rows; the model was trained on up to \(trained)"
+        + " (sequential(capacity:\(trained)) merges instead)"
+    case .fewRows(let rows): "only \(rows) rows were observed"
+    }
+  }
+}
+
+/// What stops a prediction before or while it runs.
+public enum InferenceError: Error, Sendable, Equatable, CustomStringConvertible {
+  case input(String)
+  case scale(String)
+  /// The plan would need more arithmetic than allowed.
+  case tooExpensive(flops: Double, limit: Double)
+  case cancelled
+
+  public var description: String {
+    switch self {
+    case .input(let text), .scale(let text): text
+    case .tooExpensive(let flops, let limit):
+      "this plan needs about \(Self.tera(flops)) TFLOP and the limit is \(Self.tera(limit)); a cheaper plan,"
+        + " fewer targets or paths, or a higher limit (--flop-limit) would do"
+    case .cancelled: "cancelled"
+    }
+  }
+
+  private static func tera(_ value: Double) -> String {
+    let scaled = value / 1e12
+    return scaled >= 10 ? String(Int(scaled.rounded())) : String((scaled * 100).rounded() / 100)
+  }
+}

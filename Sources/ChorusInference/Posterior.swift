@@ -1,0 +1,240 @@
+import ChorusData
+import ChorusModels
+import ChorusPlans
+import ChorusTensors
+import Foundation
+
+/// What a model says after it has read a data set: encoded once, asked as often as wanted.
+///
+/// A value that can be shared between threads. Every answer is a pure function of the model, the data, the request
+/// and the seed; the number of threads and of paths asked for does not change a byte.
+public struct Posterior: Sendable {
+  public let model: Model
+  /// How the data's units and the network's relate; fixed by the context.
+  public let scaling: Scaling
+  /// Things to know about the context, repeated in every result.
+  public let notes: [Note]
+  let conditioned: Conditioned
+  let pool: ThreadPool?
+
+  /// Contexts up to this many times the trained size are used whole; longer ones are thinned to it.
+  public static let contextStretch = 4
+  /// Requests that need more arithmetic than this are refused unless the caller lifts the limit.
+  public static let flopLimit = 2e13
+
+  /// Encodes `data`.
+  ///
+  /// - Parameters:
+  ///   - scaling: the units to use instead of the context's own mean and standard deviation. A model that was trained
+  ///     on standardised data needs it when there are fewer than two rows.
+  ///   - pool: threads to work on; nil keeps to the caller's.
+  /// - Throws: `ModelError` for more inputs than the model has, `InferenceError.scale` for too few rows to scale by.
+  public init(_ model: Model, _ data: Dataset, scaling: Scaling? = nil, on pool: ThreadPool? = nil) throws {
+    let blueprint = model.blueprint
+    let dimensions = data.dimensions
+    guard (1...blueprint.inputDimensions).contains(dimensions) else {
+      throw ModelError.input(
+        "the data has \(dimensions) input columns; this model takes 1 to \(blueprint.inputDimensions)")
+    }
+    var notes: [Note] = []
+    let trained = blueprint.trainedContext
+    let limit = max(trained, 1) * Self.contextStretch
+    var data = data
+    if data.count > limit {
+      notes.append(.contextThinned(from: data.count, to: limit))
+      data = Self.thin(data, to: limit)
+    }
+    if data.count > trained { notes.append(.contextBeyondTraining(rows: data.count, trained: trained)) }
+    self.model = model
+    self.notes = notes
+    self.pool = pool
+    self.scaling = try scaling ?? Self.scaling(of: data, by: blueprint.scaling)
+    let scaled = try self.scaling.apply(data)
+    conditioned = Conditioned(
+      model.trunk, x: scaled.x.map(Float.init), y: scaled.y.map(Float.init), dimensions: dimensions, on: pool)
+  }
+
+  private static func scaling(of data: Dataset, by rule: Blueprint.ScalingRule) throws -> Scaling {
+    guard rule == .standardise else { return .identity }
+    guard data.count >= 2 else {
+      throw InferenceError.scale(
+        "this model scales data by the context's mean and standard deviation and needs at least 2 observed rows"
+          + " (found \(data.count)); observe more, or pass a scale")
+    }
+    return try Scaling.standardising(context: data)
+  }
+
+  /// Keeps `count` rows: sorted by the first input (ties in the order given), every (n/count)-th one.
+  static func thin(_ data: Dataset, to count: Int) -> Dataset {
+    let d = data.dimensions
+    let order = (0..<data.count).sorted {
+      let (a, b) = (data.x[$0 * d], data.x[$1 * d])
+      return a == b ? $0 < $1 : a < b
+    }
+    return data.rows((0..<count).map { order[$0 * data.count / count] }.sorted())
+  }
+
+  // MARK: Requests
+
+  /// Paths drawn together, with the plan that drew them.
+  public struct Samples: Sendable {
+    /// `[paths][targets]`, in the data's units and the caller's order of targets.
+    public let paths: [[Double]]
+    public let plan: Plan
+    public let notes: [Note]
+
+    /// The empirical quantile of each target, by linear interpolation between order statistics (Hyndman & Fan
+    /// 1996, type 7); `[targets][levels]`.
+    public func quantiles(_ levels: [Double]) -> [[Double]] {
+      guard let first = paths.first else { return [] }
+      return first.indices.map { target in
+        let sorted = paths.map { $0[target] }.sorted()
+        return levels.map { level in
+          let position = min(max(level, 0), 1) * Double(sorted.count - 1)
+          let low = Int(position.rounded(.down))
+          let high = min(low + 1, sorted.count - 1)
+          return sorted[low] + (sorted[high] - sorted[low]) * (position - Double(low))
+        }
+      }
+    }
+
+    public var means: [Double] {
+      guard let first = paths.first else { return [] }
+      return first.indices.map { target in paths.reduce(0) { $0 + $1[target] } / Double(paths.count) }
+    }
+  }
+
+  /// Draws `count` coherent paths through the targets.
+  ///
+  /// - Parameters:
+  ///   - latent: draw the noiseless curve: after a path is drawn, one more pass reads all of it and gives its mean.
+  ///   - flopLimit: requests above it are refused; see `cost(of:at:plan:)`.
+  /// - Throws: `InferenceError` for inputs that are not finite or have another number of columns, a plan that is too
+  ///   expensive, or a cancelled task; `PlanError` when the plan does not fit the targets.
+  public func sample(
+    _ count: Int, at inputs: Inputs, plan template: PlanTemplate = .sequential, seed: UInt64 = 0,
+    latent: Bool = false, flopLimit: Double = Posterior.flopLimit, progress: (@Sendable (Int) -> Void)? = nil
+  ) throws -> Samples {
+    guard count >= 0 else { throw InferenceError.input("the number of paths is \(count); it must not be negative") }
+    let plan = try resolve(template, inputs, paths: count, flopLimit)
+    guard count > 0, inputs.count > 0 else {
+      return Samples(paths: [[Double]](repeating: [], count: count), plan: plan, notes: notes)
+    }
+    let sampler = try sampler(inputs, plan, seed)
+    let paths = try sampler.sample(count, latent: latent, progress: progress)
+    return Samples(
+      paths: paths.map { path in path.map { scaling.raw(output: Double($0)) } }, plan: plan, notes: notes + bufferNotes(plan))
+  }
+
+  /// The joint log-density of values, in nats and in the data's units.
+  public struct LogDensity: Sendable {
+    /// log of the mean density over the orders.
+    public let value: Double
+    /// The log-density under each order.
+    public let orders: [Double]
+    public let plan: Plan
+    public let notes: [Note]
+  }
+
+  /// The joint log-density of `y` at `inputs` under the plan, averaged over random target orders by log-mean-exp
+  /// (Hassan et al. 2026, sec. 3.4 of the appendix: densities are averaged, not their logarithms).
+  public func logDensity(
+    of y: [Double], at inputs: Inputs, plan template: PlanTemplate = .sequential, orders: Int = 8,
+    seed: UInt64 = 0, flopLimit: Double = Posterior.flopLimit
+  ) throws -> LogDensity {
+    guard y.count == inputs.count else {
+      throw InferenceError.input("\(y.count) values for \(inputs.count) inputs")
+    }
+    guard orders > 0 else { throw InferenceError.input("at least one order is needed") }
+    guard y.allSatisfy(\.isFinite) else { throw InferenceError.input("a value is not a finite number") }
+    let plan = try resolve(template, inputs, paths: orders, flopLimit)
+    guard inputs.count > 0 else { return LogDensity(value: 0, orders: [], plan: plan, notes: notes) }
+    let sampler = try sampler(inputs, plan, seed)
+    let scaled = y.map { Float(scaling.scaled(output: $0)) }
+    let jacobian = scaling.logJacobian(outputs: y.count)
+    let scores = try sampler.logDensities(of: scaled, orders: orders).map { $0 + jacobian }
+    return LogDensity(
+      value: Self.logMeanExp(scores), orders: scores, plan: plan, notes: notes + bufferNotes(plan))
+  }
+
+  static func logMeanExp(_ values: [Double]) -> Double {
+    guard let top = values.max(), top.isFinite else { return values.max() ?? -.infinity }
+    return top + log(values.reduce(0) { $0 + exp($1 - top) } / Double(values.count))
+  }
+
+  /// The distribution of each target on its own, in the data's units.
+  public func marginals(at inputs: Inputs, flopLimit: Double = Posterior.flopLimit) throws -> [GaussianMixture] {
+    let plan = try resolve(.independent, inputs, paths: 1, flopLimit)
+    guard inputs.count > 0 else { return [] }
+    return try sampler(inputs, plan, 0).marginals().map { $0.scaled(by: scaling.outputScale, offset: scaling.outputCentre) }
+  }
+
+  /// What a request would cost, before anything runs.
+  public func cost(
+    at inputs: Inputs, plan template: PlanTemplate, paths: Int
+  ) throws -> (counts: Plan.Cost, work: NominalWork) {
+    let plan = try template.resolve(context: max(conditioned.y.count, 1), targets: inputs.count)
+    let counts = try plan.cost(paths: max(paths, 1))
+    return (counts, counts.work(model.size))
+  }
+
+  // MARK: -
+
+  private func resolve(
+    _ template: PlanTemplate, _ inputs: Inputs, paths: Int, _ limit: Double
+  ) throws -> Plan {
+    let plan = try template.resolve(context: max(conditioned.y.count, 1), targets: inputs.count)
+    let flops = try plan.cost(paths: max(paths, 1)).work(model.size).total
+    if flops > limit { throw InferenceError.tooExpensive(flops: flops, limit: limit) }
+    return plan
+  }
+
+  private func sampler(_ inputs: Inputs, _ plan: Plan, _ seed: UInt64) throws -> Sampler {
+    guard inputs.dimensions == conditioned.dimensions else {
+      throw InferenceError.input(
+        "the targets have \(inputs.dimensions) input columns and the context \(conditioned.dimensions)")
+    }
+    guard inputs.values.allSatisfy(\.isFinite) else {
+      throw InferenceError.input("an input of the targets is not a finite number")
+    }
+    let targets = Targets(
+      model.trunk, x: scaling.apply(inputs).values.map(Float.init), dimensions: inputs.dimensions)
+    return Sampler(conditioned: conditioned, targets: targets, plan: plan, seed: seed, pool: pool)
+  }
+
+  private func bufferNotes(_ plan: Plan) -> [Note] {
+    let trained = model.blueprint.trainedBuffer
+    return plan.peakBufferRows > trained
+      ? [.bufferBeyondTraining(rows: plan.peakBufferRows, trained: trained)] : []
+  }
+}
+
+extension GaussianMixture {
+  func scaled(by scale: Double, offset: Double) -> GaussianMixture {
+    GaussianMixture(
+      logWeights: logWeights, means: means.map { offset + scale * $0 }, deviations: deviations.map { scale * $0 })
+  }
+
+  init(logWeights: [Double], means: [Double], deviations: [Double]) {
+    self.logWeights = logWeights
+    self.means = means
+    self.deviations = deviations
+  }
+}
+
+extension Model {
+  /// Encodes a data set, to be asked for paths, densities and marginals.
+  public func condition(
+    on data: Dataset, scaling: Scaling? = nil, pool: ThreadPool? = nil
+  ) throws -> Posterior {
+    try Posterior(self, data, scaling: scaling, on: pool)
+  }
+
+  /// The sizes that a plan's cost depends on, as plain numbers.
+  var size: ModelSize {
+    ModelSize(
+      width: blueprint.width, layers: blueprint.layers, feedForward: blueprint.feedForward, heads: blueprint.heads,
+      headHidden: blueprint.headHidden, embedderHidden: blueprint.embedderHidden,
+      components: blueprint.components, features: blueprint.featureCount)
+  }
+}

@@ -1,0 +1,117 @@
+import CChorusKernels
+import ChorusTensors
+
+/// Softmax attention: every row is kept, and a read is a local constant regression with weights exp(q·k/√width)
+/// (Vaswani et al. 2017, eq. 1). One softmax runs over context and visible buffer rows together.
+public struct SoftmaxMemory: Memory {
+  public let sizes: AttentionSizes
+  public init(_ sizes: AttentionSizes) { self.sizes = sizes }
+
+  public static let capability = Capability(holdsSet: true, fixedState: false, rewind: true)
+
+  /// Packed keys and values of the context rows.
+  public struct Context: Sendable {
+    public let count: Int
+    let keys: FloatBuffer
+    let values: FloatBuffer
+  }
+
+  /// Keys and values of each path's own rows. A class, because a path tile owns it and writes in place.
+  public final class Buffer {
+    public let capacity: Int
+    let keys: FloatBuffer
+    let values: FloatBuffer
+    let keysStride: Int
+    let valuesStride: Int
+
+    init(paths: Int, capacity: Int, keysStride: Int, valuesStride: Int) {
+      self.capacity = capacity
+      self.keysStride = keysStride
+      self.valuesStride = valuesStride
+      keys = FloatBuffer(count: paths * keysStride)
+      values = FloatBuffer(count: paths * valuesStride)
+    }
+  }
+
+  public func context(_ keyValues: UnsafePointer<Float>, count: Int) -> Context {
+    let (n, heads, width, d) = (Int32(count), Int32(sizes.heads), Int32(sizes.width), sizes.columns)
+    let keys = FloatBuffer(count: ck_shared_keys_count(n, heads, width))
+    let values = FloatBuffer(count: ck_shared_values_count(n, heads, width))
+    ck_pack_shared(
+      n, heads, width, keyValues, Int32(2 * d), keyValues + d, Int32(2 * d), keys.pointer, values.pointer)
+    return Context(count: count, keys: keys, values: values)
+  }
+
+  public func buffer(paths: Int, capacity: Int) -> Buffer {
+    let (heads, width) = (Int32(sizes.heads), Int32(sizes.width))
+    return Buffer(
+      paths: paths, capacity: capacity, keysStride: ck_private_keys_count(Int32(capacity), heads, width),
+      valuesStride: ck_private_values_count(Int32(capacity), heads, width))
+  }
+
+  public func append(_ keyValues: UnsafePointer<Float>, at index: Int, to buffer: Buffer) {
+    let (heads, width, d) = (Int32(sizes.heads), Int32(sizes.width), sizes.columns)
+    guard index < buffer.capacity, buffer.keysStride > 0 else { return }
+    for path in 0..<buffer.keys.count / buffer.keysStride {
+      let row = keyValues + path * 2 * d
+      ck_append_private(
+        Int32(index), Int32(buffer.capacity), heads, width, row, row + d,
+        buffer.keys.pointer + path * buffer.keysStride, buffer.values.pointer + path * buffer.valuesStride)
+    }
+  }
+
+  public func read(
+    _ queries: UnsafePointer<Float>, limits: [Int32], paths: Int, context: Context, buffer: Buffer?,
+    into out: UnsafeMutablePointer<Float>, scratch: Arena
+  ) {
+    let d = sizes.columns
+    let mark = scratch.mark
+    defer { scratch.rewind(to: mark) }
+    var arguments = ck_attention_args()
+    arguments.heads = Int32(sizes.heads)
+    arguments.width = Int32(sizes.width)
+    arguments.scale = sizes.scale
+    arguments.ldq = Int32(d)
+    arguments.ldo = Int32(d)
+    arguments.shared_count = Int32(context.count)
+    arguments.shared_keys = UnsafePointer(context.keys.pointer)
+    arguments.shared_values = UnsafePointer(context.values.pointer)
+    if let buffer {
+      arguments.capacity = Int32(buffer.capacity)
+      arguments.private_keys = UnsafePointer(buffer.keys.pointer)
+      arguments.private_values = UnsafePointer(buffer.values.pointer)
+      arguments.private_keys_stride = buffer.keysStride
+      arguments.private_values_stride = buffer.valuesStride
+    }
+    // One path: all groups are one call whose rows share the path. Many: a call a group, one row a path.
+    let calls = paths == 1 ? 1 : limits.count
+    let rows = paths == 1 ? limits.count : paths
+    arguments.rows = Int32(rows)
+    arguments.rows_per_path = paths == 1 ? Int32(rows) : 1
+    arguments.scratch = scratch.floats(
+      ck_attention_scratch(arguments.rows, arguments.heads, arguments.width, arguments.shared_count))
+    for call in 0..<calls {
+      arguments.q = queries + call * rows * d
+      arguments.out = out + call * rows * d
+      if buffer != nil {
+        let visible = paths == 1 ? limits : [Int32](repeating: limits[call], count: paths)
+        arguments.limits = UnsafePointer(scratch.integers(visible))
+      }
+      ck_attention(&arguments)
+    }
+  }
+
+  public func train(queries: Node, keyValues: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {
+    tape.attention(queries: queries, keyValues: keyValues, heads: sizes.heads, blocks: blocks)
+  }
+
+  public func contextBytes(rows: Int) -> Int {
+    let (n, heads, width) = (Int32(rows), Int32(sizes.heads), Int32(sizes.width))
+    return 4 * (ck_shared_keys_count(n, heads, width) + ck_shared_values_count(n, heads, width))
+  }
+
+  public func bufferBytes(capacity: Int) -> Int {
+    let (n, heads, width) = (Int32(capacity), Int32(sizes.heads), Int32(sizes.width))
+    return 4 * (ck_private_keys_count(n, heads, width) + ck_private_values_count(n, heads, width))
+  }
+}

@@ -1,0 +1,87 @@
+import ChorusStorage
+import ChorusTensors
+import Foundation
+
+/// A trained network with what is known about it.
+public struct Model: Sendable {
+  public let trunk: Trunk
+  /// What the file says beside the blueprint: prior, tasks seen, command, licence.
+  public let card: [String: String]
+  /// Where it came from, for messages.
+  public let source: String
+
+  public var blueprint: Blueprint { trunk.blueprint }
+  static let format = "chorus-model-1"
+
+  public init(trunk: Trunk, card: [String: String] = [:], source: String = "memory") {
+    self.trunk = trunk
+    self.card = card
+    self.source = source
+  }
+
+  /// Reads a safetensors file whose metadata holds the blueprint as JSON.
+  ///
+  /// - Throws: `StorageError` when the file cannot be read or does not verify; `ModelError` when its blueprint is
+  ///   unknown, or a parameter is absent, of another shape, not finite, or not part of the blueprint.
+  public init(path: String) throws {
+    let file = try Safetensors(path: path)
+    guard file.metadata["format"] == Self.format, let json = file.metadata["blueprint"] else {
+      throw ModelError.weights("\(path) is not a Chorus model: its metadata lacks format \(Self.format)")
+    }
+    let blueprint: Blueprint
+    do {
+      blueprint = try JSONDecoder().decode(Blueprint.self, from: Data(json.utf8))
+    } catch {
+      throw ModelError.weights("\(path): the blueprint in the metadata cannot be read")
+    }
+    let network = try Network(blueprint)
+    let weights = Weights(network.table)
+    try weights.read(file, path: path)
+    weights.pack()
+    let own: Set = ["format", "blueprint", "sha256"]
+    self.init(
+      trunk: Trunk(network, weights), card: file.metadata.filter { !own.contains($0.key) }, source: path)
+  }
+
+  /// Writes the model, whole or not at all.
+  ///
+  /// - Parameter half: store weights as 16-bit floats, as shipped models do; arithmetic stays 32-bit.
+  public func write(to path: String, half: Bool = true) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    var metadata = card
+    metadata["format"] = Self.format
+    metadata["blueprint"] = String(decoding: try encoder.encode(blueprint), as: UTF8.self)
+    var writer = SafetensorsWriter(metadata: metadata)
+    for p in trunk.network.table.all {
+      let values = Array(UnsafeBufferPointer(start: trunk.weights[p], count: p.count))
+      try writer.add(p.path, shape: p.shape, floats: values, as: half ? .f16 : .f32)
+    }
+    try writer.write(to: path)
+  }
+
+  /// The number of learned values.
+  public var parameterCount: Int { trunk.network.table.all.reduce(0) { $0 + $1.count } }
+}
+
+extension Weights {
+  /// Takes every parameter of the table from `file`, or fails with the name of the first that does not fit.
+  public func read(_ file: Safetensors, path: String, prefix: String = "") throws {
+    for p in table.all {
+      let values = try file.floats(prefix + p.path, shape: p.shape)
+      guard values.allSatisfy(\.isFinite) else {
+        throw ModelError.weights("\(path): \(p.path) holds a value that is not a finite number")
+      }
+      values.withUnsafeBufferPointer { source in
+        if let base = source.baseAddress { self[p].update(from: base, count: p.count) }
+      }
+    }
+    if prefix.isEmpty {
+      let unused = file.unused(after: table.all.map(\.path))
+      guard unused.isEmpty else {
+        throw ModelError.weights(
+          "\(path) holds \(unused.count) arrays that its blueprint does not use, the first '\(unused[0])'")
+      }
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import ChorusTensors
+import Foundation
+
+/// The parameters of a blueprint by path, as handles that the training pass and the inference pass both read.
+///
+/// One transformer serves context, buffer and targets (Hassan et al. 2026, App. A.1): a row's token is
+/// Ex(x) + Ey(y) + role, a target's Ex(x) + role.
+public struct Network: Sendable {
+  /// A linear map `[in, out]` with its bias.
+  struct Linear: Sendable {
+    let weight: Parameter
+    let bias: Parameter
+  }
+  /// out = t + down(gelu(up(t))), t = in(features).
+  struct Embedder: Sendable {
+    let `in`: Linear
+    let up: Linear
+    let down: Linear
+  }
+  struct Norm: Sendable {
+    let gain: Parameter
+    let bias: Parameter
+  }
+  struct Block: Sendable {
+    let norm1: Norm
+    let query: Parameter
+    let keyValue: Parameter
+    let out: Linear
+    let norm2: Norm
+    let up: Linear
+    let down: Linear
+  }
+
+  public let blueprint: Blueprint
+  public let table: ParameterTable
+  let inputs: Embedder
+  let outputs: Embedder
+  let roleContext: Parameter
+  let roleBuffer: Parameter
+  let roleTarget: Parameter
+  let emptyContext: Parameter
+  let positions: Parameter?
+  let blocks: [Block]
+  let finalNorm: Norm?
+  let headUp: Linear
+  let headDown: Linear
+
+  public init(_ blueprint: Blueprint) throws(ModelError) {
+    try blueprint.validate()
+    self.blueprint = blueprint
+    var table = ParameterTable()
+    let d = blueprint.width
+    func linear(_ path: String, _ rows: Int, _ columns: Int) -> Linear {
+      Linear(weight: table.declare(path + ".weight", rows, columns), bias: table.declare(path + ".bias", 1, columns))
+    }
+    func norm(_ path: String) -> Norm {
+      Norm(gain: table.declare(path + ".gain", 1, d), bias: table.declare(path + ".bias", 1, d))
+    }
+    func embedder(_ path: String, _ features: Int) -> Embedder {
+      Embedder(
+        in: linear(path + ".in", features, d), up: linear(path + ".up", d, blueprint.embedderHidden),
+        down: linear(path + ".down", blueprint.embedderHidden, d))
+    }
+    inputs = embedder("embed.x", blueprint.featureCount)
+    outputs = embedder("embed.y", 1)
+    roleContext = table.declare("role.context", 1, d)
+    roleBuffer = table.declare("role.buffer", 1, d)
+    roleTarget = table.declare("role.target", 1, d)
+    emptyContext = table.declare("context.empty", 1, d)
+    positions = blueprint.bufferPositions > 0
+      ? table.declare("position.buffer", blueprint.bufferPositions, d) : nil
+    blocks = (0..<blueprint.layers).map { index in
+      let path = "block.\(index)"
+      return Block(
+        norm1: norm(path + ".norm1"), query: table.declare(path + ".query.weight", d, d),
+        keyValue: table.declare(path + ".keyvalue.weight", d, 2 * d), out: linear(path + ".out", d, d),
+        norm2: norm(path + ".norm2"), up: linear(path + ".up", d, blueprint.feedForward),
+        down: linear(path + ".down", blueprint.feedForward, d))
+    }
+    finalNorm = blueprint.norm == .pre ? norm("final.norm") : nil
+    headUp = linear("head.up", d, blueprint.headHidden)
+    headDown = linear("head.down", blueprint.headHidden, 3 * blueprint.components)
+    self.table = table
+  }
+
+  /// Fills `weights` with a fresh start, a pure function of `seed`.
+  ///
+  /// Matrices and biases are uniform in ±1/√fan-in; maps that write into the residual stream are shrunk by
+  /// 1/√(2·layers); the head starts as a mixture spread evenly over [-1, 1].
+  public func initialise(_ weights: Weights, seed: UInt64) {
+    let depth = 1 / Double(2 * blueprint.layers).squareRoot()
+    for (index, p) in table.all.enumerated() {
+      var stream = RandomStream(seed: seed, 0x1217, UInt64(index))
+      let values = weights[p]
+      func uniform(_ bound: Double) {
+        for i in 0..<p.count { values[i] = Float((2 * stream.uniform() - 1) * bound) }
+      }
+      let name = p.path
+      if name.hasSuffix(".gain") {
+        for i in 0..<p.count { values[i] = 1 }
+      } else if name.hasPrefix("role.") || name.hasPrefix("context.") || name.hasPrefix("position.") {
+        for i in 0..<p.count { values[i] = Float(0.1 * stream.normal()) }
+      } else if name.contains("norm") {
+        for i in 0..<p.count { values[i] = 0 }
+      } else if name == "head.down.bias" {
+        initialiseHeadBias(values)
+      } else {
+        let fanIn = name.hasSuffix(".bias") ? fanInOfBias(name) : p.rows
+        var bound = 1 / Double(fanIn).squareRoot()
+        if name.hasPrefix("block."), name.hasSuffix(".out.weight") || name.hasSuffix(".down.weight") {
+          bound *= depth
+        }
+        if name == "head.down.weight" { bound *= 0.1 }
+        uniform(bound)
+      }
+    }
+    weights.pack()
+  }
+
+  private func fanInOfBias(_ path: String) -> Int {
+    table[path.replacingOccurrences(of: ".bias", with: ".weight")]?.rows ?? 1
+  }
+
+  private func initialiseHeadBias(_ values: UnsafeMutablePointer<Float>) {
+    let count = blueprint.components
+    let spacing = count > 1 ? 2 / Double(count - 1) : 1
+    for c in 0..<count {
+      values[c] = 0
+      values[count + c] = count > 1 ? Float(-1 + spacing * Double(c)) : 0
+      values[2 * count + c] = Float(log(exp(spacing / 2) - 1))
+    }
+  }
+
+  /// The features of one input, zero-padded: x | mask | for each dimension sin(ω_f x), then cos(ω_f x), with
+  /// ω_f = (π/4)·2^f, f = 0 ..< frequencies. `x` is in the network's units.
+  func writeFeatures(_ x: UnsafePointer<Float>, dimensions: Int, into out: UnsafeMutablePointer<Float>) {
+    let size = blueprint.inputDimensions
+    out.update(repeating: 0, count: blueprint.featureCount)
+    for i in 0..<min(dimensions, size) {
+      out[i] = x[i]
+      out[size + i] = 1
+      let waves = out + 2 * size + i * 2 * blueprint.frequencies
+      var omega = Double.pi / 4
+      for f in 0..<blueprint.frequencies {
+        waves[f] = Float(sin(omega * Double(x[i])))
+        waves[blueprint.frequencies + f] = Float(cos(omega * Double(x[i])))
+        omega *= 2
+      }
+    }
+  }
+}

@@ -1,0 +1,146 @@
+import CChorusKernels
+
+extension Tape {
+  /// Adds d(node)/d(parameters) to `gradients`, laid out as the parameter table; `node` is a `[1, 1]` loss.
+  public func backward(from node: Node, into gradients: FloatBuffer) {
+    prepareGradients(upTo: node.index)
+    records[node.index].gradient?[0] = 1
+    for index in stride(from: node.index, through: 0, by: -1) where records[index].needsGradient {
+      let mark = arena.mark
+      propagate(index, gradients.pointer)
+      arena.rewind(to: mark)
+    }
+  }
+
+  /// Gives every record that needs one a gradient of zeros. A residual sum passes its gradient on unchanged, so it
+  /// shares the memory of the summand's gradient when nothing reads that summand later.
+  private func prepareGradients(upTo last: Int) {
+    for index in 0...last where records[index].needsGradient {
+      let record = records[index]
+      if case .linear(_, _, _, _, _, let residual?) = record.operation,
+        records[residual.index].lastReader == index, let gradient = records[residual.index].gradient
+      {
+        records[index].gradient = gradient + residual.first * residual.columns
+      } else {
+        records[index].gradient = arena.zeros(record.rows * record.columns)
+      }
+    }
+  }
+
+  private func gradient(_ node: Node) -> UnsafeMutablePointer<Float>? {
+    records[node.index].gradient.map { $0 + node.first * node.columns }
+  }
+
+  private func propagate(_ index: Int, _ gradients: UnsafeMutablePointer<Float>) {
+    let record = records[index]
+    guard let dy = record.gradient else { return }
+    switch record.operation {
+    case .constant: break
+    case .gather(let terms):
+      for term in terms {
+        let target: UnsafeMutablePointer<Float>?
+        switch term.source {
+        case .node(let node): target = gradient(node)
+        case .parameter(let parameter): target = gradients + parameter.offset
+        }
+        guard let target else { continue }
+        for (row, source) in term.indices.enumerated() where source >= 0 {
+          ck_add(record.columns, dy + row * record.columns, target + Int(source) * record.columns)
+        }
+      }
+    case .linear(let x, let weight, let bias, let activation, let pre, let residual):
+      backwardLinear(record, dy, x, weight, bias, activation, pre, residual, gradients)
+    case .layerNorm(let x, let gain, let bias, let stats):
+      guard let dx = gradient(x) else { return }
+      let d = Int32(x.columns)
+      ck_layer_norm_backward(
+        Int32(x.rows), d, values(x), d, weights[gain], stats, dy, d, dx, d, 1, gradients + gain.offset,
+        gradients + bias.offset)
+    case .attention(let queries, let keyValues, let heads, let blocks, let lse):
+      backwardAttention(record, dy, queries, keyValues, heads, blocks, lse)
+    case .mixture(let parameters, let own):
+      guard let target = gradient(parameters) else { return }
+      let count = parameters.rows * parameters.columns
+      ck_scale(count, dy[0], own)
+      ck_add(count, own, target)
+    }
+  }
+
+  private func backwardLinear(
+    _ record: Record, _ dy: UnsafeMutablePointer<Float>, _ x: Node, _ weight: Parameter, _ bias: Parameter?,
+    _ activation: Activation, _ pre: UnsafeMutablePointer<Float>?, _ residual: Node?,
+    _ gradients: UnsafeMutablePointer<Float>
+  ) {
+    let (rows, k, n) = (record.rows, weight.rows, weight.columns)
+    if let residual, let target = gradient(residual), target != dy { ck_add(rows * n, dy, target) }
+    var dpre = dy
+    if let pre {
+      dpre = arena.floats(rows * n)
+      ck_activate_backward(activation.rawValue, rows * n, pre, dy, dpre)
+    }
+    if let dx = gradient(x), let packed = weights.packed(weight, transposed: true) {
+      var arguments = ck_matmul_args()
+      arguments.m = Int32(rows)
+      arguments.k = Int32(n)
+      arguments.n = Int32(k)
+      arguments.a = UnsafePointer(dpre)
+      arguments.lda = Int32(n)
+      arguments.packed = UnsafePointer(packed)
+      arguments.c = dx
+      arguments.ldc = Int32(x.columns)
+      arguments.accumulate = 1
+      ck_matmul(&arguments)
+    }
+    let scratch = arena.floats(ck_matmul_tn_scratch(Int32(k), Int32(n), Int32(rows)))
+    ck_matmul_tn(
+      Int32(k), Int32(n), Int32(rows), values(x), Int32(x.columns), dpre, Int32(n), gradients + weight.offset,
+      Int32(n), 1, scratch)
+    if let bias { ck_column_sum(Int32(rows), Int32(n), dpre, Int32(n), gradients + bias.offset, 1) }
+  }
+
+  private func backwardAttention(
+    _ record: Record, _ dy: UnsafeMutablePointer<Float>, _ queries: Node, _ keyValues: Node, _ heads: Int,
+    _ blocks: [VisibleBlock], _ lse: [UnsafeMutablePointer<Float>]
+  ) {
+    guard let dq = gradient(queries), let dkv = gradient(keyValues) else { return }
+    let d = queries.columns
+    let sizes = AttentionSizes(heads: heads, width: d / heads)
+    for (block, lse) in zip(blocks, lse) where !block.queries.isEmpty {
+      let mark = arena.mark
+      let offset = block.queries.lowerBound * d
+      let (rows, heads, width) = (Int32(block.queries.count), Int32(heads), Int32(sizes.width))
+      let delta = arena.floats(block.queries.count * sizes.heads)
+      ck_attention_delta(rows, heads, width, record.values + offset, Int32(d), dy + offset, Int32(d), delta)
+      var arguments = ck_attention_backward_args()
+      arguments.rows = rows
+      arguments.heads = heads
+      arguments.width = width
+      arguments.scale = sizes.scale
+      arguments.q = UnsafePointer(values(queries) + offset)
+      arguments.ldq = Int32(d)
+      arguments.dout = UnsafePointer(dy + offset)
+      arguments.lddout = Int32(d)
+      arguments.lse = UnsafePointer(lse)
+      arguments.delta = UnsafePointer(delta)
+      arguments.dq = dq + offset
+      arguments.lddq = Int32(d)
+      arguments.ldk = Int32(2 * d)
+      arguments.ldv = Int32(2 * d)
+      arguments.lddk = Int32(2 * d)
+      arguments.lddv = Int32(2 * d)
+      let longest = Int32(max(block.shared.count, block.own.count))
+      arguments.scratch = arena.floats(ck_attention_backward_scratch(rows, heads, width, longest))
+      for (range, limits) in [(block.shared, [Int32]()), (block.own, block.limits)] where !range.isEmpty {
+        let keys = values(keyValues) + range.lowerBound * 2 * d
+        arguments.count = Int32(range.count)
+        arguments.k = UnsafePointer(keys)
+        arguments.v = UnsafePointer(keys + d)
+        arguments.dk = dkv + range.lowerBound * 2 * d
+        arguments.dv = dkv + range.lowerBound * 2 * d + d
+        arguments.limits = limits.isEmpty ? nil : UnsafePointer(arena.integers(limits))
+        ck_attention_backward(&arguments)
+      }
+      arena.rewind(to: mark)
+    }
+  }
+}

@@ -1,0 +1,124 @@
+import Foundation
+import Synchronization
+
+/// A small pool that runs the items of a loop on a fixed number of threads.
+///
+/// Item `i` is offered to the same thread every time (its rows are then still in that core's cache), and a
+/// thread that has finished its own items takes others'. The caller can do every item itself and waits only for
+/// workers that have begun one, so a busy neighbour on the machine costs no more than its share. Which thread
+/// runs an item never changes a result: items write disjoint memory.
+public final class ThreadPool: @unchecked Sendable {
+  /// Threads that work on a loop, the caller's included.
+  public let threads: Int
+
+  private final class Lane: Sendable {
+    let next: Atomic<Int>
+    let end: Int
+    init(_ range: Range<Int>) {
+      next = Atomic(range.lowerBound)
+      end = range.upperBound
+    }
+  }
+
+  private final class Job: Sendable {
+    let lanes: [Lane]
+    let count: Int
+    let done = Atomic<Int>(0)
+    let body: @Sendable (Int) -> Void
+
+    init(count: Int, threads: Int, body: @escaping @Sendable (Int) -> Void) {
+      self.count = count
+      self.body = body
+      lanes = (0..<threads).map { Lane(count * $0 / threads..<count * ($0 + 1) / threads) }
+    }
+
+    /// Works off the lane of `thread`, then those after it.
+    func work(as thread: Int) {
+      for offset in 0..<lanes.count {
+        let lane = lanes[(thread + offset) % lanes.count]
+        while lane.next.load(ordering: .relaxed) < lane.end {
+          let item = lane.next.wrappingAdd(1, ordering: .relaxed).oldValue
+          guard item < lane.end else { break }
+          body(item)
+          done.wrappingAdd(1, ordering: .acquiringAndReleasing)
+        }
+      }
+    }
+  }
+
+  private final class Shared: @unchecked Sendable {
+    let epoch = Atomic<Int>(0)
+    let condition = NSCondition()
+    var job: Job?
+    var stopped = false
+    var sleeping = 0
+  }
+
+  private let shared = Shared()
+  private let running = Mutex(())
+  private static let spins = 4_000
+
+  /// - Parameter threads: at least 1; nil takes the number of active processors.
+  public init(threads: Int? = nil) {
+    self.threads = max(1, threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    for index in 1..<max(self.threads, 1) where index < self.threads {
+      let shared = shared
+      let thread = Thread { Self.serve(shared, as: index) }
+      thread.name = "chorus-\(index)"
+      thread.stackSize = 8 << 20
+      thread.start()
+    }
+  }
+
+  deinit {
+    shared.condition.lock()
+    shared.stopped = true
+    shared.epoch.wrappingAdd(1, ordering: .releasing)
+    shared.condition.broadcast()
+    shared.condition.unlock()
+  }
+
+  private static func serve(_ shared: Shared, as index: Int) {
+    var seen = 0
+    while true {
+      var spin = 0
+      while shared.epoch.load(ordering: .acquiring) == seen && spin < spins { spin += 1 }
+      shared.condition.lock()
+      while shared.epoch.load(ordering: .acquiring) == seen {
+        shared.sleeping += 1
+        shared.condition.wait()
+        shared.sleeping -= 1
+      }
+      seen = shared.epoch.load(ordering: .acquiring)
+      let job = shared.job
+      let stopped = shared.stopped
+      shared.condition.unlock()
+      if stopped { return }
+      job?.work(as: index)
+    }
+  }
+
+  /// Calls `body` once for every index in `0..<count` and returns when all calls have returned.
+  ///
+  /// Calls from several threads run one after another. A call from inside `body` would wait for itself; loops
+  /// inside a loop are for the caller to flatten.
+  public func run(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    guard count > 1, threads > 1 else {
+      for index in 0..<max(count, 0) { body(index) }
+      return
+    }
+    running.withLock { _ in
+      let job = Job(count: count, threads: threads, body: body)
+      shared.condition.lock()
+      shared.job = job
+      shared.epoch.wrappingAdd(1, ordering: .releasing)
+      if shared.sleeping > 0 { shared.condition.broadcast() }
+      shared.condition.unlock()
+      job.work(as: 0)
+      while job.done.load(ordering: .acquiring) < count { sched_yield() }
+      shared.condition.lock()
+      shared.job = nil
+      shared.condition.unlock()
+    }
+  }
+}

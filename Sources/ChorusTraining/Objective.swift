@@ -1,0 +1,74 @@
+import ChorusData
+import ChorusModels
+import ChorusPriors
+import ChorusTensors
+
+/// The buffered objective: −log p(y_m | x_m, context, first v_m buffer rows), averaged over targets (Hassan et al.
+/// 2026, sec. 3 and A.2).
+///
+/// Half of the targets see no buffer. The prefixes of the others cover 1...C evenly, one drawn in each of M/2 equal
+/// strata: the same law as independent draws, with less variance.
+enum Objective {
+  static func prefixes(targets: Int, buffer: Int, from stream: inout RandomStream) -> [Int32] {
+    let free = targets - targets / 2
+    let reading = targets / 2
+    guard buffer > 0 else { return [Int32](repeating: 0, count: targets) }
+    return [Int32](repeating: 0, count: free)
+      + (0..<reading).map { index in
+        let position = (Double(index) + stream.uniform()) * Double(buffer) / Double(reading)
+        return 1 + Int32(min(Int(position), buffer - 1))
+      }
+  }
+
+  /// Task `index` of `step` in the network's units, as a batch of one, its inputs in random order: which column is
+  /// which is no knowledge a model should have.
+  static func batch(
+    _ generator: TaskGenerator, index: Int, step: Int, _ shape: TaskShape, _ stream: inout RandomStream
+  ) throws -> TaskBatch {
+    var batch = try TaskGenerator.empty(1, shape)
+    try generator.store(try generator.task(index, step: step, shape: shape), 0, into: &batch)
+    let d = shape.dimensions
+    guard d > 1 else { return batch }
+    let order = stream.permutation(d)
+    let x = batch.x
+    for row in 0..<batch.rows {
+      for column in 0..<d { batch.x[row * d + column] = x[row * d + order[column]] }
+    }
+    return batch
+  }
+}
+
+/// Sums of a pass over some tasks: losses of targets without and with buffer, kept apart.
+public struct LossSums: Sendable, Hashable {
+  public var free = 0.0
+  public var buffered = 0.0
+  public var tasks = 0
+
+  mutating func add(_ other: LossSums) {
+    free += other.free
+    buffered += other.buffered
+    tasks += other.tasks
+  }
+
+  mutating func add(logDensities: [Float], prefixes: [Int32]) {
+    var sums = (free: 0.0, buffered: 0.0)
+    var counts = (free: 0, buffered: 0)
+    for (logp, prefix) in zip(logDensities, prefixes) {
+      if prefix == 0 {
+        sums.free -= Double(logp)
+        counts.free += 1
+      } else {
+        sums.buffered -= Double(logp)
+        counts.buffered += 1
+      }
+    }
+    free += sums.free / Double(max(counts.free, 1))
+    buffered += sums.buffered / Double(max(counts.buffered, 1))
+    tasks += 1
+  }
+
+  /// Mean loss in nats a target, in the network's units, half of it from targets that see no buffer.
+  public var mean: Double { tasks == 0 ? 0 : (free + buffered) / 2 / Double(tasks) }
+  public var meanFree: Double { tasks == 0 ? 0 : free / Double(tasks) }
+  public var meanBuffered: Double { tasks == 0 ? 0 : buffered / Double(tasks) }
+}

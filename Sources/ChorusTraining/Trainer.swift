@@ -1,0 +1,151 @@
+import ChorusData
+import ChorusModels
+import ChorusPriors
+import ChorusTensors
+import Foundation
+import Synchronization
+
+/// Trains one network on one prior. A step is a pure function of the weights, the configuration and its number, so
+/// a run that was stopped and resumed gives the bytes of one that never stopped.
+public final class Trainer: Sendable {
+  public let configuration: TrainingConfiguration
+  public let network: Network
+  let tasks: TaskGenerator
+  let validation: TaskGenerator
+  let optimiser: Optimiser
+  let pool: ThreadPool
+  private let tapes: [Mutex<TapeBox>]
+  let progress: Mutex<Int>
+
+  /// A tape is used by one thread at a time; the mutex around the box says so.
+  struct TapeBox: @unchecked Sendable { let tape: Tape }
+
+  /// Steps done so far.
+  public var step: Int { progress.withLock { $0 } }
+  /// Tasks seen so far.
+  public var tasksSeen: Int { step * configuration.batch }
+
+  public init(_ configuration: TrainingConfiguration, prior: any Prior, on pool: ThreadPool) throws {
+    try configuration.validate()
+    self.configuration = configuration
+    let units: TaskGenerator.Units = configuration.blueprint.scaling == .standardise ? .context : .raw
+    tasks = TaskGenerator(prior, seed: configuration.seed, units: units, domain: .tasks)
+    validation = TaskGenerator(prior, seed: configuration.seed, units: units, domain: .evaluation)
+    self.pool = pool
+    network = try Network(configuration.blueprint)
+    if let wrong = configuration.dimensions.first(where: { !prior.dimensions.contains($0) }) {
+      throw TrainingError.configuration(
+        "prior '\(prior.name)' draws \(prior.dimensions.lowerBound) to \(prior.dimensions.upperBound) inputs, not \(wrong)")
+    }
+    let weights = Weights(network.table, training: true)
+    network.initialise(weights, seed: configuration.seed)
+    optimiser = Optimiser(weights)
+    tapes = (0..<Optimiser.shardCount).map { _ in Mutex(TapeBox(tape: Tape(weights))) }
+    progress = Mutex(0)
+  }
+
+  /// The weights as trained, and their running average, which is what a finished model holds.
+  public var weights: Weights { optimiser.weights }
+  public var averagedWeights: Weights { optimiser.average }
+
+  public struct StepReport: Sendable {
+    public let step: Int
+    public let loss: LossSums
+    /// Norm of the gradient before clipping.
+    public let gradientNorm: Double
+  }
+
+  /// The sizes of a step's tasks, a pure function of the stream.
+  private func shape(from stream: inout RandomStream) -> TaskShape {
+    TaskShape(
+      context: stream.integer(in: configuration.context[0]...configuration.context[1]),
+      buffer: configuration.buffers[stream.below(configuration.buffers.count)], targets: configuration.targets,
+      dimensions: configuration.dimensions[stream.below(configuration.dimensions.count)])
+  }
+
+  /// Draws the step's tasks, adds up gradients over a fixed number of shards and moves the weights.
+  public func advance() throws -> StepReport {
+    let step = self.step
+    var sizes = RandomStream(seed: configuration.seed, .shapes, UInt64(step))
+    let shape = shape(from: &sizes)
+    let outcome = Outcome(shards: Optimiser.shardCount)
+    let batch = configuration.batch
+    pool.run(Optimiser.shardCount) { [self] shard in
+      let members = batch * shard / Optimiser.shardCount..<batch * (shard + 1) / Optimiser.shardCount
+      do {
+        var sums = LossSums()
+        try tapes[shard].withLock { box in
+          for task in members {
+            try sums.add(accumulate(task, step, shape, on: box.tape, into: optimiser.shards[shard]))
+          }
+        }
+        outcome.set(shard, .success(sums))
+      } catch {
+        outcome.set(shard, .failure(error))
+      }
+    }
+    let loss = try outcome.sum()
+    guard loss.mean.isFinite else { throw TrainingError.diverged(step: step) }
+    let norm = optimiser.step(step, configuration, on: pool)
+    guard norm.isFinite else { throw TrainingError.diverged(step: step) }
+    progress.withLock { $0 = step + 1 }
+    return StepReport(step: step + 1, loss: loss, gradientNorm: norm)
+  }
+
+  private func accumulate(
+    _ task: Int, _ step: Int, _ shape: TaskShape, on tape: Tape, into gradients: FloatBuffer
+  ) throws -> LossSums {
+    var stream = RandomStream(seed: configuration.seed, .shapes, UInt64(step), UInt64(task))
+    let batch = try Objective.batch(tasks, index: task, step: step, shape, &stream)
+    let prefixes = Objective.prefixes(targets: shape.targets, buffer: shape.buffer, from: &stream)
+    tape.reset()
+    let parameters = network.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape)
+    let weight = 1 / Float(shape.targets * configuration.batch)
+    let (loss, logDensities) = tape.mixtureLoss(
+      parameters, y: Array(batch.y.suffix(shape.targets)),
+      rowWeights: [Float](repeating: weight, count: shape.targets), floor: network.blueprint.sigmaFloor)
+    tape.backward(from: loss, into: gradients)
+    var sums = LossSums()
+    sums.add(logDensities: logDensities, prefixes: prefixes)
+    return sums
+  }
+
+  /// Loss of the averaged weights on tasks that are the same at every call and never trained on.
+  public func validate() throws -> LossSums {
+    optimiser.average.pack(on: pool)
+    let outcome = Outcome(shards: configuration.validationTasks)
+    pool.run(configuration.validationTasks) { [self] index in
+      do {
+        var stream = RandomStream(seed: configuration.seed, .evaluation, UInt64(index))
+        let shape = shape(from: &stream)
+        let batch = try Objective.batch(validation, index: index, step: 0, shape, &stream)
+        let prefixes = Objective.prefixes(targets: shape.targets, buffer: shape.buffer, from: &stream)
+        let tape = Tape(optimiser.average)
+        let parameters = network.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape)
+        let (_, logDensities) = tape.mixtureLoss(
+          parameters, y: Array(batch.y.suffix(shape.targets)),
+          rowWeights: [Float](repeating: 1, count: shape.targets), floor: network.blueprint.sigmaFloor)
+        var sums = LossSums()
+        sums.add(logDensities: logDensities, prefixes: prefixes)
+        outcome.set(index, .success(sums))
+      } catch {
+        outcome.set(index, .failure(error))
+      }
+    }
+    return try outcome.sum()
+  }
+
+  /// What each shard found, added up in the order of the shards.
+  private final class Outcome: Sendable {
+    private let results: Mutex<[Result<LossSums, any Error>]>
+    init(shards: Int) { results = Mutex(Array(repeating: .success(LossSums()), count: shards)) }
+    func set(_ shard: Int, _ result: Result<LossSums, any Error>) { results.withLock { $0[shard] = result } }
+    func sum() throws -> LossSums {
+      try results.withLock { results in
+        var sum = LossSums()
+        for result in results { sum.add(try result.get()) }
+        return sum
+      }
+    }
+  }
+}

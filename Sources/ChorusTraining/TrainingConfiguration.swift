@@ -1,0 +1,121 @@
+import ChorusModels
+import Foundation
+
+/// A training run as data: prior, sizes, schedule and seed fix every byte of the result.
+public struct TrainingConfiguration: Sendable, Hashable, Codable {
+  /// Name of the prior the tasks come from.
+  public var prior = "gp"
+  public var blueprint = Blueprint()
+  public var steps = 10_000
+  /// Tasks a step.
+  public var batch = 16
+  public var seed: UInt64 = 0
+  /// Context sizes, drawn uniformly, one a step.
+  public var context = [4, 192]
+  /// Buffer sizes, one drawn a step.
+  public var buffers = [16, 64]
+  /// Numbers of inputs, one drawn a step; repeat one to draw it more often.
+  public var dimensions = [1]
+  /// Scored targets of a task; half of them see no buffer.
+  public var targets = 64
+  /// Peak learning rate, reached after `warmUp`·steps and brought down to 0 by half a cosine.
+  public var rate = 1e-3
+  public var warmUp = 0.05
+  public var beta1 = 0.9
+  public var beta2 = 0.99
+  public var epsilon = 1e-8
+  /// Decoupled weight decay, on matrices only.
+  public var decay = 0.01
+  /// Largest norm of the gradient; longer ones are shortened to it.
+  public var clip = 1.0
+  /// Largest weight kept of the running average in a step.
+  public var average = 0.999
+  public var validateEvery = 500
+  public var validationTasks = 64
+  public var checkpointEvery = 500
+
+  public init() {}
+
+  enum CodingKeys: String, CodingKey {
+    case prior, blueprint, steps, batch, seed, context, buffers, dimensions, targets, rate, warmUp, beta1, beta2, epsilon
+    case decay, clip, average, validateEvery, validationTasks, checkpointEvery
+  }
+
+  /// Fields that are absent take their defaults.
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    func read<T: Decodable>(_ key: CodingKeys, _ path: WritableKeyPath<TrainingConfiguration, T>) throws {
+      if let value = try fields.decodeIfPresent(T.self, forKey: key) { self[keyPath: path] = value }
+    }
+    try read(.prior, \.prior)
+    try read(.blueprint, \.blueprint)
+    try read(.steps, \.steps)
+    try read(.batch, \.batch)
+    try read(.seed, \.seed)
+    try read(.context, \.context)
+    try read(.buffers, \.buffers)
+    try read(.dimensions, \.dimensions)
+    try read(.targets, \.targets)
+    try read(.rate, \.rate)
+    try read(.warmUp, \.warmUp)
+    try read(.beta1, \.beta1)
+    try read(.beta2, \.beta2)
+    try read(.epsilon, \.epsilon)
+    try read(.decay, \.decay)
+    try read(.clip, \.clip)
+    try read(.average, \.average)
+    try read(.validateEvery, \.validateEvery)
+    try read(.validationTasks, \.validationTasks)
+    try read(.checkpointEvery, \.checkpointEvery)
+  }
+
+  public func validate() throws(TrainingError) {
+    func check(_ condition: Bool, _ text: String) throws(TrainingError) {
+      if !condition { throw .configuration(text) }
+    }
+    try check((1...100_000_000).contains(steps), "steps must be at least 1")
+    try check((1...65_536).contains(batch), "batch must be within 1...65536")
+    try check(
+      context.count == 2 && context[0] >= 0 && context[0] <= context[1] && context[1] <= 100_000,
+      "context must be two sizes, the smaller first")
+    try check(
+      !buffers.isEmpty && buffers.allSatisfy { (1...10_000).contains($0) },
+      "buffers must be one or more sizes of at least 1")
+    try check(
+      !dimensions.isEmpty && dimensions.allSatisfy { (1...blueprint.inputDimensions).contains($0) },
+      "dimensions must be one or more numbers within 1...blueprint.inputDimensions (\(blueprint.inputDimensions))")
+    try check((2...100_000).contains(targets), "targets must be at least 2")
+    try check(rate > 0 && rate.isFinite, "rate must be positive")
+    try check((0...1).contains(warmUp), "warmUp is a fraction of the steps, 0...1")
+    try check((0..<1).contains(beta1) && (0..<1).contains(beta2), "betas must be in 0..<1")
+    try check(clip > 0, "clip must be positive")
+    try check(validateEvery > 0 && checkpointEvery > 0, "validateEvery and checkpointEvery must be at least 1")
+    if blueprint.scaling == .standardise {
+      try check(context[0] >= 2, "a standardising model needs contexts of at least 2 rows")
+    }
+    do { try blueprint.validate() } catch { throw .configuration(error.description) }
+  }
+
+  /// Learning rate of a step (Loshchilov & Hutter 2017, eq. 5, without restarts).
+  public func rate(at step: Int) -> Double {
+    let warm = max(1, warmUp * Double(steps))
+    if Double(step) < warm { return rate * Double(step + 1) / warm }
+    let progress = (Double(step) - warm) / max(1, Double(steps) - warm)
+    return rate * 0.5 * (1 + cos(Double.pi * min(progress, 1)))
+  }
+}
+
+public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
+  case configuration(String)
+  case checkpoint(String)
+  case diverged(step: Int)
+
+  public var description: String {
+    switch self {
+    case .configuration(let text): "configuration: \(text)"
+    case .checkpoint(let text): text
+    case .diverged(let step):
+      "the loss stopped being a number at step \(step); lower the rate, or resume from the last checkpoint"
+    }
+  }
+}
