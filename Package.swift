@@ -2,12 +2,18 @@
 import PackageDescription
 
 /// A library target of the package; every name but the umbrella's carries the prefix `Chorus`.
-func module(_ name: String, _ dependencies: String..., resources: [Resource] = []) -> Target {
+func module(
+  _ name: String, _ dependencies: String..., products: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
   .target(
     name: "Chorus\(name)",
-    dependencies: dependencies.map { .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)") },
+    dependencies: dependencies.map { .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)") } + products,
     resources: resources)
 }
+
+/// SHA-256 where the platform has no CryptoKit.
+let crypto = Target.Dependency.product(
+  name: "Crypto", package: "swift-crypto", condition: .when(platforms: [.linux, .android, .windows]))
 
 /// The tests of one module; `uses` names further modules the tests import.
 func tests(_ name: String, uses: String...) -> Target {
@@ -21,11 +27,12 @@ func tests(_ name: String, uses: String...) -> Target {
 let package = Package(
   name: "chorus",
   platforms: [.macOS(.v15)],
+  dependencies: [.package(url: "https://github.com/apple/swift-crypto", from: "3.12.3")],
   targets: [
     .target(name: "CChorusKernels"),
     module("Tensors", "CChorusKernels"),
     module("Data"),
-    module("Storage", "Tensors"),
+    module("Storage", "Tensors", products: [crypto]),
     module("Memories", "Tensors"),
     module("Plans"),
     module("Models", "Memories", "Data", "Storage"),
