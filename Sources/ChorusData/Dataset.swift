@@ -1,0 +1,102 @@
+/// What a column is called and measured in; both may be empty.
+public struct Column: Sendable, Hashable, Codable {
+  public var name: String
+  public var unit: String
+
+  public init(_ name: String = "", unit: String = "") {
+    self.name = name
+    self.unit = unit
+  }
+}
+
+/// Observed rows: inputs and one output each, all finite. Rows form a set: their order carries no meaning.
+///
+/// ```swift
+/// let levels = try Dataset(x: [0, 1, 2.5], y: [3.1, 2.9, 3.4])
+/// ```
+public struct Dataset: Sendable, Hashable {
+  /// The input points, one a row.
+  public let inputs: Inputs
+  /// The outputs, one a row; never NaN (a missing output is no row: see `split(inputs:outputs:)`).
+  public let y: [Double]
+  /// Names and units of the input columns: `inputs.dimensions` of them.
+  public var inputColumns: [Column]
+  /// Name and unit of the output.
+  public var outputColumn: Column
+
+  /// Rows.
+  public var count: Int { y.count }
+  /// Numbers an input has.
+  public var dimensions: Int { inputs.dimensions }
+  /// The inputs row-major, shape [count, dimensions].
+  public var x: [Double] { inputs.values }
+
+  /// Rows from inputs and outputs.
+  ///
+  /// Throws `DataError.rowCount` when the numbers of rows (or of column names, if given) differ, `.notFinite`
+  /// for an output that is NaN or infinite.
+  public init(
+    inputs: Inputs, y: [Double], inputColumns: [Column]? = nil, outputColumn: Column = Column()
+  ) throws(DataError) {
+    guard y.count == inputs.count else {
+      throw .rowCount(what: "outputs for the inputs", expected: inputs.count, found: y.count)
+    }
+    if let bad = y.firstIndex(where: { !$0.isFinite }) {
+      throw .notFinite(row: bad, column: nil, value: "\(y[bad])")
+    }
+    let columns = inputColumns ?? Array(repeating: Column(), count: inputs.dimensions)
+    guard columns.count == inputs.dimensions else {
+      throw .rowCount(what: "names of input columns", expected: inputs.dimensions, found: columns.count)
+    }
+    self.inputs = inputs
+    self.y = y
+    self.inputColumns = columns
+    self.outputColumn = outputColumn
+  }
+
+  /// Rows with one input each. Throws `DataError.rowCount` or `.notFinite`.
+  public init(x: [Double], y: [Double]) throws(DataError) {
+    try self.init(inputs: Inputs(x), y: y)
+  }
+
+  /// Rows with several inputs each, one array a row. Throws `DataError.ragged`, `.rowCount` or `.notFinite`.
+  public init(x: [[Double]], y: [Double]) throws(DataError) {
+    try self.init(inputs: Inputs(x), y: y)
+  }
+
+  private init(checked inputs: Inputs, _ y: [Double], like other: Dataset) {
+    self.inputs = inputs
+    self.y = y
+    inputColumns = other.inputColumns
+    outputColumn = other.outputColumn
+  }
+
+  /// The rows of `indices`, in that order.
+  public func rows(_ indices: some Collection<Int>) -> Dataset {
+    Dataset(checked: inputs.rows(indices), indices.map { y[$0] }, like: self)
+  }
+
+  /// These rows, then the rows of `other`; names and units are this one's. Throws `DataError.dimensions`.
+  public func appending(_ other: Dataset) throws(DataError) -> Dataset {
+    Dataset(checked: try inputs.appending(other.inputs), y + other.y, like: self)
+  }
+
+  /// Rows whose output is a number, and the inputs of the rows whose output is NaN (missing): what to
+  /// condition on, and what to ask for. `missingRows` are the positions of the latter, counted from 0.
+  ///
+  /// Throws `DataError.rowCount`, or `.notFinite` for an infinite output.
+  public static func split(
+    inputs: Inputs, outputs y: [Double]
+  ) throws(DataError) -> (observed: Dataset, missing: Inputs, missingRows: [Int]) {
+    guard y.count == inputs.count else {
+      throw .rowCount(what: "outputs for the inputs", expected: inputs.count, found: y.count)
+    }
+    let present = y.indices.filter { !y[$0].isNaN }
+    let absent = y.indices.filter { y[$0].isNaN }
+    if let bad = present.first(where: { y[$0].isInfinite }) {
+      throw .notFinite(row: bad, column: nil, value: "\(y[bad])")
+    }
+    let observed = try Dataset(inputs: inputs.rows(present), y: present.map { y[$0] })
+    return (observed, inputs.rows(absent), absent)
+  }
+}

@@ -1,0 +1,59 @@
+import ChorusTensors
+import Foundation
+
+/// Gaussian processes of Hassan et al., "Efficient autoregressive inference for transformer probabilistic
+/// models", ICLR 2026, appendix D.2.
+///
+/// Inputs: a random N+C+M of a scrambled Sobol set of 512 points on [-2, 2] (of the next power of two when
+/// more are asked for). Kernel: RBF with probability 0.4, Matern-3/2 0.3, Matern-5/2 0.3; variance uniform on
+/// [0.5, 1.5], length-scale uniform on [0.1, 1]; zero mean; noise of fixed variance. The paper draws the kernel
+/// once a batch, here it is drawn once a task: the law of a task is the same, the gradient's variance lower.
+/// Beyond the paper's one dimension the length-scale is shared by all dimensions.
+public struct GPPrior: Prior {
+  public let name: String
+  public let dimensions = 1...SobolSet.maximumDimensions
+  /// Variance of the noise.
+  public let noise: Double
+
+  /// `gp`: the paper's, noise variance 1e-5.
+  public static let gp = GPPrior(name: "gp", noise: 1e-5)
+  /// `gp-noisy`: noise variance 1e-2.
+  public static let noisy = GPPrior(name: "gp-noisy", noise: 1e-2)
+
+  /// The same law with another noise variance.
+  public init(name: String, noise: Double) {
+    self.name = name
+    self.noise = noise
+  }
+
+  public func draw(_ shape: TaskShape, from stream: inout RandomStream) throws(PriorError) -> PriorTask {
+    try shape.check(dimensions, limit: 8192)
+    let x = SobolSet.subset(shape.rows, dimensions: shape.dimensions, low: -2, high: 2, from: &stream)
+    let forms: [Kernel.Term.Form] = [.rbf, .matern32, .matern52]
+    let form = forms[stream.choice(weights: [0.4, 0.3, 0.3])]
+    let variance = stream.uniform(in: 0.5...1.5)
+    let scale = stream.uniform(in: 0.1...1)
+    let kernel = try Kernel([
+      .init(form, variance: variance, scales: Array(repeating: scale, count: shape.dimensions))
+    ])
+    return try gaussianTask(shape, x: x, kernel: kernel, noise: noise, component: kernel.description, &stream)
+  }
+}
+
+/// A draw of a Gaussian process at `x`, with its oracle.
+func gaussianTask(
+  _ shape: TaskShape, x: [Double], kernel: Kernel, noise: Double, component: String,
+  _ stream: inout RandomStream
+) throws(PriorError) -> PriorTask {
+  do {
+    let factor = try CholeskyFactor(
+      lower: kernel.matrix(x, count: shape.rows, noise: noise), count: shape.rows)
+    let y = try factor.colour(stream.normals(shape.rows))
+    let oracle = try GaussianOracle(kernel: kernel, noise: noise, x: x, y: y)
+    return PriorTask(shape: shape, x: x, y: y, oracle: oracle, component: component)
+  } catch LinearAlgebraError.notPositiveDefinite(let pivot, _) {
+    throw .notPositiveDefinite(kernel: kernel.description, pivot: pivot)
+  } catch {
+    throw .stored("\(error)")
+  }
+}

@@ -1,0 +1,139 @@
+import ChorusData
+import ChorusTensors
+
+/// A law of tasks: functions together with where they are seen, from which training and evaluation draw.
+///
+/// A prior is a pure function of the stream: the same stream gives the same task. A simulator draws the
+/// function; a prior over stored tasks picks one of them and a random split, both from the stream.
+public protocol Prior: Sendable {
+  /// The name it is asked for by.
+  var name: String { get }
+  /// Numbers of input dimensions it can draw.
+  var dimensions: ClosedRange<Int> { get }
+  /// One task of the given sizes.
+  ///
+  /// Throws `PriorError.dimensions` when `shape.dimensions` is outside `dimensions`, `.rows` when it cannot give
+  /// that many rows, `.notPositiveDefinite` when a covariance cannot be factored.
+  func draw(_ shape: TaskShape, from stream: inout RandomStream) throws(PriorError) -> PriorTask
+}
+
+/// The sizes of a task: context rows N, buffer rows C, targets M, numbers an input has.
+public struct TaskShape: Sendable, Hashable, Codable {
+  public var context: Int
+  public var buffer: Int
+  public var targets: Int
+  public var dimensions: Int
+
+  /// N + C + M.
+  public var rows: Int { context + buffer + targets }
+
+  public init(context: Int, buffer: Int = 0, targets: Int, dimensions: Int = 1) {
+    self.context = context
+    self.buffer = buffer
+    self.targets = targets
+    self.dimensions = dimensions
+  }
+
+  /// Throws `PriorError.rows` for a negative size or for more rows than `limit`.
+  func check(_ supported: ClosedRange<Int>, limit: Int = 1 << 16) throws(PriorError) {
+    guard supported.contains(dimensions) else { throw .dimensions(asked: dimensions, supported: supported) }
+    for size in [context, buffer, targets] where !(0...limit).contains(size) {
+      throw .rows(asked: size, limit: limit)
+    }
+    guard rows <= limit else { throw .rows(asked: rows, limit: limit) }
+  }
+}
+
+/// One task: rows in the order context | buffer | targets.
+///
+/// In a random partition these are exchangeable; under a layout with a gap or a future they are not, and
+/// the buffer and the targets follow one law in random order.
+public struct PriorTask: Sendable {
+  /// The sizes.
+  public let shape: TaskShape
+  /// Inputs, row-major [shape.rows, shape.dimensions].
+  public let x: [Double]
+  /// Outputs [shape.rows].
+  public let y: [Double]
+  /// The exact answers, where they can be computed.
+  public let oracle: (any Oracle)?
+  /// The expected log density of a target, in nats, to somebody who knows everything but its noise. No model
+  /// can have more, and it may be far out of reach: a ceiling, not an oracle.
+  public let ceiling: Double?
+  /// The part of a mixed prior the task came from, for evaluation by part.
+  public let component: String
+
+  public init(
+    shape: TaskShape, x: [Double], y: [Double], oracle: (any Oracle)? = nil, ceiling: Double? = nil,
+    component: String
+  ) {
+    self.shape = shape
+    self.x = x
+    self.y = y
+    self.oracle = oracle
+    self.ceiling = ceiling
+    self.component = component
+  }
+
+  /// Rows of the three parts.
+  public var contextRows: Range<Int> { 0..<shape.context }
+  public var bufferRows: Range<Int> { shape.context..<(shape.context + shape.buffer) }
+  public var targetRows: Range<Int> { (shape.context + shape.buffer)..<shape.rows }
+
+  /// The rows of `range` as a data set. Throws `DataError`.
+  public func dataset(_ range: Range<Int>) throws(DataError) -> Dataset {
+    guard range.lowerBound >= 0, range.upperBound <= shape.rows else {
+      throw .size(what: "the end of a row range", found: range.upperBound)
+    }
+    let d = shape.dimensions
+    return try Dataset(
+      inputs: Inputs(Array(x[(range.lowerBound * d)..<(range.upperBound * d)]), dimensions: d),
+      y: Array(y[range]))
+  }
+}
+
+/// Why a task cannot be drawn.
+public enum PriorError: Error, Equatable, CustomStringConvertible {
+  /// No prior has that name.
+  case unknown(name: String, known: [String])
+  /// The prior cannot draw that many input dimensions.
+  case dimensions(asked: Int, supported: ClosedRange<Int>)
+  /// A number of rows is negative or too large.
+  case rows(asked: Int, limit: Int)
+  /// A covariance could not be factored.
+  case notPositiveDefinite(kernel: String, pivot: Int)
+  /// Data of a stored or drawn task are not usable.
+  case data(DataError)
+  /// Anything else a prior over stored tasks may meet.
+  case stored(String)
+
+  public var description: String {
+    switch self {
+    case .unknown(let name, let known):
+      return "there is no prior named \"\(name)\"; known are \(known.joined(separator: ", "))"
+    case .dimensions(let asked, let supported):
+      return "the prior draws \(supported.lowerBound) to \(supported.upperBound) dimensions, not \(asked)"
+    case .rows(let asked, let limit):
+      return "a task cannot have \(asked) rows: at least 0 and at most \(limit)"
+    case .notPositiveDefinite(let kernel, let pivot):
+      return "the covariance of \(kernel) is not positive definite at row \(pivot)"
+    case .data(let error): return error.description
+    case .stored(let words): return words
+    }
+  }
+}
+
+/// The built-in priors, by name.
+public enum Priors {
+  /// Every built-in prior.
+  public static let all: [any Prior] = [GPPrior.gp, GPPrior.noisy, SawtoothPrior()]
+
+  /// The names, in the order of `all`.
+  public static var names: [String] { all.map(\.name) }
+
+  /// The prior of that name. Throws `PriorError.unknown` with the known names.
+  public static func named(_ name: String) throws(PriorError) -> any Prior {
+    for prior in all where prior.name == name { return prior }
+    throw .unknown(name: name, known: names)
+  }
+}

@@ -1,0 +1,95 @@
+import Foundation
+
+/// The Double kernels the package computes with. Each line names the form in use.
+package enum DoubleKernels {
+  /// In-place lower Cholesky factor of the lower triangle of a: [n, n] with row stride `lda`. Gives n, or the
+  /// first pivot that is not positive.
+  package static func cholesky(_ n: Int, _ a: UnsafeMutablePointer<Double>, _ lda: Int) -> Int {
+    PlainDoubleKernels.cholesky(n, a, lda)
+  }
+
+  /// b [n, columns] := L⁻¹ b or L⁻ᵀ b.
+  package static func solveLower(
+    _ n: Int, _ l: UnsafePointer<Double>, _ ldl: Int, _ transposed: Bool, _ b: UnsafeMutablePointer<Double>,
+    _ columns: Int, _ ldb: Int
+  ) {
+    PlainDoubleKernels.solveLower(n, l, ldl, transposed, b, columns, ldb)
+  }
+
+  /// y := L x.
+  package static func multiplyLower(
+    _ n: Int, _ l: UnsafePointer<Double>, _ ldl: Int, _ x: UnsafePointer<Double>,
+    _ y: UnsafeMutablePointer<Double>
+  ) {
+    PlainDoubleKernels.multiplyLower(n, l, ldl, x, y)
+  }
+
+  /// y := exp(x), elementwise; y may be x.
+  package static func exp(_ n: Int, _ x: UnsafePointer<Double>, _ y: UnsafeMutablePointer<Double>) {
+    PlainDoubleKernels.exp(n, x, y)
+  }
+}
+
+/// The same kernels in plain Swift: the reference of the tests.
+package enum PlainDoubleKernels {
+  package static func cholesky(_ n: Int, _ a: UnsafeMutablePointer<Double>, _ lda: Int) -> Int {
+    for i in 0..<n {
+      let row = a + i * lda
+      for j in 0..<i {
+        let other = a + j * lda
+        row[j] = (row[j] - dot(j, row, other)) / other[j]
+      }
+      let pivot = row[i] - dot(i, row, row)
+      guard pivot > 0, pivot.isFinite else { return i }
+      row[i] = pivot.squareRoot()
+    }
+    return n
+  }
+
+  package static func solveLower(
+    _ n: Int, _ l: UnsafePointer<Double>, _ ldl: Int, _ transposed: Bool, _ b: UnsafeMutablePointer<Double>,
+    _ columns: Int, _ ldb: Int
+  ) {
+    for step in 0..<n {
+      let i = transposed ? n - 1 - step : step
+      let row = b + i * ldb
+      for j in transposed ? (i + 1)..<n : 0..<i {
+        let factor = transposed ? l[j * ldl + i] : l[i * ldl + j]
+        let other = b + j * ldb
+        for c in 0..<columns { row[c] -= factor * other[c] }
+      }
+      let pivot = l[i * ldl + i]
+      for c in 0..<columns { row[c] /= pivot }
+    }
+  }
+
+  package static func multiplyLower(
+    _ n: Int, _ l: UnsafePointer<Double>, _ ldl: Int, _ x: UnsafePointer<Double>,
+    _ y: UnsafeMutablePointer<Double>
+  ) {
+    for i in 0..<n { y[i] = dot(i + 1, l + i * ldl, x) }
+  }
+
+  package static func exp(_ n: Int, _ x: UnsafePointer<Double>, _ y: UnsafeMutablePointer<Double>) {
+    for i in 0..<n { y[i] = Foundation.exp(x[i]) }
+  }
+
+  /// Sum of products in eight partial sums, then the rest one by one.
+  @inline(__always)
+  private static func dot(_ n: Int, _ x: UnsafePointer<Double>, _ y: UnsafePointer<Double>) -> Double {
+    var lanes = SIMD8<Double>()
+    var i = 0
+    while i + 8 <= n {
+      let a = UnsafeRawPointer(x + i).loadUnaligned(as: SIMD8<Double>.self)
+      let b = UnsafeRawPointer(y + i).loadUnaligned(as: SIMD8<Double>.self)
+      lanes += a * b
+      i += 8
+    }
+    var sum = lanes.sum()
+    while i < n {
+      sum += x[i] * y[i]
+      i += 1
+    }
+    return sum
+  }
+}
