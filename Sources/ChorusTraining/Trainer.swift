@@ -14,11 +14,11 @@ public final class Trainer: Sendable {
   let validation: TaskGenerator
   let optimiser: Optimiser
   let pool: ThreadPool
-  private let tapes: [Mutex<TapeBox>]
+  private let tapes: [TapeBox]
   let progress: Mutex<Int>
 
-  /// A tape is used by one thread at a time; the mutex around the box says so.
-  struct TapeBox: @unchecked Sendable { let tape: Tape }
+  /// The tape of a shard, used by the one thread that works on that shard.
+  private struct TapeBox: @unchecked Sendable { let tape: Tape }
 
   /// Steps done so far.
   public var step: Int { progress.withLock { $0 } }
@@ -40,7 +40,7 @@ public final class Trainer: Sendable {
     let weights = Weights(network.table, training: true)
     network.initialise(weights, seed: configuration.seed)
     optimiser = Optimiser(weights)
-    tapes = (0..<Optimiser.shardCount).map { _ in Mutex(TapeBox(tape: Tape(weights))) }
+    tapes = (0..<Optimiser.shardCount).map { _ in TapeBox(tape: Tape(weights)) }
     progress = Mutex(0)
   }
 
@@ -74,10 +74,8 @@ public final class Trainer: Sendable {
       let members = batch * shard / Optimiser.shardCount..<batch * (shard + 1) / Optimiser.shardCount
       do {
         var sums = LossSums()
-        try tapes[shard].withLock { box in
-          for task in members {
-            try sums.add(accumulate(task, step, shape, on: box.tape, into: optimiser.shards[shard]))
-          }
+        for task in members {
+          try sums.add(accumulate(task, step, shape, on: tapes[shard].tape, into: optimiser.shards[shard]))
         }
         outcome.set(shard, .success(sums))
       } catch {
