@@ -27,7 +27,14 @@ func tests(_ name: String, uses: String...) -> Target {
 let package = Package(
   name: "chorus",
   platforms: [.macOS(.v15)],
-  dependencies: [.package(url: "https://github.com/apple/swift-crypto", from: "3.12.3")],
+  products: [
+    .library(name: "Chorus", targets: ["Chorus"]),
+    .executable(name: "chorus", targets: ["ChorusCLI"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "3.12.3"),
+  ],
   targets: [
     .target(name: "CChorusKernels"),
     module("Tensors", "CChorusKernels"),
@@ -41,7 +48,13 @@ let package = Package(
     module("Training", "Models", "Priors"),
     module("Evaluation", "Inference", "Priors"),
     module("Tables", "Data"),
-    module("Reports"),
+    module(
+      "Commands", "Evaluation", "Training", "Tables",
+      products: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
+    .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"]),
+    .target(
+      name: "Chorus",
+      dependencies: ["ChorusInference", "ChorusPlans", "ChorusData", "ChorusPriors", "ChorusTraining"]),
     tests("Tensors", uses: "CChorusKernels"),
     tests("Data"),
     tests("Storage"),

@@ -24,8 +24,20 @@ enum Exit {
     case is PlanTextError: usage
     case let error as InferenceError:
       if case .tooExpensive = error { usage } else { data }
-    case let error as TableError: error.isMissingFile ? noInput : error.isIO ? io : data
-    case let error as StorageError: error.reason == .missing ? noInput : error.isIO ? io : data
+    case let error as TableError:
+      switch error.reason {
+      case .missing: noInput
+      case .system: io
+      case .grid: usage
+      default: data
+      }
+    case let error as StorageError:
+      switch error.reason {
+      case .missing: noInput
+      case .system, .unwritable: io
+      default: data
+      }
+    case is PriorError: data
     case let error as TrainingError:
       if case .configuration = error { usage } else { data }
     default: `internal`

@@ -1,7 +1,9 @@
 import ArgumentParser
+import ChorusData
 import ChorusModels
 import ChorusPriors
 import ChorusStorage
+import ChorusTables
 import ChorusTraining
 import Foundation
 import Synchronization
@@ -10,7 +12,7 @@ struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Train a model on a prior, or on tasks of your own.",
     discussion: """
-      WHAT is a prior (\(Priors.names.joined(separator: ", "))) or a configuration as JSON; its fields are those \
+      WHAT is a prior (\(["gp", "gp-noisy", "sawtooth", "functions"].joined(separator: ", "))) or a configuration as JSON; its fields are those \
       that a run writes into configuration.json. The run's folder gets checkpoints, log.jsonl (one line a \
       validation) and model.safetensors (the weights averaged so far). Ctrl-C saves and stops; --resume goes on.
       """)
@@ -98,7 +100,12 @@ struct Train: ParsableCommand {
   }
 
   private func prior(_ configuration: TrainingConfiguration) throws -> any Prior {
-    if let tasks { return try StoredTasks(path: tasks) }
+    if let tasks {
+      let sets = try TaskFile(path: tasks).tasks.map { task in
+        try Dataset(inputs: Inputs(task.x, dimensions: task.dimensions), y: task.y)
+      }
+      return try StoredTasks(sets)
+    }
     return try Priors.named(configuration.prior)
   }
 

@@ -198,7 +198,7 @@ public struct Posterior: Sendable {
       throw InferenceError.input("an input of the targets is not a finite number")
     }
     let targets = Targets(
-      model.trunk, x: scaling.apply(inputs).values.map(Float.init), dimensions: inputs.dimensions)
+      model.trunk, x: try scaling.apply(inputs).values.map(Float.init), dimensions: inputs.dimensions)
     return Sampler(conditioned: conditioned, targets: targets, plan: plan, seed: seed, pool: pool)
   }
 

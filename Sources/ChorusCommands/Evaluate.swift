@@ -1,0 +1,90 @@
+import ArgumentParser
+import ChorusEvaluation
+import ChorusModels
+import ChorusPriors
+import ChorusTables
+import Foundation
+
+struct Evaluate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Compare a model's joint densities with the exact ones of a prior.",
+    discussion: """
+      For every context size: the mean log-density in nats a target of the exact posterior (joint, and as \
+      independent marginals), and of the model under three plans: independent, buffer (sequential), re-encode. \
+      Orders are the same for buffer and re-encode; their difference is paired over tasks. The last line is over \
+      all sizes.
+      """)
+
+  @Option(help: "functions, gp, or a path.")
+  var model = "functions"
+
+  @Option(help: "Prior: gp, gp-noisy, sawtooth, functions.")
+  var prior: String
+
+  @Option(help: "Context sizes.")
+  var context = "8,16,32,64,128"
+
+  @Option(help: "Targets of a task.")
+  var targets = 16
+
+  @Option(help: "Tasks for each context size.")
+  var functions = 256
+
+  @Option(help: "Random target orders averaged.")
+  var orders = 8
+
+  @Option(help: "Input columns of the tasks.")
+  var dimensions = 1
+
+  @Option(help: "csv or jsonl.")
+  var format = TableFormat.csv
+
+  @OptionGroup var common: CommonOptions
+
+  static let columns = [
+    "context", "targets", "functions", "oracle_joint", "oracle_joint_se", "oracle_independent",
+    "oracle_independent_se", "independent", "independent_se", "buffer", "buffer_se", "reencode", "reencode_se",
+    "reencode_minus_buffer", "reencode_minus_buffer_se", "buffer_minus_independent", "buffer_minus_independent_se",
+    "oracle_minus_reencode", "oracle_minus_reencode_se",
+  ]
+
+  func validate() throws {
+    _ = try sizeList(context, option: "--context")
+    guard (1...512).contains(targets) else { throw ValidationError("--targets must be within 1...512") }
+    guard (1...1_000_000).contains(functions) else { throw ValidationError("--functions must be at least 1") }
+    guard (1...4096).contains(orders) else { throw ValidationError("--orders must be within 1...4096") }
+    guard (1...64).contains(dimensions) else { throw ValidationError("--dimensions must be at least 1") }
+  }
+
+  func run() throws {
+    try reporting {
+      let model = try Model(named: self.model)
+      let prior = try Priors.named(self.prior)
+      let comparison = OracleComparison(
+        model: model, prior: prior, targets: targets, functions: functions, orders: orders, seed: common.seed,
+        dimensions: dimensions)
+      let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
+      let sizes = try sizeList(context, option: "--context")
+      if let tasks = model.card["tasks"] { common.say("model trained on \(tasks) tasks of \(model.card["prior"] ?? "?")") }
+      _ = try comparison.rows(contexts: sizes, on: common.pool) { row in
+        try writer.write(cells(row))
+        common.progress("context \(row.context.map(String.init) ?? "all") done")
+      }
+      common.progress("")
+      try writer.finish()
+    }
+  }
+
+  private func cells(_ row: OracleComparison.Row) -> [Cell] {
+    let estimates = [
+      row.oracleJoint, row.oracleIndependent, row.independent, row.buffer, row.reencode, row.reencodeMinusBuffer,
+      row.bufferMinusIndependent, row.oracleMinusReencode,
+    ]
+    let context: Cell = row.context.map { .integer($0) } ?? .text("all")
+    return [context, .integer(row.targets), .integer(row.functions)]
+      + estimates.flatMap { estimate -> [Cell] in
+        guard let estimate else { return [.missing, .missing] }
+        return [.number(estimate.mean), .number(estimate.standardError)]
+      }
+  }
+}
