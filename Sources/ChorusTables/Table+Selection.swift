@@ -1,0 +1,62 @@
+/// The rows of a table, split by what they hold of some input columns and a target column.
+public struct Selection: Equatable, Sendable {
+  /// Rows by their index in the table, with their inputs and targets.
+  public struct Rows: Equatable, Sendable {
+    /// Indices of the table's rows, ascending.
+    public fileprivate(set) var indices: [Int] = []
+    /// The inputs, row after row.
+    public fileprivate(set) var inputs: [Double] = []
+    /// The targets; empty where they are missing.
+    public fileprivate(set) var targets: [Double] = []
+  }
+
+  public let inputs: [String]
+  public let target: String
+  /// What the input columns hold, so that output can write dates back.
+  public let kinds: [ColumnKind]
+  public let targetKind: ColumnKind
+  /// Rows with all inputs and the target.
+  public fileprivate(set) var observed = Rows()
+  /// Rows with all inputs and no target: what is to be predicted.
+  public fileprivate(set) var missing = Rows()
+  /// Indices of rows that lack an input and can be used for nothing.
+  public fileprivate(set) var incomplete: [Int] = []
+
+  public var dimensions: Int { inputs.count }
+}
+
+extension Table {
+  /// Splits the rows into those with a target and those without.
+  ///
+  /// - Throws: `TableError`: an unknown column, a column that is named twice, a cell that is no number or date,
+  ///   or `NaN` as an input.
+  public func select(inputs: [String], target: String) throws(TableError) -> Selection {
+    let named = inputs + [target]
+    if let twice = named.indices.first(where: { named[..<$0].contains(named[$0]) }) {
+      throw TableError(
+        .unknownColumn, source, "column '\(named[twice])' is asked for twice; name each column once.")
+    }
+    guard !inputs.isEmpty else {
+      throw TableError(.unknownColumn, source, "no input column is named; name at least one.")
+    }
+    var columns: [Numbers] = []
+    for input in inputs { columns.append(try values(of: input, missing: .allowedExceptNaN)) }
+    let targets = try values(of: target, missing: .allowed)
+    var result = Selection(
+      inputs: inputs, target: target, kinds: columns.map(\.kind), targetKind: targets.kind)
+    for row in 0..<rowCount {
+      let x = columns.compactMap { $0.values[row] }
+      if x.count < inputs.count {
+        result.incomplete.append(row)
+      } else if let y = targets.values[row] {
+        result.observed.indices.append(row)
+        result.observed.inputs += x
+        result.observed.targets.append(y)
+      } else {
+        result.missing.indices.append(row)
+        result.missing.inputs += x
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,97 @@
+import Foundation
+
+/// Training tasks of a user: JSON lines, each `{"x": [[…], …], "y": […]}`; with one input, `"x": […]` will do.
+public struct TaskFile: Sendable {
+  /// One task: rows of inputs and their targets.
+  public struct Task: Equatable, Sendable {
+    /// The inputs, row after row.
+    public let x: [Double]
+    public let y: [Double]
+    /// Inputs in a row.
+    public let dimensions: Int
+  }
+
+  /// The path as the caller gave it, or `standard input`.
+  public let source: String
+  public let tasks: [Task]
+
+  /// Reads the file at `path`, or standard input where `path` is `-`. Blank lines do not count.
+  ///
+  /// - Throws: `TableError`: `missing`, `system`, `encoding`, or `task` with the line.
+  public init(path: String) throws(TableError) {
+    try self.init(SourceText(path: path))
+  }
+
+  /// Reads the text of a task file.
+  ///
+  /// - Throws: `TableError` as ``init(path:)``.
+  public init(bytes: [UInt8], source: String) throws(TableError) {
+    try self.init(SourceText(bytes, name: source))
+  }
+
+  private init(_ text: SourceText) throws(TableError) {
+    source = text.name
+    var tasks: [Task] = []
+    let decoder = JSONDecoder()
+    let lines = text.bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
+    for (index, line) in lines.enumerated() where !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D })
+    {
+      func failure(_ detail: String) -> TableError {
+        TableError(
+          .task, text.name, line: index + 1,
+          detail + "; a task is {\"x\": [[…], …], \"y\": […]} on one line, numbers only.")
+      }
+      guard line.count <= SourceText.lineLimit else {
+        throw failure("the line is longer than \(SourceText.lineLimit >> 20) MiB")
+      }
+      let raw: Raw
+      do { raw = try decoder.decode(Raw.self, from: Data(line)) } catch { throw failure(Self.words(error)) }
+      let dimensions = raw.x.first?.count ?? 0
+      guard dimensions > 0 else { throw failure("the task has no rows, or rows without inputs") }
+      if let row = raw.x.firstIndex(where: { $0.count != dimensions }) {
+        throw failure("row \(row + 1) of x has \(raw.x[row].count) inputs, the first has \(dimensions)")
+      }
+      guard raw.x.count == raw.y.count else {
+        throw failure("x has \(raw.x.count) rows and y has \(raw.y.count) values")
+      }
+      let x = raw.x.flatMap { $0 }
+      guard (x + raw.y).allSatisfy(\.isFinite) else { throw failure("a number is not finite") }
+      tasks.append(Task(x: x, y: raw.y, dimensions: dimensions))
+    }
+    guard !tasks.isEmpty else { throw TableError(.task, text.name, "has no tasks; write one on each line.") }
+    self.tasks = tasks
+  }
+
+  private struct Raw: Decodable {
+    let x: [[Double]]
+    let y: [Double]
+
+    enum CodingKeys: CodingKey { case x, y }
+
+    init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      var first = try values.nestedUnkeyedContainer(forKey: .x)
+      if !first.isAtEnd, (try? first.nestedUnkeyedContainer()) == nil {
+        x = try values.decode([Double].self, forKey: .x).map { [$0] }
+      } else {
+        x = try values.decode([[Double]].self, forKey: .x)
+      }
+      y = try values.decode([Double].self, forKey: .y)
+    }
+  }
+
+  /// The decoder's error in a few words, with the place inside the line.
+  private static func words(_ error: any Error) -> String {
+    func place(_ context: DecodingError.Context) -> String {
+      context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined()
+    }
+    switch error as? DecodingError {
+    case .keyNotFound(let key, _): return "the task has no '\(key.stringValue)'"
+    case .typeMismatch(_, let context), .valueNotFound(_, let context):
+      return "'\(place(context))' is not a number or an array of them"
+    case .dataCorrupted(let context) where !context.codingPath.isEmpty:
+      return "'\(place(context))' is not a number that can be held"
+    default: return "the line is not JSON"
+    }
+  }
+}
