@@ -23,7 +23,8 @@ public enum AtomicFile {
     guard !folder.boolValue else {
       throw StorageError(.system, file: path, "is a folder. Name a file in it.")
     }
-    do { return try Data(contentsOf: URL(fileURLWithPath: path)) } catch {
+    // Unlike Data(contentsOf:), a handle reads pipes and devices too.
+    do { return try FileHandle(forReadingFrom: URL(fileURLWithPath: path)).readToEnd() ?? Data() } catch {
       throw StorageError(.system, file: path, "can not be read: \(error.localizedDescription)")
     }
   }
