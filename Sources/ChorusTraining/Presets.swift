@@ -1,11 +1,19 @@
 import ChorusModels
 
 extension TrainingConfiguration {
-  /// The recipe of a shipped prior.
+  /// The recipe of a shipped prior: a narrow network and small batches, because at this project's horizons the
+  /// number of updates is what is short (docs/models.md has the figures).
   public static func preset(_ prior: String) throws(TrainingError) -> TrainingConfiguration {
     var configuration = TrainingConfiguration()
     configuration.prior = prior
     configuration.blueprint.frequencies = 6
+    configuration.blueprint.width = 64
+    configuration.blueprint.feedForward = 128
+    configuration.blueprint.embedderHidden = 128
+    configuration.blueprint.headHidden = 128
+    configuration.batch = 8
+    configuration.validationTasks = 128
+    configuration.validateEvery = 1000
     switch prior {
     case "gp", "gp-noisy", "sawtooth": break
     case "functions":

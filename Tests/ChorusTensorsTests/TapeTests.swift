@@ -1,0 +1,4 @@
+import CChorusKernels
+import Testing
+
+@testable import ChorusTensors
