@@ -1,0 +1,42 @@
+// All bodies and the table of one instruction set.
+#include "base.h"
+#include "functions.h"
+#include "tiles.h"
+#include "matmul.h"
+#include "elementwise.h"
+#include "attention.h"
+#include "attention_backward.h"
+#include "mixture.h"
+#include "float64.h"
+#include "probes.h"
+
+const ck_table CK_TABLE = {
+    .isa = CK_ISA,
+    .pack = pack,
+    .matmul = matmul,
+    .matmul_tn = matmul_tn,
+    .column_sum = column_sum,
+    .exp = exp_all,
+    .log = log_all,
+    .softplus = softplus_all,
+    .activate = activate,
+    .activate_backward = activate_backward,
+    .add = add,
+    .scale = scale,
+    .sum_squares = sum_squares,
+    .layer_norm = layer_norm,
+    .layer_norm_backward = layer_norm_backward,
+    .pack_shared = pack_shared,
+    .append_private = append_private,
+    .attention = attention,
+    .attention_delta = attention_delta,
+    .attention_backward = attention_backward,
+    .mixture = mixture,
+    .adamw = adamw,
+    .cholesky_f64 = cholesky_f64,
+    .solve_lower_f64 = solve_lower_f64,
+    .multiply_lower_f64 = multiply_lower_f64,
+    .exp_f64 = exp_f64,
+    .probe_fma = probe_fma,
+    .probe_read = probe_read,
+};

@@ -1,0 +1,192 @@
+// Register tiles: small matrix products whose result stays in registers over the whole inner dimension.
+// An element of the result is one chain of fused multiply-adds over k, whatever the shape of its tile.
+//
+// The right-hand side lies in panels of 16 columns: element (k, 16 * p + j) is b[k * bk + p * bp + j].
+
+/// c (+)= a * b for `rows` x 16 `panels`, element (r, k) of a being a[r * ar + k * ak].
+INLINE void tile(const int rows, const int panels, int k, const float *a, ptrdiff_t ar, ptrdiff_t ak,
+                 const float *b, ptrdiff_t bk, ptrdiff_t bp, float *c, ptrdiff_t ldc, int add) {
+  wide sums[CK_ROWS][4 * HALVES];
+  UNROLL for (int r = 0; r < rows; ++r)
+    UNROLL for (int j = 0; j < panels * HALVES; ++j)
+      sums[r][j] = add ? load_wide(c + r * ldc + j * CK_LANES) : (wide)(0.0f);
+  for (int p = 0; p < k; ++p) {
+    if (rows < panels * HALVES) {  // hold the smaller side; both do not fit beside the sums
+      wide left[CK_ROWS];
+      UNROLL for (int r = 0; r < rows; ++r) left[r] = (wide)(a[r * ar]);
+      UNROLL for (int j = 0; j < panels * HALVES; ++j) {
+        const wide right = load_wide(b + j / HALVES * bp + j % HALVES * CK_LANES);
+        UNROLL for (int r = 0; r < rows; ++r) sums[r][j] = FMA(left[r], right, sums[r][j]);
+      }
+    } else {
+      wide right[4 * HALVES];
+      UNROLL for (int j = 0; j < panels * HALVES; ++j)
+        right[j] = load_wide(b + j / HALVES * bp + j % HALVES * CK_LANES);
+      UNROLL for (int r = 0; r < rows; ++r) {
+        const wide left = (wide)(a[r * ar]);
+        UNROLL for (int j = 0; j < panels * HALVES; ++j) sums[r][j] = FMA(left, right[j], sums[r][j]);
+      }
+    }
+    a += ak;
+    b += bk;
+  }
+  UNROLL for (int r = 0; r < rows; ++r)
+    UNROLL for (int j = 0; j < panels * HALVES; ++j) store_wide(c + r * ldc + j * CK_LANES, sums[r][j]);
+}
+
+#define TILES(count, width)                                                                 \
+  for (; p + (width) <= panels; p += (width))                                               \
+  tile(count, width, k, a, ar, ak, b + p * bp, bk, bp, c + 16 * p, ldc, add)
+
+/// Any number of panels for 1...CK_ROWS rows; few rows take several panels at once, so that enough
+/// independent sums are under way to hide the latency of the multiply-adds.
+INLINE void tiles(int rows, int panels, int k, const float *a, ptrdiff_t ar, ptrdiff_t ak, const float *b,
+                  ptrdiff_t bk, ptrdiff_t bp, float *c, ptrdiff_t ldc, int add) {
+  int p = 0;
+  switch (rows) {
+    case 1:
+      TILES(1, 4);
+      TILES(1, 2);
+      TILES(1, 1);
+      break;
+    case 2:
+      TILES(2, 2);
+      TILES(2, 1);
+      break;
+#if CK_ROWS > 2
+    case 3:
+      TILES(3, 2);
+      TILES(3, 1);
+      break;
+    case 4:
+#if CK_PANELS > 1
+      TILES(4, CK_PANELS);
+#endif
+      TILES(4, 1);
+      break;
+    case 5:
+#if CK_PANELS > 1
+      TILES(5, CK_PANELS);
+#endif
+      TILES(5, 1);
+      break;
+    case 6:
+#if CK_PANELS > 1
+      TILES(6, CK_PANELS);
+#endif
+      TILES(6, 1);
+      break;
+#endif
+#if CK_ROWS > 6
+    case 7:
+      TILES(7, CK_PANELS);
+      TILES(7, 1);
+      break;
+    case 8:
+      TILES(8, CK_PANELS);
+      TILES(8, 1);
+      break;
+    case 9:
+      TILES(9, CK_PANELS);
+      TILES(9, 1);
+      break;
+    case 10:
+      TILES(10, CK_PANELS);
+      TILES(10, 1);
+      break;
+    case 11:
+      TILES(11, CK_PANELS);
+      TILES(11, 1);
+      break;
+    case 12:
+      TILES(12, CK_PANELS);
+      TILES(12, 1);
+      break;
+#endif
+  }
+}
+
+/// a has rows with stride lda.
+static void tiles_by_rows(int rows, int panels, int k, const float *a, ptrdiff_t lda, const float *b,
+                          ptrdiff_t bp, float *c, ptrdiff_t ldc, int add) {
+  tiles(rows, panels, k, a, lda, 1, b, 16, bp, c, ldc, add);
+}
+
+/// a is stored transposed: a step of k is `ak` floats, a step of the row one.
+static void tiles_by_columns(int rows, int panels, int k, const float *a, ptrdiff_t ak, const float *b,
+                             ptrdiff_t bp, float *c, ptrdiff_t ldc, int add) {
+  tiles(rows, panels, k, a, 1, ak, b, 16, bp, c, ldc, add);
+}
+#undef TILES
+
+/// The same in steps of 8 columns, for the private keys and values: column group v is at b + v * bv.
+INLINE void tile8(const int rows, const int groups, int k, const float *a, ptrdiff_t lda, const float *b,
+                  ptrdiff_t bk, ptrdiff_t bv, float *c, ptrdiff_t ldc, int add) {
+  v8 sums[6][8];
+  UNROLL for (int r = 0; r < rows; ++r)
+    UNROLL for (int j = 0; j < groups; ++j) sums[r][j] = add ? load8(c + r * ldc + 8 * j) : splat(0);
+  for (int p = 0; p < k; ++p) {
+    if (rows < groups) {
+      v8 left[6];
+      UNROLL for (int r = 0; r < rows; ++r) left[r] = splat(a[r * lda + p]);
+      UNROLL for (int j = 0; j < groups; ++j) {
+        const v8 right = load8(b + j * bv);
+        UNROLL for (int r = 0; r < rows; ++r) sums[r][j] = FMA(left[r], right, sums[r][j]);
+      }
+    } else {
+      v8 right[8];
+      UNROLL for (int j = 0; j < groups; ++j) right[j] = load8(b + j * bv);
+      UNROLL for (int r = 0; r < rows; ++r) {
+        const v8 left = splat(a[r * lda + p]);
+        UNROLL for (int j = 0; j < groups; ++j) sums[r][j] = FMA(left, right[j], sums[r][j]);
+      }
+    }
+    b += bk;
+  }
+  UNROLL for (int r = 0; r < rows; ++r)
+    UNROLL for (int j = 0; j < groups; ++j) store8(c + r * ldc + 8 * j, sums[r][j]);
+}
+
+#define MOST_ROWS8 (CK_ROWS < 6 ? CK_ROWS : 6)
+#define TILES8(count, width)                                                                \
+  for (; v + (width) <= groups; v += (width))                                               \
+  tile8(count, width, k, a, lda, b + v * bv, bk, bv, c + 8 * v, ldc, add)
+
+/// 1...MOST_ROWS8 rows.
+static void tiles8(int rows, int groups, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t bk,
+                   ptrdiff_t bv, float *c, ptrdiff_t ldc, int add) {
+  int v = 0;
+  switch (rows) {
+    case 1:
+      TILES8(1, 8);
+      TILES8(1, 4);
+      TILES8(1, 2);
+      TILES8(1, 1);
+      break;
+    case 2:
+      TILES8(2, 4);
+      TILES8(2, 2);
+      TILES8(2, 1);
+      break;
+#if CK_ROWS > 2
+    case 3:
+      TILES8(3, 4);
+      TILES8(3, 2);
+      TILES8(3, 1);
+      break;
+    case 4:
+      TILES8(4, 2);
+      TILES8(4, 1);
+      break;
+    case 5:
+      TILES8(5, 2);
+      TILES8(5, 1);
+      break;
+    case 6:
+      TILES8(6, 2);
+      TILES8(6, 1);
+      break;
+#endif
+  }
+}
+#undef TILES8

@@ -1,0 +1,60 @@
+// Instance-level access to the kernels, for tests and benchmarks: the table of one instruction set,
+// without switching the process to it.
+#ifndef CHORUS_KERNELS_TESTING_H
+#define CHORUS_KERNELS_TESTING_H
+
+#include "chorus_kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// One function per kernel of chorus_kernels.h, with its signature.
+typedef struct {
+  int isa;
+  void (*pack)(int k, int n, const float *b, int ldb, int transposed, float *packed);
+  void (*matmul)(const ck_matmul_args *args);
+  void (*matmul_tn)(int m, int n, int rows, const float *a, int lda, const float *b, int ldb, float *c, int ldc,
+                    int accumulate, float *scratch);
+  void (*column_sum)(int rows, int n, const float *a, int lda, float *out, int accumulate);
+  void (*exp)(size_t n, const float *x, float *y);
+  void (*log)(size_t n, const float *x, float *y);
+  void (*softplus)(size_t n, const float *x, float *y);
+  void (*activate)(int activation, size_t n, const float *x, float *y);
+  void (*activate_backward)(int activation, size_t n, const float *pre, const float *dy, float *dx);
+  void (*add)(size_t n, const float *x, float *y);
+  void (*scale)(size_t n, float s, float *x);
+  double (*sum_squares)(size_t n, const float *x);
+  void (*layer_norm)(int rows, int d, const float *x, int ldx, const float *gain, const float *bias, float epsilon,
+                     float *y, int ldy, float *stats);
+  void (*layer_norm_backward)(int rows, int d, const float *x, int ldx, const float *gain, const float *stats,
+                              const float *dy, int lddy, float *dx, int lddx, int accumulate, float *dgain,
+                              float *dbias);
+  void (*pack_shared)(int count, int heads, int width, const float *k, int ldk, const float *v, int ldv,
+                      float *keys, float *values);
+  void (*append_private)(int index, int capacity, int heads, int width, const float *k, const float *v,
+                         float *keys, float *values);
+  void (*attention)(const ck_attention_args *args);
+  void (*attention_delta)(int rows, int heads, int width, const float *out, int ldo, const float *dout, int lddout,
+                          float *delta);
+  void (*attention_backward)(const ck_attention_backward_args *args);
+  void (*mixture)(int rows, int components, const float *params, const float *y, float floor, float *logp,
+                  const float *weight, float *dparams);
+  void (*adamw)(size_t n, float *w, const float *gradient, float *first, float *second, float gradient_scale,
+                float rate, float beta1, float beta2, float correction1, float correction2, float epsilon,
+                float decay, float *average, float keep);
+  int (*cholesky_f64)(int n, double *a, int lda);
+  void (*solve_lower_f64)(int n, const double *l, int ldl, int transposed, double *b, int columns, int ldb);
+  void (*multiply_lower_f64)(int n, const double *l, int ldl, const double *x, double *y);
+  void (*exp_f64)(size_t n, const double *x, double *y);
+  double (*probe_fma)(long rounds, float *sink);
+  float (*probe_read)(size_t n, const float *x);
+} ck_table;
+
+/// The kernels of one instruction set, or NULL when this machine or build lacks it.
+const ck_table *ck_table_for(int isa);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
