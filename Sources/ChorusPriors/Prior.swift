@@ -126,7 +126,7 @@ public enum PriorError: Error, Equatable, CustomStringConvertible {
 /// The built-in priors, by name.
 public enum Priors {
   /// Every built-in prior.
-  public static let all: [any Prior] = [GPPrior.gp, GPPrior.noisy, SawtoothPrior()]
+  public static let all: [any Prior] = [GPPrior.gp, GPPrior.noisy, SawtoothPrior(), FunctionsPrior()]
 
   /// The names, in the order of `all`.
   public static var names: [String] { all.map(\.name) }

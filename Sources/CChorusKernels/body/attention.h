@@ -45,15 +45,16 @@ static void append_private(int index, int capacity, int heads, int width, const 
 }
 
 /// Turns scores [rows][KEY_BLOCK] into weights 2^(c * s - best) after moving best, total and sums of rows
-/// row...row + rows - 1 along. Of row r, the keys from visible[r] on are masked; all groups of 8 keys below
-/// `groups` are written.
+/// row...row + rows - 1 along. Only the first `groups` groups of 8 keys count, and of row r, when masked, only
+/// the first visible[r] keys.
 INLINE void soften(const int masked, const int groups, int rows, const int *visible, float c, float *scores,
                    online *state, int row) {
   float change[16];
   for (int r = 0; r < rows; ++r) {
     float *s = scores + r * KEY_BLOCK;
     v8 most = splat(UNSEEN);
-    UNROLL for (int g = 0; g < groups; ++g) {
+    UNROLL for (int g = 0; g < KEY_BLOCK / 8; ++g) {
+      if (g >= groups) continue;
       v8 x = load8(s + 8 * g);
       if (masked) {
         x = select8(lanes8() + 8 * g < visible[r], x, splat(UNSEEN));
@@ -71,7 +72,8 @@ INLINE void soften(const int masked, const int groups, int rows, const int *visi
     float *s = scores + r * KEY_BLOCK;
     const v8 best = splat(-state->best[row + r]);
     v8 even = splat(0), odd = splat(0);
-    UNROLL for (int g = 0; g < groups; ++g) {
+    UNROLL for (int g = 0; g < KEY_BLOCK / 8; ++g) {
+      if (g >= groups) continue;
       v8 x = load8(s + 8 * g);
       v8 weight = exp2_fast(FMA(x, splat(c), best));
       if (masked) weight = select8(SEEN(x), weight, splat(0));
@@ -89,18 +91,19 @@ INLINE void soften(const int masked, const int groups, int rows, const int *visi
   }
 }
 
-/// A block whose keys are all visible takes the path without masks; the weights are the same bytes.
+/// The weights of a block are the same bytes on every path: a masked key weighs zero and changes no sum.
 static void soften_block(int rows, int keys, const int *visible, float c, float *scores, online *state, int row) {
-  int all = keys == KEY_BLOCK;
-  for (int r = 0; r < rows && visible; ++r) all &= visible[r] >= KEY_BLOCK;
-  if (all) {
-    soften(0, KEY_BLOCK / 8, rows, visible, c, scores, state, row);
-    return;
+  int counts[16], all = keys % 8 == 0;
+  for (int r = 0; r < rows; ++r) {
+    counts[r] = visible ? visible[r] : keys;
+    all &= counts[r] >= keys;
   }
-  int counts[16];
-  for (int r = 0; r < rows; ++r) counts[r] = visible ? visible[r] : keys;
-  // Groups behind the last key hold nothing yet; masking makes them weigh nothing.
-  soften(1, KEY_BLOCK / 8, rows, counts, c, scores, state, row);
+  if (all && keys == KEY_BLOCK)
+    soften(0, KEY_BLOCK / 8, rows, counts, c, scores, state, row);
+  else if (all)
+    soften(0, keys / 8, rows, counts, c, scores, state, row);
+  else
+    soften(1, ceil_div(keys, 8), rows, counts, c, scores, state, row);
 }
 
 /// The private keys and values of one path for rows row...row + rows - 1 of the group that starts at `first`.

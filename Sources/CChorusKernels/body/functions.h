@@ -3,17 +3,11 @@
 #define LOG2E 1.44269504088896341f
 #define LN2 0.693147180559945309f
 
-/// 2^n for whole n in -126...127, from n + 1.5 * 2^23 as a float: the low bits hold n.
-INLINE v8 power_of_two(v8 shifted) {
-  i8 bits = __builtin_bit_cast(i8, shifted);
-  return __builtin_bit_cast(v8, (bits << 23) + 0x3f800000);
-}
-
-/// exp with 1 to 2 units in the last place over the whole range, denormal results included.
+/// exp with 1 unit in the last place; results too small for a normal number are 0.
 INLINE v8 exp8(v8 x) {
-  const v8 shift = splat(12582912.0f);
-  x = min8(splat(89.0f), max8(splat(-104.5f), x));
-  v8 n = FMA(x, splat(LOG2E), shift) - shift;
+  const v8 shift = splat(12582912.0f);  // 1.5 * 2^23: added to a number it leaves the rounded one in the low bits
+  v8 z = FMA(x, splat(LOG2E), shift);
+  v8 n = z - shift;
   v8 r = FMA(n, splat(-0.693359375f), x);
   r = FMA(n, splat(2.12194440e-4f), r);
   v8 p = FMA(splat(0.001381314235922302f), r, splat(0.008369419043273749f));
@@ -21,10 +15,10 @@ INLINE v8 exp8(v8 x) {
   p = FMA(p, r, splat(0.1666651478912095f));
   p = FMA(p, r, splat(0.49999993050491415f));
   p = FMA(p * r, r, r) + splat(1.0f);
-  // Two factors, because 2^n alone leaves the range of normal numbers at both ends.
-  v8 first = FMA(n, splat(0.5f), shift);
-  v8 rest = (n - (first - shift)) + shift;
-  return p * power_of_two(first) * power_of_two(rest);
+  // n goes into the exponent of p, which stays in range up to the largest finite result.
+  v8 y = __builtin_bit_cast(v8, __builtin_bit_cast(i8, p) + (__builtin_bit_cast(i8, z) << 23));
+  y = select8(x < splat(-87.33654f), splat(0), y);
+  return select8(x <= splat(88.72283f), y, x * splat(__builtin_inff()));  // infinity, or the NaN that x is
 }
 
 /// 2^x for x <= 127, relative error 2e-7, exactly 1 at 0; everything below -126 gives 2^-126.
@@ -106,7 +100,7 @@ INLINE v8 gelu_slope8(v8 x) {
   v8 a = min8(splat(10.0f), abs8(x));
   v8 tail = splat(1.0f) / normal_tail_root8(a);
   v8 cumulative = select8(x < splat(0), tail, splat(1.0f) - tail);
-  v8 density = splat(0.3989422804014327f) * exp8(splat(-0.5f) * a * a);
+  v8 density = splat(0.3989422804014327f) * exp2_fast(splat(-0.5f * LOG2E) * a * a);
   return FMA(min8(splat(10.0f), max8(splat(-10.0f), x)), density, cumulative);
 }
 

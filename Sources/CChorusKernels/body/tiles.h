@@ -11,12 +11,21 @@ INLINE void tile(const int rows, const int panels, int k, const float *a, ptrdif
     UNROLL for (int j = 0; j < panels * HALVES; ++j)
       sums[r][j] = add ? load_wide(c + r * ldc + j * CK_LANES) : (wide)(0.0f);
   for (int p = 0; p < k; ++p) {
-    wide right[4 * HALVES];
-    UNROLL for (int j = 0; j < panels * HALVES; ++j)
-      right[j] = load_wide(b + j / HALVES * bp + j % HALVES * CK_LANES);
-    UNROLL for (int r = 0; r < rows; ++r) {
-      wide left = (wide)(a[r * ar]);
-      UNROLL for (int j = 0; j < panels * HALVES; ++j) sums[r][j] = FMA(left, right[j], sums[r][j]);
+    if (rows < panels * HALVES) {  // hold the smaller side; both do not fit beside the sums
+      wide left[CK_ROWS];
+      UNROLL for (int r = 0; r < rows; ++r) left[r] = (wide)(a[r * ar]);
+      UNROLL for (int j = 0; j < panels * HALVES; ++j) {
+        const wide right = load_wide(b + j / HALVES * bp + j % HALVES * CK_LANES);
+        UNROLL for (int r = 0; r < rows; ++r) sums[r][j] = FMA(left[r], right, sums[r][j]);
+      }
+    } else {
+      wide right[4 * HALVES];
+      UNROLL for (int j = 0; j < panels * HALVES; ++j)
+        right[j] = load_wide(b + j / HALVES * bp + j % HALVES * CK_LANES);
+      UNROLL for (int r = 0; r < rows; ++r) {
+        const wide left = (wide)(a[r * ar]);
+        UNROLL for (int j = 0; j < panels * HALVES; ++j) sums[r][j] = FMA(left, right[j], sums[r][j]);
+      }
     }
     a += ak;
     b += bk;
@@ -117,11 +126,20 @@ INLINE void tile8(const int rows, const int groups, int k, const float *a, ptrdi
   UNROLL for (int r = 0; r < rows; ++r)
     UNROLL for (int j = 0; j < groups; ++j) sums[r][j] = add ? load8(c + r * ldc + 8 * j) : splat(0);
   for (int p = 0; p < k; ++p) {
-    v8 right[8];
-    UNROLL for (int j = 0; j < groups; ++j) right[j] = load8(b + j * bv);
-    UNROLL for (int r = 0; r < rows; ++r) {
-      v8 left = splat(a[r * lda + p]);
-      UNROLL for (int j = 0; j < groups; ++j) sums[r][j] = FMA(left, right[j], sums[r][j]);
+    if (rows < groups) {
+      v8 left[6];
+      UNROLL for (int r = 0; r < rows; ++r) left[r] = splat(a[r * lda + p]);
+      UNROLL for (int j = 0; j < groups; ++j) {
+        const v8 right = load8(b + j * bv);
+        UNROLL for (int r = 0; r < rows; ++r) sums[r][j] = FMA(left[r], right, sums[r][j]);
+      }
+    } else {
+      v8 right[8];
+      UNROLL for (int j = 0; j < groups; ++j) right[j] = load8(b + j * bv);
+      UNROLL for (int r = 0; r < rows; ++r) {
+        const v8 left = splat(a[r * lda + p]);
+        UNROLL for (int j = 0; j < groups; ++j) sums[r][j] = FMA(left, right[j], sums[r][j]);
+      }
     }
     b += bk;
   }
@@ -142,15 +160,18 @@ static void tiles8(int rows, int groups, int k, const float *a, ptrdiff_t lda, c
     case 1:
       TILES8(1, 8);
       TILES8(1, 4);
+      TILES8(1, 2);
       TILES8(1, 1);
       break;
     case 2:
       TILES8(2, 4);
+      TILES8(2, 2);
       TILES8(2, 1);
       break;
 #if CK_ROWS > 2
     case 3:
       TILES8(3, 4);
+      TILES8(3, 2);
       TILES8(3, 1);
       break;
     case 4:
