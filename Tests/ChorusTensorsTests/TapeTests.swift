@@ -1,4 +1,0 @@
-import CChorusKernels
-import Testing
-
-@testable import ChorusTensors
