@@ -64,6 +64,9 @@ let package = Package(
     tests("Priors"),
     tests("Training"),
     tests("Tables"),
+    tests("Evaluation"),
+    tests("Commands"),
+    .testTarget(name: "ChorusTests", dependencies: ["Chorus"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu11
