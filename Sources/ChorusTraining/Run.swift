@@ -41,8 +41,8 @@ public struct Run {
     on pool: ThreadPool
   ) throws {
     self.folder = folder
-    checkpoints = try Checkpoints(folder: folder + "/checkpoints", keep: 2)
     trainer = try Trainer(configuration, prior: prior, on: pool)
+    checkpoints = try Checkpoints(folder: folder + "/checkpoints", keep: 2)
     let (found, failures) = try checkpoints.newest()
     skipped = failures.map(\.description)
     if let found {
