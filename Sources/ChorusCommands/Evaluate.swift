@@ -43,8 +43,10 @@ struct Evaluate: ParsableCommand {
 
   static let columns = [
     "context", "targets", "functions", "oracle_joint", "oracle_joint_se", "oracle_independent",
-    "oracle_independent_se", "independent", "independent_se", "buffer", "buffer_se", "reencode", "reencode_se",
-    "reencode_minus_buffer", "reencode_minus_buffer_se", "buffer_minus_independent", "buffer_minus_independent_se",
+    "oracle_independent_se", "independent", "independent_se", "buffer", "buffer_se", "reencode",
+    "reencode_se",
+    "reencode_minus_buffer", "reencode_minus_buffer_se", "buffer_minus_independent",
+    "buffer_minus_independent_se",
     "oracle_minus_reencode", "oracle_minus_reencode_se",
   ]
 
@@ -65,7 +67,9 @@ struct Evaluate: ParsableCommand {
         dimensions: dimensions)
       let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
       let sizes = try sizeList(context, option: "--context")
-      if let tasks = model.card["tasks"] { common.say("model trained on \(tasks) tasks of \(model.card["prior"] ?? "?")") }
+      if let tasks = model.card["tasks"] {
+        common.say("model trained on \(tasks) tasks of \(model.card["prior"] ?? "?")")
+      }
       _ = try comparison.rows(contexts: sizes, on: common.pool) { row in
         try writer.write(cells(row))
         common.progress("context \(row.context.map(String.init) ?? "all") done")
@@ -77,7 +81,8 @@ struct Evaluate: ParsableCommand {
 
   private func cells(_ row: OracleComparison.Row) -> [Cell] {
     let estimates = [
-      row.oracleJoint, row.oracleIndependent, row.independent, row.buffer, row.reencode, row.reencodeMinusBuffer,
+      row.oracleJoint, row.oracleIndependent, row.independent, row.buffer, row.reencode,
+      row.reencodeMinusBuffer,
       row.bufferMinusIndependent, row.oracleMinusReencode,
     ]
     let context: Cell = row.context.map { .integer($0) } ?? .text("all")

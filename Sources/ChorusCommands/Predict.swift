@@ -59,7 +59,9 @@ struct Predict: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    guard (1...10_000_000).contains(samples) else { throw ValidationError("--samples must be within 1...10000000") }
+    guard (1...10_000_000).contains(samples) else {
+      throw ValidationError("--samples must be within 1...10000000")
+    }
     for level in try numberList(quantiles, option: "--quantiles") where !(0...1).contains(level) {
       throw ValidationError("--quantiles: \(level) is not between 0 and 1")
     }
@@ -100,10 +102,12 @@ struct Predict: ParsableCommand {
   private func dataset(_ selection: Selection) throws -> Dataset {
     guard selection.observed.indices.count >= 2 else {
       throw InferenceError.input(
-        "\(file): \(selection.observed.indices.count) rows have both \(input) and \(target); at least 2 are needed")
+        "\(file): \(selection.observed.indices.count) rows have both \(input) and \(target); at least 2 are needed"
+      )
     }
     return try Dataset(
-      inputs: Inputs(selection.observed.inputs, dimensions: selection.dimensions), y: selection.observed.targets)
+      inputs: Inputs(selection.observed.inputs, dimensions: selection.dimensions),
+      y: selection.observed.targets)
   }
 
   private func points(_ selection: Selection) throws -> Inputs {
@@ -113,13 +117,15 @@ struct Predict: ParsableCommand {
       where (axis.kind == .number) != (kind == .number) {
         throw TableError(
           .grid, "--at",
-          "column '\(name)' holds \(kind == .number ? "numbers" : "dates") and the grid \(kind == .number ? "dates" : "numbers").")
+          "column '\(name)' holds \(kind == .number ? "numbers" : "dates") and the grid \(kind == .number ? "dates" : "numbers")."
+        )
       }
       return try Inputs(grid.points, dimensions: selection.dimensions)
     }
     guard !selection.missing.indices.isEmpty else {
       throw InferenceError.input(
-        "\(file): no row lacks a value of '\(target)', so there is nothing to predict; pass --at FIRST..LAST/STEP")
+        "\(file): no row lacks a value of '\(target)', so there is nothing to predict; pass --at FIRST..LAST/STEP"
+      )
     }
     return try Inputs(selection.missing.inputs, dimensions: selection.dimensions)
   }
@@ -136,7 +142,8 @@ struct Predict: ParsableCommand {
   private func writeQuantiles(_ drawn: Posterior.Samples, _ points: Inputs, _ selection: Selection) throws {
     let levels = try numberList(quantiles, option: "--quantiles")
     let writer = try RowWriter(
-      columns: selection.inputs + ["mean"] + levels.map { "q\($0)" } + ["note"], format: format, to: .standardOutput)
+      columns: selection.inputs + ["mean"] + levels.map { "q\($0)" } + ["note"], format: format,
+      to: .standardOutput)
     let values = drawn.quantiles(levels)
     let means = drawn.means
     let note = drawn.notes.map(\.description).joined(separator: "; ")

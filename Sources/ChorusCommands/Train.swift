@@ -32,7 +32,9 @@ struct Train: ParsableCommand {
   @Flag(help: "Go on from the newest checkpoint in the folder.")
   var resume = false
 
-  @Option(help: ArgumentHelp("Train on tasks from a file, one JSON object a line: {\"x\": …, \"y\": …}.", valueName: "file.jsonl"))
+  @Option(
+    help: ArgumentHelp(
+      "Train on tasks from a file, one JSON object a line: {\"x\": …, \"y\": …}.", valueName: "file.jsonl"))
   var tasks: String?
 
   @Option(help: ArgumentHelp("Begin with the weights of this model.", valueName: "path"))
@@ -50,7 +52,9 @@ struct Train: ParsableCommand {
       var run = try Run(
         configuration, prior: prior, folder: out, resume: resume, start: from, on: common.pool)
       for text in run.skipped { common.say("skipped a checkpoint: \(text)") }
-      if run.trainer.step > 0 { common.say("going on from step \(run.trainer.step) of \(configuration.steps)") }
+      if run.trainer.step > 0 {
+        common.say("going on from step \(run.trainer.step) of \(configuration.steps)")
+      }
       signal(SIGINT) { _ in Train.interrupted.store(true, ordering: .relaxed) }
       signal(SIGTERM) { _ in Train.interrupted.store(true, ordering: .relaxed) }
       try train(&run, configuration)
@@ -58,17 +62,26 @@ struct Train: ParsableCommand {
   }
 
   private func train(_ run: inout Run, _ configuration: TrainingConfiguration) throws {
-    let command = "chorus train \(what) --steps \(configuration.steps) --batch \(configuration.batch)"
+    let command =
+      "chorus train \(what) --steps \(configuration.steps) --batch \(configuration.batch)"
       + " --seed \(configuration.seed)"
     try run.train(
       card: ["prior": configuration.prior, "command": command, "seed": String(configuration.seed)],
       stop: { Train.interrupted.load(ordering: .relaxed) }
     ) { entry in
-      let left = Double(configuration.steps - entry.step) * Double(configuration.batch) / max(entry.tasksPerSecond, 1e-9)
-      let line = "step \(entry.step)/\(configuration.steps)  loss \(rounded(entry.loss))"
+      let left =
+        Double(configuration.steps - entry.step) * Double(configuration.batch)
+        / max(entry.tasksPerSecond, 1e-9)
+      let line =
+        "step \(entry.step)/\(configuration.steps)  loss \(rounded(entry.loss))"
         + (entry.validation.map { "  validation \(rounded($0))" } ?? "")
         + "  \(Int(entry.tasksPerSecond)) tasks/s  \(duration(left)) left"
-      if entry.validation != nil { common.progress(""); common.say(line) } else { common.progress(line) }
+      if entry.validation != nil {
+        common.progress("")
+        common.say(line)
+      } else {
+        common.progress(line)
+      }
     }
     if run.trainer.step < configuration.steps {
       common.say("stopped at step \(run.trainer.step); --resume goes on")

@@ -115,7 +115,9 @@ public struct Posterior: Sendable {
     _ count: Int, at inputs: Inputs, plan template: PlanTemplate = .sequential, seed: UInt64 = 0,
     latent: Bool = false, flopLimit: Double = Posterior.flopLimit, progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> Samples {
-    guard count >= 0 else { throw InferenceError.input("the number of paths is \(count); it must not be negative") }
+    guard count >= 0 else {
+      throw InferenceError.input("the number of paths is \(count); it must not be negative")
+    }
     let plan = try resolve(template, inputs, paths: count, flopLimit)
     guard count > 0, inputs.count > 0 else {
       return Samples(paths: [[Double]](repeating: [], count: count), plan: plan, notes: notes)
@@ -123,7 +125,8 @@ public struct Posterior: Sendable {
     let sampler = try sampler(inputs, plan, seed)
     let paths = try sampler.sample(count, latent: latent, progress: progress)
     return Samples(
-      paths: paths.map { path in path.map { scaling.raw(output: Double($0)) } }, plan: plan, notes: notes + bufferNotes(plan))
+      paths: paths.map { path in path.map { scaling.raw(output: Double($0)) } }, plan: plan,
+      notes: notes + bufferNotes(plan))
   }
 
   /// The joint log-density of values, in nats and in the data's units.
@@ -163,10 +166,14 @@ public struct Posterior: Sendable {
   }
 
   /// The distribution of each target on its own, in the data's units.
-  public func marginals(at inputs: Inputs, flopLimit: Double = Posterior.flopLimit) throws -> [GaussianMixture] {
+  public func marginals(at inputs: Inputs, flopLimit: Double = Posterior.flopLimit) throws
+    -> [GaussianMixture]
+  {
     let plan = try resolve(.independent, inputs, paths: 1, flopLimit)
     guard inputs.count > 0 else { return [] }
-    return try sampler(inputs, plan, 0).marginals().map { $0.scaled(by: scaling.outputScale, offset: scaling.outputCentre) }
+    return try sampler(inputs, plan, 0).marginals().map {
+      $0.scaled(by: scaling.outputScale, offset: scaling.outputCentre)
+    }
   }
 
   /// What a request would cost, before anything runs.
@@ -212,7 +219,8 @@ public struct Posterior: Sendable {
 extension GaussianMixture {
   func scaled(by scale: Double, offset: Double) -> GaussianMixture {
     GaussianMixture(
-      logWeights: logWeights, means: means.map { offset + scale * $0 }, deviations: deviations.map { scale * $0 })
+      logWeights: logWeights, means: means.map { offset + scale * $0 },
+      deviations: deviations.map { scale * $0 })
   }
 
   init(logWeights: [Double], means: [Double], deviations: [Double]) {
@@ -233,7 +241,8 @@ extension Model {
   /// The sizes that a plan's cost depends on, as plain numbers.
   var size: ModelSize {
     ModelSize(
-      width: blueprint.width, layers: blueprint.layers, feedForward: blueprint.feedForward, heads: blueprint.heads,
+      width: blueprint.width, layers: blueprint.layers, feedForward: blueprint.feedForward,
+      heads: blueprint.heads,
       headHidden: blueprint.headHidden, embedderHidden: blueprint.embedderHidden,
       components: blueprint.components, features: blueprint.featureCount)
   }

@@ -39,7 +39,10 @@ public enum ModelLocation {
     roots.append(Bundle(for: Trunk.self).bundleURL.path)
     roots.append(Bundle(for: Trunk.self).bundleURL.deletingLastPathComponent().path)
     for root in roots {
-      for inner in ["weights", "\(bundleName).resources", "\(bundleName).bundle", "\(bundleName).bundle/Contents/Resources"] {
+      for inner in [
+        "weights", "\(bundleName).resources", "\(bundleName).bundle",
+        "\(bundleName).bundle/Contents/Resources",
+      ] {
         let folder = root + "/" + inner
         if !folders.contains(folder) { folders.append(folder) }
       }

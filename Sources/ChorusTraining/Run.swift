@@ -37,7 +37,8 @@ public struct Run {
   ///   - resume: go on from the newest checkpoint; without it the folder must not hold any.
   ///   - start: a model to take the first weights from.
   public init(
-    _ configuration: TrainingConfiguration, prior: any Prior, folder: String, resume: Bool, start: Model? = nil,
+    _ configuration: TrainingConfiguration, prior: any Prior, folder: String, resume: Bool,
+    start: Model? = nil,
     on pool: ThreadPool
   ) throws {
     self.folder = folder
@@ -85,7 +86,8 @@ public struct Run {
       let validates = step % configuration.validateEvery == 0 || ended
       if validates || step % 50 == 0 {
         let now = Date()
-        let speed = Double((step - last.step) * configuration.batch) / max(now.timeIntervalSince(last.time), 1e-9)
+        let speed =
+          Double((step - last.step) * configuration.batch) / max(now.timeIntervalSince(last.time), 1e-9)
         let validation = validates ? try trainer.validate() : nil
         let entry = Entry(
           step: step, tasks: trainer.tasksSeen, loss: sums.mean, validation: validation?.mean,
@@ -116,7 +118,9 @@ public struct Run {
     var line = try encoder.encode(entry)
     line.append(0x0A)
     let path = folder + "/log.jsonl"
-    if !FileManager.default.fileExists(atPath: path) { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+    if !FileManager.default.fileExists(atPath: path) {
+      _ = FileManager.default.createFile(atPath: path, contents: nil)
+    }
     let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
     defer { try? handle.close() }
     try handle.seekToEnd()
@@ -127,7 +131,8 @@ public struct Run {
 extension Trainer {
   private var arrays: [(name: String, buffer: FloatBuffer)] {
     [
-      ("weights", optimiser.weights.values), ("average", optimiser.average.values), ("first", optimiser.first),
+      ("weights", optimiser.weights.values), ("average", optimiser.average.values),
+      ("first", optimiser.first),
       ("second", optimiser.second),
     ]
   }
@@ -157,7 +162,8 @@ extension Trainer {
     stored.validationTasks = configuration.validationTasks
     guard stored == configuration else {
       throw TrainingError.checkpoint(
-        "\(path) belongs to a run with another configuration; resume with the same one, or start a new folder")
+        "\(path) belongs to a run with another configuration; resume with the same one, or start a new folder"
+      )
     }
     for (name, buffer) in arrays {
       buffer.copy(from: FloatBuffer(try file.floats(name, shape: [buffer.count])))
