@@ -583,7 +583,7 @@ def train(options):
     window, norms = [], []
     validated = evaluated = done = 0
     progress = 0.0
-    while progress < 1:
+    while progress < 1 and not (options.stop and done * options.batch >= options.stop):
         wall, cpu = time.perf_counter(), time.process_time()
         # Progress as it will stand after this step: exact by steps, a forecast by core seconds.
         ahead = (done + 1) / steps if steps else (core + core / max(done, 1)) / options.core_seconds
@@ -646,6 +646,18 @@ def evaluate_command(options):
         with open(options.json, "w") as file:
             json.dump(result, file, indent=1)
             file.write("\n")
+
+
+def validate_command(options):
+    """The training loss on the validation batches of a run, for weights of either trainer."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    held = validation_batches(options, "cpu")
+    for path in options.models:
+        blueprint, parameters = load(path)
+        mean, plain, buffered = validation_loss(Network(blueprint, parameters), held)
+        print(json.dumps({"model": os.path.basename(path), "validation": round(mean, 4),
+                          "validation_plain": round(plain, 4), "validation_buffer": round(buffered, 4)}))
 
 
 @torch.no_grad()
@@ -727,6 +739,8 @@ def parser():
     t.set_defaults(run=train)
     t.add_argument("--prior", choices=sorted(NOISE), default="gp", help="what draws the tasks")
     t.add_argument("--tasks", type=int, default=50_000, help="tasks to see in the whole run")
+    t.add_argument("--stop", type=int, default=0,
+                   help="stop after this many tasks of the same schedule; 0 for not")
     t.add_argument("--core-seconds", type=float, default=0,
                    help="run for this much CPU time instead of --tasks, the schedule following it")
     t.add_argument("--out", required=True, help="folder of the run, under $CHORUS_RUNS unless absolute")
@@ -782,6 +796,14 @@ def parser():
     f.add_argument("--input", help="tensors to run on")
     f.add_argument("--output", default="outputs.safetensors", help="where the outputs go")
     f.add_argument("--double", action="store_true", help="compute in float64 (the file stays f32)")
+
+    v = modes.add_parser("validate", help="validation loss of models", description=(
+        "The loss that `train` reports as validation, for models of this trainer or of `chorus train`."))
+    v.add_argument("models", nargs="+")
+    v.add_argument("--prior", choices=sorted(NOISE), default="gp")
+    v.add_argument("--validation", type=int, default=16, help="tasks in each of 14 validation batches")
+    v.add_argument("--threads", type=int, default=0)
+    v.set_defaults(run=validate_command)
 
     x = modes.add_parser("fixture", help="small files for the Swift tests", description=(
         "Writes a small network and its outputs, computed in float64."))
