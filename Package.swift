@@ -1,5 +1,10 @@
-// swift-tools-version: 6.0
+// swift-tools-version: 6.2
 import PackageDescription
+
+/// With CHORUS_STRICT set (as in .ci/run) warnings in our own targets are errors; never for those who depend on us.
+let strict = Context.environment["CHORUS_STRICT"] != nil
+let swiftSettings: [SwiftSetting] = strict ? [.treatAllWarnings(as: .error)] : []
+let cSettings: [CSetting] = strict ? [.treatAllWarnings(as: .error)] : []
 
 /// A library target of the package; every name but the umbrella's carries the prefix `Chorus`.
 func module(
@@ -8,7 +13,7 @@ func module(
   .target(
     name: "Chorus\(name)",
     dependencies: dependencies.map { .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)") } + products,
-    resources: resources)
+    resources: resources, swiftSettings: swiftSettings)
 }
 
 /// SHA-256 where the platform has no CryptoKit.
@@ -16,12 +21,12 @@ let crypto = Target.Dependency.product(
   name: "Crypto", package: "swift-crypto", condition: .when(platforms: [.linux, .android, .windows]))
 
 /// The tests of one module; `uses` names further modules the tests import.
-func tests(_ name: String, uses: String...) -> Target {
+func tests(_ name: String, uses: String..., resources: [Resource] = []) -> Target {
   .testTarget(
     name: "Chorus\(name)Tests",
     dependencies: ([name] + uses).map {
       .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)")
-    })
+    }, resources: resources, swiftSettings: swiftSettings)
 }
 
 let package = Package(
@@ -36,7 +41,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-crypto", from: "3.12.3"),
   ],
   targets: [
-    .target(name: "CChorusKernels"),
+    .target(name: "CChorusKernels", cSettings: cSettings),
     module("Tensors", "CChorusKernels"),
     module("Data"),
     module("Storage", "Tensors", products: [crypto]),
@@ -51,14 +56,17 @@ let package = Package(
     module(
       "Commands", "Evaluation", "Training", "Tables",
       products: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
-    .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"]),
+    .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"], swiftSettings: swiftSettings),
     .target(
       name: "Chorus",
-      dependencies: ["ChorusInference", "ChorusPlans", "ChorusData", "ChorusPriors", "ChorusTraining"]),
+      dependencies: [
+        "ChorusInference", "ChorusModels", "ChorusPlans", "ChorusData", "ChorusPriors", "ChorusTensors",
+        "ChorusTraining",
+      ], swiftSettings: swiftSettings),
     tests("Tensors", uses: "CChorusKernels"),
     tests("Data"),
     tests("Storage"),
-    tests("Models"),
+    tests("Models", resources: [.copy("Fixtures")]),
     tests("Plans"),
     tests("Inference"),
     tests("Priors"),
@@ -66,7 +74,7 @@ let package = Package(
     tests("Tables"),
     tests("Evaluation"),
     tests("Commands"),
-    .testTarget(name: "ChorusTests", dependencies: ["Chorus"]),
+    .testTarget(name: "ChorusTests", dependencies: ["Chorus"], swiftSettings: swiftSettings),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu11

@@ -20,7 +20,9 @@ struct CommonOptions: ParsableArguments {
   var seed: UInt64 { givenSeed ?? 0 }
 
   func validate() throws {
-    if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads must be within 1...1024") }
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads must be within 1...1024")
+    }
   }
 
   var pool: ThreadPool { ThreadPool(threads: threads) }

@@ -59,11 +59,17 @@ struct Predict: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    guard (1...10_000_000).contains(samples) else { throw ValidationError("--samples must be within 1...10000000") }
+    guard (1...10_000_000).contains(samples) else {
+      throw ValidationError("--samples must be within 1...10000000")
+    }
     var levels: Set<Double> = []
     for level in try numberList(quantiles, option: "--quantiles") {
-      guard (0...1).contains(level) else { throw ValidationError("--quantiles: \(level) is not between 0 and 1") }
-      guard levels.insert(level).inserted else { throw ValidationError("--quantiles: \(level) is named twice") }
+      guard (0...1).contains(level) else {
+        throw ValidationError("--quantiles: \(level) is not between 0 and 1")
+      }
+      guard levels.insert(level).inserted else {
+        throw ValidationError("--quantiles: \(level) is named twice")
+      }
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
     if output == "-" { throw ValidationError("--output needs a file; stdout carries the quantiles") }
@@ -104,17 +110,20 @@ struct Predict: ParsableCommand {
   private func checkFolder(of path: String) throws {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     guard FileManager.default.isWritableFile(atPath: folder) else {
-      throw TableError(.system, path, "can not be made: its folder is not there or not writable. Check the folder.")
+      throw TableError(
+        .system, path, "can not be made: its folder is not there or not writable. Check the folder.")
     }
   }
 
   private func dataset(_ selection: Selection) throws -> Dataset {
     guard selection.observed.indices.count >= 2 else {
       throw InferenceError.input(
-        "\(file): \(selection.observed.indices.count) rows have both \(input) and \(target); at least 2 are needed")
+        "\(file): \(selection.observed.indices.count) rows have both \(input) and \(target); at least 2 are needed"
+      )
     }
     return try Dataset(
-      inputs: Inputs(selection.observed.inputs, dimensions: selection.dimensions), y: selection.observed.targets)
+      inputs: Inputs(selection.observed.inputs, dimensions: selection.dimensions),
+      y: selection.observed.targets)
   }
 
   private func points(_ selection: Selection) throws -> Inputs {
@@ -124,13 +133,15 @@ struct Predict: ParsableCommand {
       where (axis.kind == .number) != (kind == .number) {
         throw TableError(
           .grid, "--at",
-          "column '\(name)' holds \(kind == .number ? "numbers" : "dates") and the grid \(kind == .number ? "dates" : "numbers").")
+          "column '\(name)' holds \(kind == .number ? "numbers" : "dates") and the grid \(kind == .number ? "dates" : "numbers")."
+        )
       }
       return try Inputs(grid.points, dimensions: selection.dimensions)
     }
     guard !selection.missing.indices.isEmpty else {
       throw InferenceError.input(
-        "\(file): no row lacks a value of '\(target)', so there is nothing to predict; pass --at FIRST..LAST/STEP")
+        "\(file): no row lacks a value of '\(target)', so there is nothing to predict; pass --at FIRST..LAST/STEP"
+      )
     }
     return try Inputs(selection.missing.inputs, dimensions: selection.dimensions)
   }
@@ -147,7 +158,8 @@ struct Predict: ParsableCommand {
   private func writeQuantiles(_ drawn: Posterior.Samples, _ points: Inputs, _ selection: Selection) throws {
     let levels = try numberList(quantiles, option: "--quantiles")
     let writer = try RowWriter(
-      columns: selection.inputs + ["mean"] + levels.map { "q\($0)" } + ["note"], format: format, to: .standardOutput)
+      columns: selection.inputs + ["mean"] + levels.map { "q\($0)" } + ["note"], format: format,
+      to: .standardOutput)
     let values = drawn.quantiles(levels)
     let means = drawn.means
     let note = drawn.notes.map(\.description).joined(separator: "; ")

@@ -32,7 +32,9 @@ struct Train: ParsableCommand {
   @Flag(help: "Go on from the newest checkpoint in the folder.")
   var resume = false
 
-  @Option(help: ArgumentHelp("Train on tasks from a file, one JSON object a line: {\"x\": …, \"y\": …}.", valueName: "file.jsonl"))
+  @Option(
+    help: ArgumentHelp(
+      "Train on tasks from a file, one JSON object a line: {\"x\": …, \"y\": …}.", valueName: "file.jsonl"))
   var tasks: String?
 
   @Option(help: ArgumentHelp("Begin with the weights of this model.", valueName: "path"))
@@ -50,7 +52,9 @@ struct Train: ParsableCommand {
       var run = try Run(
         configuration, prior: prior, folder: out, resume: resume, start: from, on: common.pool)
       for text in run.skipped { common.say("skipped a checkpoint: \(text)") }
-      if run.trainer.step > 0 { common.say("going on from step \(run.trainer.step) of \(configuration.steps)") }
+      if run.trainer.step > 0 {
+        common.say("going on from step \(run.trainer.step) of \(configuration.steps)")
+      }
       // A second Ctrl-C ends the process at once; the newest checkpoint stays.
       signal(SIGINT) { _ in
         Train.interrupted.store(true, ordering: .relaxed)
@@ -62,17 +66,26 @@ struct Train: ParsableCommand {
   }
 
   private func train(_ run: inout Run, _ configuration: TrainingConfiguration) throws {
-    let command = "chorus train \(what) --steps \(configuration.steps) --batch \(configuration.batch)"
+    let command =
+      "chorus train \(what) --steps \(configuration.steps) --batch \(configuration.batch)"
       + " --seed \(configuration.seed)"
     try run.train(
       card: ["prior": configuration.prior, "command": command, "seed": String(configuration.seed)],
       stop: { Train.interrupted.load(ordering: .relaxed) }
     ) { entry in
-      let left = Double(configuration.steps - entry.step) * Double(configuration.batch) / max(entry.tasksPerSecond, 1e-9)
-      let line = "step \(entry.step)/\(configuration.steps)  loss \(rounded(entry.loss))"
+      let left =
+        Double(configuration.steps - entry.step) * Double(configuration.batch)
+        / max(entry.tasksPerSecond, 1e-9)
+      let line =
+        "step \(entry.step)/\(configuration.steps)  loss \(rounded(entry.loss))"
         + (entry.validation.map { "  validation \(rounded($0))" } ?? "")
         + "  \(Int(entry.tasksPerSecond)) tasks/s  \(duration(left)) left"
-      if entry.validation != nil { common.progress(""); common.say(line) } else { common.progress(line) }
+      if entry.validation != nil {
+        common.progress("")
+        common.say(line)
+      } else {
+        common.progress(line)
+      }
     }
     if run.trainer.step < configuration.steps {
       common.say("stopped at step \(run.trainer.step); --resume goes on")
@@ -117,9 +130,9 @@ struct Train: ParsableCommand {
       where !sets.contains(where: { $0.dimensions == dimensions && $0.count >= most }) {
         throw TrainingError.configuration(
           "a step takes up to \(most) rows (context \(configuration.context[1]), buffer"
-            + " \(configuration.buffers.max() ?? 0), targets \(configuration.targets)) and no task of \(tasks) has so many"
-            + " with \(dimensions) input\(dimensions == 1 ? "" : "s"); bring longer tasks, or a configuration with"
-            + " smaller sizes")
+            + " \(configuration.buffers.max() ?? 0), targets \(configuration.targets)) and no task of \(tasks)"
+            + " has so many with \(dimensions) input\(dimensions == 1 ? "" : "s"); bring longer tasks, or a"
+            + " configuration with smaller sizes")
       }
       return try StoredTasks(sets)
     }
@@ -134,9 +147,11 @@ struct Train: ParsableCommand {
     func check(_ given: [String: Any], _ known: [String: Any], _ prefix: String) throws {
       for name in given.keys.sorted() {
         guard let value = known[name] else {
-          let near = Suggestion.nearest(to: name, among: known.keys.sorted()).map { " Did you mean '\($0)'?" } ?? ""
+          let names = known.keys.sorted()
+          let near = Suggestion.nearest(to: name, among: names).map { " Did you mean '\($0)'?" } ?? ""
           throw TrainingError.configuration(
-            "\(what): there is no setting '\(prefix)\(name)'; known are \(known.keys.sorted().joined(separator: ", ")).\(near)")
+            "\(what): there is no setting '\(prefix)\(name)'; known are"
+              + " \(names.joined(separator: ", ")).\(near)")
         }
         if let inner = given[name] as? [String: Any], let value = value as? [String: Any] {
           try check(inner, value, name + ".")
@@ -144,7 +159,9 @@ struct Train: ParsableCommand {
       }
     }
     let all = try JSONSerialization.jsonObject(with: JSONEncoder().encode(TrainingConfiguration()))
-    if let given = try JSONSerialization.jsonObject(with: data) as? [String: Any], let known = all as? [String: Any] {
+    if let given = try JSONSerialization.jsonObject(with: data) as? [String: Any],
+      let known = all as? [String: Any]
+    {
       try check(given, known, "")
     }
   }
@@ -155,8 +172,10 @@ struct Train: ParsableCommand {
       context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
     }
     switch error {
-    case .typeMismatch(_, let context) where context.codingPath.isEmpty: return "is no JSON object of settings"
-    case .typeMismatch(let type, let context): return "has in '\(place(context))' something that is no \(type)"
+    case .typeMismatch(_, let context) where context.codingPath.isEmpty:
+      return "is no JSON object of settings"
+    case .typeMismatch(let type, let context):
+      return "has in '\(place(context))' something that is no \(type)"
     case .valueNotFound(_, let context): return "has no value in '\(place(context))'"
     case .dataCorrupted(let context):
       let at = context.codingPath.isEmpty ? "" : " in '\(place(context))'"

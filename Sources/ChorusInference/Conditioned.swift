@@ -80,11 +80,12 @@ struct Lanes {
     }
   }
 
-  /// Rows that go through the network in one piece, so that a call with many targets takes bounded memory. Fixed,
-  /// and no result depends on it.
+  /// Rows that go through the network in one piece, so that a call with many targets takes bounded memory.
+  /// Fixed, and no result depends on it.
   static let piece = 4096
 
-  /// One network call for every path, in pieces where it has many rows. `body` gets each queried position of each path with the head's parameters.
+  /// One network call for every path, in pieces where it has many rows. `body` gets each queried position of
+  /// each path with the head's parameters.
   func advance(
     commit: Range<Int>, query: [Int], limits: [Int32], values: [[Float]],
     _ body: (_ path: Int, _ position: Int, UnsafePointer<Float>) -> Void
@@ -100,8 +101,8 @@ struct Lanes {
       repeat {
         let end = min(start + size, query.count)
         advance(
-          paths, context, members, first..<commit.upperBound, query[start..<end], Array(limits[start..<end]), values,
-          body)
+          paths, context, members, first..<commit.upperBound, query[start..<end], Array(limits[start..<end]),
+          values, body)
         first = commit.upperBound
         start = end
       } while start < query.count

@@ -54,20 +54,20 @@ public struct Posterior: Sendable {
     self.scaling = try scaling ?? Self.scaling(of: data, by: blueprint.scaling)
     let scaled = try self.scaling.apply(data)
     conditioned = Conditioned(
-      model.trunk, x: try Self.narrow(scaled.x, "an input of the data"), y: try Self.narrow(scaled.y, "a value of the data"),
-      dimensions: dimensions, on: pool)
+      model.trunk, x: try Self.narrow(scaled.x, "an input of the data"),
+      y: try Self.narrow(scaled.y, "a value of the data"), dimensions: dimensions, on: pool)
   }
 
-  /// Numbers in the network's units beyond this are refused: its sums could leave the range of a `Float`, and an
-  /// answer so far from everything seen in training would mean nothing.
+  /// Numbers in the network's units beyond this are refused: its sums could leave the range of a `Float`, and
+  /// an answer so far from everything seen in training would mean nothing.
   static let reach = 1e9
 
   /// As the network holds numbers.
   static func narrow(_ values: [Double], _ what: String) throws -> [Float] {
     if let far = values.first(where: { !(abs($0) <= reach) }) {
       throw InferenceError.input(
-        "\(what) is \(far) in the network's units, too far from anything a model is trained on; change its unit, or"
-          + " leave it out")
+        "\(what) is \(far) in the network's units, too far from anything a model is trained on; change its"
+          + " unit, or leave it out")
     }
     return values.map(Float.init)
   }
@@ -134,7 +134,9 @@ public struct Posterior: Sendable {
     _ count: Int, at inputs: Inputs, plan template: PlanTemplate = .sequential, seed: UInt64 = 0,
     latent: Bool = false, flopLimit: Double = Posterior.flopLimit, progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> Samples {
-    guard count >= 0 else { throw InferenceError.input("the number of paths is \(count); it must not be negative") }
+    guard count >= 0 else {
+      throw InferenceError.input("the number of paths is \(count); it must not be negative")
+    }
     let plan = try resolve(template, inputs, paths: count, flopLimit, latent: latent)
     guard count > 0, inputs.count > 0 else {
       return Samples(paths: [[Double]](repeating: [], count: count), plan: plan, notes: notes)
@@ -183,10 +185,14 @@ public struct Posterior: Sendable {
   }
 
   /// The distribution of each target on its own, in the data's units.
-  public func marginals(at inputs: Inputs, flopLimit: Double = Posterior.flopLimit) throws -> [GaussianMixture] {
+  public func marginals(at inputs: Inputs, flopLimit: Double = Posterior.flopLimit) throws
+    -> [GaussianMixture]
+  {
     let plan = try resolve(.independent, inputs, paths: 1, flopLimit)
     guard inputs.count > 0 else { return [] }
-    return try sampler(inputs, plan, 0).marginals().map { $0.scaled(by: scaling.outputScale, offset: scaling.outputCentre) }
+    return try sampler(inputs, plan, 0).marginals().map {
+      $0.scaled(by: scaling.outputScale, offset: scaling.outputCentre)
+    }
   }
 
   /// What a request would cost, before anything runs.
@@ -208,7 +214,8 @@ public struct Posterior: Sendable {
     var flops = try plan.cost(paths: max(paths, 1)).work(model.size).total
     if latent {
       // The last pass commits all targets and asks for each again: no more than two blocks of them.
-      let pass = try PlanTemplate.blocks(of: max(inputs.count, 1)).resolve(context: rows, targets: 2 * inputs.count)
+      let pass = try PlanTemplate.blocks(of: max(inputs.count, 1))
+        .resolve(context: rows, targets: 2 * inputs.count)
       flops += try pass.cost(paths: max(paths, 1)).work(model.size).total
     }
     if flops > limit { throw InferenceError.tooExpensive(flops: flops, limit: limit) }
@@ -240,7 +247,8 @@ public struct Posterior: Sendable {
 extension GaussianMixture {
   func scaled(by scale: Double, offset: Double) -> GaussianMixture {
     GaussianMixture(
-      logWeights: logWeights, means: means.map { offset + scale * $0 }, deviations: deviations.map { scale * $0 })
+      logWeights: logWeights, means: means.map { offset + scale * $0 },
+      deviations: deviations.map { scale * $0 })
   }
 
   init(logWeights: [Double], means: [Double], deviations: [Double]) {
@@ -261,7 +269,8 @@ extension Model {
   /// The sizes that a plan's cost depends on, as plain numbers.
   var size: ModelSize {
     ModelSize(
-      width: blueprint.width, layers: blueprint.layers, feedForward: blueprint.feedForward, heads: blueprint.heads,
+      width: blueprint.width, layers: blueprint.layers, feedForward: blueprint.feedForward,
+      heads: blueprint.heads,
       headHidden: blueprint.headHidden, embedderHidden: blueprint.embedderHidden,
       components: blueprint.components, features: blueprint.featureCount)
   }

@@ -20,7 +20,9 @@ struct Sampler: Sendable {
   }
 
   /// `count` paths, `[count][targets]`; with `latent`, of the noiseless curve.
-  func sample(_ count: Int, latent: Bool, progress: (@Sendable (Int) -> Void)?) throws(InferenceError) -> [[Float]] {
+  func sample(_ count: Int, latent: Bool, progress: (@Sendable (Int) -> Void)?) throws(InferenceError)
+    -> [[Float]]
+  {
     let tiles = (count + Self.tile - 1) / Self.tile
     let results = Mutex([[[Float]]](repeating: [], count: tiles))
     let stop = Atomic<Bool>(false)
@@ -65,7 +67,8 @@ struct Sampler: Sendable {
         let target = orders[path][position]
         var stream = RandomStream(seed: seed, .paths, UInt64(members.lowerBound + path), UInt64(target))
         let uniform = stream.uniform()
-        values[path][target] = Float(conditioned.mixture(raw).draw(component: uniform, normal: stream.normal()))
+        values[path][target] = Float(
+          conditioned.mixture(raw).draw(component: uniform, normal: stream.normal()))
       }
       buffered = call.buffered
     }
@@ -77,7 +80,9 @@ struct Sampler: Sendable {
   private func smooth(_ lanes: inout Lanes, _ values: inout [[Float]], from committed: Int, merged: Int) {
     let drawn = values
     let limits = [Int32](repeating: Int32(targets.count - merged), count: targets.count)
-    lanes.advance(commit: committed..<targets.count, query: Array(0..<targets.count), limits: limits, values: drawn) {
+    lanes.advance(
+      commit: committed..<targets.count, query: Array(0..<targets.count), limits: limits, values: drawn
+    ) {
       path, position, raw in
       values[path][lanes.orders[path][position]] = Float(conditioned.mixture(raw).mean)
     }
@@ -110,7 +115,8 @@ struct Sampler: Sendable {
     for pass in plan.densityPasses {
       lanes.merge(pass.merged.upperBound, values: values)
       lanes.advance(
-        commit: pass.buffered, query: Array(pass.positions), limits: pass.limits.map(Int32.init), values: values
+        commit: pass.buffered, query: Array(pass.positions), limits: pass.limits.map(Int32.init),
+        values: values
       ) { path, position, raw in
         sums[path] += conditioned.mixture(raw).logDensity(Double(y[orders[path][position]]))
       }
@@ -128,7 +134,8 @@ struct Sampler: Sendable {
       let lanes = Lanes(conditioned, targets, orders: [Array(0..<targets.count)], capacity: 0)
       var mixtures: [GaussianMixture] = []
       lanes.advance(
-        commit: 0..<0, query: Array(members), limits: [Int32](repeating: 0, count: members.count), values: [[]]
+        commit: 0..<0, query: Array(members), limits: [Int32](repeating: 0, count: members.count),
+        values: [[]]
       ) { _, _, raw in mixtures.append(conditioned.mixture(raw)) }
       results.withLock { $0[index] = mixtures }
     }

@@ -72,7 +72,9 @@ public struct Blueprint: Sendable, Hashable, Codable {
         throw .blueprint("\(name) is \(value); it must be within \(range.lowerBound)...\(range.upperBound)")
       }
     }
-    guard version == 1 else { throw .blueprint("version \(version) is not known; this build reads version 1") }
+    guard version == 1 else {
+      throw .blueprint("version \(version) is not known; this build reads version 1")
+    }
     try check("width", width, 8...4096)
     try check("layers", layers, 1...128)
     try check("heads", heads, 1...128)
@@ -85,7 +87,9 @@ public struct Blueprint: Sendable, Hashable, Codable {
     try check("bufferPositions", bufferPositions, 0...4096)
     try check("trainedContext", trainedContext, 0...1_000_000)
     try check("trainedBuffer", trainedBuffer, 1...1_000_000)
-    guard sigmaFloor.isFinite, sigmaFloor > 0 else { throw .blueprint("sigmaFloor must be a positive number") }
+    guard sigmaFloor.isFinite, sigmaFloor > 0 else {
+      throw .blueprint("sigmaFloor must be a positive number")
+    }
     guard width % heads == 0, (width / heads) % 4 == 0 else {
       throw .blueprint("width \(width) must be a multiple of 4·heads (heads is \(heads))")
     }

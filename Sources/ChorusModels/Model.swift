@@ -36,7 +36,9 @@ public struct Model: Sendable {
     }
     let network = try Network(blueprint)
     // Before memory is taken: a damaged blueprint may ask for any size, the file's own is bounded.
-    for p in network.table.all where file[p.path]?.shape != p.shape { _ = try file.floats(p.path, shape: p.shape) }
+    for p in network.table.all where file[p.path]?.shape != p.shape {
+      _ = try file.floats(p.path, shape: p.shape)
+    }
     let weights = Weights(network.table)
     try weights.read(file, path: path)
     weights.pack()

@@ -35,11 +35,16 @@ public enum ModelLocation {
     }
     roots.append(Bundle.main.bundleURL.path)
     if let resources = Bundle.main.resourceURL { roots.append(resources.path) }
-    // Under a test runner the main bundle is the runner's; the code's own bundle is where the build put it.
-    roots.append(Bundle(for: Trunk.self).bundleURL.path)
-    roots.append(Bundle(for: Trunk.self).bundleURL.deletingLastPathComponent().path)
+    #if canImport(Darwin)
+      // Under a test runner the main bundle is the runner's; the code's own bundle is where the build put it.
+      roots.append(Bundle(for: Trunk.self).bundleURL.path)
+      roots.append(Bundle(for: Trunk.self).bundleURL.deletingLastPathComponent().path)
+    #endif
     for root in roots {
-      for inner in ["weights", "\(bundleName).resources", "\(bundleName).bundle", "\(bundleName).bundle/Contents/Resources"] {
+      for inner in [
+        "weights", "\(bundleName).resources", "\(bundleName).bundle",
+        "\(bundleName).bundle/Contents/Resources",
+      ] {
         let folder = root + "/" + inner
         if !folders.contains(folder) { folders.append(folder) }
       }

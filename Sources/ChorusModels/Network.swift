@@ -51,7 +51,9 @@ public struct Network: Sendable {
     var table = ParameterTable()
     let d = blueprint.width
     func linear(_ path: String, _ rows: Int, _ columns: Int) -> Linear {
-      Linear(weight: table.declare(path + ".weight", rows, columns), bias: table.declare(path + ".bias", 1, columns))
+      Linear(
+        weight: table.declare(path + ".weight", rows, columns),
+        bias: table.declare(path + ".bias", 1, columns))
     }
     func norm(_ path: String) -> Norm {
       Norm(gain: table.declare(path + ".gain", 1, d), bias: table.declare(path + ".bias", 1, d))
@@ -67,7 +69,8 @@ public struct Network: Sendable {
     roleBuffer = table.declare("role.buffer", 1, d)
     roleTarget = table.declare("role.target", 1, d)
     emptyContext = table.declare("context.empty", 1, d)
-    positions = blueprint.bufferPositions > 0
+    positions =
+      blueprint.bufferPositions > 0
       ? table.declare("position.buffer", blueprint.bufferPositions, d) : nil
     blocks = (0..<blueprint.layers).map { index in
       let path = "block.\(index)"

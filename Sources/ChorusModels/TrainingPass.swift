@@ -26,7 +26,9 @@ extension Network {
         let limits = buffer == 0 ? [] : Array(prefixes[task * targets..<(task + 1) * targets])
         if !targetsOnly {
           blocks.append(VisibleBlock(queries: shared, shared: shared))
-          if buffer > 0 { blocks.append(VisibleBlock(queries: own, shared: shared, own: own, limits: causal)) }
+          if buffer > 0 {
+            blocks.append(VisibleBlock(queries: own, shared: shared, own: own, limits: causal))
+          }
         }
         blocks.append(
           VisibleBlock(
@@ -48,8 +50,11 @@ extension Network {
       tasks: tasks.count, context: empty ? 1 : batch.context, buffer: batch.buffer, targets: batch.targets)
     let d = blueprint.width
     let features = self.features(batch, tasks)
-    let ex = embed(inputs, tape.constant(features, rows: features.count / blueprint.featureCount,
-      columns: blueprint.featureCount), on: tape)
+    let ex = embed(
+      inputs,
+      tape.constant(
+        features, rows: features.count / blueprint.featureCount,
+        columns: blueprint.featureCount), on: tape)
     let observed = observedOutputs(batch, tasks)
     let tokens = assembly(batch, layout, empty: empty)
     var terms: [GatherTerm] = [.node(ex, tokens.inputs)]
@@ -82,7 +87,8 @@ extension Network {
     let queries = tape.linear(normed[reading], block.query)
     let keyValues = tape.linear(normed[0..<layout.stored], block.keyValue)
     let read = memory.train(
-      queries: queries, keyValues: keyValues, blocks: layout.blocks(prefixes: prefixes, targetsOnly: last), on: tape)
+      queries: queries, keyValues: keyValues, blocks: layout.blocks(prefixes: prefixes, targetsOnly: last),
+      on: tape)
     var h = tape.linear(read, block.out.weight, bias: block.out.bias, residual: h[reading])
     if !pre { h = tape.layerNorm(h, gain: block.norm1.gain, bias: block.norm1.bias) }
     let inner = pre ? tape.layerNorm(h, gain: block.norm2.gain, bias: block.norm2.bias) : h

@@ -128,7 +128,8 @@ public final class Trunk: Sendable {
           if let previous {
             let block = network.blocks[index - 1]
             let queries = normed(block, h, rows: range.count, arena)
-            transform(block, h, queries, limits: [Int32](repeating: 0, count: range.count), rows: range.count,
+            transform(
+              block, h, queries, limits: [Int32](repeating: 0, count: range.count), rows: range.count,
               paths: 1, previous, nil, arena)
           }
           let block = network.blocks[index]
@@ -234,7 +235,9 @@ public final class Trunk: Sendable {
     return UnsafePointer(head(h + commits * d, rows: queries, arena))
   }
 
-  private func head(_ h: UnsafeMutablePointer<Float>, rows: Int, _ arena: Arena) -> UnsafeMutablePointer<Float> {
+  private func head(_ h: UnsafeMutablePointer<Float>, rows: Int, _ arena: Arena) -> UnsafeMutablePointer<
+    Float
+  > {
     if let norm = network.finalNorm {
       weights.layerNorm(h, rows: rows, gain: norm.gain, bias: norm.bias, into: h)
     }
@@ -248,7 +251,8 @@ public final class Trunk: Sendable {
 
   /// Tokens of the rows of one call: Ex(x) + Ey(y) + role for committed rows, Ex(x) + role for queries.
   private func assemble(
-    _ h: UnsafeMutablePointer<Float>, _ paths: Paths, _ inputs: EmbeddedInputs, _ commit: [Int32], _ y: [Float],
+    _ h: UnsafeMutablePointer<Float>, _ paths: Paths, _ inputs: EmbeddedInputs, _ commit: [Int32],
+    _ y: [Float],
     _ query: [Int32]
   ) {
     let d = blueprint.width

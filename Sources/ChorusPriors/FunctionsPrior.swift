@@ -26,8 +26,7 @@ public struct FunctionsPrior: Prior {
   /// The families and their probabilities; `PriorTask.component` is one of these names.
   public static let families: [(name: String, probability: Double)] = [
     ("rbf", 0.12), ("matern12", 0.10), ("matern32", 0.13), ("matern52", 0.13), ("periodic", 0.16),
-    ("sum", 0.26),
-    ("sawtooth", 0.10),
+    ("sum", 0.26), ("sawtooth", 0.10),
   ]
 
   public init() {}

@@ -86,6 +86,9 @@ public struct PriorTask: Sendable {
       throw .size(what: "the end of a row range", found: range.upperBound)
     }
     let d = shape.dimensions
+    guard y.count == shape.rows, x.count == shape.rows * d else {
+      throw .rowCount(what: "outputs of a task", expected: shape.rows, found: y.count)
+    }
     return try Dataset(
       inputs: Inputs(Array(x[(range.lowerBound * d)..<(range.upperBound * d)]), dimensions: d),
       y: Array(y[range]))

@@ -17,8 +17,10 @@ public struct AttentionSizes: Sendable, Hashable {
 final class PackedSegments {
   private let arena: Arena
   private let sizes: AttentionSizes
-  private var shared: (range: Range<Int>, keys: UnsafeMutablePointer<Float>, values: UnsafeMutablePointer<Float>)?
-  private var own: (range: Range<Int>, keys: UnsafeMutablePointer<Float>, values: UnsafeMutablePointer<Float>)?
+  private var shared:
+    (range: Range<Int>, keys: UnsafeMutablePointer<Float>, values: UnsafeMutablePointer<Float>)?
+  private var own:
+    (range: Range<Int>, keys: UnsafeMutablePointer<Float>, values: UnsafeMutablePointer<Float>)?
 
   init(_ arena: Arena, _ sizes: AttentionSizes) {
     self.arena = arena

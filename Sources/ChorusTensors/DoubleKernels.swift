@@ -1,11 +1,12 @@
+import CChorusKernels
 import Foundation
 
-/// The Double kernels the package computes with. Each line names the form in use.
+/// The Double kernels the package computes with: those of C.
 package enum DoubleKernels {
   /// In-place lower Cholesky factor of the lower triangle of a: [n, n] with row stride `lda`. Gives n, or the
   /// first pivot that is not positive.
   package static func cholesky(_ n: Int, _ a: UnsafeMutablePointer<Double>, _ lda: Int) -> Int {
-    PlainDoubleKernels.cholesky(n, a, lda)
+    Int(ck_cholesky_f64(Int32(n), a, Int32(lda)))
   }
 
   /// b [n, columns] := L⁻¹ b or L⁻ᵀ b.
@@ -13,7 +14,8 @@ package enum DoubleKernels {
     _ n: Int, _ l: UnsafePointer<Double>, _ ldl: Int, _ transposed: Bool, _ b: UnsafeMutablePointer<Double>,
     _ columns: Int, _ ldb: Int
   ) {
-    PlainDoubleKernels.solveLower(n, l, ldl, transposed, b, columns, ldb)
+    ck_solve_lower_f64(
+      Int32(n), l, Int32(ldl), transposed ? 1 : 0, b, Int32(columns), Int32(ldb))
   }
 
   /// y := L x.
@@ -21,12 +23,12 @@ package enum DoubleKernels {
     _ n: Int, _ l: UnsafePointer<Double>, _ ldl: Int, _ x: UnsafePointer<Double>,
     _ y: UnsafeMutablePointer<Double>
   ) {
-    PlainDoubleKernels.multiplyLower(n, l, ldl, x, y)
+    ck_multiply_lower_f64(Int32(n), l, Int32(ldl), x, y)
   }
 
   /// y := exp(x), elementwise; y may be x.
   package static func exp(_ n: Int, _ x: UnsafePointer<Double>, _ y: UnsafeMutablePointer<Double>) {
-    PlainDoubleKernels.exp(n, x, y)
+    ck_exp_f64(n, x, y)
   }
 }
 

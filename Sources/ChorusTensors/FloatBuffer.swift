@@ -69,7 +69,8 @@ public final class Arena {
 
   /// A copy of `values` as 32-bit integers in the arena's memory.
   public func integers(_ values: [Int32]) -> UnsafeMutablePointer<Int32> {
-    let pointer = UnsafeMutableRawPointer(floats(values.count)).bindMemory(to: Int32.self, capacity: values.count)
+    let pointer = UnsafeMutableRawPointer(floats(values.count)).bindMemory(
+      to: Int32.self, capacity: values.count)
     for (index, value) in values.enumerated() { pointer[index] = value }
     return pointer
   }

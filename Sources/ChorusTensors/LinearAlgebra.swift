@@ -28,16 +28,19 @@ public struct CholeskyFactor: Sendable {
   public let lower: [Double]
 
   /// Factors the matrix whose lower triangle is given row-major [count, count]; the strict upper triangle is not
-  /// read.
+  /// read. At most 32768 rows.
   public init(lower matrix: consuming [Double], count: Int) throws(LinearAlgebraError) {
-    guard count >= 0, matrix.count == count * count else {
-      throw .size("a \(count) x \(count) matrix", expected: count * count, found: matrix.count)
+    guard (0...1 << 15).contains(count), matrix.count == count * count else {
+      throw .size("a \(count) x \(count) matrix", expected: count &* count, found: matrix.count)
     }
     let done = matrix.withUnsafeMutableBufferPointer { buffer -> Int in
       guard let base = buffer.baseAddress, count > 0 else { return 0 }
       return DoubleKernels.cholesky(count, base, count)
     }
     guard done == count else { throw .notPositiveDefinite(pivot: done, count: count) }
+    for i in 0..<count where !matrix[i * count + i].isFinite {
+      throw .notPositiveDefinite(pivot: i, count: count)
+    }
     self.count = count
     lower = matrix
   }

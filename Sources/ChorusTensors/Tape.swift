@@ -65,9 +65,12 @@ public final class Tape {
   enum Operation {
     case constant
     case gather([GatherTerm])
-    case linear(x: Node, weight: Parameter, bias: Parameter?, Activation, pre: UnsafeMutablePointer<Float>?, residual: Node?)
+    case linear(
+      x: Node, weight: Parameter, bias: Parameter?, Activation, pre: UnsafeMutablePointer<Float>?,
+      residual: Node?)
     case layerNorm(x: Node, gain: Parameter, bias: Parameter, stats: UnsafeMutablePointer<Float>)
-    case attention(queries: Node, keyValues: Node, heads: Int, [VisibleBlock], lse: [UnsafeMutablePointer<Float>])
+    case attention(
+      queries: Node, keyValues: Node, heads: Int, [VisibleBlock], lse: [UnsafeMutablePointer<Float>])
     case mixture(parameters: Node, gradient: UnsafeMutablePointer<Float>)
   }
   struct Record {
@@ -112,7 +115,8 @@ public final class Tape {
     }
     records.append(
       Record(
-        operation: operation, values: values, rows: rows, columns: columns, needsGradient: needs, gradient: nil,
+        operation: operation, values: values, rows: rows, columns: columns, needsGradient: needs,
+        gradient: nil,
         lastReader: index))
     return Node(index: index, first: 0, rows: rows, columns: columns)
   }
@@ -187,7 +191,8 @@ public final class Tape {
     }
     arena.rewind(to: mark)
     return append(
-      .attention(queries: queries, keyValues: keyValues, heads: heads, blocks, lse: lse), out, queries.rows, d,
+      .attention(queries: queries, keyValues: keyValues, heads: heads, blocks, lse: lse), out, queries.rows,
+      d,
       reads: [queries, keyValues])
   }
 

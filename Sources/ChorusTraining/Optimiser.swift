@@ -47,7 +47,8 @@ final class Optimiser: Sendable {
       let offset = range.lowerBound
       ck_adamw(
         range.count, weights.values.pointer + offset, shards[0].pointer + offset, first.pointer + offset,
-        second.pointer + offset, Float(scale), Float(rate), Float(configuration.beta1), Float(configuration.beta2),
+        second.pointer + offset, Float(scale), Float(rate), Float(configuration.beta1),
+        Float(configuration.beta2),
         Float(corrections.0), Float(corrections.1), Float(configuration.epsilon),
         decays ? Float(rate * configuration.decay) : 0, average.values.pointer + offset, Float(keep))
       for shard in shards { (shard.pointer + offset).update(repeating: 0, count: range.count) }

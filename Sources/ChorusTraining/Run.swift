@@ -37,11 +37,14 @@ public struct Run {
   ///   - resume: go on from the newest checkpoint; without it the folder must not hold any.
   ///   - start: a model to take the first weights from.
   public init(
-    _ configuration: TrainingConfiguration, prior: any Prior, folder: String, resume: Bool, start: Model? = nil,
+    _ configuration: TrainingConfiguration, prior: any Prior, folder: String, resume: Bool,
+    start: Model? = nil,
     on pool: ThreadPool
   ) throws {
     self.folder = folder
     trainer = try Trainer(configuration, prior: prior, on: pool)
+    if let start { try trainer.begin(from: start) }
+    // The folder is made once nothing but the disk can be in the way.
     checkpoints = try Checkpoints(folder: folder + "/checkpoints", keep: 2)
     let (found, failures) = try checkpoints.newest()
     skipped = failures.map(\.description)
@@ -52,7 +55,6 @@ public struct Run {
       }
       try trainer.restore(found.file, step: found.step, path: found.path)
     } else {
-      if let start { try trainer.begin(from: start) }
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
       try AtomicFile.write(try encoder.encode(configuration), to: folder + "/configuration.json")
@@ -85,7 +87,8 @@ public struct Run {
       let validates = step % configuration.validateEvery == 0 || ended
       if validates || step % 50 == 0 {
         let now = Date()
-        let speed = Double((step - last.step) * configuration.batch) / max(now.timeIntervalSince(last.time), 1e-9)
+        let speed =
+          Double((step - last.step) * configuration.batch) / max(now.timeIntervalSince(last.time), 1e-9)
         let validation = validates ? try trainer.validate() : nil
         let entry = Entry(
           step: step, tasks: trainer.tasksSeen, loss: sums.mean, validation: validation?.mean,
@@ -116,7 +119,9 @@ public struct Run {
     var line = try encoder.encode(entry)
     line.append(0x0A)
     let path = folder + "/log.jsonl"
-    if !FileManager.default.fileExists(atPath: path) { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+    if !FileManager.default.fileExists(atPath: path) {
+      _ = FileManager.default.createFile(atPath: path, contents: nil)
+    }
     let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
     defer { try? handle.close() }
     try handle.seekToEnd()
@@ -127,7 +132,8 @@ public struct Run {
 extension Trainer {
   private var arrays: [(name: String, buffer: FloatBuffer)] {
     [
-      ("weights", optimiser.weights.values), ("average", optimiser.average.values), ("first", optimiser.first),
+      ("weights", optimiser.weights.values), ("average", optimiser.average.values),
+      ("first", optimiser.first),
       ("second", optimiser.second),
     ]
   }
@@ -157,7 +163,8 @@ extension Trainer {
     stored.validationTasks = configuration.validationTasks
     guard stored == configuration else {
       throw TrainingError.checkpoint(
-        "\(path) belongs to a run with another configuration; resume with the same one, or start a new folder")
+        "\(path) belongs to a run with another configuration; resume with the same one, or start a new folder"
+      )
     }
     for (name, buffer) in arrays {
       buffer.copy(from: FloatBuffer(try file.floats(name, shape: [buffer.count])))

@@ -35,7 +35,8 @@ public final class Trainer: Sendable {
     network = try Network(configuration.blueprint)
     if let wrong = configuration.dimensions.first(where: { !prior.dimensions.contains($0) }) {
       throw TrainingError.configuration(
-        "prior '\(prior.name)' draws \(prior.dimensions.lowerBound) to \(prior.dimensions.upperBound) inputs, not \(wrong)")
+        "prior '\(prior.name)' draws \(prior.dimensions.lowerBound) to \(prior.dimensions.upperBound) inputs, not \(wrong)"
+      )
     }
     let weights = Weights(network.table, training: true)
     network.initialise(weights, seed: configuration.seed)
@@ -59,7 +60,8 @@ public final class Trainer: Sendable {
   private func shape(from stream: inout RandomStream) -> TaskShape {
     TaskShape(
       context: stream.integer(in: configuration.context[0]...configuration.context[1]),
-      buffer: configuration.buffers[stream.below(configuration.buffers.count)], targets: configuration.targets,
+      buffer: configuration.buffers[stream.below(configuration.buffers.count)],
+      targets: configuration.targets,
       dimensions: configuration.dimensions[stream.below(configuration.dimensions.count)])
   }
 

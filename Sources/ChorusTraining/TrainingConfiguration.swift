@@ -37,7 +37,8 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
   public init() {}
 
   enum CodingKeys: String, CodingKey {
-    case prior, blueprint, steps, batch, seed, context, buffers, dimensions, targets, rate, warmUp, beta1, beta2, epsilon
+    case prior, blueprint, steps, batch, seed, context, buffers, dimensions, targets, rate, warmUp, beta1,
+      beta2, epsilon
     case decay, clip, average, validateEvery, validationTasks, checkpointEvery
   }
 
@@ -84,14 +85,16 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
       "buffers must be one or more sizes of at least 1")
     try check(
       !dimensions.isEmpty && dimensions.allSatisfy { (1...blueprint.inputDimensions).contains($0) },
-      "dimensions must be one or more numbers within 1...blueprint.inputDimensions (\(blueprint.inputDimensions))")
+      "dimensions must be one or more numbers within 1...blueprint.inputDimensions (\(blueprint.inputDimensions))"
+    )
     try check((2...100_000).contains(targets), "targets must be at least 2")
     try check(rate > 0 && rate.isFinite, "rate must be positive")
     try check((0...1).contains(warmUp), "warmUp is a fraction of the steps, 0...1")
     try check((0..<1).contains(beta1) && (0..<1).contains(beta2), "betas must be in 0..<1")
     try check(clip > 0, "clip must be positive")
     try check((1...1_000_000).contains(validationTasks), "validationTasks must be within 1...1000000")
-    try check(validateEvery > 0 && checkpointEvery > 0, "validateEvery and checkpointEvery must be at least 1")
+    try check(
+      validateEvery > 0 && checkpointEvery > 0, "validateEvery and checkpointEvery must be at least 1")
     if blueprint.scaling == .standardise {
       try check(context[0] >= 2, "a standardising model needs contexts of at least 2 rows")
     }

@@ -67,6 +67,12 @@ final class Folder {
     process.standardInput = try handle(".in", input ?? "")
     process.standardOutput = try output ?? handle(".out")
     process.standardError = try handle(".err")
+    // Threads of a dispatch queue block every signal, and a child inherits that.
+    var none = sigset_t()
+    var blocked = sigset_t()
+    sigemptyset(&none)
+    pthread_sigmask(SIG_SETMASK, &none, &blocked)
+    defer { pthread_sigmask(SIG_SETMASK, &blocked, nil) }
     try process.run()
     return (
       process,

@@ -36,7 +36,7 @@ import Testing
     #expect(
       evaluated.code == 0 && evaluated.errors == "model trained on 48 tasks of gp\n", "\(evaluated.errors)")
     #expect(evaluated.rows.map { $0[0] } == ["context", "4", "8", "all"])
-    #expect(evaluated.rows[0][13] == "reencode_minus_buffer" && evaluated.rows.allSatisfy { $0.count == 19 })
+    #expect(evaluated.rows[0][14] == "reencode_minus_buffer" && evaluated.rows.allSatisfy { $0.count == 20 })
     #expect(try folder.start(arguments + ["--threads", "2"]).1().output == evaluated.output)
     let lines = try folder.start(arguments + ["--format", "jsonl", "--quiet"]).1()
     #expect(lines.errors.isEmpty)

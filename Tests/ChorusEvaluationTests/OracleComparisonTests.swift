@@ -1,5 +1,6 @@
 import ChorusData
 import ChorusModels
+import ChorusPlans
 import ChorusPriors
 import ChorusTensors
 import Testing
@@ -42,7 +43,8 @@ import Testing
     #expect(reported == rows)
     #expect(rows.map(\.context) == [0, 4, 9, nil])
     for row in rows {
-      #expect(row.targets == 5 && row.functions == 7)
+      let functions = row.context == nil ? 21 : 7
+      #expect(row.targets == 5 && row.functions == functions && row.oracleFunctions == functions)
       let joint = try #require(row.oracleJoint)
       let independent = try #require(row.oracleIndependent)
       let gap = try #require(row.oracleMinusReencode)
@@ -70,6 +72,18 @@ import Testing
     #expect(try rows(threads: 2, seed: 3) != one)
     // A size's tasks do not depend on the sizes beside it.
     #expect(try rows(threads: 2, contexts: [3, 6])[1] == one[0])
+  }
+
+  @Test func anyPlanInPlaceOfTheBuffer() throws {
+    func row(_ plan: PlanTemplate) throws -> OracleComparison.Row {
+      try OracleComparison(
+        model: model(), prior: GPPrior.gp, targets: 4, functions: 3, orders: 2, plan: plan
+      ).rows(contexts: [6], on: ThreadPool(threads: 2))[0]
+    }
+    #expect(try row(.reencode).reencodeMinusBuffer == OracleComparison.Estimate([0, 0, 0]))
+    let independent = try row(.independent).bufferMinusIndependent
+    #expect(abs(independent.mean) < 1e-9)
+    #expect(try row(.sequential).reencode == row(.reencode).reencode)
   }
 
   @Test func priorsWithoutAnOracleAndOtherUnits() throws {

@@ -55,11 +55,14 @@ struct LinearAlgebraTests {
     #expect(used.withUnsafeMutableBufferPointer { DoubleKernels.cholesky(n, $0.baseAddress!, n) } == n)
     #expect(plain.withUnsafeMutableBufferPointer { PlainDoubleKernels.cholesky(n, $0.baseAddress!, n) } == n)
     #expect(Self.largest(used, plain) < 1e-11 * Double(n))
-    let x = (0..<n).map { -40 + 60 * Double($0) / Double(n) }
+    let x = (0..<n).map { -700 + 720 * Double($0) / Double(n) }
     var (y, reference) = (x, x)
     y.withUnsafeMutableBufferPointer { DoubleKernels.exp(n, $0.baseAddress!, $0.baseAddress!) }
     reference.withUnsafeMutableBufferPointer { PlainDoubleKernels.exp(n, $0.baseAddress!, $0.baseAddress!) }
     for (y, reference) in zip(y, reference) { #expect(abs(y - reference) <= 1e-14 * reference) }
+    var far: [Double] = [-746, -6000, -1e300, -.infinity, 0]
+    far.withUnsafeMutableBufferPointer { DoubleKernels.exp(5, $0.baseAddress!, $0.baseAddress!) }
+    #expect(far.prefix(4).allSatisfy { (0...1e-300).contains($0) } && far[4] == 1)
     for transposed in [false, true] {
       var stream = RandomStream(seed: 9)
       let b = stream.normals(n * 2)
@@ -81,6 +84,9 @@ struct LinearAlgebraTests {
     }
     #expect(throws: LinearAlgebraError.notPositiveDefinite(pivot: 0, count: 1)) {
       try CholeskyFactor(lower: [.nan], count: 1)
+    }
+    #expect(throws: LinearAlgebraError.notPositiveDefinite(pivot: 1, count: 2)) {
+      try CholeskyFactor(lower: [1, 0, 0, .infinity], count: 2)
     }
     #expect(throws: LinearAlgebraError.size("a 2 x 2 matrix", expected: 4, found: 3)) {
       try CholeskyFactor(lower: [1, 2, 3], count: 2)
