@@ -79,6 +79,7 @@ struct Evaluate: ParsableCommand {
       }
       _ = try comparison.rows(contexts: sizes, on: common.pool) { row in
         try writer.write(cells(row))
+        try writer.flush()
         common.progress("context \(row.context.map(String.init) ?? "all") done")
       }
       common.progress("")

@@ -140,6 +140,10 @@ import Testing
     try refused(64, "'x' is not a size", "--prior", "gp", "--context", "8,x")
     try refused(64, "--targets must be within", "--prior", "gp", "--targets", "0")
     try refused(64, "--functions must be", "--prior", "gp", "--functions", "0")
+    // Sizes that were done are told, whatever comes after.
+    let half = try folder.chorus(
+      "evaluate", "--model", "m.safetensors", "--functions", "2", "--prior", "gp", "--context", "8,1")
+    #expect(half.code == 65 && half.rows.map { $0[0] } == ["context", "8"])
     // A standardising model cannot see one row. The header of the table is held back until there is a row.
     try refused(65, "needs at least 2 observed rows", "--prior", "gp", "--context", "1")
     try refused(65, "rows are asked of an oracle that takes 1024", "--prior", "gp", "--context", "1500")
