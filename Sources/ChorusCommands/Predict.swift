@@ -62,8 +62,14 @@ struct Predict: ParsableCommand {
     guard (1...10_000_000).contains(samples) else {
       throw ValidationError("--samples must be within 1...10000000")
     }
-    for level in try numberList(quantiles, option: "--quantiles") where !(0...1).contains(level) {
-      throw ValidationError("--quantiles: \(level) is not between 0 and 1")
+    var levels: Set<Double> = []
+    for level in try numberList(quantiles, option: "--quantiles") {
+      guard (0...1).contains(level) else {
+        throw ValidationError("--quantiles: \(level) is not between 0 and 1")
+      }
+      guard levels.insert(level).inserted else {
+        throw ValidationError("--quantiles: \(level) is named twice")
+      }
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
     if output == "-" { throw ValidationError("--output needs a file; stdout carries the quantiles") }
@@ -79,11 +85,12 @@ struct Predict: ParsableCommand {
       let points = try self.points(selection)
       let model = try Model(named: self.model)
       let pool = common.pool
+      if let output { try checkFolder(of: output) }
       let posterior = try model.condition(on: data, pool: pool)
       let (cost, work) = try posterior.cost(at: points, plan: template, paths: samples)
       common.progress(
         "\(data.count) rows, \(points.count) points, \(samples) paths: \(cost.calls) network calls,"
-          + " \(Int(work.total / 1e9)) GFLOP")
+          + " \((work.total / 1e9).rounded()) GFLOP")
       let count = samples
       let drawn = try posterior.sample(
         samples, at: points, plan: template, seed: common.seed, latent: latent, flopLimit: flopLimit
@@ -93,9 +100,18 @@ struct Predict: ParsableCommand {
       if !selection.incomplete.isEmpty {
         common.say("note: \(selection.incomplete.count) rows lack an input and were left out")
       }
-      let paths = try output.map { try pathWriter($0, selection) }
+      // The file first: whoever reads stdout may stop early, which ends this process.
+      if let output { try write(drawn, points, selection, to: pathWriter(output, selection)) }
       try writeQuantiles(drawn, points, selection)
-      if let paths { try write(drawn, points, selection, to: paths) }
+    }
+  }
+
+  /// Finds out before the work that nothing could be written after it.
+  private func checkFolder(of path: String) throws {
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    guard FileManager.default.isWritableFile(atPath: folder) else {
+      throw TableError(
+        .system, path, "can not be made: its folder is not there or not writable. Check the folder.")
     }
   }
 

@@ -52,8 +52,10 @@ public struct GaussianMixture: Sendable, Hashable {
     return min(max(sum, 0), 1)
   }
 
-  /// The value y with P(Y ≤ y) = `level`, by bisection to the last bits; `level` in 0...1.
+  /// The value y with P(Y ≤ y) = `level`, by bisection to the last bits; `level` in 0...1, NaN for
+  /// NaN.
   public func quantile(_ level: Double) -> Double {
+    guard !level.isNaN else { return .nan }
     guard level > 0 else { return -.infinity }
     guard level < 1 else { return .infinity }
     var low = Double.infinity

@@ -16,7 +16,7 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
     case .bufferBeyondTraining(let rows, let trained):
       "the buffer grows to \(rows) rows; the model was trained on up to \(trained)"
         + " (sequential(capacity:\(trained)) merges instead)"
-    case .fewRows(let rows): "only \(rows) rows were observed"
+    case .fewRows(let rows): "only \(rows) row\(rows == 1 ? " was" : "s were") observed"
     }
   }
 }

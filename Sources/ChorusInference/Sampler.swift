@@ -28,10 +28,12 @@ struct Sampler: Sendable {
     let stop = Atomic<Bool>(false)
     let done = Atomic<Int>(0)
     let body: @Sendable (Int) -> Void = { [self] tile in
-      if Task.isCancelled { stop.store(true, ordering: .relaxed) }
-      guard !stop.load(ordering: .relaxed) else { return }
       let members = tile * Self.tile..<min(count, (tile + 1) * Self.tile)
-      let paths = draw(members, latent: latent)
+      func stopped() -> Bool {
+        if Task.isCancelled { stop.store(true, ordering: .relaxed) }
+        return stop.load(ordering: .relaxed)
+      }
+      guard !stopped(), let paths = draw(members, latent: latent, stopped: stopped) else { return }
       results.withLock { $0[tile] = paths }
       progress?(done.wrappingAdd(members.count, ordering: .relaxed).newValue)
     }
@@ -44,7 +46,8 @@ struct Sampler: Sendable {
     if let pool { pool.run(count, body) } else { for index in 0..<count { body(index) } }
   }
 
-  private func draw(_ members: Range<Int>, latent: Bool) -> [[Float]] {
+  /// Nil when `stopped` says so between two network calls.
+  private func draw(_ members: Range<Int>, latent: Bool, stopped: () -> Bool) -> [[Float]]? {
     let orders = members.map { Self.order(seed: seed, path: $0, targets: targets.count) }
     let capacity = latent ? max(plan.peakBufferRows, targets.count) : plan.peakBufferRows
     var lanes = Lanes(conditioned, targets, orders: orders, capacity: capacity)
@@ -52,6 +55,7 @@ struct Sampler: Sendable {
     var merged = 0
     var buffered = 0
     for call in plan.calls {
+      if stopped() { return nil }
       if call.encodes, call.merged > 0 {
         lanes.merge(call.merged, values: values)
         (merged, buffered) = (call.merged, 0)

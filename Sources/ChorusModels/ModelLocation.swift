@@ -12,7 +12,7 @@ public enum ModelLocation {
   public static func resolve(_ name: String) throws(ModelError) -> String {
     if name.contains("/") || name.hasSuffix(".safetensors") {
       guard FileManager.default.fileExists(atPath: name) else {
-        throw .weights("no file at '\(name)'")
+        throw .missing("\(name): no such file. Check the path.")
       }
       return name
     }
@@ -21,7 +21,7 @@ public enum ModelLocation {
       if FileManager.default.fileExists(atPath: path) { return path }
     }
     if FileManager.default.fileExists(atPath: name) { return name }
-    throw .weights(
+    throw .missing(
       "no model '\(name)'; give a path, or one of \(shipped.joined(separator: ", ")) with CHORUS_WEIGHTS set to the"
         + " folder that holds them (looked in \(folders.joined(separator: ", ")))")
   }

@@ -38,12 +38,13 @@ public struct Run {
   ///   - start: a model to take the first weights from.
   public init(
     _ configuration: TrainingConfiguration, prior: any Prior, folder: String, resume: Bool,
-    start: Model? = nil,
-    on pool: ThreadPool
+    start: Model? = nil, on pool: ThreadPool
   ) throws {
     self.folder = folder
-    checkpoints = try Checkpoints(folder: folder + "/checkpoints", keep: 2)
     trainer = try Trainer(configuration, prior: prior, on: pool)
+    if let start { try trainer.begin(from: start) }
+    // The folder is made once nothing but the disk can be in the way.
+    checkpoints = try Checkpoints(folder: folder + "/checkpoints", keep: 2)
     let (found, failures) = try checkpoints.newest()
     skipped = failures.map(\.description)
     if let found {
@@ -52,8 +53,6 @@ public struct Run {
           "\(folder) holds a run at step \(found.step); pass --resume to go on with it, or another folder")
       }
       try trainer.restore(found.file, step: found.step, path: found.path)
-    } else if let start {
-      try trainer.begin(from: start)
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
