@@ -72,25 +72,27 @@ struct Train: ParsableCommand {
     try run.train(
       card: ["prior": configuration.prior, "command": command, "seed": String(configuration.seed)],
       stop: { Train.interrupted.load(ordering: .relaxed) },
-      report: { entry in
-        let left =
-          Double(configuration.steps - entry.step) * Double(configuration.batch)
-          / max(entry.tasksPerSecond, 1e-9)
-        let line =
-          "step \(entry.step)/\(configuration.steps)  loss \(rounded(entry.loss))"
-          + (entry.validation.map { "  validation \(rounded($0))" } ?? "")
-          + "  \(Int(entry.tasksPerSecond)) tasks/s  \(duration(left)) left"
-        if entry.validation != nil {
-          common.progress("")
-          common.say(line)
-        } else {
-          common.progress(line)
-        }
-      })
+      report: { report($0, of: configuration) })
     if run.trainer.step < configuration.steps {
       common.say("stopped at step \(run.trainer.step); --resume goes on")
     }
     common.say("model: \(run.modelPath)")
+  }
+
+  private func report(_ entry: Run.Entry, of configuration: TrainingConfiguration) {
+    let left =
+      Double(configuration.steps - entry.step) * Double(configuration.batch)
+      / max(entry.tasksPerSecond, 1e-9)
+    let line =
+      "step \(entry.step)/\(configuration.steps)  loss \(rounded(entry.loss))"
+      + (entry.validation.map { "  validation \(rounded($0))" } ?? "")
+      + "  \(Int(entry.tasksPerSecond)) tasks/s  \(duration(left)) left"
+    if entry.validation != nil {
+      common.progress("")
+      common.say(line)
+    } else {
+      common.progress(line)
+    }
   }
 
   /// The configuration: the folder's when resuming, else a file's or a prior's defaults, then the flags.

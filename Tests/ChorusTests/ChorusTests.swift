@@ -8,7 +8,7 @@ import Testing
     paths: Posterior.Samples, bands: [[Double]], score: Double
   ) {
     let levels = try Dataset(x: [0, 1, 2, 4, 5], y: [3.1, 2.9, 3.4, 4.0, 4.2])
-    let model = try Model(named: weights)  // "functions", "gp", or a path
+    let model = try Model(named: weights)
     let posterior = try model.condition(on: levels)  // encoded once
     let days = try Inputs.grid(0...7, count: 15)
     let paths = try posterior.sample(100, at: days, seed: 7)  // 100 coherent paths
@@ -44,5 +44,20 @@ import Testing
     #expect(score.isFinite)
     #expect(paths.plan.explanation.contains("sequential"))
     #expect(try example(path).paths.paths == paths.paths)
+  }
+
+  /// The README shows the lines that were compiled above.
+  @Test func readmeShowsTheExample() throws {
+    let here = URL(fileURLWithPath: #filePath)
+    let root = here.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    let readme = try String(contentsOf: root.appendingPathComponent("README.md"), encoding: .utf8)
+    let source = try String(contentsOf: here, encoding: .utf8).split(separator: "\n").map {
+      $0.trimmingCharacters(in: .whitespaces)
+    }
+    let first = try #require(source.firstIndex { $0.hasPrefix("let levels = ") })
+    let last = try #require(source.firstIndex { $0.hasPrefix("let score = ") })
+    for line in source[first...last] where !line.hasPrefix("let model") {
+      #expect(readme.contains(line), "README.md lacks: \(line)")
+    }
   }
 }
