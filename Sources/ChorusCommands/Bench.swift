@@ -20,7 +20,8 @@ struct Bench: ParsableCommand {
 
       gflop counts what the code multiplies: matrix products as called and the visible query-key pairs, not norms, \
       activations, exponentials, draws, packing or the optimiser. gflop_nominal is the plan's cost, which counts \
-      all layers for all rows. bytes are the weights, one context state and all buffers; bytes_measured is what \
+      all layers for all rows. bytes are the weights, one context state and all buffers (and each \
+      path's own context under a plan that merges); bytes_measured is what \
       residence grew by at the most, from before the model was made to the end of the first call. digest is a \
       hash of the result; it does not depend on --threads.
 

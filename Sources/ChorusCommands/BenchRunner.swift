@@ -73,7 +73,11 @@ struct BenchRunner {
       _ = try posterior.sample(paths, at: grid, plan: template, seed: seed, flopLimit: .infinity)
     }
     let trunk = model.trunk
-    let buffers = paths * trunk.bufferBytes(capacity: first.plan.peakBufferRows)
+    // A plan that merges gives each path a context of its own.
+    let merged = first.plan.calls.reduce(0) { max($0, $1.merged) }
+    let buffers =
+      paths * trunk.bufferBytes(capacity: first.plan.peakBufferRows)
+      + (merged > 0 ? paths * trunk.contextBytes(rows: context + merged) : 0)
     return BenchRow(
       what: "sample", context: context, targets: targets, paths: paths, repetitions: repetitions,
       flops: work.sample(first.plan, paths: paths), nominal: try work.nominal(first.plan, paths: paths),
@@ -119,11 +123,14 @@ struct BenchRunner {
       digest: digest.value)
   }
 
-  /// FNV-1a over the bits of numbers.
+  /// FNV-1a over the bits of numbers, folded so that all of them reach the low end.
   private struct Digest {
     var value: UInt64 = 0xcbf2_9ce4_8422_2325
     mutating func add(_ values: [Double]) {
-      for number in values { value = (value ^ number.bitPattern) &* 0x0000_0100_0000_01b3 }
+      for number in values {
+        let bits = number.bitPattern
+        value = (value ^ bits ^ bits >> 29) &* 0x0000_0100_0000_01b3
+      }
     }
   }
 }
