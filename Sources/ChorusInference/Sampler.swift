@@ -10,8 +10,17 @@ struct Sampler: Sendable {
   let seed: UInt64
   let pool: ThreadPool?
 
-  /// Paths that go through the network together. Fixed, and no result depends on it.
-  static let tile = 16
+  /// The most paths that go through the network together: 24 rows a call fill the tiles of the matrix products, and
+  /// the paths' buffers stay in the second cache (docs/performance.md). No result depends on it.
+  static let tile = 12
+
+  /// How many of `count` paths to take together, at most `most`, so that every thread has as much to do.
+  private func tile(_ count: Int, atMost most: Int) -> Int {
+    let threads = pool?.threads ?? 1
+    let tiles = (count + most - 1) / most
+    let even = (tiles + threads - 1) / threads * threads
+    return max(1, (count + even - 1) / max(even, 1))
+  }
 
   /// The order in which a path draws its targets: its own random permutation, from the stream (seed, path).
   static func order(seed: UInt64, path: Int, targets: Int) -> [Int] {
@@ -20,15 +29,18 @@ struct Sampler: Sendable {
   }
 
   /// `count` paths, `[count][targets]`; with `latent`, of the noiseless curve.
-  func sample(_ count: Int, latent: Bool, progress: (@Sendable (Int) -> Void)?) throws(InferenceError) -> [[Float]] {
-    let tiles = (count + Self.tile - 1) / Self.tile
+  func sample(_ count: Int, latent: Bool, progress: (@Sendable (Int) -> Void)?) throws(InferenceError)
+    -> [[Float]]
+  {
+    let size = tile(count, atMost: Self.tile)
+    let tiles = (count + size - 1) / size
     let results = Mutex([[[Float]]](repeating: [], count: tiles))
     let stop = Atomic<Bool>(false)
     let done = Atomic<Int>(0)
     let body: @Sendable (Int) -> Void = { [self] tile in
       if Task.isCancelled { stop.store(true, ordering: .relaxed) }
       guard !stop.load(ordering: .relaxed) else { return }
-      let members = tile * Self.tile..<min(count, (tile + 1) * Self.tile)
+      let members = tile * size..<min(count, (tile + 1) * size)
       let paths = draw(members, latent: latent)
       results.withLock { $0[tile] = paths }
       progress?(done.wrappingAdd(members.count, ordering: .relaxed).newValue)
@@ -61,7 +73,7 @@ struct Sampler: Sendable {
         let target = orders[path][position]
         var stream = RandomStream(seed: seed, .paths, UInt64(members.lowerBound + path), UInt64(target))
         let uniform = stream.uniform()
-        values[path][target] = Float(conditioned.mixture(raw).draw(component: uniform, normal: stream.normal()))
+        values[path][target] = conditioned.draw(raw, component: uniform, normal: stream.normal())
       }
       buffered = call.buffered
     }
@@ -73,7 +85,9 @@ struct Sampler: Sendable {
   private func smooth(_ lanes: inout Lanes, _ values: inout [[Float]], from committed: Int, merged: Int) {
     let drawn = values
     let limits = [Int32](repeating: Int32(targets.count - merged), count: targets.count)
-    lanes.advance(commit: committed..<targets.count, query: Array(0..<targets.count), limits: limits, values: drawn) {
+    lanes.advance(
+      commit: committed..<targets.count, query: Array(0..<targets.count), limits: limits, values: drawn
+    ) {
       path, position, raw in
       values[path][lanes.orders[path][position]] = Float(conditioned.mixture(raw).mean)
     }
@@ -82,7 +96,7 @@ struct Sampler: Sendable {
   /// log p(y) of given values under each of `orders` random orders, in the network's units: one masked pass for all
   /// targets of an order (Hassan et al. 2026, Alg. 2), orders side by side over the shared context.
   func logDensities(of y: [Float], orders count: Int) throws(InferenceError) -> [Double] {
-    let tile = max(1, min(Self.tile, 1024 / max(targets.count, 1)))
+    let tile = tile(count, atMost: max(1, min(Self.tile, 1024 / max(targets.count, 1))))
     let tiles = (count + tile - 1) / tile
     let results = Mutex([[Double]](repeating: [], count: tiles))
     let stop = Atomic<Bool>(false)
@@ -106,7 +120,8 @@ struct Sampler: Sendable {
     for pass in plan.densityPasses {
       lanes.merge(pass.merged.upperBound, values: values)
       lanes.advance(
-        commit: pass.buffered, query: Array(pass.positions), limits: pass.limits.map(Int32.init), values: values
+        commit: pass.buffered, query: Array(pass.positions), limits: pass.limits.map(Int32.init),
+        values: values
       ) { path, position, raw in
         sums[path] += conditioned.mixture(raw).logDensity(Double(y[orders[path][position]]))
       }
@@ -124,7 +139,8 @@ struct Sampler: Sendable {
       let lanes = Lanes(conditioned, targets, orders: [Array(0..<targets.count)], capacity: 0)
       var mixtures: [GaussianMixture] = []
       lanes.advance(
-        commit: 0..<0, query: Array(members), limits: [Int32](repeating: 0, count: members.count), values: [[]]
+        commit: 0..<0, query: Array(members), limits: [Int32](repeating: 0, count: members.count),
+        values: [[]]
       ) { _, _, raw in mixtures.append(conditioned.mixture(raw)) }
       results.withLock { $0[index] = mixtures }
     }
