@@ -104,17 +104,7 @@ public final class Trunk: Sendable {
     let rows = max(count, 1)
     let d = blueprint.width
     let h = FloatBuffer(count: rows * d)
-    if count == 0 {
-      h.pointer.update(from: weights[network.emptyContext], count: d)
-    } else {
-      h.copy(from: embed(x, count: count, dimensions: dimensions).rows)
-      scratch.with { arena in
-        let outputs = arena.floats(count * d)
-        apply(network.outputs, y, rows: count, into: outputs, arena)
-        for index in 0..<count * d { h.pointer[index] += outputs[index] }
-      }
-      add(network.roleContext, to: h.pointer, rows: count)
-    }
+    if count == 0 { h.pointer.update(from: weights[network.emptyContext], count: d) }
     let keyValues = FloatBuffer(count: rows * 2 * d)
     let tile = 32
     let tiles = (rows + tile - 1) / tile
@@ -125,6 +115,7 @@ public final class Trunk: Sendable {
         let range = item * tile..<min((item + 1) * tile, rows)
         scratch.with { arena in
           let h = h.pointer + range.lowerBound * d
+          if index == 0, count > 0 { observe(x, y, range, dimensions: dimensions, into: h, arena) }
           if let previous {
             let block = network.blocks[index - 1]
             let queries = normed(block, h, rows: range.count, arena)
@@ -140,6 +131,30 @@ public final class Trunk: Sendable {
       layers.append(memory.context(keyValues.pointer, count: rows))
     }
     return ContextState(rows: count, layers: layers)
+  }
+
+  /// Tokens of the observed rows in `range`: Ex(x) + Ey(y) + role.
+  private func observe(
+    _ x: [Float], _ y: [Float], _ range: Range<Int>, dimensions: Int, into h: UnsafeMutablePointer<Float>,
+    _ arena: Arena
+  ) {
+    let d = blueprint.width
+    let width = blueprint.featureCount
+    let features = arena.floats(range.count * width)
+    let outputs = arena.floats(range.count * d)
+    x.withUnsafeBufferPointer { x in
+      guard let x = x.baseAddress else { return }
+      for (place, row) in range.enumerated() {
+        network.writeFeatures(x + row * dimensions, dimensions: dimensions, into: features + place * width)
+      }
+    }
+    y.withUnsafeBufferPointer { y in
+      guard let y = y.baseAddress else { return }
+      apply(network.outputs, y + range.lowerBound, rows: range.count, into: outputs, arena)
+    }
+    apply(network.inputs, features, rows: range.count, into: h, arena)
+    for index in 0..<range.count * d { h[index] += outputs[index] }
+    add(network.roleContext, to: h, rows: range.count)
   }
 
   /// What a block's attention reads of `h`: its first norm, or `h` itself in a post-norm block.
