@@ -29,6 +29,12 @@ struct Conditioned: Sendable {
   func mixture(_ raw: UnsafePointer<Float>) -> GaussianMixture {
     GaussianMixture(raw, components: components, floor: trunk.blueprint.sigmaFloor)
   }
+
+  func draw(_ raw: UnsafePointer<Float>, component uniform: Double, normal: Double) -> Float {
+    Float(
+      GaussianMixture.draw(
+        raw, components: components, floor: trunk.blueprint.sigmaFloor, component: uniform, normal: normal))
+  }
 }
 
 /// The targets of one request: their inputs in the network's units and embedded, once for all paths and orders.
