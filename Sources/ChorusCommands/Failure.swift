@@ -26,7 +26,10 @@ enum Exit {
     // What was asked for, not what a file holds.
     case is PlanTextError, is PlanError: usage
     case let error as InferenceError:
-      if case .tooExpensive = error { usage } else { data }
+      switch error {
+      case .tooExpensive, .tooLarge: usage
+      default: data
+      }
     case let error as TableError:
       switch error.reason {
       case .missing: noInput

@@ -81,6 +81,7 @@ struct Predict: ParsableCommand {
       let table = try Table.read(path: file)
       let names = input.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
       let selection = try table.select(inputs: names, target: target)
+      _ = try columns(selection)
       let data = try dataset(selection)
       let points = try self.points(selection)
       let model = try Model(named: self.model)
@@ -155,11 +156,21 @@ struct Predict: ParsableCommand {
     }
   }
 
+  /// Columns of the table on stdout; an input that has the name of one of ours is refused, since a reader of the
+  /// table could not tell them apart.
+  private func columns(_ selection: Selection) throws -> [String] {
+    let own = ["mean"] + (try numberList(quantiles, option: "--quantiles")).map { "q\($0)" } + ["note"]
+    if let taken = selection.inputs.first(where: own.contains) {
+      throw TableError(
+        .unknownColumn, file, "the input column '\(taken)' has the name of an output column; rename it.")
+    }
+    return selection.inputs + own
+  }
+
   private func writeQuantiles(_ drawn: Posterior.Samples, _ points: Inputs, _ selection: Selection) throws {
     let levels = try numberList(quantiles, option: "--quantiles")
     let writer = try RowWriter(
-      columns: selection.inputs + ["mean"] + levels.map { "q\($0)" } + ["note"], format: format,
-      to: .standardOutput)
+      columns: try columns(selection), format: format, to: .standardOutput)
     let values = drawn.quantiles(levels)
     let means = drawn.means
     let note = drawn.notes.map(\.description).joined(separator: "; ")

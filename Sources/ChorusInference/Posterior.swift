@@ -23,6 +23,8 @@ public struct Posterior: Sendable {
   public static let fewRows = 4
   /// Requests that need more arithmetic than this are refused unless the caller lifts the limit.
   public static let flopLimit = 2e13
+  /// Requests whose paths would hold more bytes of buffers at once than this are refused.
+  public static let byteLimit = 8e9
 
   /// Encodes `data`.
   ///
@@ -219,6 +221,10 @@ public struct Posterior: Sendable {
       flops += try pass.cost(paths: max(paths, 1)).work(model.size).total
     }
     if flops > limit { throw InferenceError.tooExpensive(flops: flops, limit: limit) }
+    let capacity = latent ? max(plan.peakBufferRows, inputs.count) : plan.peakBufferRows
+    let alive = min(max(paths, 1), Sampler.tile * (pool?.threads ?? 1))
+    let bytes = Double(model.trunk.bufferBytes(capacity: capacity)) * Double(alive)
+    if bytes > Self.byteLimit { throw InferenceError.tooLarge(bytes: bytes, limit: Self.byteLimit) }
     return plan
   }
 

@@ -52,6 +52,10 @@ public struct Run {
         throw TrainingError.checkpoint(
           "\(folder) holds a run at step \(found.step); pass --resume to go on with it, or another folder")
       }
+      guard configuration.steps >= found.step else {
+        throw TrainingError.configuration(
+          "\(folder) has done \(found.step) steps already; --steps \(configuration.steps) would be fewer")
+      }
       try trainer.restore(found.file, step: found.step, path: found.path)
     }
     let encoder = JSONEncoder()
