@@ -47,7 +47,12 @@ let package = Package(
     module("Storage", "Tensors", products: [crypto]),
     module("Memories", "Tensors"),
     module("Plans"),
-    module("Models", "Memories", "Data", "Storage"),
+    module(
+      "Models", "Memories", "Data", "Storage",
+      resources: [
+        .copy("Weights/functions.safetensors"), .copy("Weights/gp.safetensors"),
+        .copy("Weights/gp-noisy.safetensors"),
+      ]),
     module("Inference", "Models", "Plans"),
     module("Priors", "Tensors", "Data"),
     module("Training", "Models", "Priors"),

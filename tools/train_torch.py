@@ -698,28 +698,34 @@ def forward_command(options):
 
 
 def fixture_command(options):
-    """A small network with its outputs, for the tests that hold the Swift network to this one."""
-    blueprint = dict(DEFAULT_BLUEPRINT)
-    blueprint.update({"width": 32, "layers": 2, "heads": 4, "feedForward": 48, "embedderHidden": 40,
-                      "headHidden": 24, "components": 5, "inputDimensions": 2, "frequencies": 3,
-                      "bufferPositions": 6, "norm": options.norm})
-    parameters = initial(blueprint, options.seed)
+    """A network with its outputs, for the tests that hold the Swift network to this one."""
     generator = torch.Generator().manual_seed(options.seed)
-    T, N, C, M = 2, 7, 5, 6
-    x = torch.rand(T, N + C + M, 2, generator=generator) * 4 - 2
+    name = options.norm
+    if options.load:
+        blueprint, parameters = load(options.load)
+        name = os.path.splitext(os.path.basename(options.load))[0]
+    else:
+        blueprint = dict(DEFAULT_BLUEPRINT)
+        blueprint.update({"width": 32, "layers": 2, "heads": 4, "feedForward": 48, "embedderHidden": 40,
+                          "headHidden": 24, "components": 5, "inputDimensions": 2, "frequencies": 3,
+                          "bufferPositions": 6, "norm": options.norm})
+        parameters = initial(blueprint, options.seed)
+        # The parameters that start at zero or one are moved, so that the fixture would show them ignored.
+        for path, value in parameters.items():
+            if path.endswith(".gain") or "norm" in path:
+                parameters[path] = value + 0.1 * torch.randn(value.shape, generator=generator)
+    T, N, C, M, D = 2, 7, 5, 6, blueprint["inputDimensions"]
+    x = torch.rand(T, N + C + M, D, generator=generator) * 4 - 2
     y = torch.randn(T, N + C + M, generator=generator)
     limits = torch.tensor([0, 0, 1, 3, 4, 5])
-    # The parameters that start at zero or one are moved, so that the fixture would show them ignored.
-    for name, value in parameters.items():
-        if name.endswith(".gain") or "norm" in name:
-            parameters[name] = value + 0.1 * torch.randn(value.shape, generator=generator)
     exact = Network(blueprint, {k: v.double() for k, v in parameters.items()})
     xd, yd = x.double(), y.double()
     out = exact.forward(xd[:, :N], yd[:, :N], xd[:, N:N + C], yd[:, N:N + C], xd[:, N + C:], limits)
     logp = exact.log_density(out, yd[:, N + C:])
     os.makedirs(options.output, exist_ok=True)
-    save(os.path.join(options.output, f"torch-{options.norm}.safetensors"), blueprint, parameters)
-    write_tensors(os.path.join(options.output, f"torch-{options.norm}-outputs.safetensors"),
+    if not options.load:
+        save(os.path.join(options.output, f"torch-{name}.safetensors"), blueprint, parameters)
+    write_tensors(os.path.join(options.output, f"torch-{name}-outputs.safetensors"),
                   {"x": x.numpy(), "y": y.numpy(), "limits": limits.numpy().astype(np.int32),
                    "outputs": out.float().numpy(), "logDensities": logp.float().numpy()},
                   {"tasks": T, "contexts": N, "buffers": C, "targets": M})
@@ -806,7 +812,8 @@ def parser():
     v.set_defaults(run=validate_command)
 
     x = modes.add_parser("fixture", help="small files for the Swift tests", description=(
-        "Writes a small network and its outputs, computed in float64."))
+        "Writes a small network, or takes a trained one, and writes its outputs, computed in float64."))
+    x.add_argument("--load", help="a trained model to write the outputs of, instead of a fresh small network")
     x.add_argument("--norm", choices=["pre", "post"], default="pre")
     x.add_argument("--seed", type=int, default=1)
     x.add_argument("--output", required=True, help="folder")

@@ -42,7 +42,7 @@ public struct Model: Sendable {
     let weights = Weights(network.table)
     try weights.read(file, path: path)
     weights.pack()
-    let own: Set = ["format", "blueprint", "sha256"]
+    let own: Set = ["format", "blueprint", "hash", "sha256"]
     self.init(
       trunk: Trunk(network, weights), card: file.metadata.filter { !own.contains($0.key) }, source: path)
   }
