@@ -35,6 +35,8 @@ public struct Model: Sendable {
       throw ModelError.weights("\(path): the blueprint in the metadata cannot be read")
     }
     let network = try Network(blueprint)
+    // Before memory is taken: the blueprint is what a file says, its arrays are what a file has.
+    for p in network.table.all { try file.check(p.path, shape: p.shape) }
     let weights = Weights(network.table)
     try weights.read(file, path: path)
     weights.pack()
