@@ -74,6 +74,7 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     func check(_ condition: Bool, _ text: String) throws(TrainingError) {
       if !condition { throw .configuration(text) }
     }
+    do { try blueprint.validate() } catch { throw .configuration(error.description) }
     try check((1...100_000_000).contains(steps), "steps must be at least 1")
     try check((1...65_536).contains(batch), "batch must be within 1...65536")
     try check(
@@ -90,13 +91,16 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     try check(rate > 0 && rate.isFinite, "rate must be positive")
     try check((0...1).contains(warmUp), "warmUp is a fraction of the steps, 0...1")
     try check((0..<1).contains(beta1) && (0..<1).contains(beta2), "betas must be in 0..<1")
+    try check(Float(epsilon) > 0 && epsilon.isFinite, "epsilon must be positive")
+    try check(decay >= 0 && decay.isFinite, "decay must be 0 or positive")
+    try check((0..<1).contains(average), "average must be in 0..<1")
     try check(clip > 0, "clip must be positive")
+    try check((1...1_000_000).contains(validationTasks), "validationTasks must be within 1...1000000")
     try check(
       validateEvery > 0 && checkpointEvery > 0, "validateEvery and checkpointEvery must be at least 1")
     if blueprint.scaling == .standardise {
       try check(context[0] >= 2, "a standardising model needs contexts of at least 2 rows")
     }
-    do { try blueprint.validate() } catch { throw .configuration(error.description) }
   }
 
   /// Learning rate of a step (Loshchilov & Hutter 2017, eq. 5, without restarts).
