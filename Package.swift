@@ -21,12 +21,12 @@ let crypto = Target.Dependency.product(
   name: "Crypto", package: "swift-crypto", condition: .when(platforms: [.linux, .android, .windows]))
 
 /// The tests of one module; `uses` names further modules the tests import.
-func tests(_ name: String, uses: String...) -> Target {
+func tests(_ name: String, uses: String..., resources: [Resource] = []) -> Target {
   .testTarget(
     name: "Chorus\(name)Tests",
     dependencies: ([name] + uses).map {
       .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)")
-    }, swiftSettings: swiftSettings)
+    }, resources: resources, swiftSettings: swiftSettings)
 }
 
 let package = Package(
@@ -66,7 +66,7 @@ let package = Package(
     tests("Tensors", uses: "CChorusKernels"),
     tests("Data"),
     tests("Storage"),
-    tests("Models"),
+    tests("Models", resources: [.copy("Fixtures")]),
     tests("Plans"),
     tests("Inference"),
     tests("Priors"),

@@ -109,7 +109,8 @@ def shapes(blueprint):
     for l in range(b["layers"]):
         p = f"block.{l}."
         out[p + "norm1.gain"] = out[p + "norm1.bias"] = (d,)
-        out[p + "qkv.weight"] = (d, 3 * d)
+        out[p + "query.weight"] = (d, d)
+        out[p + "keyvalue.weight"] = (d, 2 * d)
         out[p + "out.weight"] = (d, d)
         out[p + "out.bias"] = (d,)
         out[p + "norm2.gain"] = out[p + "norm2.bias"] = (d,)
@@ -239,7 +240,7 @@ class Network:
             path = f"block.{l}."
             last = l == b["layers"] - 1
             z = self.norm(h, path + "norm1") if pre else h
-            weight = self.p[path + "qkv.weight"]
+            weight = torch.cat([self.p[path + "query.weight"], self.p[path + "keyvalue.weight"]], 1)
             if last:
                 # Only the targets' outputs are wanted: the rest gives keys and values and stops.
                 rest = torch.cat([z[:, :n], z[:, P:P + C]], 1)
@@ -582,7 +583,7 @@ def train(options):
     window, norms = [], []
     validated = evaluated = done = 0
     progress = 0.0
-    while progress < 1:
+    while progress < 1 and not (options.stop and done * options.batch >= options.stop):
         wall, cpu = time.perf_counter(), time.process_time()
         # Progress as it will stand after this step: exact by steps, a forecast by core seconds.
         ahead = (done + 1) / steps if steps else (core + core / max(done, 1)) / options.core_seconds
@@ -647,6 +648,18 @@ def evaluate_command(options):
             file.write("\n")
 
 
+def validate_command(options):
+    """The training loss on the validation batches of a run, for weights of either trainer."""
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    held = validation_batches(options, "cpu")
+    for path in options.models:
+        blueprint, parameters = load(path)
+        mean, plain, buffered = validation_loss(Network(blueprint, parameters), held)
+        print(json.dumps({"model": os.path.basename(path), "validation": round(mean, 4),
+                          "validation_plain": round(plain, 4), "validation_buffer": round(buffered, 4)}))
+
+
 @torch.no_grad()
 def forward_command(options):
     if options.init:
@@ -684,6 +697,34 @@ def forward_command(options):
     write_tensors(options.output, result, {"contexts": N, "buffers": C, "targets": M})
 
 
+def fixture_command(options):
+    """A small network with its outputs, for the tests that hold the Swift network to this one."""
+    blueprint = dict(DEFAULT_BLUEPRINT)
+    blueprint.update({"width": 32, "layers": 2, "heads": 4, "feedForward": 48, "embedderHidden": 40,
+                      "headHidden": 24, "components": 5, "inputDimensions": 2, "frequencies": 3,
+                      "bufferPositions": 6, "norm": options.norm})
+    parameters = initial(blueprint, options.seed)
+    generator = torch.Generator().manual_seed(options.seed)
+    T, N, C, M = 2, 7, 5, 6
+    x = torch.rand(T, N + C + M, 2, generator=generator) * 4 - 2
+    y = torch.randn(T, N + C + M, generator=generator)
+    limits = torch.tensor([0, 0, 1, 3, 4, 5])
+    # The parameters that start at zero or one are moved, so that the fixture would show them ignored.
+    for name, value in parameters.items():
+        if name.endswith(".gain") or "norm" in name:
+            parameters[name] = value + 0.1 * torch.randn(value.shape, generator=generator)
+    exact = Network(blueprint, {k: v.double() for k, v in parameters.items()})
+    xd, yd = x.double(), y.double()
+    out = exact.forward(xd[:, :N], yd[:, :N], xd[:, N:N + C], yd[:, N:N + C], xd[:, N + C:], limits)
+    logp = exact.log_density(out, yd[:, N + C:])
+    os.makedirs(options.output, exist_ok=True)
+    save(os.path.join(options.output, f"torch-{options.norm}.safetensors"), blueprint, parameters)
+    write_tensors(os.path.join(options.output, f"torch-{options.norm}-outputs.safetensors"),
+                  {"x": x.numpy(), "y": y.numpy(), "limits": limits.numpy().astype(np.int32),
+                   "outputs": out.float().numpy(), "logDensities": logp.float().numpy()},
+                  {"tasks": T, "contexts": N, "buffers": C, "targets": M})
+
+
 # ---------------------------------------------------------------------------------------------
 # The command line
 # ---------------------------------------------------------------------------------------------
@@ -698,6 +739,8 @@ def parser():
     t.set_defaults(run=train)
     t.add_argument("--prior", choices=sorted(NOISE), default="gp", help="what draws the tasks")
     t.add_argument("--tasks", type=int, default=50_000, help="tasks to see in the whole run")
+    t.add_argument("--stop", type=int, default=0,
+                   help="stop after this many tasks of the same schedule; 0 for not")
     t.add_argument("--core-seconds", type=float, default=0,
                    help="run for this much CPU time instead of --tasks, the schedule following it")
     t.add_argument("--out", required=True, help="folder of the run, under $CHORUS_RUNS unless absolute")
@@ -753,6 +796,21 @@ def parser():
     f.add_argument("--input", help="tensors to run on")
     f.add_argument("--output", default="outputs.safetensors", help="where the outputs go")
     f.add_argument("--double", action="store_true", help="compute in float64 (the file stays f32)")
+
+    v = modes.add_parser("validate", help="validation loss of models", description=(
+        "The loss that `train` reports as validation, for models of this trainer or of `chorus train`."))
+    v.add_argument("models", nargs="+")
+    v.add_argument("--prior", choices=sorted(NOISE), default="gp")
+    v.add_argument("--validation", type=int, default=16, help="tasks in each of 14 validation batches")
+    v.add_argument("--threads", type=int, default=0)
+    v.set_defaults(run=validate_command)
+
+    x = modes.add_parser("fixture", help="small files for the Swift tests", description=(
+        "Writes a small network and its outputs, computed in float64."))
+    x.add_argument("--norm", choices=["pre", "post"], default="pre")
+    x.add_argument("--seed", type=int, default=1)
+    x.add_argument("--output", required=True, help="folder")
+    x.set_defaults(run=fixture_command)
 
     for mode in (t, e):
         mode.add_argument("--device", default="auto", help="auto, cpu or cuda")

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ChorusEvaluation
 import ChorusModels
+import ChorusPlans
 import ChorusPriors
 import ChorusTables
 import Foundation
@@ -36,13 +37,19 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Input columns of the tasks.")
   var dimensions = 1
 
+  @Option(
+    help: ArgumentHelp(
+      "The plan in the column buffer: \(PlanTemplate.forms.joined(separator: ", ")).", valueName: "plan"))
+  var plan = "sequential"
+
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
   @OptionGroup var common: CommonOptions
 
   static let columns = [
-    "context", "targets", "functions", "oracle_joint", "oracle_joint_se", "oracle_independent",
+    "context", "targets", "functions", "oracle_functions", "oracle_joint", "oracle_joint_se",
+    "oracle_independent",
     "oracle_independent_se", "independent", "independent_se", "buffer", "buffer_se", "reencode",
     "reencode_se",
     "reencode_minus_buffer", "reencode_minus_buffer_se", "buffer_minus_independent",
@@ -62,9 +69,9 @@ struct Evaluate: ParsableCommand {
     try reporting {
       let model = try Model(named: self.model)
       let prior = try Priors.named(self.prior)
-      let comparison = OracleComparison(
+      let comparison = try OracleComparison(
         model: model, prior: prior, targets: targets, functions: functions, orders: orders, seed: common.seed,
-        dimensions: dimensions)
+        dimensions: dimensions, plan: PlanTemplate(parsing: plan))
       let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
       let sizes = try sizeList(context, option: "--context")
       if let tasks = model.card["tasks"] {
@@ -72,6 +79,7 @@ struct Evaluate: ParsableCommand {
       }
       _ = try comparison.rows(contexts: sizes, on: common.pool) { row in
         try writer.write(cells(row))
+        try writer.flush()
         common.progress("context \(row.context.map(String.init) ?? "all") done")
       }
       common.progress("")
@@ -86,7 +94,7 @@ struct Evaluate: ParsableCommand {
       row.bufferMinusIndependent, row.oracleMinusReencode,
     ]
     let context: Cell = row.context.map { .integer($0) } ?? .text("all")
-    return [context, .integer(row.targets), .integer(row.functions)]
+    return [context, .integer(row.targets), .integer(row.functions), .integer(row.oracleFunctions)]
       + estimates.flatMap { estimate -> [Cell] in
         guard let estimate else { return [.missing, .missing] }
         return [.number(estimate.mean), .number(estimate.standardError)]

@@ -20,10 +20,16 @@ enum Exit {
   /// The code that tells a script what kind of failure an error is.
   static func code(for error: any Error) -> Int32 {
     switch error {
-    case is DataError, is ModelError, is PlanError: data
-    case is PlanTextError: usage
+    case let error as ModelError:
+      if case .missing = error { noInput } else { data }
+    case is DataError, is OracleError: data
+    // What was asked for, not what a file holds.
+    case is PlanTextError, is PlanError: usage
     case let error as InferenceError:
-      if case .tooExpensive = error { usage } else { data }
+      switch error {
+      case .tooExpensive, .tooLarge: usage
+      default: data
+      }
     case let error as TableError:
       switch error.reason {
       case .missing: noInput
@@ -37,7 +43,8 @@ enum Exit {
       case .system, .unwritable: io
       default: data
       }
-    case is PriorError: data
+    case let error as PriorError:
+      if case .unknown = error { usage } else { data }
     case let error as TrainingError:
       if case .configuration = error { usage } else { data }
     default: `internal`

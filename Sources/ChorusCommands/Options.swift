@@ -11,8 +11,13 @@ struct CommonOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Threads to work on; results do not depend on it.", valueName: "n"))
   var threads: Int?
 
-  @Option(help: "Seed of everything random; the same seed gives the same bytes.")
-  var seed: UInt64 = 0
+  @Option(
+    name: .customLong("seed"),
+    help: ArgumentHelp(
+      "Seed of everything random; the same seed gives the same bytes. (default: 0)", valueName: "seed"))
+  var givenSeed: UInt64?
+
+  var seed: UInt64 { givenSeed ?? 0 }
 
   func validate() throws {
     if let threads, !(1...1024).contains(threads) {

@@ -62,8 +62,14 @@ struct Predict: ParsableCommand {
     guard (1...10_000_000).contains(samples) else {
       throw ValidationError("--samples must be within 1...10000000")
     }
-    for level in try numberList(quantiles, option: "--quantiles") where !(0...1).contains(level) {
-      throw ValidationError("--quantiles: \(level) is not between 0 and 1")
+    var levels: Set<Double> = []
+    for level in try numberList(quantiles, option: "--quantiles") {
+      guard (0...1).contains(level) else {
+        throw ValidationError("--quantiles: \(level) is not between 0 and 1")
+      }
+      guard levels.insert(level).inserted else {
+        throw ValidationError("--quantiles: \(level) is named twice")
+      }
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
     if output == "-" { throw ValidationError("--output needs a file; stdout carries the quantiles") }
@@ -75,15 +81,17 @@ struct Predict: ParsableCommand {
       let table = try Table.read(path: file)
       let names = input.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
       let selection = try table.select(inputs: names, target: target)
+      _ = try columns(selection)
       let data = try dataset(selection)
       let points = try self.points(selection)
       let model = try Model(named: self.model)
       let pool = common.pool
+      if let output { try checkFolder(of: output) }
       let posterior = try model.condition(on: data, pool: pool)
       let (cost, work) = try posterior.cost(at: points, plan: template, paths: samples)
       common.progress(
         "\(data.count) rows, \(points.count) points, \(samples) paths: \(cost.calls) network calls,"
-          + " \(Int(work.total / 1e9)) GFLOP")
+          + " \((work.total / 1e9).rounded()) GFLOP")
       let count = samples
       let drawn = try posterior.sample(
         samples, at: points, plan: template, seed: common.seed, latent: latent, flopLimit: flopLimit
@@ -93,9 +101,18 @@ struct Predict: ParsableCommand {
       if !selection.incomplete.isEmpty {
         common.say("note: \(selection.incomplete.count) rows lack an input and were left out")
       }
-      let paths = try output.map { try pathWriter($0, selection) }
+      // The file first: whoever reads stdout may stop early, which ends this process.
+      if let output { try write(drawn, points, selection, to: pathWriter(output, selection)) }
       try writeQuantiles(drawn, points, selection)
-      if let paths { try write(drawn, points, selection, to: paths) }
+    }
+  }
+
+  /// Finds out before the work that nothing could be written after it.
+  private func checkFolder(of path: String) throws {
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    guard FileManager.default.isWritableFile(atPath: folder) else {
+      throw TableError(
+        .system, path, "can not be made: its folder is not there or not writable. Check the folder.")
     }
   }
 
@@ -139,11 +156,21 @@ struct Predict: ParsableCommand {
     }
   }
 
+  /// Columns of the table on stdout; an input that has the name of one of ours is refused, since a reader of the
+  /// table could not tell them apart.
+  private func columns(_ selection: Selection) throws -> [String] {
+    let own = ["mean"] + (try numberList(quantiles, option: "--quantiles")).map { "q\($0)" } + ["note"]
+    if let taken = selection.inputs.first(where: own.contains) {
+      throw TableError(
+        .unknownColumn, file, "the input column '\(taken)' has the name of an output column; rename it.")
+    }
+    return selection.inputs + own
+  }
+
   private func writeQuantiles(_ drawn: Posterior.Samples, _ points: Inputs, _ selection: Selection) throws {
     let levels = try numberList(quantiles, option: "--quantiles")
     let writer = try RowWriter(
-      columns: selection.inputs + ["mean"] + levels.map { "q\($0)" } + ["note"], format: format,
-      to: .standardOutput)
+      columns: try columns(selection), format: format, to: .standardOutput)
     let values = drawn.quantiles(levels)
     let means = drawn.means
     let note = drawn.notes.map(\.description).joined(separator: "; ")

@@ -28,7 +28,9 @@ public struct OracleComparison: Sendable {
     public let context: Int?
     public let targets: Int
     public let functions: Int
-    /// Exact, with the true hyperparameters; nil when the prior has no oracle for some task.
+    /// How many of the tasks have an exact answer; the oracle's columns are over those.
+    public let oracleFunctions: Int
+    /// Exact, with the true hyperparameters; nil when no task has an oracle.
     public let oracleJoint: Estimate?
     public let oracleIndependent: Estimate?
     public let independent: Estimate
@@ -57,10 +59,12 @@ public struct OracleComparison: Sendable {
   public let orders: Int
   public let seed: UInt64
   public let dimensions: Int
+  /// The plan that `buffer` stands for.
+  public let plan: PlanTemplate
 
   public init(
     model: Model, prior: any Prior, targets: Int, functions: Int, orders: Int = 8, seed: UInt64 = 0,
-    dimensions: Int = 1
+    dimensions: Int = 1, plan: PlanTemplate = .sequential
   ) {
     self.model = model
     self.prior = prior
@@ -69,6 +73,7 @@ public struct OracleComparison: Sendable {
     self.orders = orders
     self.seed = seed
     self.dimensions = dimensions
+    self.plan = plan
   }
 
   /// A row for each context size, then one over all of them.
@@ -91,10 +96,11 @@ public struct OracleComparison: Sendable {
   private func row(_ context: Int?, _ scores: [Score]) -> Row {
     func estimate(_ value: (Score) -> Double?) -> Estimate? {
       let values = scores.compactMap(value)
-      return values.count == scores.count && !values.isEmpty ? Estimate(values) : nil
+      return values.isEmpty ? nil : Estimate(values)
     }
     return Row(
-      context: context, targets: targets, functions: functions, oracleJoint: estimate(\.oracleJoint),
+      context: context, targets: targets, functions: scores.count,
+      oracleFunctions: scores.count { $0.oracleJoint != nil }, oracleJoint: estimate(\.oracleJoint),
       oracleIndependent: estimate(\.oracleIndependent), independent: Estimate(scores.map(\.independent)),
       buffer: Estimate(scores.map(\.buffer)), reencode: Estimate(scores.map(\.reencode)),
       reencodeMinusBuffer: Estimate(scores.map { $0.reencode - $0.buffer }),
@@ -131,7 +137,7 @@ public struct OracleComparison: Sendable {
       ).value / m
     }
     score.independent = try density(.independent, 1)
-    score.buffer = try density(.sequential, orders)
+    score.buffer = try density(plan, orders)
     score.reencode = try density(.reencode, orders)
     return score
   }

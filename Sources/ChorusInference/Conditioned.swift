@@ -29,6 +29,12 @@ struct Conditioned: Sendable {
   func mixture(_ raw: UnsafePointer<Float>) -> GaussianMixture {
     GaussianMixture(raw, components: components, floor: trunk.blueprint.sigmaFloor)
   }
+
+  func draw(_ raw: UnsafePointer<Float>, component uniform: Double, normal: Double) -> Float {
+    Float(
+      GaussianMixture.draw(
+        raw, components: components, floor: trunk.blueprint.sigmaFloor, component: uniform, normal: normal))
+  }
 }
 
 /// The targets of one request: their inputs in the network's units and embedded, once for all paths and orders.
@@ -80,28 +86,55 @@ struct Lanes {
     }
   }
 
-  /// One network call for every path. `body` gets each queried position of each path with the head's parameters.
+  /// Rows that go through the network in one piece, so that a call with many targets takes bounded memory.
+  /// Fixed, and no result depends on it.
+  static let piece = 4096
+
+  /// One network call for every path, in pieces where it has many rows. `body` gets each queried position of
+  /// each path with the head's parameters.
   func advance(
     commit: Range<Int>, query: [Int], limits: [Int32], values: [[Float]],
     _ body: (_ path: Int, _ position: Int, UnsafePointer<Float>) -> Void
   ) {
     for (paths, context, members) in groups {
-      var rows: [Int32] = []
-      var outputs: [Float] = []
-      for position in commit {
-        for path in members {
-          rows.append(Int32(orders[path][position]))
-          outputs.append(values[path][orders[path][position]])
-        }
+      let size = max(1, Self.piece / members.count)
+      var first = commit.lowerBound
+      while commit.upperBound - first > size {
+        advance(paths, context, members, first..<first + size, [], [], values, body)
+        first += size
       }
-      let queried = query.flatMap { position in members.map { Int32(orders[$0][position]) } }
-      var raw = conditioned.trunk.advance(
-        paths, context, inputs: targets.embedded, commit: rows, y: outputs, query: queried, limits: limits)
-      for position in query {
-        for path in members {
-          body(path, position, raw)
-          raw += conditioned.stride
-        }
+      var start = 0
+      repeat {
+        let end = min(start + size, query.count)
+        advance(
+          paths, context, members, first..<commit.upperBound, query[start..<end], Array(limits[start..<end]),
+          values, body)
+        first = commit.upperBound
+        start = end
+      } while start < query.count
+    }
+  }
+
+  private func advance(
+    _ paths: Trunk.Paths, _ context: Trunk.ContextState, _ members: Range<Int>, _ commit: Range<Int>,
+    _ query: ArraySlice<Int>, _ limits: [Int32], _ values: [[Float]],
+    _ body: (_ path: Int, _ position: Int, UnsafePointer<Float>) -> Void
+  ) {
+    var rows: [Int32] = []
+    var outputs: [Float] = []
+    for position in commit {
+      for path in members {
+        rows.append(Int32(orders[path][position]))
+        outputs.append(values[path][orders[path][position]])
+      }
+    }
+    let queried = query.flatMap { position in members.map { Int32(orders[$0][position]) } }
+    var raw = conditioned.trunk.advance(
+      paths, context, inputs: targets.embedded, commit: rows, y: outputs, query: queried, limits: limits)
+    for position in query {
+      for path in members {
+        body(path, position, raw)
+        raw += conditioned.stride
       }
     }
   }

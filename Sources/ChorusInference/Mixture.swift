@@ -15,10 +15,7 @@ public struct GaussianMixture: Sendable, Hashable {
     let normaliser = top + log(logits.reduce(0) { $0 + exp($1 - top) })
     logWeights = logits.map { $0 - normaliser }
     means = (0..<components).map { offset + scale * Double(raw[components + $0]) }
-    deviations = (0..<components).map {
-      let value = Double(raw[2 * components + $0])
-      return scale * (max(value, 0) + log1p(exp(-abs(value))) + Double(floor))
-    }
+    deviations = (0..<components).map { scale * Self.deviation(raw[2 * components + $0], floor: floor) }
   }
 
   public var mean: Double { zip(logWeights, means).reduce(0) { $0 + exp($1.0) * $1.1 } }
@@ -52,8 +49,10 @@ public struct GaussianMixture: Sendable, Hashable {
     return min(max(sum, 0), 1)
   }
 
-  /// The value y with P(Y ≤ y) = `level`, by bisection to the last bits; `level` in 0...1.
+  /// The value y with P(Y ≤ y) = `level`, by bisection to the last bits; `level` in 0...1, NaN for
+  /// NaN.
   public func quantile(_ level: Double) -> Double {
+    guard !level.isNaN else { return .nan }
     guard level > 0 else { return -.infinity }
     guard level < 1 else { return .infinity }
     var low = Double.infinity
@@ -79,5 +78,31 @@ public struct GaussianMixture: Sendable, Hashable {
     }
     let last = means.count - 1
     return means[last] + deviations[last] * normal
+  }
+
+  /// The same draw, bit for bit, from the head's raw parameters in the network's units, without making the mixture:
+  /// only one deviation is needed.
+  static func draw(
+    _ raw: UnsafePointer<Float>, components: Int, floor: Float, component uniform: Double, normal: Double
+  ) -> Double {
+    var top = Double(raw[0])
+    for c in 1..<max(components, 1) { top = max(top, Double(raw[c])) }
+    var sum = 0.0
+    for c in 0..<components { sum += exp(Double(raw[c]) - top) }
+    let normaliser = top + log(sum)
+    var remaining = uniform
+    var chosen = 0
+    while chosen < components - 1 {
+      remaining -= exp(Double(raw[chosen]) - normaliser)
+      if remaining < 0 { break }
+      chosen += 1
+    }
+    return Double(raw[components + chosen]) + deviation(raw[2 * components + chosen], floor: floor) * normal
+  }
+
+  /// sd = softplus(raw) + floor.
+  private static func deviation(_ raw: Float, floor: Float) -> Double {
+    let value = Double(raw)
+    return max(value, 0) + log1p(exp(-abs(value))) + Double(floor)
   }
 }

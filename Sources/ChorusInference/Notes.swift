@@ -16,7 +16,7 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
     case .bufferBeyondTraining(let rows, let trained):
       "the buffer grows to \(rows) rows; the model was trained on up to \(trained)"
         + " (sequential(capacity:\(trained)) merges instead)"
-    case .fewRows(let rows): "only \(rows) rows were observed"
+    case .fewRows(let rows): "only \(rows) row\(rows == 1 ? " was" : "s were") observed"
     }
   }
 }
@@ -27,6 +27,8 @@ public enum InferenceError: Error, Sendable, Equatable, CustomStringConvertible 
   case scale(String)
   /// The plan would need more arithmetic than allowed.
   case tooExpensive(flops: Double, limit: Double)
+  /// The plan's buffers would need more memory than allowed.
+  case tooLarge(bytes: Double, limit: Double)
   case cancelled
 
   public var description: String {
@@ -35,6 +37,9 @@ public enum InferenceError: Error, Sendable, Equatable, CustomStringConvertible 
     case .tooExpensive(let flops, let limit):
       "this plan needs about \(Self.tera(flops)) TFLOP and the limit is \(Self.tera(limit)); a cheaper plan,"
         + " fewer targets or paths, or a higher limit (--flop-limit) would do"
+    case .tooLarge(let bytes, let limit):
+      "the buffers of this plan need about \(Int((bytes / 1e9).rounded(.up))) GB and the limit is"
+        + " \(Int(limit / 1e9)) GB; fewer targets, or a plan that merges (sequential(capacity:64)), would do"
     case .cancelled: "cancelled"
     }
   }

@@ -19,8 +19,12 @@ public struct Posterior: Sendable {
 
   /// Contexts up to this many times the trained size are used whole; longer ones are thinned to it.
   public static let contextStretch = 4
+  /// Contexts with fewer rows than this get a note: models are trained on at least so many.
+  public static let fewRows = 4
   /// Requests that need more arithmetic than this are refused unless the caller lifts the limit.
   public static let flopLimit = 2e13
+  /// Requests whose paths would hold more bytes of buffers at once than this are refused.
+  public static let byteLimit = 8e9
 
   /// Encodes `data`.
   ///
@@ -45,13 +49,29 @@ public struct Posterior: Sendable {
       data = Self.thin(data, to: limit)
     }
     if data.count > trained { notes.append(.contextBeyondTraining(rows: data.count, trained: trained)) }
+    if data.count < Self.fewRows { notes.append(.fewRows(data.count)) }
     self.model = model
     self.notes = notes
     self.pool = pool
     self.scaling = try scaling ?? Self.scaling(of: data, by: blueprint.scaling)
     let scaled = try self.scaling.apply(data)
     conditioned = Conditioned(
-      model.trunk, x: scaled.x.map(Float.init), y: scaled.y.map(Float.init), dimensions: dimensions, on: pool)
+      model.trunk, x: try Self.narrow(scaled.x, "an input of the data"),
+      y: try Self.narrow(scaled.y, "a value of the data"), dimensions: dimensions, on: pool)
+  }
+
+  /// Numbers in the network's units beyond this are refused: its sums could leave the range of a `Float`, and
+  /// an answer so far from everything seen in training would mean nothing.
+  static let reach = 1e9
+
+  /// As the network holds numbers.
+  static func narrow(_ values: [Double], _ what: String) throws -> [Float] {
+    if let far = values.first(where: { !(abs($0) <= reach) }) {
+      throw InferenceError.input(
+        "\(what) is \(far) in the network's units, too far from anything a model is trained on; change its"
+          + " unit, or leave it out")
+    }
+    return values.map(Float.init)
   }
 
   private static func scaling(of data: Dataset, by rule: Blueprint.ScalingRule) throws -> Scaling {
@@ -90,6 +110,7 @@ public struct Posterior: Sendable {
       return first.indices.map { target in
         let sorted = paths.map { $0[target] }.sorted()
         return levels.map { level in
+          guard !level.isNaN else { return .nan }
           let position = min(max(level, 0), 1) * Double(sorted.count - 1)
           let low = Int(position.rounded(.down))
           let high = min(low + 1, sorted.count - 1)
@@ -118,7 +139,7 @@ public struct Posterior: Sendable {
     guard count >= 0 else {
       throw InferenceError.input("the number of paths is \(count); it must not be negative")
     }
-    let plan = try resolve(template, inputs, paths: count, flopLimit)
+    let plan = try resolve(template, inputs, paths: count, flopLimit, latent: latent)
     guard count > 0, inputs.count > 0 else {
       return Samples(paths: [[Double]](repeating: [], count: count), plan: plan, notes: notes)
     }
@@ -126,7 +147,7 @@ public struct Posterior: Sendable {
     let paths = try sampler.sample(count, latent: latent, progress: progress)
     return Samples(
       paths: paths.map { path in path.map { scaling.raw(output: Double($0)) } }, plan: plan,
-      notes: notes + bufferNotes(plan))
+      notes: notes + bufferNotes(plan, latent: latent))
   }
 
   /// The joint log-density of values, in nats and in the data's units.
@@ -153,7 +174,7 @@ public struct Posterior: Sendable {
     let plan = try resolve(template, inputs, paths: orders, flopLimit)
     guard inputs.count > 0 else { return LogDensity(value: 0, orders: [], plan: plan, notes: notes) }
     let sampler = try sampler(inputs, plan, seed)
-    let scaled = y.map { Float(scaling.scaled(output: $0)) }
+    let scaled = try Self.narrow(y.map { scaling.scaled(output: $0) }, "a value")
     let jacobian = scaling.logJacobian(outputs: y.count)
     let scores = try sampler.logDensities(of: scaled, orders: orders).map { $0 + jacobian }
     return LogDensity(
@@ -188,11 +209,22 @@ public struct Posterior: Sendable {
   // MARK: -
 
   private func resolve(
-    _ template: PlanTemplate, _ inputs: Inputs, paths: Int, _ limit: Double
+    _ template: PlanTemplate, _ inputs: Inputs, paths: Int, _ limit: Double, latent: Bool = false
   ) throws -> Plan {
-    let plan = try template.resolve(context: max(conditioned.y.count, 1), targets: inputs.count)
-    let flops = try plan.cost(paths: max(paths, 1)).work(model.size).total
+    let rows = max(conditioned.y.count, 1)
+    let plan = try template.resolve(context: rows, targets: inputs.count)
+    var flops = try plan.cost(paths: max(paths, 1)).work(model.size).total
+    if latent {
+      // The last pass commits all targets and asks for each again: no more than two blocks of them.
+      let pass = try PlanTemplate.blocks(of: max(inputs.count, 1))
+        .resolve(context: rows, targets: 2 * inputs.count)
+      flops += try pass.cost(paths: max(paths, 1)).work(model.size).total
+    }
     if flops > limit { throw InferenceError.tooExpensive(flops: flops, limit: limit) }
+    let capacity = latent ? max(plan.peakBufferRows, inputs.count) : plan.peakBufferRows
+    let alive = min(max(paths, 1), Sampler.tile * (pool?.threads ?? 1))
+    let bytes = Double(model.trunk.bufferBytes(capacity: capacity)) * Double(alive)
+    if bytes > Self.byteLimit { throw InferenceError.tooLarge(bytes: bytes, limit: Self.byteLimit) }
     return plan
   }
 
@@ -205,14 +237,16 @@ public struct Posterior: Sendable {
       throw InferenceError.input("an input of the targets is not a finite number")
     }
     let targets = Targets(
-      model.trunk, x: try scaling.apply(inputs).values.map(Float.init), dimensions: inputs.dimensions)
+      model.trunk, x: try Self.narrow(scaling.apply(inputs).values, "an input of the targets"),
+      dimensions: inputs.dimensions)
     return Sampler(conditioned: conditioned, targets: targets, plan: plan, seed: seed, pool: pool)
   }
 
-  private func bufferNotes(_ plan: Plan) -> [Note] {
+  private func bufferNotes(_ plan: Plan, latent: Bool = false) -> [Note] {
     let trained = model.blueprint.trainedBuffer
-    return plan.peakBufferRows > trained
-      ? [.bufferBeyondTraining(rows: plan.peakBufferRows, trained: trained)] : []
+    let last = latent ? plan.targets - (plan.visibility.runs.last?.merged ?? 0) : 0
+    let rows = max(plan.peakBufferRows, last)
+    return rows > trained ? [.bufferBeyondTraining(rows: rows, trained: trained)] : []
   }
 }
 

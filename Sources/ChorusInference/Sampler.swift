@@ -10,8 +10,17 @@ struct Sampler: Sendable {
   let seed: UInt64
   let pool: ThreadPool?
 
-  /// Paths that go through the network together. Fixed, and no result depends on it.
-  static let tile = 16
+  /// The most paths that go through the network together: 24 rows a call fill the tiles of the matrix products, and
+  /// the paths' buffers stay in the second cache (docs/performance.md). No result depends on it.
+  static let tile = 12
+
+  /// How many of `count` paths to take together, at most `most`, so that every thread has as much to do.
+  private func tile(_ count: Int, atMost most: Int) -> Int {
+    let threads = pool?.threads ?? 1
+    let tiles = (count + most - 1) / most
+    let even = (tiles + threads - 1) / threads * threads
+    return max(1, (count + even - 1) / max(even, 1))
+  }
 
   /// The order in which a path draws its targets: its own random permutation, from the stream (seed, path).
   static func order(seed: UInt64, path: Int, targets: Int) -> [Int] {
@@ -23,15 +32,18 @@ struct Sampler: Sendable {
   func sample(_ count: Int, latent: Bool, progress: (@Sendable (Int) -> Void)?) throws(InferenceError)
     -> [[Float]]
   {
-    let tiles = (count + Self.tile - 1) / Self.tile
+    let size = tile(count, atMost: Self.tile)
+    let tiles = (count + size - 1) / size
     let results = Mutex([[[Float]]](repeating: [], count: tiles))
     let stop = Atomic<Bool>(false)
     let done = Atomic<Int>(0)
     let body: @Sendable (Int) -> Void = { [self] tile in
-      if Task.isCancelled { stop.store(true, ordering: .relaxed) }
-      guard !stop.load(ordering: .relaxed) else { return }
-      let members = tile * Self.tile..<min(count, (tile + 1) * Self.tile)
-      let paths = draw(members, latent: latent)
+      let members = tile * size..<min(count, (tile + 1) * size)
+      func stopped() -> Bool {
+        if Task.isCancelled { stop.store(true, ordering: .relaxed) }
+        return stop.load(ordering: .relaxed)
+      }
+      guard !stopped(), let paths = draw(members, latent: latent, stopped: stopped) else { return }
       results.withLock { $0[tile] = paths }
       progress?(done.wrappingAdd(members.count, ordering: .relaxed).newValue)
     }
@@ -44,7 +56,8 @@ struct Sampler: Sendable {
     if let pool { pool.run(count, body) } else { for index in 0..<count { body(index) } }
   }
 
-  private func draw(_ members: Range<Int>, latent: Bool) -> [[Float]] {
+  /// Nil when `stopped` says so between two network calls.
+  private func draw(_ members: Range<Int>, latent: Bool, stopped: () -> Bool) -> [[Float]]? {
     let orders = members.map { Self.order(seed: seed, path: $0, targets: targets.count) }
     let capacity = latent ? max(plan.peakBufferRows, targets.count) : plan.peakBufferRows
     var lanes = Lanes(conditioned, targets, orders: orders, capacity: capacity)
@@ -52,6 +65,7 @@ struct Sampler: Sendable {
     var merged = 0
     var buffered = 0
     for call in plan.calls {
+      if stopped() { return nil }
       if call.encodes, call.merged > 0 {
         lanes.merge(call.merged, values: values)
         (merged, buffered) = (call.merged, 0)
@@ -63,8 +77,7 @@ struct Sampler: Sendable {
         let target = orders[path][position]
         var stream = RandomStream(seed: seed, .paths, UInt64(members.lowerBound + path), UInt64(target))
         let uniform = stream.uniform()
-        values[path][target] = Float(
-          conditioned.mixture(raw).draw(component: uniform, normal: stream.normal()))
+        values[path][target] = conditioned.draw(raw, component: uniform, normal: stream.normal())
       }
       buffered = call.buffered
     }
@@ -87,7 +100,7 @@ struct Sampler: Sendable {
   /// log p(y) of given values under each of `orders` random orders, in the network's units: one masked pass for all
   /// targets of an order (Hassan et al. 2026, Alg. 2), orders side by side over the shared context.
   func logDensities(of y: [Float], orders count: Int) throws(InferenceError) -> [Double] {
-    let tile = max(1, min(Self.tile, 1024 / max(targets.count, 1)))
+    let tile = tile(count, atMost: max(1, min(Self.tile, 1024 / max(targets.count, 1))))
     let tiles = (count + tile - 1) / tile
     let results = Mutex([[Double]](repeating: [], count: tiles))
     let stop = Atomic<Bool>(false)

@@ -27,13 +27,13 @@ public protocol Memory: Sendable {
   func context(_ keyValues: UnsafePointer<Float>, count: Int) -> Context
   /// Empty private buffers for `paths` paths, each with room for `capacity` rows.
   func buffer(paths: Int, capacity: Int) -> Buffer
-  /// Stores one row a path at `index`: `keyValues` is `[paths, 2·columns]`.
-  func append(_ keyValues: UnsafePointer<Float>, at index: Int, to buffer: Buffer)
-  /// Reads context and buffers. Rows come in groups of `paths`, group by group; every row of group g sees the first
-  /// `limits[g]` rows of its path's buffer. `queries` and `out` are `[groups·paths, columns]`.
+  /// Stores `count` rows a path from `index` on: `keyValues` is `[paths][count]` rows of `2·columns`.
+  func append(_ keyValues: UnsafePointer<Float>, count: Int, at index: Int, to buffer: Buffer)
+  /// Reads context and buffers. `queries` and `out` are `[rows, columns]`, path by path, as many rows for each of
+  /// `paths` paths; row r sees the first `limits[r]` rows of its path's buffer, none where `limits` is nil.
   func read(
-    _ queries: UnsafePointer<Float>, limits: [Int32], paths: Int, context: Context, buffer: Buffer?,
-    into out: UnsafeMutablePointer<Float>, scratch: Arena)
+    _ queries: UnsafePointer<Float>, rows: Int, limits: UnsafePointer<Int32>?, paths: Int, context: Context,
+    buffer: Buffer?, into out: UnsafeMutablePointer<Float>, scratch: Arena)
   /// The same reads for all rows of a training pass at once, recorded with derivatives.
   func train(queries: Node, keyValues: Node, blocks: [VisibleBlock], on tape: Tape) -> Node
 

@@ -49,56 +49,51 @@ public struct SoftmaxMemory: Memory {
       valuesStride: ck_private_values_count(Int32(capacity), heads, width))
   }
 
-  public func append(_ keyValues: UnsafePointer<Float>, at index: Int, to buffer: Buffer) {
+  public func append(_ keyValues: UnsafePointer<Float>, count: Int, at index: Int, to buffer: Buffer) {
     let (heads, width, d) = (Int32(sizes.heads), Int32(sizes.width), sizes.columns)
-    guard index < buffer.capacity, buffer.keysStride > 0 else { return }
+    guard index + count <= buffer.capacity, buffer.keysStride > 0 else { return }
+    var row = keyValues
     for path in 0..<buffer.keys.count / buffer.keysStride {
-      let row = keyValues + path * 2 * d
-      ck_append_private(
-        Int32(index), Int32(buffer.capacity), heads, width, row, row + d,
-        buffer.keys.pointer + path * buffer.keysStride, buffer.values.pointer + path * buffer.valuesStride)
+      for place in index..<index + count {
+        ck_append_private(
+          Int32(place), Int32(buffer.capacity), heads, width, row, row + d,
+          buffer.keys.pointer + path * buffer.keysStride, buffer.values.pointer + path * buffer.valuesStride)
+        row += 2 * d
+      }
     }
   }
 
   public func read(
-    _ queries: UnsafePointer<Float>, limits: [Int32], paths: Int, context: Context, buffer: Buffer?,
-    into out: UnsafeMutablePointer<Float>, scratch: Arena
+    _ queries: UnsafePointer<Float>, rows: Int, limits: UnsafePointer<Int32>?, paths: Int, context: Context,
+    buffer: Buffer?, into out: UnsafeMutablePointer<Float>, scratch: Arena
   ) {
-    let d = sizes.columns
+    guard rows > 0 else { return }
     let mark = scratch.mark
     defer { scratch.rewind(to: mark) }
     var arguments = ck_attention_args()
+    arguments.rows = Int32(rows)
+    arguments.rows_per_path = Int32(rows / max(paths, 1))
     arguments.heads = Int32(sizes.heads)
     arguments.width = Int32(sizes.width)
     arguments.scale = sizes.scale
-    arguments.ldq = Int32(d)
-    arguments.ldo = Int32(d)
+    arguments.q = queries
+    arguments.ldq = Int32(sizes.columns)
+    arguments.out = out
+    arguments.ldo = Int32(sizes.columns)
     arguments.shared_count = Int32(context.count)
     arguments.shared_keys = UnsafePointer(context.keys.pointer)
     arguments.shared_values = UnsafePointer(context.values.pointer)
-    if let buffer {
+    if let buffer, let limits {
       arguments.capacity = Int32(buffer.capacity)
       arguments.private_keys = UnsafePointer(buffer.keys.pointer)
       arguments.private_values = UnsafePointer(buffer.values.pointer)
       arguments.private_keys_stride = buffer.keysStride
       arguments.private_values_stride = buffer.valuesStride
+      arguments.limits = limits
     }
-    // One path: all groups are one call whose rows share the path. Many: a call a group, one row a path.
-    let calls = paths == 1 ? 1 : limits.count
-    let rows = paths == 1 ? limits.count : paths
-    arguments.rows = Int32(rows)
-    arguments.rows_per_path = paths == 1 ? Int32(rows) : 1
     arguments.scratch = scratch.floats(
       ck_attention_scratch(arguments.rows, arguments.heads, arguments.width, arguments.shared_count))
-    for call in 0..<calls {
-      arguments.q = queries + call * rows * d
-      arguments.out = out + call * rows * d
-      if buffer != nil {
-        let visible = paths == 1 ? limits : [Int32](repeating: limits[call], count: paths)
-        arguments.limits = UnsafePointer(scratch.integers(visible))
-      }
-      ck_attention(&arguments)
-    }
+    ck_attention(&arguments)
   }
 
   public func train(queries: Node, keyValues: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {

@@ -98,12 +98,15 @@ public struct Blueprint: Sendable, Hashable, Codable {
 
 /// What can go wrong between a file of weights and a prediction.
 public enum ModelError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// No model has that name, or no file is at that path.
+  case missing(String)
   case blueprint(String)
   case weights(String)
   case input(String)
 
   public var description: String {
     switch self {
+    case .missing(let text): text
     case .blueprint(let text): "blueprint: \(text)"
     case .weights(let text): "weights: \(text)"
     case .input(let text): text

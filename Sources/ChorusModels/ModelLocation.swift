@@ -12,7 +12,7 @@ public enum ModelLocation {
   public static func resolve(_ name: String) throws(ModelError) -> String {
     if name.contains("/") || name.hasSuffix(".safetensors") {
       guard FileManager.default.fileExists(atPath: name) else {
-        throw .weights("no file at '\(name)'")
+        throw .missing("\(name): no such file. Check the path.")
       }
       return name
     }
@@ -21,7 +21,7 @@ public enum ModelLocation {
       if FileManager.default.fileExists(atPath: path) { return path }
     }
     if FileManager.default.fileExists(atPath: name) { return name }
-    throw .weights(
+    throw .missing(
       "no model '\(name)'; give a path, or one of \(shipped.joined(separator: ", ")) with CHORUS_WEIGHTS set to the"
         + " folder that holds them (looked in \(folders.joined(separator: ", ")))")
   }
@@ -35,9 +35,11 @@ public enum ModelLocation {
     }
     roots.append(Bundle.main.bundleURL.path)
     if let resources = Bundle.main.resourceURL { roots.append(resources.path) }
-    // Under a test runner the main bundle is the runner's; the code's own bundle is where the build put it.
-    roots.append(Bundle(for: Trunk.self).bundleURL.path)
-    roots.append(Bundle(for: Trunk.self).bundleURL.deletingLastPathComponent().path)
+    #if canImport(Darwin)
+      // Under a test runner the main bundle is the runner's; the code's own bundle is where the build put it.
+      roots.append(Bundle(for: Trunk.self).bundleURL.path)
+      roots.append(Bundle(for: Trunk.self).bundleURL.deletingLastPathComponent().path)
+    #endif
     for root in roots {
       for inner in [
         "weights", "\(bundleName).resources", "\(bundleName).bundle",

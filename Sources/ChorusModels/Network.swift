@@ -83,8 +83,14 @@ public struct Network: Sendable {
     finalNorm = blueprint.norm == .pre ? norm("final.norm") : nil
     headUp = linear("head.up", d, blueprint.headHidden)
     headDown = linear("head.down", blueprint.headHidden, 3 * blueprint.components)
+    guard table.count <= Self.parameterLimit else {
+      throw .blueprint("it has \(table.count) parameters; at most \(Self.parameterLimit) are held")
+    }
     self.table = table
   }
+
+  /// Floats of a network's parameters, so that a few sizes in a file cannot ask for all memory.
+  public static let parameterLimit = 1 << 30
 
   /// Fills `weights` with a fresh start, a pure function of `seed`.
   ///

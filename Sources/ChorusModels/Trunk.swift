@@ -73,7 +73,7 @@ public final class Trunk: Sendable {
     return EmbeddedInputs(count: count, rows: rows)
   }
 
-  private func apply(
+  func apply(
     _ embedder: Network.Embedder, _ features: UnsafePointer<Float>, rows: Int,
     into out: UnsafeMutablePointer<Float>, _ arena: Arena
   ) {
@@ -85,7 +85,7 @@ public final class Trunk: Sendable {
       hidden, rows: rows, embedder.down.weight, bias: embedder.down.bias, residual: out, into: out)
   }
 
-  private func add(_ parameter: Parameter, row: Int = 0, to out: UnsafeMutablePointer<Float>, rows: Int) {
+  func add(_ parameter: Parameter, row: Int = 0, to out: UnsafeMutablePointer<Float>, rows: Int) {
     let d = blueprint.width
     let vector = weights[parameter] + row * d
     for index in 0..<rows {
@@ -104,17 +104,7 @@ public final class Trunk: Sendable {
     let rows = max(count, 1)
     let d = blueprint.width
     let h = FloatBuffer(count: rows * d)
-    if count == 0 {
-      h.pointer.update(from: weights[network.emptyContext], count: d)
-    } else {
-      h.copy(from: embed(x, count: count, dimensions: dimensions).rows)
-      scratch.with { arena in
-        let outputs = arena.floats(count * d)
-        apply(network.outputs, y, rows: count, into: outputs, arena)
-        for index in 0..<count * d { h.pointer[index] += outputs[index] }
-      }
-      add(network.roleContext, to: h.pointer, rows: count)
-    }
+    if count == 0 { h.pointer.update(from: weights[network.emptyContext], count: d) }
     let keyValues = FloatBuffer(count: rows * 2 * d)
     let tile = 32
     let tiles = (rows + tile - 1) / tile
@@ -125,12 +115,11 @@ public final class Trunk: Sendable {
         let range = item * tile..<min((item + 1) * tile, rows)
         scratch.with { arena in
           let h = h.pointer + range.lowerBound * d
+          if index == 0, count > 0 { observe(x, y, range, dimensions: dimensions, into: h, arena) }
           if let previous {
             let block = network.blocks[index - 1]
             let queries = normed(block, h, rows: range.count, arena)
-            transform(
-              block, h, queries, limits: [Int32](repeating: 0, count: range.count), rows: range.count,
-              paths: 1, previous, nil, arena)
+            transform(block, h, queries, limits: nil, rows: range.count, paths: 1, previous, nil, arena)
           }
           let block = network.blocks[index]
           weights.linear(
@@ -144,8 +133,32 @@ public final class Trunk: Sendable {
     return ContextState(rows: count, layers: layers)
   }
 
+  /// Tokens of the observed rows in `range`: Ex(x) + Ey(y) + role.
+  private func observe(
+    _ x: [Float], _ y: [Float], _ range: Range<Int>, dimensions: Int, into h: UnsafeMutablePointer<Float>,
+    _ arena: Arena
+  ) {
+    let d = blueprint.width
+    let width = blueprint.featureCount
+    let features = arena.floats(range.count * width)
+    let outputs = arena.floats(range.count * d)
+    x.withUnsafeBufferPointer { x in
+      guard let x = x.baseAddress else { return }
+      for (place, row) in range.enumerated() {
+        network.writeFeatures(x + row * dimensions, dimensions: dimensions, into: features + place * width)
+      }
+    }
+    y.withUnsafeBufferPointer { y in
+      guard let y = y.baseAddress else { return }
+      apply(network.outputs, y + range.lowerBound, rows: range.count, into: outputs, arena)
+    }
+    apply(network.inputs, features, rows: range.count, into: h, arena)
+    for index in 0..<range.count * d { h[index] += outputs[index] }
+    add(network.roleContext, to: h, rows: range.count)
+  }
+
   /// What a block's attention reads of `h`: its first norm, or `h` itself in a post-norm block.
-  private func normed(
+  func normed(
     _ block: Network.Block, _ h: UnsafeMutablePointer<Float>, rows: Int, _ arena: Arena
   ) -> UnsafeMutablePointer<Float> {
     guard blueprint.norm == .pre else { return h }
@@ -155,9 +168,10 @@ public final class Trunk: Sendable {
   }
 
   /// The rest of a block, in place on `h`: attention of `normed`, then the feed-forward part.
-  private func transform(
-    _ block: Network.Block, _ h: UnsafeMutablePointer<Float>, _ normed: UnsafePointer<Float>, limits: [Int32],
-    rows: Int, paths: Int, _ context: SoftmaxMemory.Context, _ buffer: SoftmaxMemory.Buffer?, _ arena: Arena
+  func transform(
+    _ block: Network.Block, _ h: UnsafeMutablePointer<Float>, _ normed: UnsafePointer<Float>,
+    limits: UnsafePointer<Int32>?, rows: Int, paths: Int, _ context: SoftmaxMemory.Context,
+    _ buffer: SoftmaxMemory.Buffer?, _ arena: Arena
   ) {
     let d = blueprint.width
     let queries = arena.floats(rows * d)
@@ -165,7 +179,8 @@ public final class Trunk: Sendable {
     let hidden = arena.floats(rows * blueprint.feedForward)
     weights.linear(normed, rows: rows, block.query, into: queries)
     memory.read(
-      queries, limits: limits, paths: paths, context: context, buffer: buffer, into: read, scratch: arena)
+      queries, rows: rows, limits: limits, paths: paths, context: context, buffer: buffer, into: read,
+      scratch: arena)
     weights.linear(read, rows: rows, block.out.weight, bias: block.out.bias, residual: h, into: h)
     func norm(_ norm: Network.Norm, into out: UnsafeMutablePointer<Float>) {
       weights.layerNorm(h, rows: rows, gain: norm.gain, bias: norm.bias, into: out)
@@ -181,98 +196,5 @@ public final class Trunk: Sendable {
       inner, rows: rows, block.up.weight, bias: block.up.bias, activation: .gelu, into: hidden)
     weights.linear(hidden, rows: rows, block.down.weight, bias: block.down.bias, residual: h, into: h)
     if blueprint.norm == .post { norm(block.norm2, into: h) }
-  }
-
-  // MARK: Extend and query
-
-  /// Empty private buffers for `count` paths with room for `capacity` committed rows each.
-  public func branch(paths count: Int, capacity: Int) -> Paths {
-    Paths(
-      count: count, capacity: capacity,
-      layers: network.blocks.map { _ in memory.buffer(paths: count, capacity: capacity) })
-  }
-
-  /// Commits rows to every path's buffer and queries further rows, in one network call.
-  ///
-  /// Rows come in groups, one row a path: `commit` and `query` hold `groups·paths` indices into `inputs`, `y` the
-  /// committed values in the network's units. Group g of the queries sees the context and the first `limits[g]`
-  /// buffer rows, those committed in this call included. The last layer computes only what the queries read.
-  /// - Returns: the head's parameters, `[query groups·paths, 3·components]`, valid until the next call.
-  @discardableResult
-  public func advance(
-    _ paths: Paths, _ context: ContextState, inputs: EmbeddedInputs, commit: [Int32] = [], y: [Float] = [],
-    query: [Int32] = [], limits: [Int32] = []
-  ) -> UnsafePointer<Float> {
-    let arena = paths.arena
-    arena.reset()
-    let d = blueprint.width
-    let (commits, queries) = (commit.count, query.count)
-    let groups = commits / paths.count
-    let rows = commits + queries
-    let h = arena.floats(rows * d)
-    assemble(h, paths, inputs, commit, y, query)
-    let first = paths.committed
-    let visible = (0..<groups).map { Int32(first + $0 + 1) } + limits
-    let keyValues = arena.floats(commits * 2 * d)
-    for (index, block) in network.blocks.enumerated() {
-      let mark = arena.mark
-      let normed = normed(block, h, rows: rows, arena)
-      if commits > 0 {
-        weights.linear(normed, rows: commits, block.keyValue, into: keyValues)
-        for group in 0..<groups {
-          memory.append(keyValues + group * paths.count * 2 * d, at: first + group, to: paths.layers[index])
-        }
-      }
-      let last = index == network.blocks.count - 1
-      let skipped = last ? commits : 0
-      let buffer = paths.capacity > 0 ? paths.layers[index] : nil
-      transform(
-        block, h + skipped * d, normed + skipped * d, limits: last ? limits : visible, rows: rows - skipped,
-        paths: paths.count, context.layers[index], buffer, arena)
-      arena.rewind(to: mark)
-    }
-    paths.commit(groups)
-    return UnsafePointer(head(h + commits * d, rows: queries, arena))
-  }
-
-  private func head(_ h: UnsafeMutablePointer<Float>, rows: Int, _ arena: Arena) -> UnsafeMutablePointer<
-    Float
-  > {
-    if let norm = network.finalNorm {
-      weights.layerNorm(h, rows: rows, gain: norm.gain, bias: norm.bias, into: h)
-    }
-    let hidden = arena.floats(rows * blueprint.headHidden)
-    let out = arena.floats(rows * 3 * blueprint.components)
-    weights.linear(
-      h, rows: rows, network.headUp.weight, bias: network.headUp.bias, activation: .gelu, into: hidden)
-    weights.linear(hidden, rows: rows, network.headDown.weight, bias: network.headDown.bias, into: out)
-    return out
-  }
-
-  /// Tokens of the rows of one call: Ex(x) + Ey(y) + role for committed rows, Ex(x) + role for queries.
-  private func assemble(
-    _ h: UnsafeMutablePointer<Float>, _ paths: Paths, _ inputs: EmbeddedInputs, _ commit: [Int32],
-    _ y: [Float],
-    _ query: [Int32]
-  ) {
-    let d = blueprint.width
-    if !commit.isEmpty { apply(network.outputs, y, rows: commit.count, into: h, paths.arena) }
-    for (row, index) in commit.enumerated() {
-      let source = inputs.rows.pointer + Int(index) * d
-      for column in 0..<d { h[row * d + column] += source[column] }
-    }
-    add(network.roleBuffer, to: h, rows: commit.count)
-    if let positions = network.positions {
-      for group in 0..<commit.count / paths.count {
-        add(
-          positions, row: min(paths.committed + group, positions.rows - 1), to: h + group * paths.count * d,
-          rows: paths.count)
-      }
-    }
-    for (row, index) in query.enumerated() {
-      let target = h + (commit.count + row) * d
-      target.update(from: inputs.rows.pointer + Int(index) * d, count: d)
-    }
-    add(network.roleTarget, to: h + commit.count * d, rows: query.count)
   }
 }

@@ -71,29 +71,3 @@ public struct TaskGenerator: Sendable {
     } catch { throw .data(error) }
   }
 }
-
-/// The sizes of training batches: one shape a step, a pure function of (seed, step).
-public struct ShapeRange: Sendable, Hashable, Codable {
-  /// Context rows, drawn uniformly.
-  public var context: ClosedRange<Int>
-  /// Buffer rows and targets of every batch.
-  public var buffer: Int
-  public var targets: Int
-  /// Numbers of input dimensions, drawn uniformly; one a batch.
-  public var dimensions: ClosedRange<Int>
-
-  public init(context: ClosedRange<Int>, buffer: Int, targets: Int, dimensions: ClosedRange<Int> = 1...1) {
-    self.context = context
-    self.buffer = buffer
-    self.targets = targets
-    self.dimensions = dimensions
-  }
-
-  /// The sizes of the batch of `step`.
-  public func shape(seed: UInt64, step: Int) -> TaskShape {
-    var stream = RandomStream(seed: seed, .shapes, UInt64(bitPattern: Int64(step)))
-    let dimensions = stream.integer(in: dimensions)
-    return TaskShape(
-      context: stream.integer(in: context), buffer: buffer, targets: targets, dimensions: dimensions)
-  }
-}

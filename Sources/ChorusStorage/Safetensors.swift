@@ -141,11 +141,6 @@ public struct Safetensors: Sendable {
     return tensors.map(\.name).filter { !used.contains($0) }
   }
 
-  /// Whether `name` is there with `shape`, before anybody takes memory for it.
-  ///
-  /// - Throws: `StorageError`: no such tensor, or another shape.
-  public func check(_ name: String, shape: [Int]) throws(StorageError) { _ = try entry(name, shape) }
-
   /// The elements of an F32, F16 or BF16 tensor; the 16-bit types are widened, which is exact.
   ///
   /// - Throws: `StorageError`: no such tensor, another shape, or another element type.

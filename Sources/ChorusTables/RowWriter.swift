@@ -94,7 +94,12 @@ public final class RowWriter {
     isOpen = false
   }
 
-  private func flush() throws(TableError) {
+  /// Hands what was gathered on, for rows that come one a minute. A file still appears only when it is finished.
+  ///
+  /// - Throws: `TableError` (`system`).
+  public func flush() throws(TableError) {
+    if let broken { throw broken }
+    guard !buffer.isEmpty else { return }
     do { try handle.write(contentsOf: Data(buffer)) } catch {
       let failure = failure(error.localizedDescription)
       broken = failure

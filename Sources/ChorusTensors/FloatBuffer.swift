@@ -67,11 +67,14 @@ public final class Arena {
     return pointer
   }
 
-  /// A copy of `values` as 32-bit integers in the arena's memory.
-  public func integers(_ values: [Int32]) -> UnsafeMutablePointer<Int32> {
-    let pointer = UnsafeMutableRawPointer(floats(values.count)).bindMemory(
-      to: Int32.self, capacity: values.count)
-    for (index, value) in values.enumerated() { pointer[index] = value }
+  /// Copies of `values`, one after the other, as 32-bit integers in the arena's memory.
+  public func integers(_ values: [Int32], times: Int = 1) -> UnsafeMutablePointer<Int32> {
+    let count = values.count * times
+    let pointer = UnsafeMutableRawPointer(floats(count)).bindMemory(to: Int32.self, capacity: max(count, 1))
+    values.withUnsafeBufferPointer { values in
+      guard let base = values.baseAddress else { return }
+      for copy in 0..<times { (pointer + copy * values.count).update(from: base, count: values.count) }
+    }
     return pointer
   }
 

@@ -90,13 +90,14 @@ public final class Weights: Sendable {
 }
 
 extension Weights {
-  /// `out = activation(x W + b) + residual` for `count` rows; x `[count, k]`, out and residual `[count, n]`, rows
-  /// `stride` apart in x (nil: k). `pre` receives the sum before the activation. `residual` may be `out`.
+  /// `out = activation(x W + b) + residual` for `count` rows; x `[count, k]`, out and residual `[count, n]`. Rows
+  /// of x are `stride` floats apart (nil: k), those of out `outStride` (nil: n). `pre` receives the sum before the
+  /// activation. `residual` may be `out`.
   public func linear(
     _ x: UnsafePointer<Float>, rows count: Int, stride: Int? = nil, _ weight: Parameter,
     bias: Parameter? = nil,
     activation: Activation = .identity, residual: UnsafePointer<Float>? = nil,
-    pre: UnsafeMutablePointer<Float>? = nil, into out: UnsafeMutablePointer<Float>
+    pre: UnsafeMutablePointer<Float>? = nil, into out: UnsafeMutablePointer<Float>, outStride: Int? = nil
   ) {
     let n = Int32(weight.columns)
     var arguments = ck_matmul_args()
@@ -107,7 +108,7 @@ extension Weights {
     arguments.lda = Int32(stride ?? weight.rows)
     arguments.packed = packed(weight).map { UnsafePointer($0) }
     arguments.c = out
-    arguments.ldc = n
+    arguments.ldc = outStride.map { Int32($0) } ?? n
     if let bias { arguments.bias = UnsafePointer(self[bias]) }
     arguments.activation = activation.rawValue
     arguments.pre = pre

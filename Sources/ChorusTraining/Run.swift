@@ -38,12 +38,13 @@ public struct Run {
   ///   - start: a model to take the first weights from.
   public init(
     _ configuration: TrainingConfiguration, prior: any Prior, folder: String, resume: Bool,
-    start: Model? = nil,
-    on pool: ThreadPool
+    start: Model? = nil, on pool: ThreadPool
   ) throws {
     self.folder = folder
-    checkpoints = try Checkpoints(folder: folder + "/checkpoints", keep: 2)
     trainer = try Trainer(configuration, prior: prior, on: pool)
+    if let start { try trainer.begin(from: start) }
+    // The folder is made once nothing but the disk can be in the way.
+    checkpoints = try Checkpoints(folder: folder + "/checkpoints", keep: 2)
     let (found, failures) = try checkpoints.newest()
     skipped = failures.map(\.description)
     if let found {
@@ -51,13 +52,15 @@ public struct Run {
         throw TrainingError.checkpoint(
           "\(folder) holds a run at step \(found.step); pass --resume to go on with it, or another folder")
       }
+      guard configuration.steps >= found.step else {
+        throw TrainingError.configuration(
+          "\(folder) has done \(found.step) steps already; --steps \(configuration.steps) would be fewer")
+      }
       try trainer.restore(found.file, step: found.step, path: found.path)
-    } else {
-      if let start { try trainer.begin(from: start) }
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      try AtomicFile.write(try encoder.encode(configuration), to: folder + "/configuration.json")
     }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    try AtomicFile.write(try encoder.encode(configuration), to: folder + "/configuration.json")
   }
 
   /// The configuration that a folder's run began with.
@@ -151,12 +154,13 @@ extension Trainer {
 
   /// Takes the state of a checkpoint.
   ///
-  /// - Throws: `TrainingError.checkpoint` when it belongs to another configuration; the number of steps and how often
-  ///   to validate and save may differ only where they do not change what is computed.
+  /// - Throws: `TrainingError.checkpoint` when it belongs to another configuration. The number of steps may differ (a
+  /// finished run goes on under a longer schedule), as may how often to validate and save.
   func restore(_ file: Safetensors, step: Int, path: String) throws {
     guard file.metadata["format"] == "chorus-checkpoint-1", let json = file.metadata["configuration"],
       var stored = try? JSONDecoder().decode(TrainingConfiguration.self, from: Data(json.utf8))
     else { throw TrainingError.checkpoint("\(path) is not a Chorus checkpoint") }
+    stored.steps = configuration.steps
     stored.validateEvery = configuration.validateEvery
     stored.checkpointEvery = configuration.checkpointEvery
     stored.validationTasks = configuration.validationTasks

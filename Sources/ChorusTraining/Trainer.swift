@@ -14,10 +14,11 @@ public final class Trainer: Sendable {
   let validation: TaskGenerator
   let optimiser: Optimiser
   let pool: ThreadPool
-  private let tapes: [TapeBox]
+  private let idle = Mutex<[TapeBox]>([])
   let progress: Mutex<Int>
 
-  /// The tape of a shard, used by the one thread that works on that shard.
+  /// A tape that waits for a thread. There are as many as threads rather than one a shard, so that what a task
+  /// leaves behind is overwritten while it is still in the cache.
   private struct TapeBox: @unchecked Sendable { let tape: Tape }
 
   /// Steps done so far.
@@ -41,7 +42,6 @@ public final class Trainer: Sendable {
     let weights = Weights(network.table, training: true)
     network.initialise(weights, seed: configuration.seed)
     optimiser = Optimiser(weights)
-    tapes = (0..<Optimiser.shardCount).map { _ in TapeBox(tape: Tape(weights)) }
     progress = Mutex(0)
   }
 
@@ -75,9 +75,12 @@ public final class Trainer: Sendable {
     pool.run(Optimiser.shardCount) { [self] shard in
       let members = batch * shard / Optimiser.shardCount..<batch * (shard + 1) / Optimiser.shardCount
       do {
-        var sums = LossSums()
-        for task in members {
-          try sums.add(accumulate(task, step, shape, on: tapes[shard].tape, into: optimiser.shards[shard]))
+        let sums = try withTape { tape in
+          var sums = LossSums()
+          for task in members {
+            try sums.add(accumulate(task, step, shape, on: tape, into: optimiser.shards[shard]))
+          }
+          return sums
         }
         outcome.set(shard, .success(sums))
       } catch {
@@ -96,6 +99,12 @@ public final class Trainer: Sendable {
     guard norm.isFinite else { throw TrainingError.diverged(step: step) }
     progress.withLock { $0 = step + 1 }
     return StepReport(step: step + 1, loss: loss, gradientNorm: norm)
+  }
+
+  private func withTape<R>(_ body: (Tape) throws -> R) rethrows -> R {
+    let box = idle.withLock { $0.popLast() } ?? TapeBox(tape: Tape(weights))
+    defer { idle.withLock { $0.append(box) } }
+    return try body(box.tape)
   }
 
   private func accumulate(

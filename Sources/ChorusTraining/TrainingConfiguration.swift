@@ -74,8 +74,8 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     func check(_ condition: Bool, _ text: String) throws(TrainingError) {
       if !condition { throw .configuration(text) }
     }
-    do { try blueprint.validate() } catch { throw .configuration(error.description) }
-    try check((1...100_000_000).contains(steps), "steps must be at least 1")
+    do { _ = try Network(blueprint) } catch { throw .configuration(error.description) }
+    try check((1...99_999_999).contains(steps), "steps must be within 1...99999999")
     try check((1...65_536).contains(batch), "batch must be within 1...65536")
     try check(
       context.count == 2 && context[0] >= 0 && context[0] <= context[1] && context[1] <= 100_000,

@@ -55,16 +55,6 @@ struct TaskGeneratorTests {
         == (try TaskGenerator(GPPrior.gp, seed: 1).batch(1, step: 0, shape: .init(context: 1, targets: 3))))
   }
 
-  @Test("Shapes stay in range and are a function of the step")
-  func shapes() throws {
-    let range = ShapeRange(context: 4...192, buffer: 16, targets: 64, dimensions: 1...3)
-    let shapes = (0..<500).map { range.shape(seed: 1, step: $0) }
-    #expect(shapes == (0..<500).map { range.shape(seed: 1, step: $0) })
-    #expect(shapes.allSatisfy { (4...192).contains($0.context) && $0.buffer == 16 && $0.targets == 64 })
-    #expect(Set(shapes.map(\.dimensions)) == [1, 2, 3])
-    #expect(Set(shapes.map(\.context)).count > 150)
-  }
-
   @Test("A prior over stored tasks fits the protocol")
   func stored() throws {
     let data = try Dataset(x: [0, 1, 2, 3, 4], y: [10, 11, 12, 13, 14])

@@ -102,7 +102,7 @@ import Testing
     try Self.train(try Self.open(folder.path), to: 4)
     #expect(Self.message { _ = try Self.open(folder.path) }?.contains("--resume") == true)
     let changes: [(inout TrainingConfiguration) -> Void] = [
-      { $0.seed = 9 }, { $0.steps = 13 }, { $0.rate = 1e-3 }, { $0.batch = 6 }, { $0.buffers = [2] },
+      { $0.seed = 9 }, { $0.rate = 1e-3 }, { $0.batch = 6 }, { $0.buffers = [2] },
       { $0.blueprint.headHidden = 17 }, { $0.blueprint.norm = .post }, { $0.prior = "gp" },
     ]
     for change in changes {
@@ -120,6 +120,29 @@ import Testing
     }
     #expect(run.trainer.step == 4)
     try Self.train(run)
+  }
+
+  /// A finished run goes on under a longer schedule; a shorter one than was done makes no sense.
+  @Test func theNumberOfStepsMayGrow() throws {
+    let folder = try ScratchFolder()
+    try Self.train(try Self.open(folder.path))
+    let error = #expect(throws: TrainingError.self) {
+      _ = try Self.open(folder.path, resume: true) { $0.steps = 11 }
+    }
+    #expect(error?.description.contains("12 steps") == true)
+    #expect(try Run.configuration(in: folder.path).steps == 12)
+    let longer = try Self.open(folder.path, resume: true) { $0.steps = 15 }
+    #expect(longer.trainer.step == 12)
+    try Self.train(longer)
+    #expect(longer.trainer.step == 15)
+    #expect(try Run.configuration(in: folder.path).steps == 15)
+    #expect(try Model(path: longer.modelPath).card["steps"] == "15")
+  }
+
+  @Test func aConfigurationThatCannotBeMakesNoFolder() throws {
+    let folder = try ScratchFolder()
+    #expect(throws: TrainingError.self) { _ = try Self.open(folder.path + "/run") { $0.targets = 0 } }
+    #expect(!FileManager.default.fileExists(atPath: folder.path + "/run"))
   }
 
   @Test func aFileThatIsNoCheckpointIsRefused() throws {

@@ -106,35 +106,82 @@ static void soften_block(int rows, int keys, const int *visible, float c, float 
     soften(1, ceil_div(keys, 8), rows, counts, c, scores, state, row);
 }
 
-/// The private keys and values of one path for rows row...row + rows - 1 of the group that starts at `first`.
+/// Rows of one path within a batch of rows that are taken through their private keys together.
+typedef struct {
+  int row, rows;  // within the group of rows
+  int keys;       // the most that one of them sees
+  const float *k, *v;
+} private_run;
+
+/// sums [rows][padded] += weights [rows][KEY_BLOCK] * v [count][width].
+static void add_private(const private_run *run, int width, int count, const float *weights, const float *v,
+                        float *sums, int padded) {
+  tiles8(run->rows, width / 8, count, weights, KEY_BLOCK, v, width, 8, sums, padded, 1);
+  const int done = width / 8 * 8;
+  if (done == width) return;
+  for (int r = 0; r < run->rows; ++r) {
+    v8 sum = load8(sums + (size_t)r * padded + done);
+    for (int j = 0; j < count; ++j)
+      sum = FMA(splat(weights[r * KEY_BLOCK + j]), load_some(v + j * width + done, width - done), sum);
+    store8(sums + (size_t)r * padded + done, sum);
+  }
+}
+
+/// Takes rows row...row + rows - 1 of the group that starts at `first`, at most MOST_ROWS8, through the private
+/// keys and values of their paths, which may be several: the steps of one path alone would wait for each other.
 static void attend_private(const ck_attention_args *args, int head, int first, int row, int rows, float c,
                            float *scores, online *state) {
-  const int width = args->width, capacity = args->capacity, path = (first + row) / args->rows_per_path;
-  const float *q = args->q + (ptrdiff_t)(first + row) * args->ldq + head * width;
-  const float *keys = args->private_keys + path * args->private_keys_stride +
-                      (size_t)head * ceil_div(capacity, 8) * 8 * width;
-  const float *values = args->private_values + path * args->private_values_stride +
-                        (size_t)head * capacity * width;
-  int most = 0;
-  for (int r = 0; r < rows; ++r) most = max_int(most, min_int(capacity, args->limits[first + row + r]));
+  const int width = args->width, capacity = args->capacity;
+  const size_t key_offset = (size_t)head * round_up(capacity, 8) * width;
+  const size_t value_offset = (size_t)head * capacity * width;
+  private_run runs[MOST_ROWS8];
+  int count = 0, most = 0;
+  for (int at = row; at < row + rows; at += runs[count++].rows) {
+    const int path = (first + at) / args->rows_per_path;
+    private_run *run = &runs[count];
+    run->row = at;
+    run->rows = min_int(row + rows - at, (path + 1) * args->rows_per_path - (first + at));
+    run->keys = 0;
+    for (int r = 0; r < run->rows; ++r)
+      run->keys = max_int(run->keys, min_int(capacity, args->limits[first + at + r]));
+    run->k = args->private_keys + path * args->private_keys_stride + key_offset;
+    run->v = args->private_values + path * args->private_values_stride + value_offset;
+    most = max_int(most, run->keys);
+  }
   for (int block = 0; block < most; block += KEY_BLOCK) {
-    const int count = min_int(KEY_BLOCK, most - block), groups = ceil_div(count, 8);
-    int visible[8];
-    for (int r = 0; r < rows; ++r) visible[r] = max_int(0, min_int(args->limits[first + row + r] - block, count));
-    tiles8(rows, groups, width, q, args->ldq, keys + (size_t)block * width, 8, 8 * width, scores, KEY_BLOCK, 0);
-    soften_block(rows, count, visible, c, scores, state, row);
-    float *sums = state->sums + (size_t)row * state->padded;
-    const float *from = values + (size_t)block * width;
-    tiles8(rows, width / 8, count, scores, KEY_BLOCK, from, width, 8, sums, state->padded, 1);
-    if (width % 8 == 0) continue;
-    const int done = width / 8 * 8;
-    for (int r = 0; r < rows; ++r) {
-      v8 sum = load8(sums + (size_t)r * state->padded + done);
-      for (int j = 0; j < count; ++j)
-        sum = FMA(splat(scores[r * KEY_BLOCK + j]), load_some(from + j * width + done, width - done), sum);
-      store8(sums + (size_t)r * state->padded + done, sum);
+    int visible[MOST_ROWS8];
+    for (int i = 0; i < count; ++i) {
+      const private_run *run = &runs[i];
+      const int keys = max_int(0, min_int(KEY_BLOCK, run->keys - block));
+      for (int r = run->row - row; r < run->row - row + run->rows; ++r)
+        visible[r] = max_int(0, min_int(args->limits[first + row + r] - block, keys));
+      const float *q = args->q + (ptrdiff_t)(first + run->row) * args->ldq + head * width;
+      tiles8(run->rows, ceil_div(keys, 8), width, q, args->ldq, run->k + (size_t)block * width, 8, 8 * width,
+             scores + (run->row - row) * KEY_BLOCK, KEY_BLOCK, 0);
+    }
+    soften_block(rows, min_int(KEY_BLOCK, most - block), visible, c, scores, state, row);
+    for (int i = 0; i < count; ++i) {
+      const private_run *run = &runs[i];
+      const int keys = min_int(KEY_BLOCK, run->keys - block);
+      if (keys > 0)
+        add_private(run, width, keys, scores + (run->row - row) * KEY_BLOCK, run->v + (size_t)block * width,
+                    state->sums + (size_t)run->row * state->padded, state->padded);
     }
   }
+}
+
+/// How many of the `left` rows from `row` on go through their private keys together: whole paths while they
+/// fit, an even part of a longer one.
+static int private_batch(int row, int left, int rows_per_path) {
+  const int run = min_int(left, rows_per_path - row % rows_per_path);
+  if (run > MOST_ROWS8) return ceil_div(run, ceil_div(run, MOST_ROWS8));
+  int batch = run;
+  while (batch < left) {
+    const int next = min_int(rows_per_path, left - batch);
+    if (batch + next > MOST_ROWS8) break;
+    batch += next;
+  }
+  return batch;
 }
 
 static void attention(const ck_attention_args *args) {
@@ -166,16 +213,9 @@ static void attention(const ck_attention_args *args) {
                         (ptrdiff_t)16 * shared_padded, state.sums + (size_t)row * padded, padded, 1);
         }
       }
-      for (int row = 0; args->limits && row < rows;) {
-        const int path = (first + row) / args->rows_per_path;
-        const int run = min_int(rows - row, (path + 1) * args->rows_per_path - (first + row));
-        const int pieces = ceil_div(run, MOST_ROWS8);
-        for (int piece = 0; piece < pieces; ++piece) {
-          const int begin = part_start(run, pieces, piece);
-          attend_private(args, head, first, row + begin, part_start(run, pieces, piece + 1) - begin, c, scores,
-                         &state);
-        }
-        row += run;
+      for (int row = 0, batch; args->limits && row < rows; row += batch) {
+        batch = private_batch(first + row, rows - row, args->rows_per_path);
+        attend_private(args, head, first, row, batch, c, scores, &state);
       }
       for (int row = 0; row < rows; row += 8) {
         const v8 total = load8(state.total + row);

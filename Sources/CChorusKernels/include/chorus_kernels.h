@@ -63,7 +63,7 @@ void ck_column_sum(int rows, int n, const float *a, int lda, float *out, int acc
 
 // ---- elementwise and norms ----------------------------------------------------------------------
 
-void ck_exp(size_t n, const float *x, float *y);
+void ck_exp(size_t n, const float *x, float *y);  // below the smallest normal number: 0
 void ck_log(size_t n, const float *x, float *y);  // x > 0
 void ck_softplus(size_t n, const float *x, float *y);
 void ck_activate(int activation, size_t n, const float *x, float *y);
@@ -103,7 +103,7 @@ void ck_append_private(int index, int capacity, int heads, int width, const floa
 
 typedef struct {
   int rows, heads, width;
-  float scale;  // of the scores, usually 1/sqrt(width)
+  float scale;  // of the scores, > 0, usually 1/sqrt(width)
   const float *q;
   int ldq;
   float *out;

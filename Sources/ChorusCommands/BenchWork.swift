@@ -1,0 +1,121 @@
+import ChorusModels
+import ChorusPlans
+
+/// Floating-point operations that the code multiplies out, a multiplication and an addition counted as two.
+///
+/// Counted are the matrix products as they are called (2·m·k·n, without those that the last layer leaves out), and
+/// 4·d for every query-key pair that is visible; padding and masked pairs are not. Norms, activations, exponentials,
+/// packing, draws and the optimiser are not counted either, so a share of the peak can never be flattered by them.
+struct ExecutedWork {
+  private let d: Double
+  private let layers: Double
+  private let embedX: (first: Double, rest: Double)
+  private let embedY: (first: Double, rest: Double)
+  private let keyValue: Double
+  /// Query, output and feed-forward maps of a row in one layer.
+  private let block: Double
+  private let head: Double
+  private let size: ModelSize
+
+  init(_ blueprint: Blueprint) {
+    let d = Double(blueprint.width)
+    let hidden = 4 * d * Double(blueprint.embedderHidden)
+    self.d = d
+    layers = Double(blueprint.layers)
+    embedX = (2 * Double(blueprint.featureCount) * d, hidden)
+    embedY = (2 * d, hidden)
+    keyValue = 4 * d * d
+    block = 4 * d * d + 4 * d * Double(blueprint.feedForward)
+    head = 2 * Double(blueprint.headHidden) * (d + 3 * Double(blueprint.components))
+    size = ModelSize(
+      width: blueprint.width, layers: blueprint.layers, feedForward: blueprint.feedForward,
+      heads: blueprint.heads, headHidden: blueprint.headHidden, embedderHidden: blueprint.embedderHidden,
+      components: blueprint.components, features: blueprint.featureCount)
+  }
+
+  /// Encoding a context: the last layer needs keys and values alone.
+  func encode(_ rows: Int) -> Double {
+    let n = Double(max(rows, 1))
+    let embedding = rows == 0 ? 0 : n * (embedX.first + embedX.rest + embedY.first + embedY.rest)
+    return embedding + layers * n * keyValue + (layers - 1) * (n * block + 4 * d * n * n)
+  }
+
+  /// Drawing paths under a plan from an encoded context.
+  func sample(_ plan: Plan, paths: Int) -> Double {
+    var each = 0.0
+    for call in plan.calls {
+      let known = plan.contextRows + call.merged
+      if call.encodes, call.merged > 0 { each += encode(known) }
+      each += commit(call.commit.count, after: call.buffered - call.commit.count, known: known)
+      each += query(call.predict.count, reads: call.predict.count * (known + call.limit))
+    }
+    return Double(plan.targets) * (embedX.first + embedX.rest) + Double(paths) * each
+  }
+
+  /// Scoring given values under a plan from an encoded context.
+  func density(_ plan: Plan, orders: Int) -> Double {
+    var each = 0.0
+    for pass in plan.densityPasses {
+      let known = plan.contextRows + pass.merged.upperBound
+      if !pass.merged.isEmpty { each += encode(known) }
+      each += commit(pass.buffered.count, after: 0, known: known)
+      each += query(pass.positions.count, reads: pass.limits.reduce(0) { $0 + known + $1 })
+    }
+    return Double(plan.targets) * (embedX.first + embedX.rest) + Double(orders) * each
+  }
+
+  private func commit(_ rows: Int, after before: Int, known: Int) -> Double {
+    let reads = rows * (known + before) + rows * (rows + 1) / 2
+    let row = embedY.first + embedY.rest + layers * keyValue + (layers - 1) * block
+    return Double(rows) * row + (layers - 1) * 4 * d * Double(reads)
+  }
+
+  private func query(_ rows: Int, reads: Int) -> Double {
+    Double(rows) * (layers * block + head) + layers * 4 * d * Double(reads)
+  }
+
+  /// Forward and backward pass of one task. A linear map costs three products, two where its input is data; a
+  /// visible pair costs 4·d forward and 10·d backward, where the scores are computed anew.
+  func train(context: Int, buffer: Int, targets: Int) -> Double {
+    let pairs = pairs(context: context, buffer: buffer, targets: targets)
+    let m = Double(targets)
+    let stored = Double(max(context, 1) + buffer)
+    let observed = Double(context + buffer)
+    let rows = stored + m
+    let embedders =
+      2 * ((observed + m) * embedX.first + observed * embedY.first)
+      + 3 * ((observed + m) * embedX.rest + observed * embedY.rest)
+    let maps = layers * stored * keyValue + ((layers - 1) * rows + m) * block + m * head
+    return embedders + 3 * maps + 14 * d * ((layers - 1) * pairs.all + pairs.targets)
+  }
+
+  /// Three times the nominal forward pass of all rows through all layers.
+  func nominalTrain(context: Int, buffer: Int, targets: Int) -> Double {
+    let rows = Double(max(context, 1) + buffer + targets)
+    let observed = Double(context + buffer)
+    let pairs = pairs(context: context, buffer: buffer, targets: targets)
+    let embedders =
+      (observed + Double(targets)) * (embedX.first + embedX.rest) + observed * (embedY.first + embedY.rest)
+    return 3
+      * (layers * (rows * (keyValue + block) + 4 * d * pairs.all) + embedders + Double(targets) * head)
+  }
+
+  /// Visible pairs of a training task: all of them, and those of target rows. Half of the targets see no buffer, the
+  /// others (C+1)/2 rows of it in the mean.
+  private func pairs(context: Int, buffer: Int, targets: Int) -> (all: Double, targets: Double) {
+    let (n, c, m) = (Double(max(context, 1)), Double(buffer), Double(targets))
+    let own = m * n + Double(targets / 2) * (c + 1) / 2
+    return (n * n + c * n + c * (c + 1) / 2 + own, own)
+  }
+
+  /// What the plan's cost says of the same request, all layers of all rows; without the first encoding.
+  func nominal(_ plan: Plan, paths: Int) throws -> Double {
+    try plan.cost(paths: paths).work(size).total - nominalEncode(plan.contextRows)
+  }
+
+  func nominalEncode(_ rows: Int) -> Double {
+    let n = Double(max(rows, 1))
+    return n * (embedX.first + embedX.rest + embedY.first + embedY.rest)
+      + layers * (n * (keyValue + block) + 4 * d * n * n)
+  }
+}

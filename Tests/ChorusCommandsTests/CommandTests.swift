@@ -1,0 +1,78 @@
+import ArgumentParser
+import Foundation
+import Testing
+
+@testable import ChorusCommands
+
+@Suite struct CommandTests {
+  @Test func parses() throws {
+    let command = try Chorus.parseAsRoot(["predict", "t.csv", "--input", "a,b", "--target", "y", "-q"])
+    let predict = try #require(command as? Predict)
+    #expect(predict.input == "a,b" && predict.plan == "sequential" && predict.common.quiet)
+    #expect(predict.common.seed == 0 && predict.common.givenSeed == nil && predict.samples == 100)
+    let evaluate = try #require(
+      try Chorus.parseAsRoot(["evaluate", "--prior", "gp", "--seed", "7"]) as? Evaluate)
+    #expect(evaluate.common.seed == 7 && evaluate.model == "functions")
+    for bad in [
+      ["predict"], ["evaluate"], ["train", "gp"], ["info"],
+      ["predict", "t", "--input", "a", "--target", "y", "--seed", "-1"],
+      ["evaluate", "--prior", "gp", "--dimensions", "0"], ["evaluate", "--prior", "gp", "--orders", "5000"],
+    ] {
+      let error = #expect(throws: (any Error).self) { _ = try Chorus.parseAsRoot(bad) }
+      if let error { #expect(Chorus.exitCode(for: error).rawValue == 64) }
+    }
+  }
+
+  @Test func numberLists() throws {
+    #expect(try numberList("0.5, 1e-3,-2", option: "x") == [0.5, 1e-3, -2])
+    #expect(try sizeList("0,16", option: "x") == [0, 16])
+    for bad in ["", "1,,2", "nan", "1,inf", "0x", "1;2"] {
+      #expect(throws: ValidationError.self) { try numberList(bad, option: "x") }
+      #expect(throws: ValidationError.self) { try sizeList(bad, option: "x") }
+    }
+    #expect(throws: ValidationError.self) { try sizeList("99999999999999999999", option: "x") }
+    #expect(throws: ValidationError.self) { try sizeList("-1", option: "x") }
+  }
+
+  @Test func runsInProcess() throws {
+    let folder = try Folder()
+    try folder.writeModel()
+    let command = try Chorus.parseAsRoot(["info", folder.path + "/nosuch.safetensors"])
+    let info = try #require(command as? Info)
+    let error = #expect(throws: ExitCode.self) { try info.run() }
+    #expect(error?.rawValue == 66)
+  }
+}
+
+@Suite(.enabled(if: executable != nil, Comment(rawValue: skipped))) struct ProgramTests {
+  @Test func versionAndHelp() throws {
+    let folder = try Folder()
+    let version = try folder.chorus("--version")
+    #expect(version.code == 0 && version.output == Chorus.version + "\n" && version.errors.isEmpty)
+    let help = try folder.chorus("--help")
+    #expect(help.code == 0 && help.errors.isEmpty)
+    for name in ["predict", "evaluate", "train", "info"] {
+      #expect(help.output.contains(name))
+      let own = try folder.chorus(name, "--help")
+      #expect(own.code == 0 && own.errors.isEmpty && own.output.contains("USAGE: chorus \(name)"))
+      #expect(own.output.contains("--seed <seed>") && own.output.contains("--threads <n>"))
+    }
+    // Alone it explains itself.
+    #expect(try folder.chorus().output.contains("SUBCOMMANDS"))
+  }
+
+  @Test func info() throws {
+    let folder = try Folder()
+    try folder.writeModel()
+    let csv = try folder.chorus("info", "m.safetensors")
+    #expect(csv.code == 0 && csv.output.hasPrefix("property,value\nfile,m.safetensors\nparameters,"))
+    #expect(csv.output.contains("licence,\"test, \"\"only\"\"\"\n"))
+    #expect(csv.output.contains("scaling,standardise\n"))
+    let lines = try folder.chorus("info", "./m.safetensors", "--format", "jsonl").output.split(
+      separator: "\n")
+    let properties = try lines.map {
+      try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: String])["property"]
+    }
+    #expect(properties.contains("trained_context") && properties.count == csv.rows.count - 1)
+  }
+}

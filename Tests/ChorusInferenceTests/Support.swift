@@ -1,0 +1,89 @@
+import ChorusData
+import ChorusModels
+import ChorusPlans
+import ChorusTensors
+import Foundation
+
+@testable import ChorusInference
+
+/// A small network with random weights, loud enough that everything it reads shows in its answer.
+func smallModel(seed: UInt64 = 1, _ change: (inout Blueprint) -> Void = { _ in }) throws -> Model {
+  var blueprint = Blueprint()
+  blueprint.width = 16
+  blueprint.layers = 2
+  blueprint.heads = 2
+  blueprint.feedForward = 24
+  blueprint.embedderHidden = 16
+  blueprint.headHidden = 16
+  blueprint.components = 3
+  change(&blueprint)
+  let network = try Network(blueprint)
+  let weights = Weights(network.table)
+  network.initialise(weights, seed: seed)
+  for p in network.table.all where p.isWeight {
+    let gain: Float = p.path == "head.down.weight" ? 10 : 2
+    for index in 0..<p.count { weights[p][index] *= gain }
+  }
+  weights.pack()
+  return Model(trunk: Trunk(network, weights))
+}
+
+/// A wave seen at `count` uneven places.
+func wave(_ count: Int) throws -> Dataset {
+  let x = (0..<count).map { -2 + 4 * (Double($0) * 0.618).truncatingRemainder(dividingBy: 1) }
+  return try Dataset(x: x, y: x.map { sin(3 * $0) + 0.2 * $0 })
+}
+
+func places(_ count: Int) throws -> Inputs {
+  try Inputs((0..<count).map { -1.9 + 3.8 * (Double($0) * 0.381).truncatingRemainder(dividingBy: 1) })
+}
+
+let everyPlan: [PlanTemplate] = [
+  .independent, .sequential, .sequential(capacity: 4), .reencode, .blocks(of: 5),
+]
+
+/// The conditionals of a plan one at a time: for each position a context made by hand, an empty buffer filled in
+/// one go, one query. Written from the plans' description, without the plans module.
+struct Chain {
+  let trunk: Trunk
+  let data: Dataset
+  let x: [Double]
+  /// How many leading positions are context rows, and how many more buffer rows, when a position is drawn.
+  let rule: (_ position: Int) -> (merged: Int, buffered: Int)
+
+  init(_ model: Model, _ data: Dataset, _ x: [Double], _ template: PlanTemplate) {
+    trunk = model.trunk
+    self.data = data
+    self.x = x
+    switch template {
+    case .independent: rule = { _ in (0, 0) }
+    case .reencode: rule = { ($0, 0) }
+    case .sequential(capacity: 4): rule = { ($0 / 4 * 4, $0 % 4) }
+    case .blocks(of: 5): rule = { (0, $0 / 5 * 5) }
+    default: rule = { (0, $0) }
+    }
+  }
+
+  /// What the network says of the value at `position`, given the `values` (by target) drawn before it.
+  func conditional(_ position: Int, order: [Int], values: [Double]) -> GaussianMixture {
+    let (merged, buffered) = rule(position)
+    let known = order[..<merged]
+    let context = trunk.encode(
+      x: (data.x + known.map { x[$0] }).map(Float.init),
+      y: (data.y + known.map { values[$0] }).map(Float.init),
+      dimensions: 1)
+    let inputs = trunk.embed(x.map(Float.init), count: x.count, dimensions: 1)
+    let rows = order[merged..<merged + buffered]
+    let raw = trunk.advance(
+      trunk.branch(paths: 1, capacity: buffered), context, inputs: inputs, commit: rows.map(Int32.init),
+      y: rows.map { Float(values[$0]) }, query: [Int32(order[position])], limits: [Int32(buffered)])
+    return GaussianMixture(raw, components: trunk.blueprint.components, floor: trunk.blueprint.sigmaFloor)
+  }
+}
+
+func refusal(_ body: () throws -> Void) -> (any Error)? {
+  do {
+    try body()
+    return nil
+  } catch { return error }
+}
