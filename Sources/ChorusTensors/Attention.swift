@@ -50,9 +50,10 @@ final class PackedSegments {
       arguments.shared_values = UnsafePointer(segment.values)
     }
     arguments.rows_per_path = Int32(rows)
-    if !block.own.isEmpty {
-      let segment = packOwn(block.own, keyValues)
-      arguments.capacity = Int32(block.own.count)
+    let own = block.visibleOwn
+    if !own.isEmpty {
+      let segment = packOwn(own, keyValues)
+      arguments.capacity = Int32(own.count)
       arguments.private_keys = UnsafePointer(segment.keys)
       arguments.private_values = UnsafePointer(segment.values)
       arguments.limits = UnsafePointer(arena.integers(block.limits))

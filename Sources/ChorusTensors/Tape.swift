@@ -37,6 +37,9 @@ public struct VisibleBlock: Sendable {
     self.own = own
     self.limits = limits
   }
+
+  /// `own` as far as anybody sees it: without limits there is nothing to read.
+  var visibleOwn: Range<Int> { limits.isEmpty ? 0..<0 : own }
 }
 
 /// A term of a sum of gathered rows: row `indices[r]` of a node or of a parameter goes into row `r`; -1 adds nothing.

@@ -13,11 +13,12 @@ extension Tape {
   }
 
   /// Gives every record that needs one a gradient of zeros. A residual sum passes its gradient on unchanged, so it
-  /// shares the memory of the summand's gradient when nothing reads that summand later.
+  /// shares the memory of the summand's gradient when nothing reads that summand later, nor the same operation as
+  /// its input: the gradient of the input would be added to what is still being read.
   private func prepareGradients(upTo last: Int) {
     for index in 0...last where records[index].needsGradient {
       let record = records[index]
-      if case .linear(_, _, _, _, _, let residual?) = record.operation,
+      if case .linear(let x, _, _, _, _, let residual?) = record.operation, x.index != residual.index,
         records[residual.index].lastReader == index, let gradient = records[residual.index].gradient
       {
         records[index].gradient = gradient + residual.first * residual.columns
@@ -51,7 +52,7 @@ extension Tape {
     case .linear(let x, let weight, let bias, let activation, let pre, let residual):
       backwardLinear(record, dy, x, weight, bias, activation, pre, residual, gradients)
     case .layerNorm(let x, let gain, let bias, let stats):
-      guard let dx = gradient(x) else { return }
+      let dx = gradient(x) ?? arena.zeros(x.rows * x.columns)  // gain and bias learn from constants too
       let d = Int32(x.columns)
       ck_layer_norm_backward(
         Int32(x.rows), d, values(x), d, weights[gain], stats, dy, d, dx, d, 1, gradients + gain.offset,
@@ -102,7 +103,9 @@ extension Tape {
     _ record: Record, _ dy: UnsafeMutablePointer<Float>, _ queries: Node, _ keyValues: Node, _ heads: Int,
     _ blocks: [VisibleBlock], _ lse: [UnsafeMutablePointer<Float>]
   ) {
-    guard let dq = gradient(queries), let dkv = gradient(keyValues) else { return }
+    // What is constant gets a gradient that nobody reads.
+    let dq = gradient(queries) ?? arena.zeros(queries.rows * queries.columns)
+    let dkv = gradient(keyValues) ?? arena.zeros(keyValues.rows * keyValues.columns)
     let d = queries.columns
     let sizes = AttentionSizes(heads: heads, width: d / heads)
     for (block, lse) in zip(blocks, lse) where !block.queries.isEmpty {
@@ -128,9 +131,10 @@ extension Tape {
       arguments.ldv = Int32(2 * d)
       arguments.lddk = Int32(2 * d)
       arguments.lddv = Int32(2 * d)
-      let longest = Int32(max(block.shared.count, block.own.count))
+      let longest = Int32(max(block.shared.count, block.visibleOwn.count))
       arguments.scratch = arena.floats(ck_attention_backward_scratch(rows, heads, width, longest))
-      for (range, limits) in [(block.shared, [Int32]()), (block.own, block.limits)] where !range.isEmpty {
+      for (range, limits) in [(block.shared, [Int32]()), (block.visibleOwn, block.limits)]
+      where !range.isEmpty {
         let keys = values(keyValues) + range.lowerBound * 2 * d
         arguments.count = Int32(range.count)
         arguments.k = UnsafePointer(keys)

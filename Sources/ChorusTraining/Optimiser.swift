@@ -27,7 +27,8 @@ final class Optimiser: Sendable {
     chunks = weights.table.all.map { ($0.offset..<$0.offset + $0.count, $0.isWeight) }
   }
 
-  /// One step from the gradients in `shards`, which are set to zero. Returns the norm before clipping.
+  /// One step from the gradients in `shards`, which are set to zero. Returns the norm before clipping; where that is
+  /// no number, nothing has moved.
   func step(_ index: Int, _ configuration: TrainingConfiguration, on pool: ThreadPool) -> Double {
     let norms = Norms(chunks.count)
     pool.run(chunks.count) { [self] chunk in
@@ -37,6 +38,10 @@ final class Optimiser: Sendable {
       norms.values[chunk] = ck_sum_squares(range.count, sum)
     }
     let norm = norms.total.squareRoot()
+    guard norm.isFinite else {
+      discard()
+      return norm
+    }
     let scale = norm > configuration.clip ? configuration.clip / norm : 1
     let rate = configuration.rate(at: index)
     let t = Double(index + 1)
@@ -56,6 +61,9 @@ final class Optimiser: Sendable {
     weights.pack(on: pool)
     return norm
   }
+
+  /// Forgets gradients that will not be used.
+  func discard() { for shard in shards { shard.fill(0) } }
 
   /// One number a chunk, each written by whichever thread does that chunk.
   private final class Norms: @unchecked Sendable {

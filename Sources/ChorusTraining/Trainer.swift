@@ -87,8 +87,14 @@ public final class Trainer: Sendable {
         outcome.set(shard, .failure(error))
       }
     }
-    let loss = try outcome.sum()
-    guard loss.mean.isFinite else { throw TrainingError.diverged(step: step) }
+    let loss: LossSums
+    do {
+      loss = try outcome.sum()
+      guard loss.mean.isFinite else { throw TrainingError.diverged(step: step) }
+    } catch {
+      optimiser.discard()  // what the other tasks have added up
+      throw error
+    }
     let norm = optimiser.step(step, configuration, on: pool)
     guard norm.isFinite else { throw TrainingError.diverged(step: step) }
     progress.withLock { $0 = step + 1 }

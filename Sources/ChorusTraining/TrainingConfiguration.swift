@@ -91,6 +91,9 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     try check(rate > 0 && rate.isFinite, "rate must be positive")
     try check((0...1).contains(warmUp), "warmUp is a fraction of the steps, 0...1")
     try check((0..<1).contains(beta1) && (0..<1).contains(beta2), "betas must be in 0..<1")
+    try check(Float(epsilon) > 0 && epsilon.isFinite, "epsilon must be positive")
+    try check(decay >= 0 && decay.isFinite, "decay must be 0 or positive")
+    try check((0..<1).contains(average), "average must be in 0..<1")
     try check(clip > 0, "clip must be positive")
     try check((1...1_000_000).contains(validationTasks), "validationTasks must be within 1...1000000")
     try check(

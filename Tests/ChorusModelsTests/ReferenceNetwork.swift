@@ -1,0 +1,181 @@
+import ChorusData
+import Foundation
+
+@testable import ChorusModels
+@testable import ChorusTensors
+
+/// The network once more, in float64 and as the paper writes it: one sequence of context, buffer and target
+/// tokens, one mask, every token through every layer (Hassan et al. 2026, sec. 3 and App. A.1). No caches, no
+/// blocks, no views.
+struct ReferenceNetwork {
+  typealias Row = [Double]
+
+  enum Token {
+    case empty
+    case context(x: Row, y: Double)
+    case buffer(x: Row, y: Double, position: Int)
+    case target(x: Row, sees: Int)
+  }
+
+  let blueprint: Blueprint
+  /// All parameters in one line, as the table lays them out.
+  var values: [Double]
+  private let places: [String: (offset: Int, rows: Int, columns: Int)]
+
+  init(_ network: Network, _ weights: Weights) {
+    blueprint = network.blueprint
+    values = weights.values.array.map(Double.init)
+    places = Dictionary(
+      uniqueKeysWithValues: network.table.all.map { ($0.path, ($0.offset, $0.rows, $0.columns)) })
+  }
+
+  // MARK: Parts
+
+  private func vector(_ path: String, row: Int = 0) -> Row {
+    guard let place = places[path] else { return [] }
+    let first = place.offset + row * place.columns
+    return Array(values[first..<first + place.columns])
+  }
+
+  /// x W + b.
+  private func linear(_ path: String, _ x: Row) -> Row {
+    let weight = path.hasSuffix(".weight") ? path : path + ".weight"
+    guard let place = places[weight] else { return [] }
+    var out = weight == path ? Row(repeating: 0, count: place.columns) : vector(path + ".bias")
+    for (k, value) in x.enumerated() {
+      for n in 0..<place.columns { out[n] += value * values[place.offset + k * place.columns + n] }
+    }
+    return out
+  }
+
+  private func gelu(_ x: Row) -> Row { x.map { 0.5 * $0 * (1 + erf($0 / 2.0.squareRoot())) } }
+
+  private func norm(_ path: String, _ x: Row) -> Row {
+    let mean = x.reduce(0, +) / Double(x.count)
+    let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(x.count)
+    let (gain, bias) = (vector(path + ".gain"), vector(path + ".bias"))
+    return x.indices.map { (x[$0] - mean) / (variance + 1e-5).squareRoot() * gain[$0] + bias[$0] }
+  }
+
+  private func plus(_ a: Row, _ b: Row) -> Row { zip(a, b).map(+) }
+
+  /// The skip-MLP of D.1.
+  private func embed(_ path: String, _ features: Row) -> Row {
+    let t = linear(path + ".in", features)
+    return plus(t, linear(path + ".down", gelu(linear(path + ".up", t))))
+  }
+
+  private func features(_ x: Row) -> Row {
+    let size = blueprint.inputDimensions
+    func padded(_ row: Row) -> Row { row + Row(repeating: 0, count: size - row.count) }
+    var out = padded(x) + padded(x.map { _ in 1 })
+    for i in 0..<size {
+      let omegas = (0..<blueprint.frequencies).map { Double.pi / 4 * pow(2, Double($0)) }
+      out +=
+        i < x.count
+        ? omegas.map { sin($0 * x[i]) } + omegas.map { cos($0 * x[i]) } : omegas.flatMap { _ in [0, 0] }
+    }
+    return out
+  }
+
+  private func embedded(_ token: Token) -> Row {
+    switch token {
+    case .empty: return vector("context.empty")
+    case .context(let x, let y):
+      return plus(plus(embed("embed.x", features(x)), embed("embed.y", [y])), vector("role.context"))
+    case .buffer(let x, let y, let position):
+      let row = plus(plus(embed("embed.x", features(x)), embed("embed.y", [y])), vector("role.buffer"))
+      guard blueprint.bufferPositions > 0 else { return row }
+      return plus(row, vector("position.buffer", row: min(position, blueprint.bufferPositions - 1)))
+    case .target(let x, _): return plus(embed("embed.x", features(x)), vector("role.target"))
+    }
+  }
+
+  /// Who reads whom: all read the context; buffer row j also buffer rows up to itself; a target also its prefix;
+  /// nobody reads a target.
+  private func sees(_ reader: Token, _ read: Token) -> Bool {
+    switch (reader, read) {
+    case (_, .target): false
+    case (_, .empty), (_, .context): true
+    case (.buffer(_, _, let j), .buffer(_, _, let i)): i <= j
+    case (.target(_, let limit), .buffer(_, _, let i)): i < limit
+    case (_, .buffer): false
+    }
+  }
+
+  private func attention(_ path: String, _ h: [Row], _ tokens: [Token]) -> [Row] {
+    let (d, width) = (blueprint.width, blueprint.width / blueprint.heads)
+    let queries = h.map { linear(path + ".query.weight", $0) }
+    let keyValues = h.map { linear(path + ".keyvalue.weight", $0) }
+    return tokens.indices.map { reader in
+      let visible = tokens.indices.filter { sees(tokens[reader], tokens[$0]) }
+      var out = Row(repeating: 0, count: d)
+      for head in 0..<blueprint.heads {
+        let columns = head * width..<(head + 1) * width
+        let scores = visible.map { read in
+          columns.reduce(0) { $0 + queries[reader][$1] * keyValues[read][$1] } / Double(width).squareRoot()
+        }
+        let weights = scores.map { exp($0) }
+        let total = weights.reduce(0, +)
+        for (read, weight) in zip(visible, weights) {
+          for column in columns { out[column] += weight / total * keyValues[read][d + column] }
+        }
+      }
+      return linear(path + ".out", out)
+    }
+  }
+
+  private func feedForward(_ path: String, _ x: Row) -> Row {
+    linear(path + ".down", gelu(linear(path + ".up", x)))
+  }
+
+  // MARK: The whole
+
+  /// The head's parameters of every target, in order.
+  func predict(_ tokens: [Token]) -> [Row] {
+    var h = tokens.map(embedded)
+    for layer in 0..<blueprint.layers {
+      let path = "block.\(layer)"
+      if blueprint.norm == .pre {
+        let read = attention(path, h.map { norm(path + ".norm1", $0) }, tokens)
+        h = zip(h, read).map(plus)
+        h = h.map { plus($0, feedForward(path, norm(path + ".norm2", $0))) }
+      } else {
+        let read = attention(path, h, tokens)
+        h = zip(h, read).map { norm(path + ".norm1", plus($0, $1)) }
+        h = h.map { norm(path + ".norm2", plus($0, feedForward(path, $0))) }
+      }
+    }
+    return zip(tokens, h).compactMap { token, row in
+      guard case .target = token else { return nil }
+      let last = blueprint.norm == .pre ? norm("final.norm", row) : row
+      return linear("head.down", gelu(linear("head.up", last)))
+    }
+  }
+
+  /// log p(y) under a row of head parameters (D.1).
+  func logDensity(_ row: Row, _ y: Double) -> Double {
+    let count = blueprint.components
+    let norm = log((0..<count).reduce(0) { $0 + exp(row[$1]) })
+    return log(
+      (0..<count).reduce(0) { sum, c in
+        let deviation = log(1 + exp(row[2 * count + c])) + Double(blueprint.sigmaFloor)
+        let z = (y - row[count + c]) / deviation
+        return sum + exp(row[c] - norm - z * z / 2) / (deviation * (2 * Double.pi).squareRoot())
+      })
+  }
+
+  /// Task `task` of a batch as tokens.
+  static func tokens(_ batch: TaskBatch, task: Int, prefixes: [Int32]) -> [Token] {
+    func x(_ row: Int) -> Row {
+      (0..<batch.dimensions).map { Double(batch.x[(task * batch.rows + row) * batch.dimensions + $0]) }
+    }
+    func y(_ row: Int) -> Double { Double(batch.y[task * batch.rows + row]) }
+    return (batch.context == 0 ? [.empty] : [])
+      + batch.contextRows.map { .context(x: x($0), y: y($0)) }
+      + batch.bufferRows.enumerated().map { .buffer(x: x($1), y: y($1), position: $0) }
+      + batch.targetRows.enumerated().map {
+        .target(x: x($1), sees: Int(prefixes[task * batch.targets + $0]))
+      }
+  }
+}

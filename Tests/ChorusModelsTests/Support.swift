@@ -1,0 +1,134 @@
+import ChorusData
+import Foundation
+
+@testable import ChorusMemories
+@testable import ChorusModels
+@testable import ChorusTensors
+
+/// A folder that goes when the test ends.
+final class ScratchFolder {
+  let path: String
+  init() throws {
+    path = NSTemporaryDirectory() + "chorus-models-" + UUID().uuidString
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+  }
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+}
+
+/// A blueprint whose network runs in microseconds, and with no two sizes equal by accident.
+func smallBlueprint(_ change: (inout Blueprint) -> Void = { _ in }) -> Blueprint {
+  var blueprint = Blueprint()
+  blueprint.width = 16
+  blueprint.layers = 2
+  blueprint.heads = 2
+  blueprint.feedForward = 24
+  blueprint.embedderHidden = 20
+  blueprint.headHidden = 28
+  blueprint.components = 3
+  blueprint.inputDimensions = 2
+  blueprint.frequencies = 2
+  change(&blueprint)
+  return blueprint
+}
+
+/// The forms of the network that the tests go through.
+enum Variant: String, CaseIterable, Sendable {
+  case pre, post, positions, postPositions
+
+  var blueprint: Blueprint {
+    smallBlueprint {
+      $0.norm = self == .post || self == .postPositions ? .post : .pre
+      // Fewer than some tests commit, so that the last position is used again.
+      $0.bufferPositions = self == .positions || self == .postPositions ? 4 : 0
+    }
+  }
+}
+
+/// A network whose every parameter is random: gains are not 1, biases not 0, and everything matters.
+func randomWeights(_ network: Network, seed: UInt64 = 5, training: Bool = false) -> Weights {
+  let weights = Weights(network.table, training: training)
+  network.initialise(weights, seed: seed)
+  for (index, p) in network.table.all.enumerated() {
+    var stream = RandomStream(seed: seed, 77, UInt64(index))
+    for i in 0..<p.count { weights[p][i] += Float(0.2 * stream.normal()) }
+  }
+  weights.pack()
+  return weights
+}
+
+func randomTrunk(_ blueprint: Blueprint, seed: UInt64 = 5) throws -> Trunk {
+  let network = try Network(blueprint)
+  return Trunk(network, randomWeights(network, seed: seed))
+}
+
+func randomBatch(
+  tasks: Int = 1, context: Int, buffer: Int, targets: Int, dimensions: Int = 2, seed: UInt64 = 11
+) throws -> TaskBatch {
+  var batch = try TaskBatch(
+    tasks: tasks, context: context, buffer: buffer, targets: targets, dimensions: dimensions)
+  var stream = RandomStream(seed: seed, 3)
+  for index in batch.x.indices { batch.x[index] = Float(2 * stream.uniform() - 1) }
+  for index in batch.y.indices { batch.y[index] = Float(stream.normal()) }
+  return batch
+}
+
+extension TaskBatch {
+  /// One task of the batch, alone.
+  func only(_ task: Int) throws -> TaskBatch {
+    var batch = try TaskBatch(
+      tasks: 1, context: context, buffer: buffer, targets: targets, dimensions: dimensions)
+    batch.x = Array(x[task * rows * dimensions..<(task + 1) * rows * dimensions])
+    batch.y = Array(y[task * rows..<(task + 1) * rows])
+    return batch
+  }
+}
+
+extension Trunk {
+  /// Head parameters of the training pass.
+  func recorded(_ batch: TaskBatch, prefixes: [Int32]) -> [Float] {
+    let tape = Tape(weights)
+    let node = network.record(batch, tasks: 0..<batch.tasks, prefixes: prefixes, on: tape)
+    return Array(UnsafeBufferPointer(start: tape.values(node), count: node.rows * node.columns))
+  }
+
+  /// The context of a batch of one task, encoded.
+  func encoded(_ batch: TaskBatch, on pool: ThreadPool? = nil) -> ContextState {
+    encode(
+      x: Array(batch.x[0..<batch.context * batch.dimensions]), y: Array(batch.y[batch.contextRows]),
+      dimensions: batch.dimensions, on: pool)
+  }
+
+  /// Everything after the context, embedded: buffer rows, then targets.
+  func embeddedRest(_ batch: TaskBatch) -> EmbeddedInputs {
+    embed(
+      Array(batch.x[(batch.context * batch.dimensions)...]), count: batch.buffer + batch.targets,
+      dimensions: batch.dimensions)
+  }
+
+  /// Head parameters by inference, in one call: all buffer rows committed, all targets queried.
+  func advanced(_ batch: TaskBatch, prefixes: [Int32]) -> [Float] {
+    let paths = branch(paths: 1, capacity: batch.buffer)
+    let out = advance(
+      paths, encoded(batch), inputs: embeddedRest(batch), commit: (0..<batch.buffer).map { Int32($0) },
+      y: Array(batch.y[batch.bufferRows]), query: (0..<batch.targets).map { Int32(batch.buffer + $0) },
+      limits: prefixes)
+    return Array(UnsafeBufferPointer(start: out, count: batch.targets * 3 * blueprint.components))
+  }
+}
+
+extension Trunk.ContextState {
+  /// Every number that the state holds.
+  var numbers: [[Float]] { layers.flatMap { [$0.keys.array, $0.values.array] } }
+}
+
+/// The largest difference; infinite for different lengths or a value that is not a number.
+func distance(_ a: [Float], _ b: [Float]) -> Double {
+  guard a.count == b.count else { return .infinity }
+  return zip(a, b).reduce(0) { worst, pair in
+    let difference = abs(Double(pair.0) - Double(pair.1))
+    return difference.isNaN ? .infinity : max(worst, difference)
+  }
+}
+
+/// Bit by bit, so that a NaN or a negative zero is not passed over.
+func same(_ a: [Float], _ b: [Float]) -> Bool { a.map(\.bitPattern) == b.map(\.bitPattern) }

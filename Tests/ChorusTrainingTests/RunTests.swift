@@ -1,0 +1,190 @@
+import ChorusStorage
+import ChorusTensors
+import Foundation
+import Testing
+
+@testable import ChorusModels
+@testable import ChorusTraining
+
+/// Runs in folders: stopped, resumed, damaged, refused.
+@Suite struct RunTests {
+  private static func open(
+    _ folder: String, resume: Bool = false, prior: LinePrior = LinePrior(), threads: Int = 1,
+    start: Model? = nil,
+    _ change: (inout TrainingConfiguration) -> Void = { _ in }
+  ) throws -> Run {
+    try Run(
+      tinyConfiguration(change), prior: prior, folder: folder, resume: resume, start: start,
+      on: ThreadPool(threads: threads))
+  }
+
+  /// Trains until `last` steps are done, or to the end.
+  private static func train(_ run: Run, to last: Int? = nil) throws {
+    try run.train(
+      card: ["prior": "lines"], stop: { last.map { run.trainer.step >= $0 } ?? false }, report: { _ in })
+  }
+
+  private static func message(_ body: () throws -> Void) -> String? {
+    do { try body() } catch { return "\(error)" }
+    return nil
+  }
+
+  @Test func aRunLeavesItsFiles() throws {
+    let folder = try ScratchFolder()
+    let run = try Self.open(folder.path)
+    var entries: [Run.Entry] = []
+    try run.train(card: ["prior": "lines"], stop: { false }, report: { entries.append($0) })
+    #expect(run.trainer.step == 12)
+    #expect(entries.map(\.step) == [6, 12])
+    #expect(
+      entries.allSatisfy { $0.loss.isFinite && ($0.validation ?? .nan).isFinite && $0.gradientNorm > 0 })
+    let lines = try String(contentsOfFile: folder.path + "/log.jsonl", encoding: .utf8).split(separator: "\n")
+    let logged = try lines.map { try JSONDecoder().decode(Run.Entry.self, from: Data($0.utf8)) }
+    #expect(logged.map(\.step) == [6, 12])
+    #expect(logged.map(\.validation) == entries.map(\.validation))
+    #expect(try Run.configuration(in: folder.path) == tinyConfiguration())
+    let model = try Model(path: run.modelPath)
+    #expect(model.card == ["prior": "lines", "tasks": "60", "steps": "12"])
+    #expect(model.trunk.weights.values.array == run.trainer.averagedWeights.values.array)
+    #expect(try Checkpoints(folder: folder.path + "/checkpoints").steps() == [8, 12])
+  }
+
+  /// Stopped between checkpoints, at one, before the first step, and more than once; on other numbers of threads.
+  @Test(arguments: [[5], [4], [0], [1, 2, 7, 11], [12]])
+  func resumingGivesTheBytesOfARunThatNeverStopped(stops: [Int]) throws {
+    let (straight, broken) = (try ScratchFolder(), try ScratchFolder())
+    let whole = try Self.open(straight.path)
+    try Self.train(whole)
+    var threads = 1
+    for (index, stop) in (stops + [12]).enumerated() {
+      let run = try Self.open(broken.path, resume: index > 0, threads: threads)
+      #expect(run.trainer.step == (index > 0 ? stops[index - 1] : 0))
+      try Self.train(run, to: stop)
+      #expect(run.trainer.step == stop)
+      if stop == 12 { #expect(run.trainer.state == whole.trainer.state) }
+      threads = 3 - threads
+    }
+    for name in ["/model.safetensors", "/checkpoints/step-00000012.safetensors", "/configuration.json"] {
+      #expect(try bytes(broken.path + name) == bytes(straight.path + name), "\(name)")
+    }
+  }
+
+  @Test func aDamagedCheckpointFallsBackToTheOneBefore() throws {
+    let (straight, broken) = (try ScratchFolder(), try ScratchFolder())
+    try Self.train(try Self.open(straight.path))
+    try Self.train(try Self.open(broken.path), to: 8)
+    let newest = URL(fileURLWithPath: broken.path + "/checkpoints/step-00000008.safetensors")
+    var content = try Data(contentsOf: newest)
+    content[content.count - 100] ^= 4
+    try content.write(to: newest)
+    let run = try Self.open(broken.path, resume: true)
+    #expect(run.trainer.step == 4)
+    #expect(run.skipped.count == 1)
+    #expect(run.skipped.first?.contains("step-00000008") == true)
+    try Self.train(run)
+    #expect(try bytes(broken.path + "/model.safetensors") == bytes(straight.path + "/model.safetensors"))
+  }
+
+  @Test func aCheckpointThatWasCutShortIsPassedOver() throws {
+    let folder = try ScratchFolder()
+    try Self.train(try Self.open(folder.path), to: 8)
+    for name in ["step-00000008", "step-00000004"] {
+      let url = URL(fileURLWithPath: folder.path + "/checkpoints/\(name).safetensors")
+      try Data(contentsOf: url).prefix(500).write(to: url)
+    }
+    let run = try Self.open(folder.path, resume: true)
+    #expect(run.trainer.step == 0)
+    #expect(run.skipped.count == 2)
+  }
+
+  @Test func anotherConfigurationIsRefused() throws {
+    let folder = try ScratchFolder()
+    try Self.train(try Self.open(folder.path), to: 4)
+    #expect(Self.message { _ = try Self.open(folder.path) }?.contains("--resume") == true)
+    let changes: [(inout TrainingConfiguration) -> Void] = [
+      { $0.seed = 9 }, { $0.rate = 1e-3 }, { $0.batch = 6 }, { $0.buffers = [2] },
+      { $0.blueprint.headHidden = 17 }, { $0.blueprint.norm = .post }, { $0.prior = "gp" },
+    ]
+    for change in changes {
+      let error = #expect(throws: TrainingError.self) { _ = try Self.open(folder.path, resume: true, change) }
+      guard case .checkpoint? = error else {
+        Issue.record("\(String(describing: error))")
+        continue
+      }
+    }
+    // How often to look and to save changes nothing that is computed.
+    let run = try Self.open(folder.path, resume: true) {
+      $0.validateEvery = 5
+      $0.checkpointEvery = 7
+      $0.validationTasks = 3
+    }
+    #expect(run.trainer.step == 4)
+    try Self.train(run)
+  }
+
+  /// A finished run goes on under a longer schedule; a shorter one than was done makes no sense.
+  @Test func theNumberOfStepsMayGrow() throws {
+    let folder = try ScratchFolder()
+    try Self.train(try Self.open(folder.path))
+    let error = #expect(throws: TrainingError.self) {
+      _ = try Self.open(folder.path, resume: true) { $0.steps = 11 }
+    }
+    #expect(error?.description.contains("12 steps") == true)
+    #expect(try Run.configuration(in: folder.path).steps == 12)
+    let longer = try Self.open(folder.path, resume: true) { $0.steps = 15 }
+    #expect(longer.trainer.step == 12)
+    try Self.train(longer)
+    #expect(longer.trainer.step == 15)
+    #expect(try Run.configuration(in: folder.path).steps == 15)
+    #expect(try Model(path: longer.modelPath).card["steps"] == "15")
+  }
+
+  @Test func aConfigurationThatCannotBeMakesNoFolder() throws {
+    let folder = try ScratchFolder()
+    #expect(throws: TrainingError.self) { _ = try Self.open(folder.path + "/run") { $0.targets = 0 } }
+    #expect(!FileManager.default.fileExists(atPath: folder.path + "/run"))
+  }
+
+  @Test func aFileThatIsNoCheckpointIsRefused() throws {
+    let folder = try ScratchFolder()
+    let run = try Self.open(folder.path)
+    try Self.train(run, to: 4)
+    let checkpoints = try Checkpoints(folder: folder.path + "/checkpoints")
+    var writer = SafetensorsWriter(metadata: ["format": "something else"])
+    try writer.add("weights", shape: [1], floats: [0])
+    try checkpoints.write(writer, step: 9)
+    #expect(throws: TrainingError.self) { _ = try Self.open(folder.path, resume: true) }
+    // The right words around arrays of another size.
+    writer = SafetensorsWriter(metadata: [
+      "format": "chorus-checkpoint-1",
+      "configuration": String(decoding: try JSONEncoder().encode(tinyConfiguration()), as: UTF8.self),
+    ])
+    try writer.add("weights", shape: [1], floats: [0])
+    try checkpoints.write(writer, step: 10)
+    #expect(throws: StorageError.self) { _ = try Self.open(folder.path, resume: true) }
+  }
+
+  @Test func aRunThatDivergesSaysWhereAndKeepsItsCheckpoints() throws {
+    let folder = try ScratchFolder()
+    try Self.train(try Self.open(folder.path), to: 5)
+    let before = try bytes(folder.path + "/model.safetensors")
+    let run = try Self.open(folder.path, resume: true, prior: LinePrior(poison: .nan))
+    #expect(throws: TrainingError.diverged(step: 5)) { try Self.train(run) }
+    #expect(try bytes(folder.path + "/model.safetensors") == before)
+    #expect(try Self.open(folder.path, resume: true).trainer.step == 5)
+  }
+
+  @Test func aRunMayBeginWithTheWeightsOfAModel() throws {
+    let (first, second) = (try ScratchFolder(), try ScratchFolder())
+    let run = try Self.open(first.path)
+    try Self.train(run)
+    let model = try Model(path: run.modelPath)
+    let next = try Self.open(second.path, start: model) { $0.seed = 3 }
+    #expect(next.trainer.weights.values.array == model.trunk.weights.values.array)
+    #expect(next.trainer.averagedWeights.values.array == model.trunk.weights.values.array)
+    let other = try ScratchFolder()
+    #expect(throws: TrainingError.self) {
+      _ = try Self.open(other.path, start: model) { $0.blueprint.headHidden = 17 }
+    }
+  }
+}

@@ -1,0 +1,127 @@
+import ChorusTensors
+import Testing
+
+@testable import ChorusModels
+@testable import ChorusTraining
+
+@Suite struct TrainerTests {
+  private static func trainer(
+    threads: Int = 1, prior: LinePrior = LinePrior(),
+    _ change: (inout TrainingConfiguration) -> Void = { _ in }
+  ) throws -> Trainer {
+    try Trainer(tinyConfiguration(change), prior: prior, on: ThreadPool(threads: threads))
+  }
+
+  /// More shards than tasks, as many, and more tasks than shards.
+  @Test(arguments: [5, 8, 19])
+  func theNumberOfThreadsDoesNotChangeABit(batch: Int) throws {
+    func run(_ threads: Int) throws -> (state: [[UInt32]], losses: [LossSums], validation: LossSums) {
+      let trainer = try Self.trainer(threads: threads) { $0.batch = batch }
+      let losses = try (0..<5).map { _ in try trainer.advance().loss }
+      #expect(trainer.step == 5 && trainer.tasksSeen == 5 * batch)
+      return (trainer.state, losses, try trainer.validate())
+    }
+    let one = try run(1)
+    for threads in [2, 3] {
+      let other = try run(threads)
+      #expect(other.state == one.state)
+      #expect(other.losses == one.losses)
+      #expect(other.validation == one.validation)
+    }
+  }
+
+  @Test func theSeedDecides() throws {
+    func state(_ seed: UInt64) throws -> [[UInt32]] {
+      let trainer = try Self.trainer { $0.seed = seed }
+      _ = try trainer.advance()
+      return trainer.state
+    }
+    #expect(try state(1) == state(1))
+    #expect(try state(1) != state(2))
+  }
+
+  @Test func theLossComesDown() throws {
+    let trainer = try Self.trainer(threads: 2) {
+      $0.steps = 300
+      $0.batch = 8
+      $0.rate = 1e-2
+      $0.average = 0.95
+      $0.validationTasks = 64
+    }
+    let before = try trainer.validate()
+    for _ in 0..<300 { _ = try trainer.advance() }
+    let after = try trainer.validate()
+    // Lines known from one to eight noisy points: most of a nat is there to be gained.
+    #expect(after.mean < before.mean - 0.5, "\(before.mean) to \(after.mean)")
+    #expect(after.tasks == 64)
+    #expect(after.meanBuffered < after.meanFree, "buffer rows tell something")
+  }
+
+  /// Validation looks and leaves no trace.
+  @Test func validationChangesNothing() throws {
+    let (plain, watched) = (try Self.trainer(), try Self.trainer())
+    for _ in 0..<3 {
+      _ = try plain.advance()
+      let first = try watched.validate()
+      #expect(try watched.validate() == first)
+      _ = try watched.advance()
+    }
+    #expect(plain.state == watched.state)
+  }
+
+  /// The first step of AdamW in float64: with corrections, each value moves by rate·g/(|g| + ε), and matrices decay.
+  @Test func theFirstStepIsAdamW() throws {
+    let trainer = try Self.trainer {
+      $0.clip = 1e9
+      $0.epsilon = 1e-8
+      $0.decay = 0.1
+    }
+    let before = trainer.weights.values.array
+    let report = try trainer.advance()
+    let rate = Float(trainer.configuration.rate(at: 0))
+    var norm = 0.0
+    for p in trainer.network.table.all {
+      for i in p.offset..<p.offset + p.count {
+        // first = (1 - β1) g after one step.
+        let gradient = trainer.optimiser.first.pointer[i] / Float(1 - trainer.configuration.beta1)
+        norm += Double(gradient * gradient)
+        let moved = trainer.weights.values.pointer[i] - before[i]
+        let decay = p.isWeight ? rate * 0.1 * before[i] : 0
+        let step = abs(gradient) > 1e-5 ? rate * (gradient < 0 ? 1 : -1) : 0
+        guard gradient == 0 || abs(gradient) > 1e-5 else { continue }
+        #expect(abs(moved - (step - decay)) < 2e-3 * rate + 2e-7, "\(p.path)")
+      }
+    }
+    #expect(abs(norm.squareRoot() - report.gradientNorm) < 1e-4 * report.gradientNorm)
+    #expect(trainer.step == report.step)
+  }
+
+  @Test func clippingShortensTheGradient() throws {
+    func first(_ clip: Double) throws -> (moments: [Float], norm: Double) {
+      let trainer = try Self.trainer { $0.clip = clip }
+      let report = try trainer.advance()
+      return (trainer.optimiser.first.array, report.gradientNorm)
+    }
+    let (free, clipped) = (try first(1e9), try first(1e-3))
+    #expect(free.norm == clipped.norm && free.norm > 1e-3)
+    let scale = Float(1e-3 / free.norm)
+    #expect(zip(free.moments, clipped.moments).allSatisfy { abs($0 * scale - $1) <= 1e-5 * abs($1) + 1e-12 })
+  }
+
+  @Test(arguments: [Double.nan, .infinity, 1e30])
+  func aLossThatIsNoNumberEndsTheRun(poison: Double) throws {
+    let trainer = try Self.trainer(prior: LinePrior(poison: poison))
+    let before = trainer.state
+    #expect(throws: TrainingError.diverged(step: 0)) { _ = try trainer.advance() }
+    #expect(trainer.step == 0)
+    #expect(trainer.state == before, "weights of before the step")
+  }
+
+  /// A step that failed is as if it had not been tried: what other shards had added up is gone.
+  @Test func aStepThatFailedLeavesNothingBehind() throws {
+    let configuration = tinyConfiguration { $0.batch = 16 }
+    let failing = try Trainer(configuration, prior: LinePrior(fails: true), on: ThreadPool(threads: 2))
+    #expect(throws: (any Error).self) { for _ in 0..<20 { _ = try failing.advance() } }
+    #expect(failing.optimiser.shards.allSatisfy { $0.array.allSatisfy { $0 == 0 } })
+  }
+}
