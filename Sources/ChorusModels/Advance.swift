@@ -6,7 +6,8 @@ extension Trunk {
 
   /// Empty private buffers for `count` paths with room for `capacity` committed rows each.
   public func branch(paths count: Int, capacity: Int) -> Paths {
-    Paths(
+    precondition(count > 0 && capacity >= 0, "there is at least one path")
+    return Paths(
       count: count, capacity: capacity,
       layers: network.blocks.map { _ in memory.buffer(paths: count, capacity: capacity) })
   }
@@ -27,6 +28,13 @@ extension Trunk {
     let arena = paths.arena
     arena.reset()
     let d = blueprint.width
+    // The kernels trust sizes. Nothing read from a file or a flag decides these; a caller that gets them wrong
+    // must stop here and not write past a buffer.
+    precondition(
+      commit.count % paths.count == 0 && query.count % paths.count == 0 && y.count == commit.count
+        && limits.count == query.count / paths.count
+        && paths.committed + commit.count / paths.count <= paths.capacity,
+      "rows do not come in groups of one a path, or exceed the paths' capacity")
     let call = Call(
       paths: paths.count, commits: commit.count / paths.count, queries: query.count / paths.count)
     var rows = paths.count * call.rows
