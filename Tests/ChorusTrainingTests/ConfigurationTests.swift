@@ -18,7 +18,7 @@ import Testing
       tinyConfiguration {
         $0.seed = .max
         $0.rate = 0.1 + 0.2
-        $0.epsilon = 5e-324
+        $0.epsilon = .leastNonzeroMagnitude
         $0.dimensions = [1, 1]
         $0.blueprint.norm = .post
       },
