@@ -68,7 +68,8 @@ struct Train: ParsableCommand {
   private func train(_ run: inout Run, _ configuration: TrainingConfiguration) throws {
     let command =
       "chorus train \(what) --steps \(configuration.steps) --batch \(configuration.batch)"
-      + " --seed \(configuration.seed)"
+      + " --seed \(configuration.seed)" + (tasks.map { " --tasks \($0)" } ?? "")
+      + (start.map { " --start \($0)" } ?? "")
     try run.train(
       card: ["prior": configuration.prior, "command": command, "seed": String(configuration.seed)],
       stop: { Train.interrupted.load(ordering: .relaxed) },

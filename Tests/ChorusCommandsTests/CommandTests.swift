@@ -45,13 +45,37 @@ import Testing
 }
 
 @Suite(.enabled(if: executable != nil, Comment(rawValue: skipped))) struct ProgramTests {
+  @Test func exports() throws {
+    let folder = try Folder()
+    try folder.writeModel()
+    let (model, full, half) = (
+      folder.path + "/m.safetensors", folder.path + "/full.safetensors", folder.path + "/half.safetensors"
+    )
+    #expect(try folder.chorus("export", model, "--output", full, "--full", "--quiet").code == 0)
+    let line = "licence=a=b"
+    #expect(try folder.chorus("export", model, "--output", half, "--card", line, "--quiet").code == 0)
+    let (whole, small) = try (folder.bytes("full.safetensors"), folder.bytes("half.safetensors"))
+    #expect(small.count < whole.count)
+    #expect(try folder.chorus("export", full, "--output", half + "2", "--card", line, "--quiet").code == 0)
+    #expect(try folder.bytes("half.safetensors2") == small)
+    #expect(try folder.chorus("info", half).output.contains("licence,a=b"))
+    for (arguments, code) in [
+      (["--card", "licence"], Int32(64)), (["--card", "format=x"], 64), (["--output", "/nosuch/x"], 74),
+    ] {
+      let target = folder.path + "/refused"
+      let given = arguments.contains("--output") ? arguments : arguments + ["--output", target]
+      #expect(try folder.start(["export", model] + given).1().code == code)
+      #expect(!FileManager.default.fileExists(atPath: target))
+    }
+  }
+
   @Test func versionAndHelp() throws {
     let folder = try Folder()
     let version = try folder.chorus("--version")
     #expect(version.code == 0 && version.output == Chorus.version + "\n" && version.errors.isEmpty)
     let help = try folder.chorus("--help")
     #expect(help.code == 0 && help.errors.isEmpty)
-    for name in ["predict", "evaluate", "train", "info"] {
+    for name in ["predict", "evaluate", "train", "info", "export", "bench"] {
       #expect(help.output.contains(name))
       let own = try folder.chorus(name, "--help")
       #expect(own.code == 0 && own.errors.isEmpty && own.output.contains("USAGE: chorus \(name)"))
