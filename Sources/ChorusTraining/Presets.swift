@@ -20,8 +20,9 @@ extension TrainingConfiguration {
       configuration.blueprint.inputDimensions = 3
       configuration.dimensions = [1, 1, 1, 2, 3]
       configuration.blueprint.scaling = .standardise
-      configuration.context = [4, 256]
-      configuration.blueprint.trainedContext = 256
+      configuration.context = [2, 512]
+      configuration.smallContexts = 0.5
+      configuration.blueprint.trainedContext = 512
     default:
       throw .configuration(
         "no prior '\(prior)'; give gp, gp-noisy, sawtooth, functions, or a configuration file (.json)")

@@ -178,7 +178,10 @@ extension Trainer {
 
   /// Takes a model's weights as the first ones.
   func begin(from model: Model) throws {
-    guard model.blueprint == configuration.blueprint else {
+    var blueprint = model.blueprint
+    blueprint.trainedContext = configuration.blueprint.trainedContext
+    blueprint.trainedBuffer = configuration.blueprint.trainedBuffer
+    guard blueprint == configuration.blueprint else {
       throw TrainingError.configuration("the model to start from has another blueprint")
     }
     weights.values.copy(from: model.trunk.weights.values)

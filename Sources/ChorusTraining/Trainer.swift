@@ -59,10 +59,20 @@ public final class Trainer: Sendable {
   /// The sizes of a step's tasks, a pure function of the stream.
   private func shape(from stream: inout RandomStream) -> TaskShape {
     TaskShape(
-      context: stream.integer(in: configuration.context[0]...configuration.context[1]),
+      context: contextSize(from: &stream),
       buffer: configuration.buffers[stream.below(configuration.buffers.count)],
       targets: configuration.targets,
       dimensions: configuration.dimensions[stream.below(configuration.dimensions.count)])
+  }
+
+  private func contextSize(from stream: inout RandomStream) -> Int {
+    let (least, most) = (configuration.context[0], configuration.context[1])
+    guard configuration.smallContexts > 0, stream.uniform() < configuration.smallContexts else {
+      return stream.integer(in: least...most)
+    }
+    // Log-uniform over N + 1, so that an empty context has its turn too.
+    let ratio = Double(most + 1) / Double(least + 1)
+    return min(most, Int(Double(least + 1) * pow(ratio, stream.uniform())) - 1)
   }
 
   /// Draws the step's tasks, adds up gradients over a fixed number of shards and moves the weights.

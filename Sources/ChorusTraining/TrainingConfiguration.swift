@@ -12,6 +12,8 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
   public var seed: UInt64 = 0
   /// Context sizes, drawn uniformly, one a step.
   public var context = [4, 192]
+  /// The share of steps whose context size is log-uniform instead, so that small contexts are not rare.
+  public var smallContexts = 0.0
   /// Buffer sizes, one drawn a step.
   public var buffers = [16, 64]
   /// Numbers of inputs, one drawn a step; repeat one to draw it more often.
@@ -37,7 +39,7 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
   public init() {}
 
   enum CodingKeys: String, CodingKey {
-    case prior, blueprint, steps, batch, seed, context, buffers, dimensions, targets, rate, warmUp, beta1,
+    case prior, blueprint, steps, batch, seed, context, smallContexts, buffers, dimensions, targets, rate, warmUp, beta1,
       beta2, epsilon
     case decay, clip, average, validateEvery, validationTasks, checkpointEvery
   }
@@ -54,6 +56,7 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     try read(.batch, \.batch)
     try read(.seed, \.seed)
     try read(.context, \.context)
+    try read(.smallContexts, \.smallContexts)
     try read(.buffers, \.buffers)
     try read(.dimensions, \.dimensions)
     try read(.targets, \.targets)
@@ -80,6 +83,7 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     try check(
       context.count == 2 && context[0] >= 0 && context[0] <= context[1] && context[1] <= 100_000,
       "context must be two sizes, the smaller first")
+    try check((0...1).contains(smallContexts), "smallContexts is a share of the steps, 0...1")
     try check(
       !buffers.isEmpty && buffers.allSatisfy { (1...10_000).contains($0) },
       "buffers must be one or more sizes of at least 1")
