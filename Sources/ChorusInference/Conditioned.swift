@@ -61,6 +61,7 @@ struct Lanes {
   /// For each path, which target stands at each position.
   let orders: [[Int]]
   private let capacity: Int
+  private var rows = RowBatch()
   private var groups: [(paths: Trunk.Paths, context: Trunk.ContextState, members: Range<Int>)]
 
   init(_ conditioned: Conditioned, _ targets: Targets, orders: [[Int]], capacity: Int) {
@@ -90,49 +91,54 @@ struct Lanes {
   /// Fixed, and no result depends on it.
   static let piece = 4096
 
-  /// One network call for every path, in pieces where it has many rows. `body` gets each queried position of
-  /// each path with the head's parameters.
-  func advance(
-    commit: Range<Int>, query: [Int], limits: [Int32], values: [[Float]],
+  /// One network call for every path, in pieces where it has many rows: commits the values at some positions to the
+  /// slots from `slot` on, and asks for others, each reading as many slots as its limit says. `body` gets each queried
+  /// position of each path with the head's parameters.
+  mutating func advance(
+    commit: Range<Int>, at slot: Int, query: [Int], limits: [Int], values: [[Float]],
     _ body: (_ path: Int, _ position: Int, UnsafePointer<Float>) -> Void
   ) {
-    for (paths, context, members) in groups {
-      let size = max(1, Self.piece / members.count)
+    for group in groups.indices {
+      let size = max(1, Self.piece / groups[group].members.count)
       var first = commit.lowerBound
+      func slots() -> Int { slot + first - commit.lowerBound }
       while commit.upperBound - first > size {
-        advance(paths, context, members, first..<first + size, [], [], values, body)
+        advance(group, first..<first + size, at: slots(), [], [], values, body)
         first += size
       }
       var start = 0
       repeat {
         let end = min(start + size, query.count)
         advance(
-          paths, context, members, first..<commit.upperBound, query[start..<end], Array(limits[start..<end]),
-          values, body)
+          group, first..<commit.upperBound, at: slots(), query[start..<end], limits[start..<end], values, body
+        )
         first = commit.upperBound
         start = end
       } while start < query.count
     }
   }
 
-  private func advance(
-    _ paths: Trunk.Paths, _ context: Trunk.ContextState, _ members: Range<Int>, _ commit: Range<Int>,
-    _ query: ArraySlice<Int>, _ limits: [Int32], _ values: [[Float]],
-    _ body: (_ path: Int, _ position: Int, UnsafePointer<Float>) -> Void
+  private mutating func advance(
+    _ group: Int, _ commit: Range<Int>, at slot: Int, _ query: ArraySlice<Int>, _ limits: ArraySlice<Int>,
+    _ values: [[Float]], _ body: (_ path: Int, _ position: Int, UnsafePointer<Float>) -> Void
   ) {
-    var rows: [Int32] = []
-    var outputs: [Float] = []
-    for position in commit {
-      for path in members {
-        rows.append(Int32(orders[path][position]))
-        outputs.append(values[path][orders[path][position]])
+    let (paths, context, members) = groups[group]
+    rows.clear()
+    for path in members {
+      rows.begin()
+      for (place, position) in commit.enumerated() {
+        let target = orders[path][position]
+        rows.commit(
+          input: Int32(target), y: values[path][target], slot: Int32(slot + place),
+          reads: .prefix(slot + place + 1))
+      }
+      for (position, limit) in zip(query, limits) {
+        rows.query(input: Int32(orders[path][position]), reads: .prefix(limit))
       }
     }
-    let queried = query.flatMap { position in members.map { Int32(orders[$0][position]) } }
-    var raw = conditioned.trunk.advance(
-      paths, context, inputs: targets.embedded, commit: rows, y: outputs, query: queried, limits: limits)
-    for position in query {
-      for path in members {
+    var raw = conditioned.trunk.advance(paths, context, inputs: targets.embedded, rows: rows)
+    for path in members {
+      for position in query {
         body(path, position, raw)
         raw += conditioned.stride
       }

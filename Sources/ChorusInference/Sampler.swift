@@ -71,8 +71,12 @@ struct Sampler: Sendable {
         (merged, buffered) = (call.merged, 0)
       }
       let before = values
-      let limits = [Int32](repeating: Int32(call.limit), count: call.predict.count)
-      lanes.advance(commit: call.commit, query: Array(call.predict), limits: limits, values: before) {
+      let limits = [Int](repeating: call.limit, count: call.predict.count)
+      lanes.advance(
+        commit: call.commit, at: call.buffered - call.commit.count, query: Array(call.predict),
+        limits: limits,
+        values: before
+      ) {
         path, position, raw in
         let target = orders[path][position]
         var stream = RandomStream(seed: seed, .paths, UInt64(members.lowerBound + path), UInt64(target))
@@ -88,12 +92,15 @@ struct Sampler: Sendable {
   /// Replaces drawn values by the mean of one more marginal pass that has read all of them.
   private func smooth(_ lanes: inout Lanes, _ values: inout [[Float]], from committed: Int, merged: Int) {
     let drawn = values
-    let limits = [Int32](repeating: Int32(targets.count - merged), count: targets.count)
+    let limits = [Int](repeating: targets.count - merged, count: targets.count)
+    let orders = lanes.orders
     lanes.advance(
-      commit: committed..<targets.count, query: Array(0..<targets.count), limits: limits, values: drawn
+      commit: committed..<targets.count, at: committed - merged, query: Array(0..<targets.count),
+      limits: limits,
+      values: drawn
     ) {
       path, position, raw in
-      values[path][lanes.orders[path][position]] = Float(conditioned.mixture(raw).mean)
+      values[path][orders[path][position]] = Float(conditioned.mixture(raw).mean)
     }
   }
 
@@ -124,8 +131,7 @@ struct Sampler: Sendable {
     for pass in plan.densityPasses {
       lanes.merge(pass.merged.upperBound, values: values)
       lanes.advance(
-        commit: pass.buffered, query: Array(pass.positions), limits: pass.limits.map(Int32.init),
-        values: values
+        commit: pass.buffered, at: 0, query: Array(pass.positions), limits: pass.limits, values: values
       ) { path, position, raw in
         sums[path] += conditioned.mixture(raw).logDensity(Double(y[orders[path][position]]))
       }
@@ -140,10 +146,10 @@ struct Sampler: Sendable {
     let results = Mutex([[GaussianMixture]](repeating: [], count: tiles))
     run(tiles) { [self] index in
       let members = index * tile..<min(targets.count, (index + 1) * tile)
-      let lanes = Lanes(conditioned, targets, orders: [Array(0..<targets.count)], capacity: 0)
+      var lanes = Lanes(conditioned, targets, orders: [Array(0..<targets.count)], capacity: 0)
       var mixtures: [GaussianMixture] = []
       lanes.advance(
-        commit: 0..<0, query: Array(members), limits: [Int32](repeating: 0, count: members.count),
+        commit: 0..<0, at: 0, query: Array(members), limits: [Int](repeating: 0, count: members.count),
         values: [[]]
       ) { _, _, raw in mixtures.append(conditioned.mixture(raw)) }
       results.withLock { $0[index] = mixtures }
