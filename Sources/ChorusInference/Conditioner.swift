@@ -101,7 +101,7 @@ struct NetworkConditioner: Conditioner {
   ) {
     var raw = trunk.advance(paths, context, inputs: embedded, rows: rows)
     let (components, floor) = (trunk.blueprint.components, trunk.blueprint.sigmaFloor)
-    for _ in 0..<rows.queryCount {
+    for _ in 0..<rows.queries {
       body(Answer(raw: raw, components: components, floor: floor))
       raw += 3 * components
     }
@@ -116,8 +116,8 @@ struct NetworkConditioner: Conditioner {
     let results = Mutex([[GaussianMixture]](repeating: [], count: tiles))
     let body: @Sendable (Int) -> Void = { index in
       var batch = RowBatch()
-      batch.beginPath()
-      for target in index * tile..<min(count, (index + 1) * tile) { batch.query(input: target, reads: .prefix(0)) }
+      batch.begin()
+      for target in index * tile..<min(count, (index + 1) * tile) { batch.query(input: Int32(target), reads: .prefix(0)) }
       var mixtures: [GaussianMixture] = []
       advance(branch(paths: 1, capacity: 0), observed, batch) { mixtures.append($0.mixture) }
       results.withLock { $0[index] = mixtures }

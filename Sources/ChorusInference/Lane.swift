@@ -6,12 +6,12 @@ import ChorusTensors
 struct PlannedRow: Sendable {
   let position: Int
   let slot: Int
-  let reads: RowBatch.Reads
+  let reads: Reads
 
   init(_ row: Plan.Row) {
     position = row.position
     slot = row.slot
-    reads = RowBatch.Reads(row.reads)
+    reads = Reads(row.reads)
   }
 
   /// A row that reads the first `prefix` slots.

@@ -144,7 +144,7 @@ public struct Posterior: Sendable {
   ///   expensive, or a cancelled task; `PlanError` when the plan does not fit the targets.
   public func sample(
     _ count: Int, at inputs: Inputs, plan template: PlanTemplate = .sequential, seed: UInt64 = 0,
-    latent: Bool = false, unsupported: Plan.Unsupported = .refuse, flopLimit: Double = Posterior.flopLimit,
+    latent: Bool = false, unsupported: Plan.WhenUnsupported = .refuse, flopLimit: Double = Posterior.flopLimit,
     progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> Samples {
     guard count >= 0 else {
@@ -176,7 +176,7 @@ public struct Posterior: Sendable {
   /// its own has one density.
   public func logDensity(
     of y: [Double], at inputs: Inputs, plan template: PlanTemplate = .sequential, orders: Int = 8,
-    seed: UInt64 = 0, unsupported: Plan.Unsupported = .refuse, flopLimit: Double = Posterior.flopLimit
+    seed: UInt64 = 0, unsupported: Plan.WhenUnsupported = .refuse, flopLimit: Double = Posterior.flopLimit
   ) throws -> LogDensity {
     guard y.count == inputs.count else {
       throw InferenceError.input("\(y.count) values for \(inputs.count) inputs")
@@ -212,7 +212,7 @@ public struct Posterior: Sendable {
 
   /// The plan of a request, resolved for this context, these targets and what the model can do.
   public func plan(
-    _ template: PlanTemplate, at inputs: Inputs, unsupported: Plan.Unsupported = .refuse
+    _ template: PlanTemplate, at inputs: Inputs, unsupported: Plan.WhenUnsupported = .refuse
   ) throws(PlanError) -> Plan {
     try template.resolve(
       context: max(conditioned.y.count, 1), targets: inputs.count,
@@ -232,7 +232,7 @@ public struct Posterior: Sendable {
 
   private func resolve(
     _ template: PlanTemplate, _ inputs: Inputs, paths: Int, _ limit: Double, latent: Bool = false,
-    _ unsupported: Plan.Unsupported = .refuse
+    _ unsupported: Plan.WhenUnsupported = .refuse
   ) throws -> Plan {
     let plan = try plan(template, at: inputs, unsupported: unsupported)
     var flops = try plan.cost(paths: max(paths, 1)).work(model.size).total

@@ -17,17 +17,6 @@ package struct Sampler<C: Conditioner>: Sendable {
     self.pool = pool
   }
 
-  /// The order in which a path draws its targets: the plan's, or its own random permutation from the stream
-  /// (seed, path).
-  package func order(path: Int) -> [Int] {
-    switch plan.order {
-    case .fixed(let order): return order
-    case .random:
-      var stream = RandomStream(seed: seed, .orders, UInt64(path))
-      return stream.permutation(plan.targets)
-    }
-  }
-
   /// `[paths][targets]`, and what a plan that verifies drafts came to for each path; with `latent`, of the noiseless
   /// curve.
   package func sample(
@@ -39,7 +28,7 @@ package struct Sampler<C: Conditioner>: Sendable {
     let done = Atomic<Int>(0)
     let lanes: [Lane] = try tiles(count, atMost: SamplerTile.most) { members, stopped in
       let lanes = members.map {
-        Lane(path: $0, seed: seed, order: order(path: $0), values: [Float](repeating: 0, count: plan.targets))
+        Lane(path: $0, seed: seed, order: plan.order(path: $0, seed: seed), values: [Float](repeating: 0, count: plan.targets))
       }
       var tile = Tile(conditioner, lanes: lanes, capacity: capacity)
       guard tile.run(program, stopped: stopped) else { return [] }
@@ -60,7 +49,7 @@ package struct Sampler<C: Conditioner>: Sendable {
     let capacity = passes.reduce(0) { max($0, $1.buffered.count) }
     let most = max(1, min(SamplerTile.most, 1024 / max(plan.targets, 1)))
     return try tiles(count, atMost: most) { members, _ in
-      let lanes = members.map { Lane(path: $0, seed: seed, order: order(path: $0), values: y) }
+      let lanes = members.map { Lane(path: $0, seed: seed, order: plan.order(path: $0, seed: seed), values: y) }
       var tile = Tile(conditioner, lanes: lanes, capacity: capacity)
       tile.score(passes)
       return tile.lanes
@@ -101,5 +90,18 @@ enum SamplerTile {
     let tiles = (count + most - 1) / most
     let even = (tiles + threads - 1) / threads * threads
     return max(1, (count + even - 1) / max(even, 1))
+  }
+}
+
+extension Plan {
+  /// The order in which a path draws its targets: the plan's, or its own random permutation from the stream
+  /// (seed, path).
+  package func order(path: Int, seed: UInt64) -> [Int] {
+    switch order {
+    case .fixed(let order): return order
+    case .random:
+      var stream = RandomStream(seed: seed, .orders, UInt64(path))
+      return stream.permutation(targets)
+    }
   }
 }

@@ -134,17 +134,18 @@ struct Tile<C: Conditioner> {
 
   /// Some of each lane's rows of the call; a lane that has fewer rows has fewer in it.
   private mutating func send(_ group: Int, commits: Range<Int>, queries: Range<Int>) {
-    batch.removeAll()
+    batch.clear()
     for lane in groups[group].lanes {
-      batch.beginPath()
+      batch.begin()
       guard let lane else { continue }
       let own = lanes[lane]
       for row in own.commit.dropFirst(commits.lowerBound).prefix(commits.count) {
         let target = own.order[row.position]
-        batch.commit(input: target, y: own.values[target], slot: row.slot, reads: row.reads)
+        batch.commit(
+          input: Int32(target), y: own.values[target], slot: Int32(row.slot), reads: row.reads)
       }
       for row in own.query.dropFirst(queries.lowerBound).prefix(queries.count) {
-        batch.query(input: own.order[row.position], reads: row.reads)
+        batch.query(input: Int32(own.order[row.position]), reads: row.reads)
       }
     }
     let members = groups[group].lanes

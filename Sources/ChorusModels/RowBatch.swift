@@ -42,16 +42,16 @@ public struct RowBatch: Sendable {
   public private(set) var paths = 0
 
   // One element a row, in order.
-  private(set) var inputs: [Int32] = []
-  private(set) var path: [Int32] = []
-  private(set) var limits: [Int32] = []
+  package private(set) var inputs: [Int32] = []
+  package private(set) var path: [Int32] = []
+  package private(set) var limits: [Int32] = []
   /// Where the row's words begin in `masks`; -1 where it reads a prefix.
-  private(set) var maskStarts: [Int32] = []
+  package private(set) var maskStarts: [Int32] = []
   /// Slot of a committed row; -1 for a query.
-  private(set) var slots: [Int32] = []
+  package private(set) var slots: [Int32] = []
   /// One element a committed row.
-  private(set) var values: [Float] = []
-  private(set) var masks: [UInt64] = []
+  package private(set) var values: [Float] = []
+  package private(set) var masks: [UInt64] = []
 
   public init() {}
 
