@@ -1,10 +1,10 @@
 extension Plan {
-  /// What a plan costs, counted call by call as an executor's counters would.
+  /// What a plan costs, counted row by row as an executor's counters would.
   ///
   /// Paths drawn side by side share the encoding of the observed rows. Everything after it is each path's
-  /// own, a merged context included, since its values and order differ from path to path. A network call
+  /// own, a context with drawn values included, since its values and order differ from path to path. A network call
   /// serves all paths.
-  public struct Cost: Sendable, Hashable {
+  public struct Cost: Sendable, Hashable, Codable {
     /// Network calls one after another, S. Encoding a context rides with the call after it.
     public let calls: Int
     /// Times that the context is encoded anew; each path's own encoding is part of the same event.
@@ -15,151 +15,278 @@ extension Plan {
     public let queries: Int
     /// Query-key pairs, R, for each layer and head. A row that asks does not read itself; a buffer row does.
     public let reads: Int
-    /// The most context and buffer rows in use by one call, a shared context counted once.
+    /// The most context rows and buffer slots in use by one call, a shared context counted once.
     public let peakRows: Int
+    /// The most buffer slots of one path in use.
+    public let peakSlots: Int
   }
 
-  /// The cost of drawing `paths` paths (or scoring them step by step) side by side, by enumeration.
+  /// The mean cost of a plan with verifications, if each draft but the first of its round is accepted with the same
+  /// probability, whatever came before.
+  public struct ExpectedCost: Sendable, Hashable, Codable {
+    /// Network calls of one path. Paths in lock step wait for the slowest, so that they make more of them together.
+    public let calls: Double
+    public let encodes: Double
+    public let queries: Double
+    public let reads: Double
+  }
+
+  /// The cost of drawing `paths` paths (or scoring them step by step) side by side, by enumeration. For a
+  /// verification it is the worst case: the second draft of every round is refused.
   ///
   /// - Parameter context: another number of observed rows than the plan's own.
   public func cost(context: Int? = nil, paths: Int = 1) throws(PlanError) -> Cost {
-    let observed = context ?? contextRows
+    var tally = try Tally(context ?? contextRows, paths: paths)
+    for instruction in instructions {
+      try tally.begin(instruction)
+      switch instruction {
+      case .call(let call): try tally.run(call)
+      case .verify(let verification):
+        var left = verification.positions.count
+        var calls = 0
+        while left > 0 {
+          let round = Trace.Round(drafted: min(verification.draft, left), accepted: 1)
+          calls += try tally.run(round, of: verification, left: left, paths: paths)
+          left -= round.drawn
+        }
+        tally.calls += calls
+      }
+    }
+    return tally.cost
+  }
+
+  /// What was spent on a run whose verifications went as `trace` tells, one path for each of its paths.
+  ///
+  /// The paths go through the instructions in lock step: a verification lasts as long as its slowest path, and a path
+  /// that is done is absent from its later calls.
+  ///
+  /// - Throws: `PlanError.foreignTrace` for rounds that this plan can not have run.
+  public func cost(of trace: Trace, context: Int? = nil) throws(PlanError) -> Cost {
+    var tally = try Tally(context ?? contextRows, paths: trace.paths.count)
+    var next = [Int](repeating: 0, count: trace.paths.count)
+    for instruction in instructions {
+      try tally.begin(instruction)
+      switch instruction {
+      case .call(let call): try tally.run(call)
+      case .verify(let verification):
+        var slowest = 0
+        for (path, rounds) in trace.paths.enumerated() {
+          var left = verification.positions.count
+          var calls = 0
+          while left > 0 {
+            guard rounds.indices.contains(next[path]) else { throw .foreignTrace(path: path) }
+            let round = rounds[next[path]]
+            guard round.drafted == min(verification.draft, left), (1...round.drafted).contains(round.accepted)
+            else { throw .foreignTrace(path: path) }
+            calls += try tally.run(round, of: verification, left: left, paths: 1)
+            left -= round.drawn
+            next[path] += 1
+          }
+          slowest = max(slowest, calls)
+        }
+        tally.calls += slowest
+      }
+    }
+    for (path, rounds) in trace.paths.enumerated() where next[path] != rounds.count {
+      throw .foreignTrace(path: path)
+    }
+    return tally.cost
+  }
+
+  /// The mean cost with a constant probability of acceptance a: a round of g >= 2 drafts then draws
+  /// 1 + (1 - a^(g-1)) / (1 - a) targets, two calls a round.
+  public func expectedCost(acceptance: Double, context: Int? = nil, paths: Int = 1) throws(PlanError)
+    -> ExpectedCost
+  {
+    guard (0...1).contains(acceptance) else { throw .acceptance(acceptance) }
+    var tally = try Tally(context ?? contextRows, paths: paths)
+    var mean = Round()
+    for instruction in instructions {
+      try tally.begin(instruction)
+      switch instruction {
+      case .call(let call): try tally.run(call)
+      case .verify(let verification):
+        let known = Double(tally.known)
+        mean.add(
+          Self.expected(verification, acceptance: acceptance, known: known), calls: 1, rows: Double(paths))
+      }
+    }
+    let rest = tally.cost
+    return ExpectedCost(
+      calls: Double(rest.calls) + mean.calls, encodes: Double(rest.encodes) + mean.encodes,
+      queries: Double(rest.queries) + mean.queries, reads: Double(rest.reads) + mean.reads)
+  }
+
+  /// Mean counts of one path from one or more rounds.
+  private struct Round {
+    var calls = 0.0
+    var encodes = 0.0
+    var queries = 0.0
+    var reads = 0.0
+
+    mutating func add(_ other: Round, calls weight: Double, rows: Double) {
+      calls += weight * other.calls
+      encodes += rows * other.encodes
+      queries += rows * other.queries
+      reads += rows * other.reads
+    }
+  }
+
+  /// The mean over the rounds of a verification, from the last position back. What the first round commits is counted
+  /// where the rows are.
+  private static func expected(_ verification: Verification, acceptance: Double, known: Double) -> Round {
+    let count = verification.positions.count
+    var means = [Round()]
+    for left in 1...count {
+      let drafted = min(verification.draft, left)
+      let g = Double(drafted)
+      let before = Double(verification.buffered + count - left)
+      var round = Round(
+        calls: drafted == 1 ? 1 : 2, encodes: 3 * g - 2, queries: 2 * g - 1,
+        reads: (3 * g - 2) * (known + before) + g * (g - 1))
+      if left < count {
+        round.encodes += 1
+        round.reads += known + before
+      }
+      if drafted == 1 {
+        round.add(means[left - 1], calls: 1, rows: 1)
+      } else {
+        // Draft m + 1 is the first refused one, so m + 1 targets are drawn; or no draft before the last is.
+        var reached = 1.0
+        for drawn in 2..<max(2, drafted) where reached > 1e-18 {
+          let weight = reached * (1 - acceptance)
+          round.add(means[left - drawn], calls: weight, rows: weight)
+          reached *= acceptance
+        }
+        round.add(means[left - drafted], calls: reached, rows: reached)
+      }
+      means.append(round)
+    }
+    var total = means[count]
+    for row in verification.pending {
+      total.encodes += 1
+      total.reads += known + Double(row.readCount)
+    }
+    return total
+  }
+}
+
+/// How the verifications of a run went, path by path.
+public struct Trace: Sendable, Hashable, Codable {
+  /// One round of drafts and their verification.
+  public struct Round: Sendable, Hashable, Codable {
+    /// How many positions were drafted.
+    public var drafted: Int
+    /// How many drafts were accepted; the first always is.
+    public var accepted: Int
+
+    public init(drafted: Int, accepted: Int) {
+      self.drafted = drafted
+      self.accepted = accepted
+    }
+
+    /// How many targets the round drew: the accepted ones and, where one was refused, its correction.
+    public var drawn: Int { accepted < drafted ? accepted + 1 : drafted }
+
+    /// One call for a single draft, which is exact; else a second one verifies.
+    public var calls: Int { drafted == 1 ? 1 : 2 }
+  }
+
+  /// The rounds of each path, those of one verification after those of another.
+  public var paths: [[Round]]
+
+  public init(paths: [[Round]]) { self.paths = paths }
+}
+
+/// Sums over the rows of calls.
+private struct Tally {
+  let observed: Int
+  let paths: Int
+  var calls = 0
+  private var encodings = 0
+  /// Context rows of the current call, and how many paths have such a context of their own.
+  private(set) var known = 0
+  private var owners = 1
+  private var slots = 0
+  private var peakSlots = 0
+  private var peak = 0
+  private var queries = Count("the number of queries")
+  private var encodes = Count("the number of encoded rows")
+  private var reads = Count("the number of reads")
+
+  init(_ observed: Int, paths: Int) throws(PlanError) {
     try check(observed, "context", in: 0...Int.max)
     try check(paths, "paths", in: 1...Int.max)
-    var calls = 0
-    var merges = 0
-    var peak = 0
-    var queries = Count("the number of queries")
-    var encodes = Count("the number of encoded rows")
-    var reads = Count("the number of reads")
-    try forEachCall { (call) throws(PlanError) in
-      calls += 1
-      if !call.merge.isEmpty { merges += 1 }
-      let sharers = call.merged == 0 ? 1 : paths
+    self.observed = observed
+    self.paths = paths
+  }
+
+  var cost: Plan.Cost {
+    Plan.Cost(
+      calls: calls, merges: max(0, encodings - 1), encodes: encodes.value, queries: queries.value,
+      reads: reads.value, peakRows: peak, peakSlots: peakSlots)
+  }
+
+  /// The encoding that an instruction begins with.
+  mutating func begin(_ instruction: Plan.Instruction) throws(PlanError) {
+    if instruction.encodes {
+      encodings += 1
+      slots = 0
       var rows = Count("the number of context rows", observed)
-      try rows.add(call.merged)
-      let known = rows.value
-      if call.encodes {
-        try encodes.add(known, times: sharers)
-        try reads.add(reads.product(known, known), times: sharers)
-      }
-      // Each committed row reads the context, the rows before its call and those of its call up to itself.
-      let commits = call.commit.count
-      let before = call.buffered - commits
-      try encodes.add(commits, times: paths)
-      try reads.add(reads.product(commits, known), times: paths)
-      try reads.add(commits * before + commits * (commits + 1) / 2, times: paths)
-      try rows.add(call.limit)
-      try encodes.add(call.predict.count, times: paths)
-      try queries.add(call.predict.count, times: paths)
-      try reads.add(reads.product(call.predict.count, rows.value), times: paths)
-      var held = Count("the number of rows held")
-      try held.add(known, times: sharers)
-      try held.add(call.buffered, times: paths)
-      peak = max(peak, held.value)
+      let drawn = instruction.context.elements
+      try rows.add(drawn)
+      known = rows.value
+      owners = drawn == 0 ? 1 : paths
+      try encodes.add(known, times: owners)
+      try reads.add(reads.product(known, known), times: owners)
     }
-    return Cost(
-      calls: calls, merges: merges, encodes: encodes.value, queries: queries.value, reads: reads.value,
-      peakRows: peak)
-  }
-}
-
-/// The sizes of a model that decide what a row costs, as plain numbers.
-public struct ModelSize: Sendable, Hashable, Codable {
-  /// The width d of a row.
-  public var width: Int
-  /// The number D of layers.
-  public var layers: Int
-  /// The width of the hidden layer between attentions.
-  public var feedForward: Int
-  /// Attention heads. They share the width, so they multiply the exponentials and not the FLOPs.
-  public var heads: Int
-  /// The hidden width of the prediction head.
-  public var headHidden: Int
-  /// The hidden width of the embedders of inputs and of values.
-  public var embedderHidden: Int
-  /// The components of the predicted mixture, three numbers each.
-  public var components: Int
-  /// The number of inputs of a row.
-  public var features: Int
-
-  public init(
-    width: Int, layers: Int, feedForward: Int, heads: Int, headHidden: Int, embedderHidden: Int,
-    components: Int, features: Int
-  ) {
-    self.width = width
-    self.layers = layers
-    self.feedForward = feedForward
-    self.heads = heads
-    self.headHidden = headHidden
-    self.embedderHidden = embedderHidden
-    self.components = components
-    self.features = features
-  }
-}
-
-/// Nominal floating-point operations, a multiplication and an addition counted as two. Exact up to 2^53.
-///
-/// Norms, activations and softmax are not counted; neither are padding and masked work, which only a
-/// measurement of the executed operations can show.
-public struct NominalWork: Sendable, Hashable {
-  /// Layers: D [E (8d² + 4d ff) + 4dR].
-  public let trunk: Double
-  /// A skip perceptron from the inputs of each row, and one from the value of each row that brings one.
-  public let embedders: Double
-  /// A perceptron from each row that asks to three numbers a mixture component.
-  public let heads: Double
-  /// Exponentials of the softmax, one for each pair, head and layer. Not in the total.
-  public let exponentials: Double
-
-  public var total: Double { trunk + embedders + heads }
-}
-
-extension Plan.Cost {
-  /// The nominal floating-point operations on a model of this size.
-  public func work(_ size: ModelSize) -> NominalWork {
-    let width = Double(size.width)
-    let embedderHidden = Double(size.embedderHidden)
-    let row = 8 * width * width + 4 * width * Double(size.feedForward)
-    func embedder(_ inputs: Double) -> Double { 2 * inputs * width + 4 * width * embedderHidden }
-    let head = 2 * Double(size.headHidden) * (width + 3 * Double(size.components))
-    return NominalWork(
-      trunk: Double(size.layers) * (Double(encodes) * row + 4 * width * Double(reads)),
-      embedders: Double(encodes) * embedder(Double(size.features))
-        + Double(encodes - queries) * embedder(1),
-      heads: Double(queries) * head,
-      exponentials: Double(size.layers) * Double(size.heads) * Double(reads))
+    for row in instruction.commit { slots = max(slots, row.slot + 1) }
+    if case .verify(let verification) = instruction {
+      slots = max(slots, verification.buffered + verification.positions.count - 1)
+    }
+    peakSlots = max(peakSlots, slots)
+    var held = Count("the number of rows held")
+    try held.add(known, times: owners)
+    try held.add(slots, times: paths)
+    peak = max(peak, held.value)
   }
 
-  /// The bytes of keys and values of the context state and the buffers at their peak.
-  ///
-  /// For memories that keep every row; one of fixed size holds less.
-  public func bytes(_ size: ModelSize, bytesPerNumber: Int = 4) throws(PlanError) -> Int {
-    let count = Count("the number of bytes")
-    let rows = try count.product(count.product(peakRows, 2), bytesPerNumber)
-    return try count.product(count.product(rows, size.width), size.layers)
-  }
-}
-
-/// A sum of products that names itself when it outgrows its integer.
-private struct Count {
-  let name: String
-  private(set) var value: Int
-
-  init(_ name: String, _ value: Int = 0) {
-    self.name = name
-    self.value = value
+  mutating func run(_ call: Plan.Call) throws(PlanError) {
+    calls += 1
+    try add(call.commit, times: paths)
+    try add(call.predict, times: paths)
+    try queries.add(call.predict.count, times: paths)
   }
 
-  mutating func add(_ count: Int, times factor: Int = 1) throws(PlanError) {
-    let (sum, overflow) = value.addingReportingOverflow(try product(count, factor))
-    guard !overflow else { throw .overflow(name) }
-    value = sum
+  /// The calls of a round, whose rows it adds.
+  mutating func run(
+    _ round: Trace.Round, of verification: Plan.Verification, left: Int, paths: Int
+  ) throws(PlanError) -> Int {
+    let count = verification.positions.count
+    let before = verification.buffered + count - left
+    if left == count {
+      try add(verification.pending, times: paths)
+    } else {
+      try add(1, reading: before, paths)
+    }
+    let g = round.drafted
+    try add(g, reading: g * before, paths)
+    // Rows 1..<g of the drafts and the conditionals after them, both reading one row more each time.
+    let further = (g - 1) * before + g * (g - 1) / 2
+    try add(g - 1, reading: further, paths)
+    try add(g - 1, reading: further, paths)
+    try queries.add(2 * g - 1, times: paths)
+    return round.calls
   }
 
-  func product(_ a: Int, _ b: Int) throws(PlanError) -> Int {
-    let (product, overflow) = a.multipliedReportingOverflow(by: b)
-    guard !overflow else { throw .overflow(name) }
-    return product
+  private mutating func add(_ rows: [Plan.Row], times: Int) throws(PlanError) {
+    try add(rows.count, reading: rows.reduce(0) { $0 + $1.readCount }, times)
+  }
+
+  /// Rows that read the context and, together, `buffered` buffer rows.
+  private mutating func add(_ rows: Int, reading buffered: Int, _ times: Int) throws(PlanError) {
+    try encodes.add(rows, times: times)
+    try reads.add(reads.product(rows, known), times: times)
+    try reads.add(buffered, times: times)
   }
 }

@@ -15,7 +15,7 @@ extension Plan {
       "task        \(grouped(targets)) targets after \(grouped(contextRows)) observed rows, "
         + "paths: \(grouped(paths))",
       "order       each path has its own order of the targets; a position counts along it",
-      "exactness   \(visibility.exactness.explanation)",
+      "exactness   \(exactness.explanation)",
       "direct      a target sees min \(grouped(seen.minimum)), mean \(decimal(seen.mean, 2)), "
         + "max \(grouped(seen.maximum)) earlier targets",
       "effective   the same: the rows read have read nothing else",
@@ -80,6 +80,8 @@ extension Plan.Exactness {
   /// The class in words, with what it is exact for.
   public var explanation: String {
     switch self {
+    case .exactByVerification:
+      "exact by verification: drafts side by side, accepted or corrected along the chain"
     case .exactChain: "exact chain of the model's conditionals in this order"
     case .blockwiseIndependent: "blockwise independent: targets of one call, given those of earlier calls"
     case .truncated: "truncated: some target does not read some earlier one"

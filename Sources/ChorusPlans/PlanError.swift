@@ -4,33 +4,50 @@ public enum PlanError: Error, Sendable, Hashable {
   case outOfRange(name: String, value: Int, allowed: ClosedRange<Int>)
   /// A step names a position outside `0..<targets`.
   case unknownPosition(Int, targets: Int)
-  /// A plan begins with one `.encode`, and has no second one: later context changes are `.merge`.
+  /// A plan begins with one `.encode` of the observed rows alone.
   case misplacedEncode(step: Int)
-  /// A `.predict` or `.commit` of no positions.
+  /// A step that names no position or selects no row.
   case emptyStep(Int)
+  /// A `.each` selector has another number of parts than its step has positions.
+  case selectorCount(step: Int, selectors: Int, positions: Int)
   /// A target is drawn twice.
   case predictedTwice(position: Int)
   /// A target is never drawn.
   case neverPredicted(position: Int)
-  /// Positions number the targets as they are drawn, so `position` has to come before `later`.
+  /// Positions number the targets as they are drawn, so `position` has to come before `after`.
   case predictedOutOfOrder(position: Int, after: Int)
   /// A target enters the network as a buffer or context row twice.
   case committedTwice(position: Int)
-  /// Buffer rows follow the order of the draws, so `position` has to be committed before `later`.
-  case commitSkips(position: Int, before: Int)
-  /// A value is used as a buffer row, though nothing has drawn it yet.
+  /// A value is used as a buffer or context row, though nothing has drawn it yet.
   case committedBeforePredicted(position: Int)
-  /// The rows of a commit read every earlier buffer row (the causal buffer); these read `reads` of
-  /// `buffered`.
-  case commitReadsPartly(position: Int, reads: Int, buffered: Int)
-  /// `reader` reads the row of `read`, which is in the buffer neither before nor at that step.
+  /// `reader` reads the row of `read`, which is not in the buffer at that step.
   case readsUncommitted(reader: Int, read: Int)
+  /// `reader` reads the row of `read`, which was evicted.
+  case readsEvicted(reader: Int, read: Int)
+  /// A step evicts the row of a position that is not in the buffer.
+  case evictsUncommitted(position: Int)
+  /// Rows of a verification are taken back from the end, so nothing may have been evicted before it.
+  case verifiesAfterEviction(step: Int)
   /// Committing `position` makes more buffer rows than the plan declared.
   case capacityExceeded(position: Int, capacity: Int)
   /// The value of `reader` would depend on the value of `read`, which depends on that of `reader`.
   case cyclic(reader: Int, read: Int)
-  /// A `.commit` or `.merge` whose rows no later step reads.
+  /// A step that changes what is in place, though no later row reads it.
   case idleStep(Int)
+  /// More separate ranges of reads than a plan may hold in memory.
+  case tooManyReads(limit: Int)
+  /// A fixed order that does not name each target once.
+  case notAnOrder(targets: Int)
+  /// The inputs of the targets do not fit: the reason in words.
+  case geometry(String)
+  /// The model cannot do what the plan needs.
+  case unsupported(plan: String, need: String)
+  /// `auto` chooses by what the model was trained for, which nobody has told.
+  case needsCapability(String)
+  /// The rounds of a path are none that the plan could have run.
+  case foreignTrace(path: Int)
+  /// A probability of acceptance that is none.
+  case acceptance(Double)
   /// A count that does not fit a 64-bit integer.
   case overflow(String)
 }
@@ -43,9 +60,11 @@ extension PlanError: CustomStringConvertible {
     case .unknownPosition(let position, let targets):
       "position \(position) does not exist; the plan has \(targets) targets, numbered from 0"
     case .misplacedEncode(let step):
-      "step \(step): a plan begins with encode, once; use merge to move drawn values into the context"
+      "step \(step): a plan begins with an encode of the observed rows, before anything else and with nothing drawn"
     case .emptyStep(let step):
-      "step \(step) names no position"
+      "step \(step) names no position or row"
+    case .selectorCount(let step, let selectors, let positions):
+      "step \(step) has \(positions) positions and \(selectors) selectors, one for each is needed"
     case .predictedTwice(let position):
       "target \(position) is predicted twice"
     case .neverPredicted(let position):
@@ -53,51 +72,45 @@ extension PlanError: CustomStringConvertible {
     case .predictedOutOfOrder(let position, let after):
       "target \(position) is predicted after target \(after); positions number targets in the order drawn"
     case .committedTwice(let position):
-      "target \(position) is committed twice, or committed after it was merged"
-    case .commitSkips(let position, let before):
-      "target \(before) is committed before target \(position); buffer rows keep the order of the draws"
+      "target \(position) is committed twice, or committed while it is in the context"
     case .committedBeforePredicted(let position):
-      "target \(position) is committed before it is predicted"
-    case .commitReadsPartly(let position, let reads, let buffered):
-      "the commit of target \(position) reads \(reads) of \(buffered) buffer rows; a causal buffer reads all"
+      "target \(position) is committed or encoded before it is predicted"
     case .readsUncommitted(let reader, let read):
       "target \(reader) reads target \(read), which is not in the buffer"
+    case .readsEvicted(let reader, let read):
+      "target \(reader) reads target \(read), which was evicted from the buffer"
+    case .evictsUncommitted(let position):
+      "target \(position) is evicted, but is not in the buffer"
+    case .verifiesAfterEviction(let step):
+      "step \(step): a verification takes rows back from the end of a buffer from which nothing was evicted;"
+        + " merge first"
     case .capacityExceeded(let position, let capacity):
       "committing target \(position) exceeds the buffer capacity of \(capacity) rows; merge first"
     case .cyclic(let reader, let read):
       "target \(reader) reads target \(read), whose value depends on target \(reader)"
     case .idleStep(let step):
       "step \(step) changes what is visible, but no later step reads it"
+    case .tooManyReads(let limit):
+      "the reads of the plan fall into more than \(limit) separate ranges; ask for fewer targets"
+    case .notAnOrder(let targets):
+      "an order names each of the \(targets) targets once"
+    case .geometry(let reason):
+      reason
+    case .unsupported(let plan, let need):
+      "the plan \(plan) needs \(need), which the model cannot do; its strict form reads everything as context"
+    case .needsCapability(let plan):
+      "the plan \(plan) is chosen by the model's trained buffer, which is not known here; name a plan"
+    case .foreignTrace(let path):
+      "the rounds of path \(path) do not draw the plan's verified targets"
+    case .acceptance(let probability):
+      "an acceptance of \(probability) is no probability; it must lie in 0...1"
     case .overflow(let quantity):
       "\(quantity) does not fit a 64-bit integer"
     }
   }
 }
 
-/// Why a text is not a plan. The description names the text and lists the valid forms.
-public struct PlanTextError: Error, Sendable, Hashable, CustomStringConvertible {
-  /// What was wrong with the text.
-  public enum Problem: Sendable, Hashable {
-    /// No plan has this name.
-    case unknownName(String)
-    /// The argument list of a known name is not one of its forms.
-    case badArguments(String)
-    /// An argument that is not a whole number of at least 1.
-    case badNumber(String)
-  }
-
-  /// The whole text as given.
-  public let text: String
-  public let problem: Problem
-
-  public var description: String {
-    let reason =
-      switch problem {
-      case .unknownName(let name): "no plan is named '\(name)'"
-      case .badArguments(let arguments): "the arguments '\(arguments)' do not fit the name"
-      case .badNumber(let number): "'\(number)' is not a whole number of at least 1"
-      }
-    let forms = PlanTemplate.forms.joined(separator: ", ")
-    return "'\(text)' is not a plan: \(reason); valid forms: \(forms)"
-  }
+/// Refuses a number outside its range by name.
+func check(_ value: Int, _ name: String, in allowed: ClosedRange<Int>) throws(PlanError) {
+  guard allowed.contains(value) else { throw .outOfRange(name: name, value: value, allowed: allowed) }
 }

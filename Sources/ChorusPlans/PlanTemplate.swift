@@ -4,137 +4,135 @@
 public struct PlanTemplate: Sendable, Hashable {
   enum Rule: Sendable, Hashable {
     case independent
-    case sequential(capacity: Int?)
+    case sequential
     case reencode
     case blocks(size: Int)
+    case coarseToFine(arity: Int, anchors: Int)
+    case lineage(arity: Int, anchors: Int)
+    case window(sinks: Int, span: Int)
+    case logSparse
+    case randomSparse(reads: Int)
+    case speculative(draft: Int)
+    case coarseToFineVerified(arity: Int, anchors: Int)
+    case auto
+  }
+
+  /// How the targets are ordered.
+  public enum Ordering: String, Sendable, Hashable, CaseIterable {
+    /// Each path has its own random permutation.
+    case random
+    /// As the caller gives them.
+    case given
+    /// By their inputs.
+    case leftToRight = "left-to-right"
+    /// As ``PlanTemplate/coarseToFine`` draws them, with r = 2.
+    case coarseToFine = "coarse-to-fine"
   }
 
   let rule: Rule
+  var capacity: Int?
+  var ordering = Ordering.random
+  var isStrict = false
+
+  init(_ rule: Rule, capacity: Int? = nil) {
+    self.rule = rule
+    self.capacity = capacity
+  }
 
   /// All targets in one call, each from the context alone: marginals, without any dependence.
-  public static let independent = PlanTemplate(rule: .independent)
+  public static let independent = PlanTemplate(.independent)
 
   /// One target a call, each reading all earlier ones in a buffer that grows to K - 1 rows (the causal
   /// autoregressive buffer of Hassan et al. 2026).
-  public static let sequential = PlanTemplate(rule: .sequential(capacity: nil))
+  public static let sequential = PlanTemplate(.sequential)
 
   /// One target a call; after `capacity` targets they all join the context, which is encoded anew. For more
   /// targets than the buffer had rows in training.
   public static func sequential(capacity: Int) -> PlanTemplate {
-    PlanTemplate(rule: .sequential(capacity: capacity))
+    PlanTemplate(.sequential, capacity: capacity)
   }
 
   /// One target a call; each value joins the context at once (AR-CNP, Bruinsma et al. 2023). Runs the same
   /// calls as a buffer of capacity 1.
-  public static let reencode = PlanTemplate(rule: .reencode)
+  public static let reencode = PlanTemplate(.reencode)
 
   /// `size` targets a call, independent given the earlier blocks, then committed one after another.
-  public static func blocks(of size: Int) -> PlanTemplate { PlanTemplate(rule: .blocks(size: size)) }
-
-  /// The name without arguments.
-  public var name: String {
-    switch rule {
-    case .independent: "independent"
-    case .sequential: "sequential"
-    case .reencode: "reencode"
-    case .blocks: "blocks"
-    }
+  ///
+  /// - Parameter capacity: merge into the context as soon as the buffer would hold so many rows.
+  public static func blocks(of size: Int, capacity: Int? = nil) -> PlanTemplate {
+    PlanTemplate(.blocks(size: size), capacity: capacity)
   }
 
-  /// The index data for `context` observed rows and `targets` targets.
-  public func resolve(context: Int, targets: Int) throws(PlanError) -> Plan {
-    var block = 1
-    var capacity: Int?
-    switch rule {
-    case .independent: block = max(1, targets)
-    case .sequential(let limit): capacity = limit
-    case .reencode: capacity = 1
-    case .blocks(let size):
-      try check(size, "block size", in: 1...Int.max)
-      block = size
-    }
-    var reader = try StepReader(targets: targets, capacity: capacity)
-    if targets > 0 { try reader.take(.encode) }
-    var merged = 0
-    var drawn = 0..<0
-    while drawn.upperBound < targets {
-      let first = drawn.upperBound
-      if let capacity, first - merged >= capacity {
-        try reader.take(.merge)
-        merged = first
-      } else if !drawn.isEmpty {
-        try reader.take(.commit(drawn, reads: .first(drawn.lowerBound - merged)))
-      }
-      drawn = first..<(targets - first > block ? first + block : targets)
-      try reader.take(.predict(drawn, reads: .first(first - merged)))
-    }
-    return try Plan(template: self, context: context, capacity: capacity, visibility: reader.finish())
-  }
-}
+  /// ``coarseToFine(r:anchors:capacity:)`` with r = 4.
+  public static let coarseToFine = coarseToFine(r: 4)
 
-extension PlanTemplate: CustomStringConvertible {
-  /// The forms that ``init(parsing:)`` reads, with example numbers.
-  public static let forms = [
-    "independent", "sequential", "sequential(capacity:16)", "reencode", "blocks(of:8)",
-  ]
-
-  public var description: String {
-    switch rule {
-    case .independent, .reencode, .sequential(nil): name
-    case .sequential(let capacity?): "\(name)(capacity:\(capacity))"
-    case .blocks(let size): "\(name)(of:\(size))"
-    }
+  /// Anchors one after another, then levels of ever smaller gaps: r - 1 targets into each gap, in r - 1 calls that
+  /// take all gaps side by side, each target reading everything from earlier calls. About r log_r K calls.
+  ///
+  /// Along one input the gaps lie between sorted targets; with more inputs the targets are taken farthest first, as
+  /// many a call. Every read is a prefix of the buffer, so a model trained on shuffled targets has seen it.
+  public static func coarseToFine(r arity: Int, anchors: Int = 1, capacity: Int? = nil) -> PlanTemplate {
+    PlanTemplate(.coarseToFine(arity: arity, anchors: anchors), capacity: capacity)
   }
 
-  /// Reads a text form; spaces and tabs around its parts are allowed.
-  public init(parsing text: String) throws(PlanTextError) {
-    let whole = trim(text[...])
-    let open = whole.firstIndex(of: "(") ?? whole.endIndex
-    let name = trim(whole[..<open])
-    let arguments = whole[open...]
-    func fail(_ problem: PlanTextError.Problem) -> PlanTextError {
-      PlanTextError(text: text, problem: problem)
-    }
-    func number(_ label: String) throws(PlanTextError) -> Int {
-      guard arguments.last == ")" else { throw fail(.badArguments(String(arguments))) }
-      let parts = arguments.dropFirst().dropLast().split(
-        separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-      guard parts.count == 2, trim(parts[0]) == label else { throw fail(.badArguments(String(arguments))) }
-      let digits = trim(parts[1])
-      guard let value = Int(digits), value >= 1 else { throw fail(.badNumber(String(digits))) }
-      return value
-    }
-    switch (name, arguments.isEmpty) {
-    case ("independent", true): self = .independent
-    case ("sequential", true): self = .sequential
-    case ("sequential", false): self = .sequential(capacity: try number("capacity"))
-    case ("reencode", true): self = .reencode
-    case ("blocks", false): self = .blocks(of: try number("of"))
-    case ("independent", _), ("reencode", _), ("blocks", _): throw fail(.badArguments(String(arguments)))
-    default: throw fail(.unknownName(String(name)))
-    }
-  }
-}
-
-extension PlanTemplate: Codable {
-  public init(from decoder: any Decoder) throws {
-    let container = try decoder.singleValueContainer()
-    do {
-      self = try PlanTemplate(parsing: container.decode(String.self))
-    } catch let error as PlanTextError {
-      throw DecodingError.dataCorruptedError(in: container, debugDescription: error.description)
-    }
+  /// The calls of ``coarseToFine(r:anchors:capacity:)``, each target reading only what a deep temporal model passes on
+  /// to it: the end points of the gap around it at every coarser level and its earlier siblings.
+  public static func lineage(r arity: Int, anchors: Int = 1) -> PlanTemplate {
+    PlanTemplate(.lineage(arity: arity, anchors: anchors))
   }
 
-  public func encode(to encoder: any Encoder) throws {
-    var container = encoder.singleValueContainer()
-    try container.encode(description)
+  /// One target a call, reading the first `sinks` and the last `span` of those before it (StreamingLLM, Xiao et al.
+  /// 2023); other rows are evicted. A buffer takes sinks + span slots and one for the row that is just committed,
+  /// which reads all of them.
+  public static func window(sinks: Int, span: Int) -> PlanTemplate {
+    PlanTemplate(.window(sinks: sinks, span: span))
   }
-}
 
-/// The text without spaces and tabs at its ends.
-private func trim(_ text: Substring) -> Substring {
-  let kept = text.drop { $0 == " " || $0 == "\t" }
-  let end = kept.lastIndex { $0 != " " && $0 != "\t" }
-  return end.map { kept[...$0] } ?? kept[kept.startIndex..<kept.startIndex]
+  /// One target a call, reading the targets 1, 2, 4, 8, ... draws before it (Li et al. 2019).
+  public static let logSparse = PlanTemplate(.logSparse)
+
+  /// One target a call, reading `reads` of those before it, picked once for all paths by a fixed pseudo-random rule:
+  /// the baseline that a thought-out sparse plan has to beat.
+  public static func randomSparse(reads: Int) -> PlanTemplate { PlanTemplate(.randomSparse(reads: reads)) }
+
+  /// The distribution of ``sequential`` by rounds of `draft` drafts, verified along the chain.
+  public static func speculative(draft: Int, capacity: Int? = nil) -> PlanTemplate {
+    PlanTemplate(.speculative(draft: draft), capacity: capacity)
+  }
+
+  /// ``coarseToFineVerified(r:anchors:capacity:)`` with r = 2.
+  public static let coarseToFineVerified = coarseToFineVerified(r: 2)
+
+  /// The order of ``coarseToFine(r:anchors:capacity:)``, but each call's targets are only a draft, verified along the
+  /// chain: the exact chain in coarse-to-fine order. Targets of one level depend little on each other given the
+  /// coarser ones, so few drafts are refused.
+  public static func coarseToFineVerified(
+    r arity: Int, anchors: Int = 1, capacity: Int? = nil
+  ) -> PlanTemplate {
+    PlanTemplate(.coarseToFineVerified(arity: arity, anchors: anchors), capacity: capacity)
+  }
+
+  /// ``sequential`` for no more targets than the model's trained buffer has rows, else
+  /// `coarse-to-fine(r:4,capacity:C)` with the trained C. It resolves with a capability only.
+  public static let auto = PlanTemplate(.auto)
+
+  /// The same rule with another order of the targets. A rule that has an order of its own keeps it.
+  public func ordered(_ ordering: Ordering) -> PlanTemplate {
+    var template = self
+    if template.arguments.takesOrder { template.ordering = ordering }
+    return template
+  }
+
+  /// The same direct visibility with every read as context; see ``Plan/reencoded()``. Nil for verified plans, whose
+  /// verification reads a buffer, and for `auto`.
+  public var strictForm: PlanTemplate? {
+    guard arguments.takesStrict else { return nil }
+    var template = self
+    template.isStrict = true
+    template.capacity = nil
+    return template
+  }
+
+  /// Whether every read is a read of the context.
+  public var readsContextOnly: Bool { isStrict || rule == .reencode || rule == .independent }
 }

@@ -1,83 +1,57 @@
 extension Plan {
   /// Which buffer rows a row reads besides the whole context.
   ///
-  /// Training with a causal buffer shows a network the context and a *prefix* of the buffer, so these
-  /// selectors stay inside what was trained.
-  public enum Reads: Sendable, Hashable {
+  /// A selector is resolved against the rows that are in the buffer when its step is taken. Training with a causal
+  /// buffer shows a network the context and a *prefix* of the buffer: `.none`, `.all` and `.first` of a buffer from
+  /// which nothing was evicted. The others are masks that training has not shown.
+  public enum Selector: Sendable, Hashable {
     /// The context only.
     case none
-    /// The first rows of the buffer, counted since the last merge.
-    case prefix(Int)
-
-    /// How many buffer rows are read.
-    public var count: Int {
-      switch self {
-      case .none: 0
-      case .prefix(let count): count
-      }
-    }
+    /// Every row in the buffer.
+    case all
+    /// The rows committed first, at most so many.
+    case first(Int)
+    /// The rows committed last, at most so many.
+    case last(Int)
+    /// The rows 1, 2, 4, 8, ... commits back (LogSparse, Li et al. 2019).
+    case lags
+    /// The rows of these positions. One that stands in the context is read there.
+    case ids(RangeSet<Int>)
+    /// What any of these selects.
+    indirect case union([Selector])
+    /// One selector for each position of the step, in order.
+    indirect case each([Selector])
   }
 
-  /// One operation of a plan. Positions number the targets in the order in which they are drawn; which target
-  /// has which position is a permutation that each path has for itself, and no part of the plan.
+  /// Which rows of the same commit a committed row reads, itself always included.
+  public enum Internal: Sendable, Hashable {
+    /// The earlier ones.
+    case causal
+    /// All of them.
+    case dense
+    /// No other.
+    case isolated
+  }
+
+  /// One operation of a plan. Positions number the targets in the order in which they are drawn.
   public enum Step: Sendable, Hashable {
-    /// Reads the observed rows, each of them reading all others. Always the first step.
-    case encode
-    /// Draws (or scores) some targets side by side. Their rows read the context and part of the buffer;
-    /// nothing reads them, so they are independent given what they read.
-    case predict(Range<Int>, reads: Reads)
-    /// Appends drawn targets to the buffer. Each row reads the context, all earlier buffer rows and itself.
-    case commit(Range<Int>, reads: Reads)
-    /// Moves every drawn target into the context, whether buffered or not, encodes the longer context anew
-    /// and empties the buffer.
+    /// Makes the context of the observed rows and the values at these positions, all reading each other, and empties
+    /// the buffer. The first step of a plan, there with no positions.
+    case encode(with: RangeSet<Int>)
+    /// Moves everything drawn into the context: `encode(with:)` of all drawn positions.
     case merge
-  }
-
-  /// One network call: what a prefix-reading executor runs in one go.
-  ///
-  /// The rows are `[commit | predict]`: the values just drawn are appended to the buffer by the same call
-  /// that asks for the next targets.
-  public struct Call: Sendable, Hashable {
-    /// Whether the context is encoded before the call: at the first call and after a merge.
-    public let encodes: Bool
-    /// The positions that join the context before the call; empty when nothing is merged.
-    public let merge: Range<Int>
-    /// The positions whose values are appended to the buffer.
-    public let commit: Range<Int>
-    /// The positions that are drawn.
-    public let predict: Range<Int>
-    /// How many buffer rows (since the last merge, those of `commit` included) each drawn row reads.
-    public let limit: Int
-    /// How many positions the context holds during the call, besides the observed rows: `0..<merged`.
-    public let merged: Int
-    /// How many rows the buffer holds once `commit` is appended: positions `merged..<(merged + buffered)`.
-    public let buffered: Int
-  }
-
-  /// One masked pass of the density: `[context + merged | buffered | queries]`, for given target values.
-  public struct Pass: Sendable, Hashable {
-    /// Positions drawn side by side, all reading the first `limit` buffer rows.
-    public struct Query: Sendable, Hashable {
-      public let positions: Range<Int>
-      public let limit: Int
-    }
-
-    /// The positions in the context, besides the observed rows.
-    public let merged: Range<Int>
-    /// The positions that are buffer rows, each reading the context, the earlier ones and itself.
-    public let buffered: Range<Int>
-    /// The scored rows in position order.
-    public let queries: [Query]
-
-    /// All scored positions.
-    public var positions: Range<Int> {
-      guard let first = queries.first, let last = queries.last else { return 0..<0 }
-      return first.positions.lowerBound..<last.positions.upperBound
-    }
-
-    /// The prefix limit of each scored row, in position order.
-    public var limits: [Int] {
-      queries.flatMap { query in query.positions.map { _ in query.limit } }
-    }
+    /// Draws (or scores) some targets side by side. Their rows read the context and part of the buffer; nothing reads
+    /// them, so they are independent given what they read.
+    case predict(Range<Int>, reads: Selector)
+    /// Appends drawn targets to the buffer. Each row reads the context, the rows that `reads` selects among those
+    /// before the step, and itself.
+    case commit(Range<Int>, internal: Internal = .causal, reads: Selector = .all)
+    /// Takes rows out of the buffer; later commits take their slots.
+    case evict(Selector)
+    /// Draws these positions from the chain of the model's conditionals, each reading all rows before it, by rounds:
+    /// up to `draft` of the next ones are drafted side by side, then verified along the chain. A prefix of them is
+    /// accepted and the first refused one is drawn anew from its residual, so the joint distribution is the chain's.
+    /// The step commits what it draws.
+    case verify(Range<Int>, draft: Int)
   }
 }

@@ -1,35 +1,24 @@
 extension Plan {
-  /// Which target values each target may read: the one object from which the calls of the sampler, the
-  /// passes of the density and the cost are derived, so that they cannot disagree.
-  ///
-  /// Every visible set is a prefix of the positions: `0..<merged` in the context and the next rows in the
-  /// buffer. A run stands for all targets of one `.predict`, so a plan of K targets takes O(K) memory at
-  /// most.
+  /// Which target values each target may read.
+  public var visibility: Visibility { Visibility(passes: densityPasses, targets: targets) }
+
+  /// Which target values each target may read: made from the passes of the density, which are made from the
+  /// instructions, so that the three cannot disagree.
   public struct Visibility: Sendable, Hashable {
-    /// The targets of one `.predict` and what was in place when they were drawn.
-    public struct Run: Sendable, Hashable {
-      /// The positions drawn.
-      public let positions: Range<Int>
-      /// Positions `0..<merged` are context rows.
-      public let merged: Int
-      /// Positions `merged..<committed` are buffer rows.
-      public let committed: Int
-      /// How many of the buffer rows are read.
-      public let limit: Int
-
-      /// The direct visibility V_k of each of these targets.
-      public var visible: Visible { Visible(context: 0..<merged, buffer: merged..<(merged + limit)) }
-    }
-
     /// What one target sees, by where it is held.
     public struct Visible: Sendable, Hashable {
       /// The positions read as context rows.
-      public let context: Range<Int>
+      public let context: RangeSet<Int>
       /// The positions read as buffer rows.
-      public let buffer: Range<Int>
+      public let buffer: RangeSet<Int>
 
+      /// The positions read.
+      public var all: RangeSet<Int> {
+        if context.isEmpty { return buffer }
+        return buffer.isEmpty ? context : context.union(buffer)
+      }
       /// How many earlier targets are seen.
-      public var count: Int { context.count + buffer.count }
+      public var count: Int { context.elements + buffer.elements }
       /// Whether the value at `position` is seen.
       public func contains(_ position: Int) -> Bool {
         context.contains(position) || buffer.contains(position)
@@ -41,94 +30,115 @@ extension Plan {
       public let minimum: Int
       public let mean: Double
       public let maximum: Int
+
+      init(_ seen: some Collection<Visible>) {
+        var minimum = Int.max
+        var maximum = 0
+        var sum = 0.0
+        for visible in seen {
+          let count = visible.count
+          minimum = min(minimum, count)
+          maximum = max(maximum, count)
+          sum += Double(count)
+        }
+        self.minimum = seen.isEmpty ? 0 : minimum
+        self.maximum = maximum
+        mean = seen.isEmpty ? 0 : sum / Double(seen.count)
+      }
     }
 
-    /// In position order, without gaps.
-    public let runs: [Run]
+    /// The direct visibility V_k of each target: what its own row reads.
+    public let direct: [Visible]
+    let passes: [Pass]
 
     /// The number of targets K.
-    public var targets: Int { runs.last?.positions.upperBound ?? 0 }
+    public var targets: Int { direct.count }
 
-    /// The direct visibility of one target: what its own row reads. Nil where no such target exists.
+    init(passes: [Pass], targets: Int) {
+      self.passes = passes
+      let nothing = Visible(context: RangeSet(), buffer: RangeSet())
+      var direct = [Visible](repeating: nothing, count: targets)
+      for pass in passes {
+        let naming = Naming(pass)
+        for query in pass.queries where direct.indices.contains(query.position) {
+          direct[query.position] = Visible(context: pass.context, buffer: naming.positions(query.reads))
+        }
+      }
+      self.direct = direct
+    }
+
+    /// The direct visibility of one target. Nil where no such target exists.
     public func direct(of position: Int) -> Visible? {
-      var low = 0
-      var high = runs.count
-      while low < high {
-        let middle = low + (high - low) / 2
-        if runs[middle].positions.upperBound <= position { low = middle + 1 } else { high = middle }
-      }
-      guard low < runs.count, runs[low].positions.contains(position) else { return nil }
-      return runs[low].visible
+      direct.indices.contains(position) ? direct[position] : nil
     }
 
-    /// The effective visibility of one target: what can reach it through the rows it reads, in any number of
-    /// layers.
-    ///
-    /// Merged rows read each other and buffer row j reads the context, the rows before it and itself. Both
-    /// sets are prefixes, so the closure adds nothing to what is read directly.
-    public func effective(of position: Int) -> Visible? { direct(of: position) }
-
-    /// How many targets each target sees.
-    public var summary: Summary {
-      guard let first = runs.first else { return Summary(minimum: 0, mean: 0, maximum: 0) }
-      var minimum = first.visible.count
-      var maximum = minimum
-      var sum = 0.0
-      for run in runs {
-        let count = run.visible.count
-        minimum = min(minimum, count)
-        maximum = max(maximum, count)
-        sum += Double(count) * Double(run.positions.count)
-      }
-      return Summary(minimum: minimum, mean: sum / Double(targets), maximum: maximum)
-    }
-
-    /// Refuses a visibility in which a value depends on itself, and names the pair.
-    ///
-    /// Runs are in drawing order and read prefixes: as soon as one reads as far as its own first position,
-    /// that target reads itself; if none does, every read goes to a smaller position.
-    func checkAcyclic() throws(PlanError) {
-      for run in runs { try Self.checkAcyclic(run) }
-    }
-
-    static func checkAcyclic(_ run: Run) throws(PlanError) {
-      let end = run.merged + run.limit
-      guard end > run.positions.lowerBound else { return }
-      throw .cyclic(reader: run.positions.lowerBound, read: min(end, run.positions.upperBound) - 1)
-    }
+    /// How many targets each target sees directly.
+    public var summary: Summary { Summary(direct) }
 
     /// One line a target: `c` read as context, `b` read as a buffer row, `.` not read.
     public var picture: String {
-      runs.flatMap { run in
-        let seen = run.visible
-        let line = (0..<targets).map { position in
-          seen.context.contains(position) ? "c" : seen.buffer.contains(position) ? "b" : "."
-        }.joined()
-        return run.positions.map { _ in line }
+      direct.map { seen in
+        (0..<targets).map { seen.context.contains($0) ? "c" : seen.buffer.contains($0) ? "b" : "." }.joined()
       }.joined(separator: "\n")
     }
   }
 
-  /// What a plan's joint distribution is, compared with the chain of the model's conditionals in its own
-  /// order.
+  /// The positions that the slots of a pass stand for.
+  struct Naming {
+    private let buffered: [Row]
+    /// What has to be added to a slot, if it is the same for all.
+    private let shift: Int?
+
+    init(_ pass: Pass) {
+      buffered = pass.buffered
+      let shift = pass.buffered.first?.position ?? 0
+      self.shift = pass.buffered.allSatisfy { $0.position - $0.slot == shift } ? shift : nil
+    }
+
+    func positions(_ slots: RangeSet<Int>) -> RangeSet<Int> {
+      guard shift != 0 else { return slots }
+      var set = RangeSet<Int>()
+      if let shift {
+        for range in slots.ranges {
+          set.insert(contentsOf: range.lowerBound + shift..<range.upperBound + shift)
+        }
+      } else {
+        for slot in slots.integers {
+          set.insert(contentsOf: buffered[slot].position..<buffered[slot].position + 1)
+        }
+      }
+      return set
+    }
+  }
+
+  /// What a plan's joint distribution is, compared with the chain of the model's conditionals in its own order.
   public enum Exactness: String, Sendable, Hashable, Codable {
     /// Every target reads all earlier ones.
     case exactChain
+    /// Every target reads all earlier ones; some are drafted without them and then verified along the chain.
+    case exactByVerification
     /// Every target reads all targets of earlier steps; those of one step are independent given these.
     case blockwiseIndependent
     /// Some target does not read some target of an earlier step.
     case truncated
   }
-}
 
-extension Plan.Visibility {
-  /// The class of joint distribution this visibility gives.
-  public var exactness: Plan.Exactness {
+  /// The class of joint distribution this plan gives.
+  public var exactness: Exactness {
     var chain = true
-    for run in runs {
-      if run.visible.count < run.positions.lowerBound { return .truncated }
-      chain = chain && run.positions.count == 1
+    let seen = visibility.direct
+    for instruction in instructions {
+      switch instruction {
+      case .verify(let verification):
+        for position in verification.positions where seen[position].count < position { return .truncated }
+      case .call(let call):
+        for row in call.predict where seen[row.position].count < call.positions.lowerBound {
+          return .truncated
+        }
+        chain = chain && call.predict.count == 1
+      }
     }
-    return chain ? .exactChain : .blockwiseIndependent
+    if !chain { return .blockwiseIndependent }
+    return requirements.rewind ? .exactByVerification : .exactChain
   }
 }

@@ -1,0 +1,78 @@
+extension Plan {
+  /// The masked passes that score given values of all targets: one for each encoding of a context.
+  ///
+  /// Row k of a pass reads exactly what the sampler's row k read, so the two give the same density. Verified targets
+  /// are rows of the chain that they are verified along. A pass keeps the rows that were evicted, since other rows
+  /// have read them; slots number its rows anew.
+  public var densityPasses: [Pass] { Self.passes(of: instructions) }
+
+  static func passes(of instructions: [Instruction]) -> [Pass] {
+    var passes: [Pass] = []
+    var start = instructions.startIndex
+    while start < instructions.endIndex {
+      let end = instructions[(start + 1)...].firstIndex { $0.encodes } ?? instructions.endIndex
+      passes.append(pass(of: instructions[start..<end]))
+      start = end
+    }
+    return passes
+  }
+
+  /// The rows of instructions that share an encoded context.
+  private static func pass(of instructions: ArraySlice<Instruction>) -> Pass {
+    var buffered: [Row] = []
+    var queries: [Row] = []
+    var numbering = Numbering()
+    var lastPrefix = RangeSet<Int>()
+    func prefix(_ count: Int) -> RangeSet<Int> {
+      if lastPrefix.ranges.last?.upperBound ?? 0 != count { lastPrefix = .prefix(count) }
+      return lastPrefix
+    }
+    for instruction in instructions {
+      for row in instruction.commit { numbering.place(row.slot) }
+      for row in instruction.commit {
+        buffered.append(
+          Row(position: row.position, slot: buffered.count, reads: numbering.renumber(row.reads)))
+      }
+      switch instruction {
+      case .call(let call):
+        queries += call.predict.map { Row(position: $0.position, reads: numbering.renumber($0.reads)) }
+      case .verify(let verification):
+        for (slot, position) in zip(verification.buffered..., verification.positions) {
+          queries.append(Row(position: position, reads: prefix(slot)))
+          // The last row is one of the next instruction's commits.
+          guard position + 1 < verification.positions.upperBound else { continue }
+          numbering.place(slot)
+          buffered.append(Row(position: position, slot: buffered.count, reads: prefix(slot + 1)))
+        }
+      }
+    }
+    return Pass(context: instructions.first?.context ?? RangeSet(), buffered: buffered, queries: queries)
+  }
+
+  /// Which row of a pass stands in each slot of the buffer.
+  private struct Numbering {
+    private var rows: [Int] = []
+    private var count = 0
+    /// Whether slot i holds row i, so that reads need no renumbering.
+    private var isIdentity = true
+
+    mutating func place(_ slot: Int) {
+      if slot < rows.count {
+        rows[slot] = count
+        isIdentity = false
+      } else {
+        // Slots are taken from the lowest on, so that a new one follows the others.
+        rows.append(count)
+        isIdentity = isIdentity && slot == count
+      }
+      count += 1
+    }
+
+    func renumber(_ slots: RangeSet<Int>) -> RangeSet<Int> {
+      guard !isIdentity else { return slots }
+      var set = RangeSet<Int>()
+      for slot in slots.integers { set.insert(contentsOf: rows[slot]..<rows[slot] + 1) }
+      return set
+    }
+  }
+}
