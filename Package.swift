@@ -59,7 +59,7 @@ let package = Package(
     module("Evaluation", "Inference", "Priors"),
     module("Tables", "Data"),
     module(
-      "Commands", "Evaluation", "Training", "Tables",
+      "Commands", "Evaluation", "Training", "Tables", "CChorusKernels",
       products: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"], swiftSettings: swiftSettings),
     .target(

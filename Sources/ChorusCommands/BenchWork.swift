@@ -108,6 +108,15 @@ struct ExecutedWork {
     return (n * n + c * n + c * (c + 1) / 2 + own, own)
   }
 
+  /// Bytes of one context state and of all paths' buffers, as a plan reserves them.
+  func stateBytes(_ trunk: Trunk, _ plan: Plan, paths: Int) -> Int {
+    // A plan that merges gives each path a context of its own.
+    let merged = plan.calls.reduce(0) { max($0, $1.merged) }
+    return trunk.contextBytes(rows: plan.contextRows)
+      + paths * trunk.bufferBytes(capacity: plan.peakBufferRows)
+      + (merged > 0 ? paths * trunk.contextBytes(rows: plan.contextRows + merged) : 0)
+  }
+
   /// What the plan's cost says of the same request, all layers of all rows; without the first encoding.
   func nominal(_ plan: Plan, paths: Int) throws -> Double {
     try plan.cost(paths: paths).work(size).total - nominalEncode(plan.contextRows)

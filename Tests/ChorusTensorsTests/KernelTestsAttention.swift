@@ -1,4 +1,5 @@
 import CChorusKernels
+import ChorusTensors
 import Testing
 
 #if canImport(Glibc)
@@ -53,6 +54,11 @@ private func row(_ p: UnsafePointer<Float>, _ count: Int) -> [Double] { (0..<cou
       Shape(rows: 7, heads: 1, width: 8, shared: 0, perPath: 7, capacity: 12, limit: 0),
       Shape(rows: 7, heads: 1, width: 8, shared: 3, perPath: 3, capacity: 200, limit: 200),
     ]
+    + KernelShapes.readings.map {
+      Shape(
+        rows: $0.rows, heads: $0.heads, width: $0.width, shared: $0.shared, perPath: $0.rowsPerPath,
+        capacity: $0.capacity)
+    }
 
   @Test(arguments: instances, forwardShapes)
   func forward(isa: Int32, shape: Shape) {
@@ -146,6 +152,9 @@ private func row(_ p: UnsafePointer<Float>, _ count: Int) -> [Double] { (0..<cou
       widths.map { width in Shape(rows: 1 + (count * 5 + width) % 60, width: width, shared: count) }
     } + (0...13).map { Shape(rows: $0, heads: 3, width: 32, shared: 65) }
     + [Shape(rows: 120, heads: 1, width: 32, shared: 130)]
+    + KernelShapes.readingsBackward.map {
+      Shape(rows: $0.rows, heads: $0.heads, width: $0.width, shared: $0.shared + $0.capacity)
+    }
 
   /// Gradients against the formula in float64; that formula against finite differences in the next test.
   @Test(arguments: instances, backwardShapes)
