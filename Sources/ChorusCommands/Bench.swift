@@ -99,6 +99,18 @@ struct Bench: ParsableCommand {
       """)
   var requests = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Write tables and pictures of time and memory against growing sizes into this folder instead.",
+      valueName: "folder"))
+  var scaling: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The sizes that grow with --scaling: \(Sweep.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)",
+      valueName: "name,…"))
+  var sweep: String?
+
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
@@ -131,10 +143,12 @@ struct Bench: ParsableCommand {
     guard (1...1000).contains(repetitions) else {
       throw ValidationError("--repetitions must be within 1...1000")
     }
-    guard [op != nil, once, requests].count(where: { $0 }) <= 1 else {
-      throw ValidationError("--op, --once and --requests are three different things to do; pass one")
+    guard [op != nil, once, requests, scaling != nil].count(where: { $0 }) <= 1 else {
+      throw ValidationError("--op, --once, --requests and --scaling are different things to do; pass one")
     }
     if let op { _ = try KernelBench.operations(op) }
+    guard sweep == nil || scaling != nil else { throw ValidationError("--sweep goes with --scaling") }
+    _ = try sweeps()
   }
 
   func run() throws {
@@ -142,7 +156,22 @@ struct Bench: ParsableCommand {
       if let op { return try KernelBench.run(op, repetitions: repetitions, format: format, common) }
       if once { return try BenchOnce(pool: common.pool).run(chosen) }
       if requests { return try BenchWorker(pool: common.pool).run() }
+      if let scaling {
+        let runner = BenchScaling(folder: scaling, repetitions: repetitions, common: common)
+        return try runner.run(sweeps())
+      }
       try runGrid()
+    }
+  }
+
+  private func sweeps() throws -> [Sweep] {
+    guard let sweep else { return Sweep.allCases }
+    return try sweep.split(separator: ",").map { name in
+      guard let sweep = Sweep(rawValue: String(name)) else {
+        throw ValidationError(
+          "--sweep: '\(name)' is none of \(Sweep.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      return sweep
     }
   }
 
