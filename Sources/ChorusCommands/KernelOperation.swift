@@ -134,6 +134,7 @@ enum KernelOperation: String, CaseIterable {
     let limits = (0..<shape.rows).map { row in
       Int32(max(0, shape.capacity - (shape.rowsPerPath - 1 - row % shape.rowsPerPath)))
     }
+    let owners = (0..<shape.rows).map { Int32($0 / shape.rowsPerPath) }
     let scratch = FloatBuffer(count: ck_attention_scratch(rows, heads, width, shared))
     let pairs = shape.rows * shape.shared + limits.reduce(0) { $0 + Int($1) }
     return KernelBench.Case(shape: "\(shape)", flops: 4 * Double(d * pairs)) {
@@ -141,7 +142,7 @@ enum KernelOperation: String, CaseIterable {
         var args = ck_attention_args()
         (args.rows, args.heads, args.width, args.scale) = (rows, heads, width, 1 / Float(width).squareRoot())
         (args.q, args.ldq, args.out, args.ldo) = (UnsafePointer(q.pointer), Int32(d), out.pointer, Int32(d))
-        (args.shared_count, args.rows_per_path) = (shared, Int32(shape.rowsPerPath))
+        args.shared_count = shared
         (args.shared_keys, args.shared_values) = (UnsafePointer(keys.pointer), UnsafePointer(values.pointer))
         if capacity > 0 {
           args.capacity = capacity
@@ -150,7 +151,10 @@ enum KernelOperation: String, CaseIterable {
           args.limits = limits.baseAddress
         }
         args.scratch = scratch.pointer
-        ck_attention(&args)
+        owners.withUnsafeBufferPointer { owners in
+          args.paths = owners.baseAddress
+          ck_attention(&args)
+        }
       }
     }
   }

@@ -66,12 +66,15 @@ struct ComparePlans: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
-  static let columns =
-    ["plan", "context", "targets", "functions"]
-    + ["gap_sequential", "gap_reencode", "schedule_loss", "network_error"].flatMap {
-      [$0, $0 + "_low", $0 + "_high"]
-    } + ["between_orders", "calls", "calls_lockstep", "encodes", "reads"]
-    + ["time_1", "time_\(PlanComparison.Row.paths)"].flatMap { [$0, $0 + "_min", $0 + "_max"] }
+  static let columns: [String] = {
+    let gaps = ["gap_sequential", "gap_reencode", "schedule_loss", "network_error"]
+    let times = ["time_1", "time_\(PlanComparison.Row.paths)"]
+    var names = ["plan", "context", "targets", "functions"]
+    for gap in gaps { names += [gap, gap + "_low", gap + "_high"] }
+    names += ["between_orders", "calls", "calls_lockstep", "encodes", "reads"]
+    for time in times { names += [time, time + "_min", time + "_max"] }
+    return names
+  }()
 
   func validate() throws {
     _ = try sizeList(context, option: "--context")
