@@ -101,7 +101,16 @@ public struct Posterior: Sendable {
     /// `[paths][targets]`, in the data's units and the caller's order of targets.
     public let paths: [[Double]]
     public let plan: Plan
+    /// What a plan that verifies drafts came to, path by path; nil for other plans.
+    public let trace: Plan.Trace?
     public let notes: [Note]
+
+    public init(paths: [[Double]], plan: Plan, trace: Plan.Trace? = nil, notes: [Note] = []) {
+      self.paths = paths
+      self.plan = plan
+      self.trace = trace
+      self.notes = notes
+    }
 
     /// The empirical quantile of each target, by linear interpolation between order statistics (Hyndman & Fan
     /// 1996, type 7); `[targets][levels]`.
@@ -129,24 +138,26 @@ public struct Posterior: Sendable {
   ///
   /// - Parameters:
   ///   - latent: draw the noiseless curve: after a path is drawn, one more pass reads all of it and gives its mean.
+  ///   - unsupported: what to do with a plan whose reads the model's memories cannot do.
   ///   - flopLimit: requests above it are refused; see `cost(of:at:plan:)`.
   /// - Throws: `InferenceError` for inputs that are not finite or have another number of columns, a plan that is too
   ///   expensive, or a cancelled task; `PlanError` when the plan does not fit the targets.
   public func sample(
     _ count: Int, at inputs: Inputs, plan template: PlanTemplate = .sequential, seed: UInt64 = 0,
-    latent: Bool = false, flopLimit: Double = Posterior.flopLimit, progress: (@Sendable (Int) -> Void)? = nil
+    latent: Bool = false, unsupported: Plan.WhenUnsupported = .refuse, flopLimit: Double = Posterior.flopLimit,
+    progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> Samples {
     guard count >= 0 else {
       throw InferenceError.input("the number of paths is \(count); it must not be negative")
     }
-    let plan = try resolve(template, inputs, paths: count, flopLimit, latent: latent)
+    let plan = try resolve(template, inputs, paths: count, flopLimit, latent: latent, unsupported)
     guard count > 0, inputs.count > 0 else {
       return Samples(paths: [[Double]](repeating: [], count: count), plan: plan, notes: notes)
     }
     let sampler = try sampler(inputs, plan, seed)
-    let paths = try sampler.sample(count, latent: latent, progress: progress)
+    let (paths, trace) = try sampler.sample(count, latent: latent, progress: progress)
     return Samples(
-      paths: paths.map { path in path.map { scaling.raw(output: Double($0)) } }, plan: plan,
+      paths: paths.map { path in path.map { scaling.raw(output: Double($0)) } }, plan: plan, trace: trace,
       notes: notes + bufferNotes(plan, latent: latent))
   }
 
@@ -161,17 +172,19 @@ public struct Posterior: Sendable {
   }
 
   /// The joint log-density of `y` at `inputs` under the plan, averaged over random target orders by log-mean-exp
-  /// (Hassan et al. 2026, sec. 3.4 of the appendix: densities are averaged, not their logarithms).
+  /// (Hassan et al. 2026, sec. 3.4 of the appendix: densities are averaged, not their logarithms). A plan with an order of
+  /// its own has one density.
   public func logDensity(
     of y: [Double], at inputs: Inputs, plan template: PlanTemplate = .sequential, orders: Int = 8,
-    seed: UInt64 = 0, flopLimit: Double = Posterior.flopLimit
+    seed: UInt64 = 0, unsupported: Plan.WhenUnsupported = .refuse, flopLimit: Double = Posterior.flopLimit
   ) throws -> LogDensity {
     guard y.count == inputs.count else {
       throw InferenceError.input("\(y.count) values for \(inputs.count) inputs")
     }
     guard orders > 0 else { throw InferenceError.input("at least one order is needed") }
     guard y.allSatisfy(\.isFinite) else { throw InferenceError.input("a value is not a finite number") }
-    let plan = try resolve(template, inputs, paths: orders, flopLimit)
+    let plan = try resolve(template, inputs, paths: orders, flopLimit, unsupported)
+    let orders = plan.order == .random ? orders : 1
     guard inputs.count > 0 else { return LogDensity(value: 0, orders: [], plan: plan, notes: notes) }
     let sampler = try sampler(inputs, plan, seed)
     let scaled = try Self.narrow(y.map { scaling.scaled(output: $0) }, "a value")
@@ -192,43 +205,56 @@ public struct Posterior: Sendable {
   {
     let plan = try resolve(.independent, inputs, paths: 1, flopLimit)
     guard inputs.count > 0 else { return [] }
-    return try sampler(inputs, plan, 0).marginals().map {
+    return try conditioner(inputs).marginals(inputs.count, on: pool).map {
       $0.scaled(by: scaling.outputScale, offset: scaling.outputCentre)
     }
   }
 
-  /// What a request would cost, before anything runs.
+  /// The plan of a request, resolved for this context, these targets and what the model can do.
+  public func plan(
+    _ template: PlanTemplate, at inputs: Inputs, unsupported: Plan.WhenUnsupported = .refuse
+  ) throws(PlanError) -> Plan {
+    try template.resolve(
+      context: max(conditioned.y.count, 1), targets: inputs.count,
+      geometry: Plan.Geometry(inputs: inputs.values, dimensions: inputs.dimensions),
+      capability: model.trunk.capability, whenUnsupported: unsupported)
+  }
+
+  /// What a request would cost, before anything runs. Of a plan that verifies drafts, the most it can cost.
   public func cost(
     at inputs: Inputs, plan template: PlanTemplate, paths: Int
   ) throws -> (counts: Plan.Cost, work: NominalWork) {
-    let plan = try template.resolve(context: max(conditioned.y.count, 1), targets: inputs.count)
-    let counts = try plan.cost(paths: max(paths, 1))
+    let counts = try plan(template, at: inputs).cost(paths: max(paths, 1))
     return (counts, counts.work(model.size))
   }
 
   // MARK: -
 
   private func resolve(
-    _ template: PlanTemplate, _ inputs: Inputs, paths: Int, _ limit: Double, latent: Bool = false
+    _ template: PlanTemplate, _ inputs: Inputs, paths: Int, _ limit: Double, latent: Bool = false,
+    _ unsupported: Plan.WhenUnsupported = .refuse
   ) throws -> Plan {
-    let rows = max(conditioned.y.count, 1)
-    let plan = try template.resolve(context: rows, targets: inputs.count)
+    let plan = try plan(template, at: inputs, unsupported: unsupported)
     var flops = try plan.cost(paths: max(paths, 1)).work(model.size).total
     if latent {
       // The last pass commits all targets and asks for each again: no more than two blocks of them.
       let pass = try PlanTemplate.blocks(of: max(inputs.count, 1))
-        .resolve(context: rows, targets: 2 * inputs.count)
+        .resolve(context: plan.contextRows, targets: 2 * inputs.count)
       flops += try pass.cost(paths: max(paths, 1)).work(model.size).total
     }
     if flops > limit { throw InferenceError.tooExpensive(flops: flops, limit: limit) }
     let capacity = latent ? max(plan.peakBufferRows, inputs.count) : plan.peakBufferRows
-    let alive = min(max(paths, 1), Sampler.tile * (pool?.threads ?? 1))
+    let alive = min(max(paths, 1), SamplerTile.most * (pool?.threads ?? 1))
     let bytes = Double(model.trunk.bufferBytes(capacity: capacity)) * Double(alive)
     if bytes > Self.byteLimit { throw InferenceError.tooLarge(bytes: bytes, limit: Self.byteLimit) }
     return plan
   }
 
-  private func sampler(_ inputs: Inputs, _ plan: Plan, _ seed: UInt64) throws -> Sampler {
+  private func sampler(_ inputs: Inputs, _ plan: Plan, _ seed: UInt64) throws -> Sampler<NetworkConditioner> {
+    Sampler(try conditioner(inputs), plan: plan, seed: seed, pool: pool)
+  }
+
+  private func conditioner(_ inputs: Inputs) throws -> NetworkConditioner {
     guard inputs.dimensions == conditioned.dimensions else {
       throw InferenceError.input(
         "the targets have \(inputs.dimensions) input columns and the context \(conditioned.dimensions)")
@@ -236,15 +262,13 @@ public struct Posterior: Sendable {
     guard inputs.values.allSatisfy(\.isFinite) else {
       throw InferenceError.input("an input of the targets is not a finite number")
     }
-    let targets = Targets(
-      model.trunk, x: try Self.narrow(scaling.apply(inputs).values, "an input of the targets"),
-      dimensions: inputs.dimensions)
-    return Sampler(conditioned: conditioned, targets: targets, plan: plan, seed: seed, pool: pool)
+    return NetworkConditioner(
+      conditioned, x: try Self.narrow(scaling.apply(inputs).values, "an input of the targets"))
   }
 
   private func bufferNotes(_ plan: Plan, latent: Bool = false) -> [Note] {
     let trained = model.blueprint.trainedBuffer
-    let last = latent ? plan.targets - (plan.visibility.runs.last?.merged ?? 0) : 0
+    let last = latent ? plan.targets - plan.lastContextCount : 0
     let rows = max(plan.peakBufferRows, last)
     return rows > trained ? [.bufferBeyondTraining(rows: rows, trained: trained)] : []
   }

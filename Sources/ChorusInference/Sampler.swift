@@ -2,152 +2,106 @@ import ChorusPlans
 import ChorusTensors
 import Synchronization
 
-/// Runs a plan: draws paths, or scores given values. Works in the network's units and in the caller's target order.
-struct Sampler: Sendable {
-  let conditioned: Conditioned
-  let targets: Targets
+/// Runs a plan on a conditioner: draws paths, or scores given values. Works in the network's units and in the caller's
+/// order of targets.
+package struct Sampler<C: Conditioner>: Sendable {
+  let conditioner: C
   let plan: Plan
   let seed: UInt64
   let pool: ThreadPool?
 
-  /// The most paths that go through the network together: 24 rows a call fill the tiles of the matrix products, and
-  /// the paths' buffers stay in the second cache (docs/performance.md). No result depends on it.
-  static let tile = 12
-
-  /// How many of `count` paths to take together, at most `most`, so that every thread has as much to do.
-  private func tile(_ count: Int, atMost most: Int) -> Int {
-    let threads = pool?.threads ?? 1
-    let tiles = (count + most - 1) / most
-    let even = (tiles + threads - 1) / threads * threads
-    return max(1, (count + even - 1) / max(even, 1))
+  package init(_ conditioner: C, plan: Plan, seed: UInt64, pool: ThreadPool? = nil) {
+    self.conditioner = conditioner
+    self.plan = plan
+    self.seed = seed
+    self.pool = pool
   }
 
-  /// The order in which a path draws its targets: its own random permutation, from the stream (seed, path).
-  static func order(seed: UInt64, path: Int, targets: Int) -> [Int] {
-    var stream = RandomStream(seed: seed, .orders, UInt64(path))
-    return stream.permutation(targets)
-  }
-
-  /// `count` paths, `[count][targets]`; with `latent`, of the noiseless curve.
-  func sample(_ count: Int, latent: Bool, progress: (@Sendable (Int) -> Void)?) throws(InferenceError)
-    -> [[Float]]
-  {
-    let size = tile(count, atMost: Self.tile)
-    let tiles = (count + size - 1) / size
-    let results = Mutex([[[Float]]](repeating: [], count: tiles))
-    let stop = Atomic<Bool>(false)
+  /// `[paths][targets]`, and what a plan that verifies drafts came to for each path; with `latent`, of the noiseless
+  /// curve.
+  package func sample(
+    _ count: Int, latent: Bool = false, progress: (@Sendable (Int) -> Void)? = nil
+  ) throws(InferenceError) -> (paths: [[Float]], trace: Plan.Trace?) {
+    let program = Program(plan)
+    let anew = plan.requirements.subsetReads
+    let capacity = latent ? max(plan.peakBufferRows, plan.targets) : plan.peakBufferRows
     let done = Atomic<Int>(0)
-    let body: @Sendable (Int) -> Void = { [self] tile in
-      let members = tile * size..<min(count, (tile + 1) * size)
+    let lanes: [Lane] = try tiles(count, atMost: SamplerTile.most) { members, stopped in
+      let lanes = members.map {
+        Lane(path: $0, seed: seed, order: plan.order(path: $0, seed: seed), values: [Float](repeating: 0, count: plan.targets))
+      }
+      var tile = Tile(conditioner, lanes: lanes, capacity: capacity)
+      guard tile.run(program, stopped: stopped) else { return [] }
+      if latent { tile.smooth(targets: plan.targets, anew: anew) }
+      progress?(done.wrappingAdd(members.count, ordering: .relaxed).newValue)
+      return tile.lanes
+    }
+    let verifies = plan.requirements.rewind
+    return (
+      lanes.map { latent ? $0.smoothed : $0.values }, verifies ? Plan.Trace(paths: lanes.map(\.rounds)) : nil
+    )
+  }
+
+  /// log p(y) of given values under each of `orders` orders, in the network's units, orders side by side over the
+  /// shared context.
+  package func logDensities(of y: [Float], orders count: Int) throws(InferenceError) -> [Double] {
+    let passes = Program.passes(of: plan)
+    let capacity = passes.reduce(0) { max($0, $1.buffered.count) }
+    let most = max(1, min(SamplerTile.most, 1024 / max(plan.targets, 1)))
+    return try tiles(count, atMost: most) { members, _ in
+      let lanes = members.map { Lane(path: $0, seed: seed, order: plan.order(path: $0, seed: seed), values: y) }
+      var tile = Tile(conditioner, lanes: lanes, capacity: capacity)
+      tile.score(passes)
+      return tile.lanes
+    }.map(\.score)
+  }
+
+  /// The lanes of all paths: tile by tile, on as many threads as there are, in the order of the paths.
+  private func tiles(
+    _ count: Int, atMost most: Int, _ body: @escaping @Sendable (Range<Int>, () -> Bool) -> [Lane]
+  ) throws(InferenceError) -> [Lane] {
+    let size = SamplerTile.size(count, atMost: most, threads: pool?.threads ?? 1)
+    let tiles = (count + size - 1) / size
+    let results = Mutex([[Lane]](repeating: [], count: tiles))
+    let stop = Atomic<Bool>(false)
+    let one: @Sendable (Int) -> Void = { tile in
       func stopped() -> Bool {
         if Task.isCancelled { stop.store(true, ordering: .relaxed) }
         return stop.load(ordering: .relaxed)
       }
-      guard !stopped(), let paths = draw(members, latent: latent, stopped: stopped) else { return }
-      results.withLock { $0[tile] = paths }
-      progress?(done.wrappingAdd(members.count, ordering: .relaxed).newValue)
+      guard !stopped() else { return }
+      let lanes = body(tile * size..<min(count, (tile + 1) * size), stopped)
+      results.withLock { $0[tile] = lanes }
     }
-    run(tiles, body)
+    if let pool { pool.run(tiles, one) } else { for tile in 0..<tiles { one(tile) } }
     if stop.load(ordering: .relaxed) { throw .cancelled }
     return results.withLock { $0.flatMap { $0 } }
   }
+}
 
-  private func run(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-    if let pool { pool.run(count, body) } else { for index in 0..<count { body(index) } }
+/// How many paths go through the network together.
+enum SamplerTile {
+  /// The most: 24 rows a call fill the tiles of the matrix products, and the paths' buffers stay in the second cache
+  /// (docs/performance.md). No result depends on it.
+  static let most = 12
+
+  /// How many of `count` paths to take together, at most `most`, so that every thread has as much to do.
+  static func size(_ count: Int, atMost most: Int, threads: Int) -> Int {
+    let tiles = (count + most - 1) / most
+    let even = (tiles + threads - 1) / threads * threads
+    return max(1, (count + even - 1) / max(even, 1))
   }
+}
 
-  /// Nil when `stopped` says so between two network calls.
-  private func draw(_ members: Range<Int>, latent: Bool, stopped: () -> Bool) -> [[Float]]? {
-    let orders = members.map { Self.order(seed: seed, path: $0, targets: targets.count) }
-    let capacity = latent ? max(plan.peakBufferRows, targets.count) : plan.peakBufferRows
-    var lanes = Lanes(conditioned, targets, orders: orders, capacity: capacity)
-    var values = [[Float]](repeating: [Float](repeating: 0, count: targets.count), count: members.count)
-    var merged = 0
-    var buffered = 0
-    for call in plan.calls {
-      if stopped() { return nil }
-      if call.encodes, call.merged > 0 {
-        lanes.merge(call.merged, values: values)
-        (merged, buffered) = (call.merged, 0)
-      }
-      let before = values
-      let limits = [Int32](repeating: Int32(call.limit), count: call.predict.count)
-      lanes.advance(commit: call.commit, query: Array(call.predict), limits: limits, values: before) {
-        path, position, raw in
-        let target = orders[path][position]
-        var stream = RandomStream(seed: seed, .paths, UInt64(members.lowerBound + path), UInt64(target))
-        let uniform = stream.uniform()
-        values[path][target] = conditioned.draw(raw, component: uniform, normal: stream.normal())
-      }
-      buffered = call.buffered
+extension Plan {
+  /// The order in which a path draws its targets: the plan's, or its own random permutation from the stream
+  /// (seed, path).
+  package func order(path: Int, seed: UInt64) -> [Int] {
+    switch order {
+    case .fixed(let order): return order
+    case .random:
+      var stream = RandomStream(seed: seed, .orders, UInt64(path))
+      return stream.permutation(targets)
     }
-    if latent { smooth(&lanes, &values, from: merged + buffered, merged: merged) }
-    return values
-  }
-
-  /// Replaces drawn values by the mean of one more marginal pass that has read all of them.
-  private func smooth(_ lanes: inout Lanes, _ values: inout [[Float]], from committed: Int, merged: Int) {
-    let drawn = values
-    let limits = [Int32](repeating: Int32(targets.count - merged), count: targets.count)
-    lanes.advance(
-      commit: committed..<targets.count, query: Array(0..<targets.count), limits: limits, values: drawn
-    ) {
-      path, position, raw in
-      values[path][lanes.orders[path][position]] = Float(conditioned.mixture(raw).mean)
-    }
-  }
-
-  /// log p(y) of given values under each of `orders` random orders, in the network's units: one masked pass for all
-  /// targets of an order (Hassan et al. 2026, Alg. 2), orders side by side over the shared context.
-  func logDensities(of y: [Float], orders count: Int) throws(InferenceError) -> [Double] {
-    let tile = tile(count, atMost: max(1, min(Self.tile, 1024 / max(targets.count, 1))))
-    let tiles = (count + tile - 1) / tile
-    let results = Mutex([[Double]](repeating: [], count: tiles))
-    let stop = Atomic<Bool>(false)
-    let body: @Sendable (Int) -> Void = { [self] index in
-      if Task.isCancelled { stop.store(true, ordering: .relaxed) }
-      guard !stop.load(ordering: .relaxed) else { return }
-      let members = index * tile..<min(count, (index + 1) * tile)
-      let scores = score(y, members)
-      results.withLock { $0[index] = scores }
-    }
-    run(tiles, body)
-    if stop.load(ordering: .relaxed) { throw .cancelled }
-    return results.withLock { $0.flatMap { $0 } }
-  }
-
-  private func score(_ y: [Float], _ members: Range<Int>) -> [Double] {
-    let orders = members.map { Self.order(seed: seed, path: $0, targets: targets.count) }
-    var lanes = Lanes(conditioned, targets, orders: orders, capacity: plan.peakBufferRows)
-    let values = [[Float]](repeating: y, count: members.count)
-    var sums = [Double](repeating: 0, count: members.count)
-    for pass in plan.densityPasses {
-      lanes.merge(pass.merged.upperBound, values: values)
-      lanes.advance(
-        commit: pass.buffered, query: Array(pass.positions), limits: pass.limits.map(Int32.init),
-        values: values
-      ) { path, position, raw in
-        sums[path] += conditioned.mixture(raw).logDensity(Double(y[orders[path][position]]))
-      }
-    }
-    return sums
-  }
-
-  /// The distribution of every target given the context alone.
-  func marginals() -> [GaussianMixture] {
-    let tile = 64
-    let tiles = (targets.count + tile - 1) / tile
-    let results = Mutex([[GaussianMixture]](repeating: [], count: tiles))
-    run(tiles) { [self] index in
-      let members = index * tile..<min(targets.count, (index + 1) * tile)
-      let lanes = Lanes(conditioned, targets, orders: [Array(0..<targets.count)], capacity: 0)
-      var mixtures: [GaussianMixture] = []
-      lanes.advance(
-        commit: 0..<0, query: Array(members), limits: [Int32](repeating: 0, count: members.count),
-        values: [[]]
-      ) { _, _, raw in mixtures.append(conditioned.mixture(raw)) }
-      results.withLock { $0[index] = mixtures }
-    }
-    return results.withLock { $0.flatMap { $0 } }
   }
 }

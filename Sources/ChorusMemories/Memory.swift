@@ -8,6 +8,33 @@ public struct Capability: Sendable, Hashable {
   public var fixedState: Bool
   /// Rows committed last can be taken back.
   public var rewind: Bool
+  /// A read may leave out any of a buffer's rows, and a row may take the place of one that nobody reads any more.
+  public var subsetReads: Bool
+}
+
+/// Which buffer rows each row of a read sees. The memory pointed to belongs to the caller.
+public struct VisibleRows {
+  public var count: Int
+  /// The path of each row, rows of a path beside each other.
+  public var paths: UnsafePointer<Int32>
+  /// How many slots of its path a row may see, from the first on.
+  public var limits: UnsafePointer<Int32>
+  /// Where a row sees only some of these: the word of `masks` at which its bits begin, one a slot, ⌈limit/64⌉ words;
+  /// negative where it sees all.
+  public var maskStarts: UnsafePointer<Int32>
+  /// Nil where no row has a mask.
+  public var masks: UnsafePointer<UInt64>?
+
+  public init(
+    count: Int, paths: UnsafePointer<Int32>, limits: UnsafePointer<Int32>, maskStarts: UnsafePointer<Int32>,
+    masks: UnsafePointer<UInt64>?
+  ) {
+    self.count = count
+    self.paths = paths
+    self.limits = limits
+    self.maskStarts = maskStarts
+    self.masks = masks
+  }
 }
 
 /// How a layer stores the rows it has read and reads them back.
@@ -27,13 +54,18 @@ public protocol Memory: Sendable {
   func context(_ keyValues: UnsafePointer<Float>, count: Int) -> Context
   /// Empty private buffers for `paths` paths, each with room for `capacity` rows.
   func buffer(paths: Int, capacity: Int) -> Buffer
-  /// Stores `count` rows a path from `index` on: `keyValues` is `[paths][count]` rows of `2·columns`.
-  func append(_ keyValues: UnsafePointer<Float>, count: Int, at index: Int, to buffer: Buffer)
-  /// Reads context and buffers. `queries` and `out` are `[rows, columns]`, path by path, as many rows for each of
-  /// `paths` paths; row r sees the first `limits[r]` rows of its path's buffer, none where `limits` is nil.
+  /// Stores row i of `keyValues`, `[count, 2·columns]`, in slot `slots[i]` of path `paths[i]`.
+  func append(
+    _ keyValues: UnsafePointer<Float>, count: Int, paths: UnsafePointer<Int32>, slots: UnsafePointer<Int32>,
+    to buffer: Buffer)
+  /// Reads a context alone: `queries` and `out` are `[rows, columns]`.
   func read(
-    _ queries: UnsafePointer<Float>, rows: Int, limits: UnsafePointer<Int32>?, paths: Int, context: Context,
-    buffer: Buffer?, into out: UnsafeMutablePointer<Float>, scratch: Arena)
+    _ queries: UnsafePointer<Float>, rows: Int, context: Context, into out: UnsafeMutablePointer<Float>,
+    scratch: Arena)
+  /// Reads a context and the private buffers: `queries` and `out` are `[visible.count, columns]`.
+  func read(
+    _ queries: UnsafePointer<Float>, _ visible: VisibleRows, context: Context, buffer: Buffer,
+    into out: UnsafeMutablePointer<Float>, scratch: Arena)
   /// The same reads for all rows of a training pass at once, recorded with derivatives.
   func train(queries: Node, keyValues: Node, blocks: [VisibleBlock], on tape: Tape) -> Node
 

@@ -7,7 +7,8 @@ public struct SoftmaxMemory: Memory {
   public let sizes: AttentionSizes
   public init(_ sizes: AttentionSizes) { self.sizes = sizes }
 
-  public static let capability = Capability(holdsSet: true, fixedState: false, rewind: true)
+  public static let capability = Capability(
+    holdsSet: true, fixedState: false, rewind: true, subsetReads: true)
 
   /// Packed keys and values of the context rows.
   public struct Context: Sendable {
@@ -49,30 +50,49 @@ public struct SoftmaxMemory: Memory {
       valuesStride: ck_private_values_count(Int32(capacity), heads, width))
   }
 
-  public func append(_ keyValues: UnsafePointer<Float>, count: Int, at index: Int, to buffer: Buffer) {
+  public func append(
+    _ keyValues: UnsafePointer<Float>, count: Int, paths: UnsafePointer<Int32>, slots: UnsafePointer<Int32>,
+    to buffer: Buffer
+  ) {
     let (heads, width, d) = (Int32(sizes.heads), Int32(sizes.width), sizes.columns)
-    guard index + count <= buffer.capacity, buffer.keysStride > 0 else { return }
-    var row = keyValues
-    for path in 0..<buffer.keys.count / buffer.keysStride {
-      for place in index..<index + count {
-        ck_append_private(
-          Int32(place), Int32(buffer.capacity), heads, width, row, row + d,
-          buffer.keys.pointer + path * buffer.keysStride, buffer.values.pointer + path * buffer.valuesStride)
-        row += 2 * d
-      }
+    for index in 0..<count {
+      let (path, row) = (Int(paths[index]), keyValues + index * 2 * d)
+      ck_append_private(
+        slots[index], Int32(buffer.capacity), heads, width, row, row + d,
+        buffer.keys.pointer + path * buffer.keysStride, buffer.values.pointer + path * buffer.valuesStride)
     }
   }
 
   public func read(
-    _ queries: UnsafePointer<Float>, rows: Int, limits: UnsafePointer<Int32>?, paths: Int, context: Context,
-    buffer: Buffer?, into out: UnsafeMutablePointer<Float>, scratch: Arena
+    _ queries: UnsafePointer<Float>, rows: Int, context: Context, into out: UnsafeMutablePointer<Float>,
+    scratch: Arena
   ) {
-    guard rows > 0 else { return }
-    let mark = scratch.mark
-    defer { scratch.rewind(to: mark) }
+    var arguments = arguments(queries, rows: rows, context, into: out)
+    run(&arguments, scratch)
+  }
+
+  public func read(
+    _ queries: UnsafePointer<Float>, _ visible: VisibleRows, context: Context, buffer: Buffer,
+    into out: UnsafeMutablePointer<Float>, scratch: Arena
+  ) {
+    var arguments = arguments(queries, rows: visible.count, context, into: out)
+    arguments.capacity = Int32(buffer.capacity)
+    arguments.private_keys = UnsafePointer(buffer.keys.pointer)
+    arguments.private_values = UnsafePointer(buffer.values.pointer)
+    arguments.private_keys_stride = buffer.keysStride
+    arguments.private_values_stride = buffer.valuesStride
+    arguments.paths = visible.paths
+    arguments.limits = visible.limits
+    arguments.masks = visible.masks
+    arguments.mask_starts = visible.maskStarts
+    run(&arguments, scratch)
+  }
+
+  private func arguments(
+    _ queries: UnsafePointer<Float>, rows: Int, _ context: Context, into out: UnsafeMutablePointer<Float>
+  ) -> ck_attention_args {
     var arguments = ck_attention_args()
     arguments.rows = Int32(rows)
-    arguments.rows_per_path = Int32(rows / max(paths, 1))
     arguments.heads = Int32(sizes.heads)
     arguments.width = Int32(sizes.width)
     arguments.scale = sizes.scale
@@ -83,17 +103,16 @@ public struct SoftmaxMemory: Memory {
     arguments.shared_count = Int32(context.count)
     arguments.shared_keys = UnsafePointer(context.keys.pointer)
     arguments.shared_values = UnsafePointer(context.values.pointer)
-    if let buffer, let limits {
-      arguments.capacity = Int32(buffer.capacity)
-      arguments.private_keys = UnsafePointer(buffer.keys.pointer)
-      arguments.private_values = UnsafePointer(buffer.values.pointer)
-      arguments.private_keys_stride = buffer.keysStride
-      arguments.private_values_stride = buffer.valuesStride
-      arguments.limits = limits
-    }
+    return arguments
+  }
+
+  private func run(_ arguments: inout ck_attention_args, _ scratch: Arena) {
+    guard arguments.rows > 0 else { return }
+    let mark = scratch.mark
     arguments.scratch = scratch.floats(
       ck_attention_scratch(arguments.rows, arguments.heads, arguments.width, arguments.shared_count))
     ck_attention(&arguments)
+    scratch.rewind(to: mark)
   }
 
   public func train(queries: Node, keyValues: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {

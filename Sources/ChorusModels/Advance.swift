@@ -12,117 +12,79 @@ extension Trunk {
       layers: network.blocks.map { _ in memory.buffer(paths: count, capacity: capacity) })
   }
 
-  /// Commits rows to every path's buffer and queries further rows, in one network call.
+  /// Commits rows to the paths' buffers and queries further rows, in one network call.
   ///
-  /// Rows come in groups, one row a path: `commit` and `query` hold `groups·paths` indices into `inputs`, `y` the
-  /// committed values in the network's units. Group g of the queries sees the context and the first `limits[g]`
-  /// buffer rows, those committed in this call included. The last layer computes only what the queries read.
-  /// - Returns: the head's parameters, `[query groups·paths, 3·components]`, valid until the next call.
-  ///
-  /// Inside, rows lie path by path, so that all rows of a path meet its private keys together.
+  /// Every row reads the whole context and the slots of its path's buffer that it names, those written in this call
+  /// included. The last layer computes only what the queries read. A row's bytes do not depend on the other rows of
+  /// the call, but for the values that it reads.
+  /// - Parameter rows: of all paths, in order; its inputs are indices into `inputs`.
+  /// - Returns: the head's parameters, `[queries, 3·components]` in the batch's order, valid until the next call.
   @discardableResult
   public func advance(
-    _ paths: Paths, _ context: ContextState, inputs: EmbeddedInputs, commit: [Int32] = [], y: [Float] = [],
-    query: [Int32] = [], limits: [Int32] = []
+    _ paths: Paths, _ context: ContextState, inputs: EmbeddedInputs, rows batch: RowBatch
   ) -> UnsafePointer<Float> {
     let arena = paths.arena
     arena.reset()
+    check(batch, paths, inputs)
     let d = blueprint.width
-    // The kernels trust sizes. Nothing read from a file or a flag decides these; a caller that gets them wrong
-    // must stop here and not write past a buffer.
-    precondition(
-      commit.count % paths.count == 0 && query.count % paths.count == 0 && y.count == commit.count
-        && limits.count == query.count / paths.count
-        && paths.committed + commit.count / paths.count <= paths.capacity,
-      "rows do not come in groups of one a path, or exceed the paths' capacity")
-    let call = Call(
-      paths: paths.count, commits: commit.count / paths.count, queries: query.count / paths.count)
-    var rows = paths.count * call.rows
+    let places = Places(batch, arena)
+    var rows = batch.count
     var h = arena.floats(rows * d)
-    assemble(h, paths, call, inputs, commit, y, query)
-    let first = paths.committed
-    let own = (0..<call.commits).map { Int32(first + $0 + 1) }
-    var visible = UnsafePointer(arena.integers(own + limits, times: paths.count))
-    let keyValues = arena.floats(commit.count * 2 * d)
-    let (queryH, queryNormed) = (arena.floats(query.count * d), arena.floats(query.count * d))
+    assemble(h, batch, inputs, arena)
+    var visible = places.rows
+    let (keyValues, commitNormed) = (arena.floats(batch.commits * 2 * d), arena.floats(batch.commits * d))
+    let (queryH, queryNormed) = (arena.floats(batch.queries * d), arena.floats(batch.queries * d))
     for (index, block) in network.blocks.enumerated() {
       let mark = arena.mark
       var normed = normed(block, h, rows: rows, arena)
-      if call.commits > 0 {
-        store(normed, call, block, into: keyValues)
-        memory.append(keyValues, count: call.commits, at: first, to: paths.layers[index])
+      if batch.commits > 0 {
+        let committed = gather(normed, places.commits, into: commitNormed)
+        weights.linear(committed, rows: batch.commits, block.keyValue, into: keyValues)
+        memory.append(
+          keyValues, count: batch.commits, paths: places.commitPaths, slots: places.commitSlots,
+          to: paths.layers[index])
         if index == network.blocks.count - 1 {
-          copyQueries(of: normed, call, into: queryNormed)
-          copyQueries(of: h, call, into: queryH)
-          normed = blueprint.norm == .pre ? queryNormed : queryH
-          (h, rows) = (queryH, query.count)
-          visible = UnsafePointer(arena.integers(limits, times: paths.count))
+          normed = gather(normed, places.queries, into: queryNormed)
+          h = blueprint.norm == .pre ? gather(h, places.queries, into: queryH) : normed
+          (rows, visible) = (batch.queries, places.queryRows)
         }
       }
-      let buffer = paths.capacity > 0 ? paths.layers[index] : nil
-      transform(
-        block, h, normed, limits: visible, rows: rows, paths: paths.count, context.layers[index], buffer,
-        arena)
+      transform(block, h, normed, rows: rows, arena) { queries, out in
+        memory.read(
+          queries, visible, context: context.layers[index], buffer: paths.layers[index], into: out,
+          scratch: arena)
+      }
       arena.rewind(to: mark)
     }
-    paths.commit(call.commits)
-    return UnsafePointer(head(byGroup(h, call, arena), rows: query.count, arena))
+    return UnsafePointer(head(h, rows: batch.queries, arena))
   }
 
-  /// Rows of one call: for each path its commits, then its queries.
-  private struct Call {
-    let paths: Int
-    let commits: Int
-    let queries: Int
-    var rows: Int { commits + queries }
-  }
-
-  /// Keys and values of the committed rows, path by path: a product a path or a product a place, whichever has
-  /// more rows. A row's bytes do not depend on the rows beside it.
-  private func store(
-    _ normed: UnsafePointer<Float>, _ call: Call, _ block: Network.Block,
-    into keyValues: UnsafeMutablePointer<Float>
-  ) {
-    let d = blueprint.width
-    if call.queries == 0 {
-      weights.linear(normed, rows: call.paths * call.commits, block.keyValue, into: keyValues)
-    } else if call.commits > call.paths {
-      for path in 0..<call.paths {
-        weights.linear(
-          normed + path * call.rows * d, rows: call.commits, block.keyValue,
-          into: keyValues + path * call.commits * 2 * d)
-      }
-    } else {
-      for place in 0..<call.commits {
-        weights.linear(
-          normed + place * d, rows: call.paths, stride: call.rows * d, block.keyValue,
-          into: keyValues + place * 2 * d, outStride: call.commits * 2 * d)
-      }
+  /// The kernels trust what they are given. Nothing read from a file or a flag decides it; a caller that gets it
+  /// wrong must stop here and not read or write beside a buffer.
+  private func check(_ batch: RowBatch, _ paths: Paths, _ inputs: EmbeddedInputs) {
+    precondition(batch.paths == paths.count, "a batch has a part for every path, if an empty one")
+    for row in 0..<batch.count {
+      precondition((0..<inputs.count).contains(Int(batch.inputs[row])), "a row has one of the inputs")
+      let slot = Int(batch.slots[row])
+      guard slot >= 0 else { continue }
+      precondition(slot < paths.capacity, "a slot lies within the paths' capacity")
+      paths.fill(path: Int(batch.path[row]), slot: slot)
+    }
+    for row in 0..<batch.count {
+      precondition(
+        Int(batch.limits[row]) <= paths.slots[Int(batch.path[row])], "a row reads slots that were written")
     }
   }
 
-  private func copyQueries(
-    of rows: UnsafePointer<Float>, _ call: Call, into out: UnsafeMutablePointer<Float>
-  ) {
-    let d = blueprint.width
-    for path in 0..<call.paths {
-      let from = rows + (path * call.rows + call.commits) * d
-      (out + path * call.queries * d).update(from: from, count: call.queries * d)
-    }
-  }
-
-  /// Query rows group by group, as callers take them.
-  private func byGroup(
-    _ h: UnsafeMutablePointer<Float>, _ call: Call, _ arena: Arena
+  /// Rows `rows` of `from`, one after the other: in place where they are so already.
+  private func gather(
+    _ from: UnsafeMutablePointer<Float>, _ rows: Places.Indices, into out: UnsafeMutablePointer<Float>
   ) -> UnsafeMutablePointer<Float> {
-    guard call.paths > 1, call.queries > 1 else { return h }
     let d = blueprint.width
-    let out = arena.floats(call.paths * call.queries * d)
-    for path in 0..<call.paths {
-      for group in 0..<call.queries {
-        let from = h + (path * call.queries + group) * d
-        (out + (group * call.paths + path) * d).update(from: from, count: d)
-      }
+    guard rows.count > 0 else { return from }
+    if rows.contiguous { return from + Int(rows.pointer[0]) * d }
+    for index in 0..<rows.count {
+      (out + index * d).update(from: from + Int(rows.pointer[index]) * d, count: d)
     }
     return out
   }
@@ -143,28 +105,78 @@ extension Trunk {
 
   /// Tokens of the rows of one call: Ex(x) + Ey(y) + role for committed rows, Ex(x) + role for queries.
   private func assemble(
-    _ h: UnsafeMutablePointer<Float>, _ paths: Paths, _ call: Call, _ inputs: EmbeddedInputs,
-    _ commit: [Int32], _ y: [Float], _ query: [Int32]
+    _ h: UnsafeMutablePointer<Float>, _ batch: RowBatch, _ inputs: EmbeddedInputs, _ arena: Arena
   ) {
     let d = blueprint.width
-    let arena = paths.arena
-    let outputs = arena.floats(commit.count * d)
-    if !commit.isEmpty { apply(network.outputs, y, rows: commit.count, into: outputs, arena) }
+    let outputs = arena.floats(batch.commits * d)
+    if batch.commits > 0 { apply(network.outputs, batch.values, rows: batch.commits, into: outputs, arena) }
     let (buffer, target) = (weights[network.roleBuffer], weights[network.roleTarget])
-    for (row, input) in commit.enumerated() {
-      let (place, path) = row.quotientAndRemainder(dividingBy: call.paths)
-      let out = h + (path * call.rows + place) * d
-      let (ex, ey) = (inputs.rows.pointer + Int(input) * d, outputs + row * d)
+    var ey = UnsafePointer(outputs)
+    for row in 0..<batch.count {
+      let out = h + row * d
+      let ex = inputs.rows.pointer + Int(batch.inputs[row]) * d
+      let slot = Int(batch.slots[row])
+      guard slot >= 0 else {
+        for column in 0..<d { out[column] = ex[column] + target[column] }
+        continue
+      }
       for column in 0..<d { out[column] = ey[column] + ex[column] + buffer[column] }
+      ey += d
       if let positions = network.positions {
-        add(positions, row: min(paths.committed + place, positions.rows - 1), to: out, rows: 1)
+        add(positions, row: min(slot, positions.rows - 1), to: out, rows: 1)
       }
     }
-    for (row, input) in query.enumerated() {
-      let (group, path) = row.quotientAndRemainder(dividingBy: call.paths)
-      let out = h + (path * call.rows + call.commits + group) * d
-      let ex = inputs.rows.pointer + Int(input) * d
-      for column in 0..<d { out[column] = ex[column] + target[column] }
+  }
+}
+
+/// Where the rows of one call lie and what they read, as the kernels take it, in the call's arena.
+private struct Places {
+  struct Indices {
+    let pointer: UnsafePointer<Int32>
+    let count: Int
+    var contiguous: Bool { Int(pointer[count - 1] - pointer[0]) == count - 1 }
+  }
+
+  /// The rows that are committed and those that are asked for.
+  let commits: Indices
+  let queries: Indices
+  let commitPaths: UnsafePointer<Int32>
+  let commitSlots: UnsafePointer<Int32>
+  /// What all rows read, and what the queries read.
+  let rows: VisibleRows
+  let queryRows: VisibleRows
+
+  init(_ batch: RowBatch, _ arena: Arena) {
+    let masks = batch.masks.isEmpty ? nil : UnsafePointer(arena.words(batch.masks))
+    rows = VisibleRows(
+      count: batch.count, paths: arena.integers(batch.path), limits: arena.integers(batch.limits),
+      maskStarts: arena.integers(batch.maskStarts), masks: masks)
+    func places(_ count: Int) -> UnsafeMutablePointer<Int32> { arena.integers(count: count) }
+    let (commitRows, commitPaths, commitSlots) = (
+      places(batch.commits), places(batch.commits), places(batch.commits)
+    )
+    let (queryRows, queryPaths) = (places(batch.queries), places(batch.queries))
+    let (limits, maskStarts) = (places(batch.queries), places(batch.queries))
+    var (commit, query) = (0, 0)
+    for row in 0..<batch.count {
+      if batch.slots[row] >= 0 {
+        commitRows[commit] = Int32(row)
+        commitPaths[commit] = batch.path[row]
+        commitSlots[commit] = batch.slots[row]
+        commit += 1
+      } else {
+        queryRows[query] = Int32(row)
+        queryPaths[query] = batch.path[row]
+        limits[query] = batch.limits[row]
+        maskStarts[query] = batch.maskStarts[row]
+        query += 1
+      }
     }
+    commits = Indices(pointer: commitRows, count: commit)
+    queries = Indices(pointer: queryRows, count: query)
+    self.commitPaths = UnsafePointer(commitPaths)
+    self.commitSlots = UnsafePointer(commitSlots)
+    self.queryRows = VisibleRows(
+      count: query, paths: queryPaths, limits: limits, maskStarts: maskStarts, masks: masks)
   }
 }

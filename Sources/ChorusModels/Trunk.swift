@@ -29,12 +29,12 @@ public final class Trunk: Sendable {
     let rows: FloatBuffer
   }
 
-  /// The private buffers of `paths` paths that advance side by side; belongs to one thread at a time.
+  /// The private buffers of `count` paths that advance side by side; belongs to one thread at a time.
   public final class Paths {
     public let count: Int
     public let capacity: Int
-    /// Rows committed so far, the same for every path.
-    public private(set) var committed = 0
+    /// For each path, the slots in use: one more than the highest that holds a row.
+    public private(set) var slots: [Int]
     let layers: [SoftmaxMemory.Buffer]
     let arena = Arena(blockCount: 1 << 15)
 
@@ -42,11 +42,12 @@ public final class Trunk: Sendable {
       self.count = count
       self.capacity = capacity
       self.layers = layers
+      slots = [Int](repeating: 0, count: count)
     }
 
-    func commit(_ rows: Int) { committed += rows }
-    /// Takes back the rows committed after the first `count`.
-    public func rewind(to count: Int) { committed = min(max(count, 0), committed) }
+    func fill(path: Int, slot: Int) { slots[path] = max(slots[path], slot + 1) }
+    /// Forgets the rows of a path in slots `count` and above.
+    public func rewind(path: Int, to count: Int) { slots[path] = min(max(count, 0), slots[path]) }
   }
 
   /// Bytes of a context state and of one path's buffers.
@@ -119,7 +120,9 @@ public final class Trunk: Sendable {
           if let previous {
             let block = network.blocks[index - 1]
             let queries = normed(block, h, rows: range.count, arena)
-            transform(block, h, queries, limits: nil, rows: range.count, paths: 1, previous, nil, arena)
+            transform(block, h, queries, rows: range.count, arena) { queries, out in
+              memory.read(queries, rows: range.count, context: previous, into: out, scratch: arena)
+            }
           }
           let block = network.blocks[index]
           weights.linear(
@@ -167,20 +170,18 @@ public final class Trunk: Sendable {
     return out
   }
 
-  /// The rest of a block, in place on `h`: attention of `normed`, then the feed-forward part.
+  /// The rest of a block, in place on `h`: attention of `normed` by `attend`, which takes queries and fills what they
+  /// read, then the feed-forward part.
   func transform(
-    _ block: Network.Block, _ h: UnsafeMutablePointer<Float>, _ normed: UnsafePointer<Float>,
-    limits: UnsafePointer<Int32>?, rows: Int, paths: Int, _ context: SoftmaxMemory.Context,
-    _ buffer: SoftmaxMemory.Buffer?, _ arena: Arena
+    _ block: Network.Block, _ h: UnsafeMutablePointer<Float>, _ normed: UnsafePointer<Float>, rows: Int,
+    _ arena: Arena, attend: (UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
   ) {
     let d = blueprint.width
     let queries = arena.floats(rows * d)
     let read = arena.floats(rows * d)
     let hidden = arena.floats(rows * blueprint.feedForward)
     weights.linear(normed, rows: rows, block.query, into: queries)
-    memory.read(
-      queries, rows: rows, limits: limits, paths: paths, context: context, buffer: buffer, into: read,
-      scratch: arena)
+    attend(queries, read)
     weights.linear(read, rows: rows, block.out.weight, bias: block.out.bias, residual: h, into: h)
     func norm(_ norm: Network.Norm, into out: UnsafeMutablePointer<Float>) {
       weights.layerNorm(h, rows: rows, gain: norm.gain, bias: norm.bias, into: out)

@@ -49,7 +49,6 @@ final class PackedSegments {
       arguments.shared_keys = UnsafePointer(segment.keys)
       arguments.shared_values = UnsafePointer(segment.values)
     }
-    arguments.rows_per_path = Int32(rows)
     let own = block.visibleOwn
     if !own.isEmpty {
       let segment = packOwn(own, keyValues)

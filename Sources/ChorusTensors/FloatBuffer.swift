@@ -67,13 +67,26 @@ public final class Arena {
     return pointer
   }
 
-  /// Copies of `values`, one after the other, as 32-bit integers in the arena's memory.
-  public func integers(_ values: [Int32], times: Int = 1) -> UnsafeMutablePointer<Int32> {
-    let count = values.count * times
-    let pointer = UnsafeMutableRawPointer(floats(count)).bindMemory(to: Int32.self, capacity: max(count, 1))
+  /// Uninitialised memory for 32-bit integers.
+  public func integers(count: Int) -> UnsafeMutablePointer<Int32> {
+    UnsafeMutableRawPointer(floats(count)).bindMemory(to: Int32.self, capacity: max(count, 1))
+  }
+
+  /// A copy of `values`.
+  public func integers(_ values: [Int32]) -> UnsafeMutablePointer<Int32> {
+    let pointer = integers(count: values.count)
     values.withUnsafeBufferPointer { values in
-      guard let base = values.baseAddress else { return }
-      for copy in 0..<times { (pointer + copy * values.count).update(from: base, count: values.count) }
+      if let base = values.baseAddress { pointer.update(from: base, count: values.count) }
+    }
+    return pointer
+  }
+
+  /// A copy of `values`.
+  public func words(_ values: [UInt64]) -> UnsafeMutablePointer<UInt64> {
+    let pointer = UnsafeMutableRawPointer(floats(2 * values.count))
+      .bindMemory(to: UInt64.self, capacity: max(values.count, 1))
+    values.withUnsafeBufferPointer { values in
+      if let base = values.baseAddress { pointer.update(from: base, count: values.count) }
     }
     return pointer
   }

@@ -52,6 +52,8 @@ public struct StreamDomain: RawRepresentable, Hashable, Sendable {
   public static let orders = StreamDomain(rawValue: 5)
   /// Evaluation sets: path (set, task).
   public static let evaluation = StreamDomain(rawValue: 6)
+  /// Acceptances and residual draws of verified drafts: path (path, target).
+  public static let verification = StreamDomain(rawValue: 7)
 }
 
 /// A counter-based stream of random numbers, named by a seed and a path of integers.

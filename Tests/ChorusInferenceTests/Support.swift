@@ -74,9 +74,15 @@ struct Chain {
       dimensions: 1)
     let inputs = trunk.embed(x.map(Float.init), count: x.count, dimensions: 1)
     let rows = order[merged..<merged + buffered]
-    let raw = trunk.advance(
-      trunk.branch(paths: 1, capacity: buffered), context, inputs: inputs, commit: rows.map(Int32.init),
-      y: rows.map { Float(values[$0]) }, query: [Int32(order[position])], limits: [Int32(buffered)])
+    var batch = RowBatch()
+    batch.begin()
+    for (slot, row) in rows.enumerated() {
+      batch.commit(input: Int32(row), y: Float(values[row]), slot: Int32(slot), reads: .prefix(slot + 1))
+    }
+    batch.query(input: Int32(order[position]), reads: .prefix(buffered))
+    let paths = trunk.branch(paths: 1, capacity: buffered)
+    let raw = trunk.advance(paths, context, inputs: inputs, rows: batch)
+    defer { withExtendedLifetime(paths) {} }
     return GaussianMixture(raw, components: trunk.blueprint.components, floor: trunk.blueprint.sigmaFloor)
   }
 }

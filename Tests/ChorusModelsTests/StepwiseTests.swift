@@ -8,7 +8,7 @@ import Testing
 @Suite struct StepwiseTests {
   private static let stride = 9
 
-  /// The chain on one path: commit row k-1 and query target k in one call, target k at the inputs of row k.
+  /// The chain: commit row k-1 and query target k in one call, target k at the inputs of row k.
   private static func stepwise(
     _ trunk: Trunk, _ state: Trunk.ContextState, _ inputs: Trunk.EmbeddedInputs, _ y: [Float],
     paths count: Int = 1,
@@ -16,12 +16,19 @@ import Testing
   ) -> [[Float]] {
     let steps = y.count / count
     let paths = trunk.branch(paths: count, capacity: steps)
+    var batch = RowBatch()
     return (0..<steps).map { step in
-      let out = trunk.advance(
-        paths, state, inputs: inputs, commit: step > 0 ? rows(step - 1) : [],
-        y: step > 0 ? Array(y[(step - 1) * count..<step * count]) : [], query: rows(step),
-        limits: [Int32(step)])
-      return Array(UnsafeBufferPointer(start: out, count: count * stride))
+      batch.clear()
+      for path in 0..<count {
+        batch.begin()
+        if step > 0 {
+          batch.commit(
+            input: rows(step - 1)[path], y: y[(step - 1) * count + path], slot: Int32(step - 1),
+            reads: .prefix(step))
+        }
+        batch.query(input: rows(step)[path], reads: .prefix(step))
+      }
+      return trunk.advance(paths, state, inputs: inputs, batch: batch)
     }
   }
 
@@ -35,10 +42,9 @@ import Testing
     let stepped = Self.stepwise(trunk, state, inputs, y) { [Int32($0)] }
     // One pass: K committed rows and K queries at the same inputs, query k with k rows visible.
     let paths = trunk.branch(paths: 1, capacity: 20)
-    let out = trunk.advance(
+    let onePass = trunk.advance(
       paths, state, inputs: inputs, commit: indices, y: y, query: indices, limits: indices)
-    let onePass = Array(UnsafeBufferPointer(start: out, count: 20 * Self.stride))
-    #expect(paths.committed == 20)
+    #expect(paths.slots == [20])
     #expect(same(stepped.flatMap { $0 }, onePass))
 
     // The training pass with the same prefixes.
@@ -73,47 +79,13 @@ import Testing
     }
   }
 
-  /// Several groups of rows in one call, on several paths.
-  @Test(arguments: Variant.allCases)
-  func groupsOfRowsInOneCallEqualSingleOnes(_ variant: Variant) throws {
-    let trunk = try randomTrunk(variant.blueprint)
-    let batch = try randomBatch(context: 6, buffer: 6, targets: 2)
-    let (state, inputs) = (trunk.encoded(batch), trunk.embeddedRest(batch))
-    let y: [Float] = [0.5, -1, 2, 0, 1, -2, 0.25, 0.75, -0.5]
-    let commit: [Int32] = [0, 1, 2, 3, 4, 5, 2, 0, 1]  // three groups of three paths
-    let query: [Int32] = [6, 7, 6, 7, 6, 7, 5, 4, 3]
-    let limits: [Int32] = [3, 0, 2]
-    let paths = trunk.branch(paths: 3, capacity: 5)
-    let out = trunk.advance(
-      paths, state, inputs: inputs, commit: commit, y: y, query: query, limits: limits)
-    let together = Array(UnsafeBufferPointer(start: out, count: 9 * Self.stride))
-    #expect(paths.committed == 3)
-    for path in 0..<3 {
-      let one = trunk.branch(paths: 1, capacity: 3)
-      for group in 0..<3 {
-        trunk.advance(
-          one, state, inputs: inputs, commit: [commit[3 * group + path]], y: [y[3 * group + path]])
-      }
-      for group in 0..<3 {
-        let row = 3 * group + path
-        let out = trunk.advance(one, state, inputs: inputs, query: [query[row]], limits: [limits[group]])
-        #expect(
-          same(
-            Array(UnsafeBufferPointer(start: out, count: Self.stride)),
-            Array(together[row * Self.stride..<(row + 1) * Self.stride])))
-      }
-    }
-  }
-
   @Test(arguments: Variant.allCases)
   func rowsTakenBackLeaveNoTrace(_ variant: Variant) throws {
     let trunk = try randomTrunk(variant.blueprint)
     let batch = try randomBatch(context: 4, buffer: 8, targets: 1)
     let (state, inputs) = (trunk.encoded(batch), trunk.embeddedRest(batch))
     func answer(_ paths: Trunk.Paths) -> [Float] {
-      let out = trunk.advance(
-        paths, state, inputs: inputs, commit: [6], y: [0.5], query: [8, 8], limits: [3, 2])
-      return Array(UnsafeBufferPointer(start: out, count: 2 * Self.stride))
+      trunk.advance(paths, state, inputs: inputs, commit: [6], y: [0.5], query: [8, 8], limits: [3, 2])
     }
     let straight = trunk.branch(paths: 1, capacity: 8)
     trunk.advance(straight, state, inputs: inputs, commit: [0, 1], y: [1, -1])
@@ -121,13 +93,13 @@ import Testing
 
     let paths = trunk.branch(paths: 1, capacity: 8)
     trunk.advance(paths, state, inputs: inputs, commit: [0, 1, 2, 3, 4], y: [1, -1, 9, -9, 9])
-    paths.rewind(to: 2)
-    #expect(paths.committed == 2)
+    paths.rewind(path: 0, to: 2)
+    #expect(paths.slots == [2])
     #expect(same(answer(paths), expected))
-    paths.rewind(to: 7)
-    #expect(paths.committed == 3, "what was never committed cannot come back")
-    paths.rewind(to: -1)
-    #expect(paths.committed == 0)
+    paths.rewind(path: 0, to: 7)
+    #expect(paths.slots == [3], "what was never committed cannot come back")
+    paths.rewind(path: 0, to: -1)
+    #expect(paths.slots == [0])
   }
 
   /// Room for more rows than are committed is not seen.
@@ -137,11 +109,9 @@ import Testing
     let (state, inputs) = (trunk.encoded(batch), trunk.embeddedRest(batch))
     let answers = [5, 6, 8, 9, 64].map { capacity in
       let paths = trunk.branch(paths: 1, capacity: capacity)
-      let out = trunk.advance(
+      return trunk.advance(
         paths, state, inputs: inputs, commit: [0, 1, 2, 3, 4], y: Array(batch.y[batch.bufferRows]),
-        query: [5],
-        limits: [5])
-      return Array(UnsafeBufferPointer(start: out, count: Self.stride))
+        query: [5], limits: [5])
     }
     #expect(answers.allSatisfy { same($0, answers[0]) })
   }

@@ -105,14 +105,38 @@ extension Trunk {
       dimensions: batch.dimensions)
   }
 
+  /// One call for a single path: commits to the next free slots, each row reading those up to its own; query q reads
+  /// the first `limits[q]`.
+  @discardableResult
+  func advance(
+    _ paths: Paths, _ context: ContextState, inputs: EmbeddedInputs, commit: [Int32] = [], y: [Float] = [],
+    query: [Int32] = [], limits: [Int32] = []
+  ) -> [Float] {
+    var rows = RowBatch()
+    rows.begin()
+    for (place, (input, y)) in zip(commit, y).enumerated() {
+      let slot = paths.slots[0] + place
+      rows.commit(input: input, y: y, slot: Int32(slot), reads: .prefix(slot + 1))
+    }
+    for (input, limit) in zip(query, limits) { rows.query(input: input, reads: .prefix(Int(limit))) }
+    return advance(paths, context, inputs: inputs, batch: rows)
+  }
+
+  /// The head's parameters of a batch's queries, copied.
+  func advance(
+    _ paths: Paths, _ context: ContextState, inputs: EmbeddedInputs, batch: RowBatch
+  ) -> [Float] {
+    let out = advance(paths, context, inputs: inputs, rows: batch)
+    return Array(UnsafeBufferPointer(start: out, count: batch.queries * 3 * blueprint.components))
+  }
+
   /// Head parameters by inference, in one call: all buffer rows committed, all targets queried.
   func advanced(_ batch: TaskBatch, prefixes: [Int32]) -> [Float] {
     let paths = branch(paths: 1, capacity: batch.buffer)
-    let out = advance(
+    return advance(
       paths, encoded(batch), inputs: embeddedRest(batch), commit: (0..<batch.buffer).map { Int32($0) },
       y: Array(batch.y[batch.bufferRows]), query: (0..<batch.targets).map { Int32(batch.buffer + $0) },
       limits: prefixes)
-    return Array(UnsafeBufferPointer(start: out, count: batch.targets * 3 * blueprint.components))
   }
 }
 

@@ -43,7 +43,7 @@ final class Memory {
 
   deinit { for block in blocks { free(block) } }
 
-  private func allocate<T>(_ count: Int, of type: T.Type) -> UnsafeMutablePointer<T> {
+  fileprivate func allocate<T>(_ count: Int, of type: T.Type) -> UnsafeMutablePointer<T> {
     let block = malloc(max(count, 0) * MemoryLayout<T>.stride + (count <= 0 ? 1 : 0))!
     blocks.append(block)
     return block.bindMemory(to: type, capacity: max(count, 0))
@@ -75,6 +75,14 @@ final class Memory {
   func integers(_ values: [Int]) -> UnsafeMutablePointer<Int32> {
     let p = allocate(values.count, of: Int32.self)
     for (i, value) in values.enumerated() { p[i] = Int32(value) }
+    return p
+  }
+}
+
+extension Memory {
+  func words(_ values: [UInt64]) -> UnsafeMutablePointer<UInt64> {
+    let p = allocate(values.count, of: UInt64.self)
+    for (i, value) in values.enumerated() { p[i] = value }
     return p
   }
 }

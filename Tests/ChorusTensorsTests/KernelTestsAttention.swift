@@ -27,8 +27,11 @@ private func row(_ p: UnsafePointer<Float>, _ count: Int) -> [Double] { (0..<cou
   struct Shape: CustomTestStringConvertible, Sendable {
     var rows: Int, heads = 2, width: Int, shared: Int, perPath = 1, capacity = 0
     var limit: Int?  // of every row; nil: drawn
+    var ragged = false  // paths of 0...4 rows instead of perPath each
+    var masked = false
     var testDescription: String {
       "rows \(rows) heads \(heads) width \(width) shared \(shared) per path \(perPath) capacity \(capacity)"
+        + (ragged ? " ragged" : "") + (masked ? " masked" : "")
     }
   }
 
@@ -53,6 +56,16 @@ private func row(_ p: UnsafePointer<Float>, _ count: Int) -> [Double] { (0..<cou
       Shape(rows: 7, heads: 1, width: 8, shared: 0, perPath: 7, capacity: 12, limit: 0),
       Shape(rows: 7, heads: 1, width: 8, shared: 3, perPath: 3, capacity: 200, limit: 200),
     ]
+    + [0, 1, 9, 64, 65, 200].flatMap { capacity in
+      [(8, 1), (20, 5), (32, 50), (64, 23)].flatMap { width, rows in
+        [(0, true), (70, true), (33, false)].map { shared, ragged in
+          Shape(
+            rows: rows, width: width, shared: shared, perPath: 9, capacity: capacity, ragged: ragged,
+            masked: true)
+        }
+      }
+    }
+    + [Shape(rows: 100, heads: 1, width: 16, shared: 9, capacity: 130, ragged: true)]
 
   @Test(arguments: instances, forwardShapes)
   func forward(isa: Int32, shape: Shape) {
@@ -63,7 +76,8 @@ private func row(_ p: UnsafePointer<Float>, _ count: Int) -> [Double] { (0..<cou
       let ldq = d + 3
       let ldo = d + 1
       let capacity = shape.capacity
-      let paths = (rows + shape.perPath - 1) / shape.perPath
+      let pathOf = Self.paths(shape, &memory.numbers)
+      let paths = (pathOf.last ?? 0) + 1
       let q = memory.matrix(rows, d, stride: ldq)
       let out = memory.matrix(rows, d, stride: ldo)
       let lse = memory.floats(heads * rows)
@@ -82,9 +96,23 @@ private func row(_ p: UnsafePointer<Float>, _ count: Int) -> [Double] { (0..<cou
       let ownKeys = memory.normals(paths * capacity * d)
       let ownValues = memory.normals(paths * capacity * d)
       let limits = (0..<rows).map { _ in shape.limit ?? memory.numbers.below(capacity + 1) }
-      for path in 0..<paths {
-        let filled = limits[(path * shape.perPath)..<min(rows, (path + 1) * shape.perPath)].max()!
-        for index in 0..<filled {
+      let (masks, starts) = Self.masks(shape, limits, &memory.numbers)
+      let sees = (0..<rows).map { row in
+        (0..<limits[row]).filter {
+          starts[row] < 0 || masks[starts[row] + $0 / 64] >> UInt64($0 % 64) & 1 == 1
+        }
+      }
+      // Of each block of 64 the rows up to the last one that somebody sees.
+      var highest: [Int: Int] = [:]
+      for row in 0..<rows {
+        for slot in sees[row] {
+          let block = pathOf[row] * 1000 + slot / 64
+          highest[block] = max(highest[block] ?? 0, slot)
+        }
+      }
+      for (block, slot) in highest {
+        let path = block / 1000
+        for index in slot / 64 * 64...slot {
           let from = (path * capacity + index) * d
           table.append_private(
             Int32(index), Int32(capacity), sizes.1, sizes.2, ownKeys + from, ownValues + from,
@@ -96,13 +124,16 @@ private func row(_ p: UnsafePointer<Float>, _ count: Int) -> [Double] { (0..<cou
       var args = ck_attention_args()
       (args.rows, args.heads, args.width, args.scale) = (Int32(rows), sizes.1, sizes.2, Float(scale))
       (args.q, args.ldq, args.out, args.ldo, args.lse) = (UnsafePointer(q), Int32(ldq), out, Int32(ldo), lse)
-      (args.shared_count, args.rows_per_path) = (sizes.0, Int32(shape.perPath))
+      args.shared_count = sizes.0
       if shared > 0 { (args.shared_keys, args.shared_values) = (UnsafePointer(keys), UnsafePointer(values)) }
       if capacity > 0 {
         args.capacity = Int32(capacity)
         (args.private_keys, args.private_keys_stride) = (UnsafePointer(privateKeys), keyStride)
         (args.private_values, args.private_values_stride) = (UnsafePointer(privateValues), valueStride)
         args.limits = UnsafePointer(visible)
+        args.paths = UnsafePointer(memory.integers(pathOf))
+        args.mask_starts = UnsafePointer(memory.integers(starts))
+        if shape.masked { args.masks = UnsafePointer(memory.words(masks)) }
       }
       args.scratch = memory.floats(ck_attention_scratch(Int32(rows), sizes.1, sizes.2, sizes.0))
       table.attention(&args)
@@ -111,10 +142,10 @@ private func row(_ p: UnsafePointer<Float>, _ count: Int) -> [Double] { (0..<cou
       let alone = memory.floats(d)
       let aloneLse = memory.floats(heads)
       for r in 0..<rows {
-        let path = r / shape.perPath
+        let path = pathOf[r]
         for h in 0..<heads {
           let column = h * width
-          let own = (0..<limits[r]).map { (path * capacity + $0) * d + column }
+          let own = sees[r].map { (path * capacity + $0) * d + column }
           let (wanted, wantedLse) = attend(
             row(q + r * ldq + column, width),
             (0..<shared).map { row(k + $0 * d + column, width) } + own.map { row(ownKeys + $0, width) },
@@ -132,12 +163,74 @@ private func row(_ p: UnsafePointer<Float>, _ count: Int) -> [Double] { (0..<cou
           single.private_keys = UnsafePointer(privateKeys + path * keyStride)
           single.private_values = UnsafePointer(privateValues + path * valueStride)
           single.limits = UnsafePointer(visible + r)
+          single.paths = nil
+          single.mask_starts = args.mask_starts + r
         }
         table.attention(&single)
         #expect(sameBytes(alone, out + r * ldo, d), "row \(r)")
         for h in 0..<heads { #expect(sameBytes(aloneLse + h, lse + h * rows + r, 1), "lse \(h) of row \(r)") }
       }
       deviation.expectSmall(shape.testDescription)
+    }
+  }
+
+  private static func paths(_ shape: Shape, _ numbers: inout Numbers) -> [Int] {
+    guard shape.ragged else { return (0..<shape.rows).map { $0 / shape.perPath } }
+    var path = 0
+    return (0..<shape.rows).map { _ in
+      path += [0, 0, 0, 1, 2][numbers.below(5)]
+      return path
+    }
+  }
+
+  /// Words of each row's mask and where they begin: for a third of the rows none, else bits of any density, whole
+  /// blocks of 64 left out now and then.
+  private static func masks(_ shape: Shape, _ limits: [Int], _ numbers: inout Numbers) -> ([UInt64], [Int]) {
+    var words: [UInt64] = []
+    var starts: [Int] = []
+    for limit in limits {
+      guard shape.masked, numbers.below(3) > 0 else {
+        starts.append(-1)
+        continue
+      }
+      starts.append(words.count)
+      for _ in 0..<(limit + 63) / 64 {
+        switch numbers.below(5) {
+        case 0: words.append(0)
+        case 1: words.append(1 << UInt64(numbers.below(64)))
+        case 2: words.append(numbers.bits() | numbers.bits())
+        case 3: words.append(numbers.bits() & numbers.bits() & numbers.bits())
+        default: words.append(numbers.bits())
+        }
+      }
+    }
+    return (words, starts)
+  }
+
+  /// A mask that hides nothing gives the bytes of no mask.
+  @Test(arguments: instances)
+  func aFullMaskChangesNoByte(isa: Int32) {
+    let table = kernels(isa)
+    withMemory(seed: 3) { memory in
+      let (rows, heads, width, capacity) = (11, 2, 16, 150)
+      let d = heads * width
+      let keys = memory.normals(ck_private_keys_count(Int32(capacity), Int32(heads), Int32(width)))
+      let values = memory.normals(ck_private_values_count(Int32(capacity), Int32(heads), Int32(width)))
+      var args = ck_attention_args()
+      (args.rows, args.heads, args.width, args.scale) = (Int32(rows), Int32(heads), Int32(width), 0.25)
+      (args.q, args.ldq, args.ldo) = (UnsafePointer(memory.normals(rows * d)), Int32(d), Int32(d))
+      (args.private_keys, args.private_values) = (UnsafePointer(keys), UnsafePointer(values))
+      args.capacity = Int32(capacity)
+      args.limits = UnsafePointer(memory.integers((0..<rows).map { $0 * 15 }))
+      args.scratch = memory.floats(ck_attention_scratch(args.rows, args.heads, args.width, 0))
+      let outs = [memory.floats(rows * d), memory.floats(rows * d)]
+      args.out = outs[0]
+      table.attention(&args)
+      args.masks = UnsafePointer(memory.words([UInt64](repeating: .max, count: 3)))
+      args.mask_starts = UnsafePointer(memory.integers([Int](repeating: 0, count: rows)))
+      args.out = outs[1]
+      table.attention(&args)
+      #expect(sameBytes(outs[0], outs[1], rows * d))
     }
   }
 

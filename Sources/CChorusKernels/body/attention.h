@@ -46,10 +46,11 @@ static void append_private(int index, int capacity, int heads, int width, const 
 
 /// Turns scores [rows][KEY_BLOCK] into weights 2^(c * s - best) after moving best, total and sums of rows
 /// row...row + rows - 1 along. Only the first `groups` groups of 8 keys count, and of row r, when masked, only
-/// the first visible[r] keys.
-INLINE void soften(const int masked, const int groups, int rows, const int *visible, float c, float *scores,
+/// the keys whose bits are set in visible[r].
+INLINE void soften(const int masked, const int groups, int rows, const uint64_t *visible, float c, float *scores,
                    online *state, int row) {
   float change[16];
+  const i8 bits = {1, 2, 4, 8, 16, 32, 64, 128};
   for (int r = 0; r < rows; ++r) {
     float *s = scores + r * KEY_BLOCK;
     v8 most = splat(UNSEEN);
@@ -57,7 +58,7 @@ INLINE void soften(const int masked, const int groups, int rows, const int *visi
       if (g >= groups) continue;
       v8 x = load8(s + 8 * g);
       if (masked) {
-        x = select8(lanes8() + 8 * g < visible[r], x, splat(UNSEEN));
+        x = select8(((i8)((int32_t)(visible[r] >> 8 * g) & 255) & bits) != 0, x, splat(UNSEEN));
         store8(s + 8 * g, x);
       }
       most = max8(x, most);
@@ -91,25 +92,39 @@ INLINE void soften(const int masked, const int groups, int rows, const int *visi
   }
 }
 
+/// The first `count` <= 64 keys of a block.
+INLINE uint64_t first_keys(int count) { return count >= KEY_BLOCK ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1; }
+
 /// The weights of a block are the same bytes on every path: a masked key weighs zero and changes no sum.
-static void soften_block(int rows, int keys, const int *visible, float c, float *scores, online *state, int row) {
-  int counts[16], all = keys % 8 == 0;
+static void soften_block(int rows, int keys, const uint64_t *visible, float c, float *scores, online *state,
+                         int row) {
+  uint64_t words[16], all = first_keys(keys % 8 == 0 ? keys : 0);
   for (int r = 0; r < rows; ++r) {
-    counts[r] = visible ? visible[r] : keys;
-    all &= counts[r] >= keys;
+    words[r] = visible ? visible[r] : first_keys(keys);
+    all &= words[r];
   }
-  if (all && keys == KEY_BLOCK)
-    soften(0, KEY_BLOCK / 8, rows, counts, c, scores, state, row);
-  else if (all)
-    soften(0, keys / 8, rows, counts, c, scores, state, row);
+  if (keys == KEY_BLOCK && all == first_keys(KEY_BLOCK))
+    soften(0, KEY_BLOCK / 8, rows, words, c, scores, state, row);
+  else if (keys % 8 == 0 && all == first_keys(keys))
+    soften(0, keys / 8, rows, words, c, scores, state, row);
   else
-    soften(1, ceil_div(keys, 8), rows, counts, c, scores, state, row);
+    soften(1, ceil_div(keys, 8), rows, words, c, scores, state, row);
 }
+
+/// Which of the 64 private keys from `block` on a row sees.
+static uint64_t visible_keys(const ck_attention_args *args, int row, int block) {
+  const int count = min_int(args->capacity, args->limits[row]) - block;
+  if (count <= 0) return 0;
+  const int start = args->masks ? args->mask_starts[row] : -1;
+  return first_keys(count) & (start < 0 ? ~(uint64_t)0 : args->masks[start + block / KEY_BLOCK]);
+}
+
+INLINE int path_of(const ck_attention_args *args, int row) { return args->paths ? args->paths[row] : 0; }
 
 /// Rows of one path within a batch of rows that are taken through their private keys together.
 typedef struct {
-  int row, rows;  // within the group of rows
-  int keys;       // the most that one of them sees
+  int row, rows;  // within the batch
+  int keys;       // of the block: up to the last one that one of them sees
   const float *k, *v;
 } private_run;
 
@@ -129,6 +144,7 @@ static void add_private(const private_run *run, int width, int count, const floa
 
 /// Takes rows row...row + rows - 1 of the group that starts at `first`, at most MOST_ROWS8, through the private
 /// keys and values of their paths, which may be several: the steps of one path alone would wait for each other.
+/// Blocks of keys that none of them sees are left out.
 static void attend_private(const ck_attention_args *args, int head, int first, int row, int rows, float c,
                            float *scores, online *state) {
   const int width = args->width, capacity = args->capacity;
@@ -136,50 +152,57 @@ static void attend_private(const ck_attention_args *args, int head, int first, i
   const size_t value_offset = (size_t)head * capacity * width;
   private_run runs[MOST_ROWS8];
   int count = 0, most = 0;
-  for (int at = row; at < row + rows; at += runs[count++].rows) {
-    const int path = (first + at) / args->rows_per_path;
-    private_run *run = &runs[count];
-    run->row = at;
-    run->rows = min_int(row + rows - at, (path + 1) * args->rows_per_path - (first + at));
-    run->keys = 0;
-    for (int r = 0; r < run->rows; ++r)
-      run->keys = max_int(run->keys, min_int(capacity, args->limits[first + at + r]));
-    run->k = args->private_keys + path * args->private_keys_stride + key_offset;
-    run->v = args->private_values + path * args->private_values_stride + value_offset;
-    most = max_int(most, run->keys);
+  for (int r = 0; r < rows; ++r) {
+    const int at = first + row + r, path = path_of(args, at);
+    most = max_int(most, min_int(capacity, args->limits[at]));
+    if (r > 0 && path == path_of(args, at - 1)) {
+      ++runs[count - 1].rows;
+      continue;
+    }
+    runs[count++] = (private_run){.row = r,
+                                  .rows = 1,
+                                  .k = args->private_keys + (size_t)path * args->private_keys_stride + key_offset,
+                                  .v = args->private_values + (size_t)path * args->private_values_stride +
+                                       value_offset};
   }
   for (int block = 0; block < most; block += KEY_BLOCK) {
-    int visible[MOST_ROWS8];
+    uint64_t visible[MOST_ROWS8];
+    int widest = 0;
     for (int i = 0; i < count; ++i) {
-      const private_run *run = &runs[i];
-      const int keys = max_int(0, min_int(KEY_BLOCK, run->keys - block));
-      for (int r = run->row - row; r < run->row - row + run->rows; ++r)
-        visible[r] = max_int(0, min_int(args->limits[first + row + r] - block, keys));
-      const float *q = args->q + (ptrdiff_t)(first + run->row) * args->ldq + head * width;
-      tiles8(run->rows, ceil_div(keys, 8), width, q, args->ldq, run->k + (size_t)block * width, 8, 8 * width,
-             scores + (run->row - row) * KEY_BLOCK, KEY_BLOCK, 0);
+      uint64_t seen = 0;
+      for (int r = runs[i].row; r < runs[i].row + runs[i].rows; ++r)
+        seen |= visible[r] = visible_keys(args, first + row + r, block);
+      runs[i].keys = seen ? KEY_BLOCK - __builtin_clzll(seen) : 0;
+      widest = max_int(widest, runs[i].keys);
     }
-    soften_block(rows, min_int(KEY_BLOCK, most - block), visible, c, scores, state, row);
+    if (widest == 0) continue;
     for (int i = 0; i < count; ++i) {
       const private_run *run = &runs[i];
-      const int keys = min_int(KEY_BLOCK, run->keys - block);
-      if (keys > 0)
-        add_private(run, width, keys, scores + (run->row - row) * KEY_BLOCK, run->v + (size_t)block * width,
-                    state->sums + (size_t)run->row * state->padded, state->padded);
+      const float *q = args->q + (ptrdiff_t)(first + row + run->row) * args->ldq + head * width;
+      tiles8(run->rows, ceil_div(run->keys, 8), width, q, args->ldq, run->k + (size_t)block * width, 8, 8 * width,
+             scores + run->row * KEY_BLOCK, KEY_BLOCK, 0);
+    }
+    soften_block(rows, widest, visible, c, scores, state, row);
+    for (int i = 0; i < count; ++i) {
+      const private_run *run = &runs[i];
+      if (run->keys > 0)
+        add_private(run, width, run->keys, scores + run->row * KEY_BLOCK, run->v + (size_t)block * width,
+                    state->sums + (size_t)(row + run->row) * state->padded, state->padded);
     }
   }
 }
 
 /// How many of the `left` rows from `row` on go through their private keys together: whole paths while they
 /// fit, an even part of a longer one.
-static int private_batch(int row, int left, int rows_per_path) {
-  const int run = min_int(left, rows_per_path - row % rows_per_path);
-  if (run > MOST_ROWS8) return ceil_div(run, ceil_div(run, MOST_ROWS8));
-  int batch = run;
+static int private_batch(const ck_attention_args *args, int row, int left) {
+  int batch = 0;
   while (batch < left) {
-    const int next = min_int(rows_per_path, left - batch);
-    if (batch + next > MOST_ROWS8) break;
-    batch += next;
+    const int path = path_of(args, row + batch);
+    int run = 1;
+    while (batch + run < left && path_of(args, row + batch + run) == path) ++run;
+    if (batch == 0 && run > MOST_ROWS8) return ceil_div(run, ceil_div(run, MOST_ROWS8));
+    if (batch + run > MOST_ROWS8) break;
+    batch += run;
   }
   return batch;
 }
@@ -214,7 +237,7 @@ static void attention(const ck_attention_args *args) {
         }
       }
       for (int row = 0, batch; args->limits && row < rows; row += batch) {
-        batch = private_batch(first + row, rows - row, args->rows_per_path);
+        batch = private_batch(args, first + row, rows - row);
         attend_private(args, head, first, row, batch, c, scores, &state);
       }
       for (int row = 0; row < rows; row += 8) {

@@ -84,8 +84,10 @@ void ck_layer_norm_backward(int rows, int d, const float *x, int ldx, const floa
 // ---- attention ----------------------------------------------------------------------------------
 //
 // A row of queries, keys or values holds its heads side by side: head h is columns h*width ..< (h+1)*width.
-// One softmax per row and head runs over [shared keys | the first limits[row] private keys of its path],
-// computed online over fixed key blocks, so it equals the merge of both parts by their log-sum-exps.
+// One softmax per row and head runs over [shared keys | the private keys of its path that it sees], computed
+// online over fixed key blocks, so it equals the merge of both parts by their log-sum-exps. A row sees the first
+// limits[row] private keys, or of these the ones whose bit is set in its mask; what a hidden key or value holds
+// does not matter as long as it is finite.
 
 /// Shared keys and values, packed per head. Keys: panels [heads][ceil(count/16)][width][16], values
 /// [heads][ceil(width/16)][count rounded up to 16][16], both zero-padded.
@@ -111,11 +113,15 @@ typedef struct {
   float *lse;  // [heads, rows] log-sum-exp of the scaled scores, or NULL
   int shared_count;  // 0: none
   const float *shared_keys, *shared_values;
-  int rows_per_path;  // row r belongs to path r / rows_per_path
+  const int32_t *paths;  // [rows]: the path of each row, rows of a path beside each other; NULL: all of path 0
   int capacity;
   const float *private_keys, *private_values;              // of path 0
   size_t private_keys_stride, private_values_stride;       // floats between paths
-  const int32_t *limits;  // [rows]: private keys visible to a row; NULL: none
+  const int32_t *limits;  // [rows]: private keys from the first on that a row may see; NULL: none
+  // Masks, or NULL: row r's begins at word mask_starts[r], one bit a key, ceil(limits[r] / 64) words; where
+  // mask_starts[r] is negative the row sees all keys below its limit.
+  const uint64_t *masks;
+  const int32_t *mask_starts;
   float *scratch;
 } ck_attention_args;
 /// A row that sees no key at all gets zeros and lse = -infinity.
