@@ -58,8 +58,9 @@ let package = Package(
     module("Training", "Models", "Priors"),
     module("Evaluation", "Inference", "Priors"),
     module("Tables", "Data"),
+    module("Reports"),
     module(
-      "Commands", "Evaluation", "Training", "Tables",
+      "Commands", "Evaluation", "Training", "Tables", "Reports", "CChorusKernels",
       products: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"], swiftSettings: swiftSettings),
     .target(
@@ -77,6 +78,7 @@ let package = Package(
     tests("Priors"),
     tests("Training"),
     tests("Tables"),
+    tests("Reports"),
     tests("Evaluation"),
     tests("Commands"),
     .testTarget(name: "ChorusTests", dependencies: ["Chorus"], swiftSettings: swiftSettings),

@@ -13,56 +13,62 @@ struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Measure speed on this machine as shares of its peak.",
     discussion: """
-      Runs a freshly initialised network of the given size; no weights are needed. Between all repetitions the peak \
-      of fused multiply-adds is probed with one thread and with all. Absolute times move with the machine's clock \
-      and its neighbours: quote shares of the peak, with their spread, and never a single time. The column share is \
-      by wall clock; share_processor divides by processor seconds instead and says what a busy neighbour did.
+      Runs freshly initialised networks over a grid of sizes; no weights are needed. Between all repetitions the \
+      peak of fused multiply-adds is probed with one thread and with all, and before each line the bandwidth of \
+      memory. Absolute times move with the machine's clock and its neighbours: quote shares of the peak, with \
+      their spread, and never a single time. The column share is by wall clock; share_processor divides by \
+      processor seconds instead and says what a busy neighbour did.
 
       gflop counts what the code multiplies: matrix products as called and the visible query-key pairs, not norms, \
       activations, exponentials, draws, packing or the optimiser. gflop_nominal is the plan's cost, which counts \
       all layers for all rows. bytes are the weights, one context state and all buffers (and each \
-      path's own context under a plan that merges); bytes_measured is what \
-      residence grew by at the most, from before the model was made to the end of the first call. digest is a \
-      hash of the result; it does not depend on --threads.
+      path's own context under a plan that merges); bytes_measured is what residence grew by at the most, from \
+      before the model was made to the end of the first call. digest is a hash of the result; it does not depend \
+      on --threads.
 
-      paths are drawn paths, orders of a density, or tasks of a training step.
+      paths are drawn paths, orders of a density, or tasks of a training step. Options that take several numbers \
+      take them separated by commas; every combination is measured.
       """)
 
   @Option(help: "What to measure: encode, sample, density, train; separated by commas.")
   var what = "encode,sample,density,train"
 
-  @Option(help: "Context rows N, one or more numbers.")
+  @Option(help: ArgumentHelp("Context rows N, one or more numbers.", valueName: "n,…"))
   var context = "256"
 
-  @Option(help: "Targets K, one or more numbers.")
+  @Option(help: ArgumentHelp("Targets K, one or more numbers.", valueName: "n,…"))
   var targets = "32"
 
-  @Option(help: "Paths B, one or more numbers.")
+  @Option(help: ArgumentHelp("Paths B, one or more numbers.", valueName: "n,…"))
   var paths = "128"
 
-  @Option(help: "Target orders of a density.")
-  var orders = 8
+  @Option(help: ArgumentHelp("Target orders of a density, one or more numbers.", valueName: "n,…"))
+  var orders = "8"
 
   @Option(help: "How paths are drawn: \(PlanTemplate.forms.joined(separator: ", ")).")
   var plan = "sequential"
 
-  @Option(help: "Width d of the network.")
-  var width = 128
+  @Option(help: ArgumentHelp("Width d of the network, one or more numbers.", valueName: "n,…"))
+  var width = "128"
 
-  @Option(help: "Layers of the network.")
-  var layers = 6
+  @Option(help: ArgumentHelp("Layers of the network, one or more numbers.", valueName: "n,…"))
+  var layers = "6"
 
-  @Option(help: "Attention heads.")
-  var heads = 4
+  @Option(help: ArgumentHelp("Attention heads, one or more numbers.", valueName: "n,…"))
+  var heads = "4"
 
-  @Option(help: "Hidden width of the feed-forward maps.")
-  var feedForward = 256
+  @Option(
+    help: ArgumentHelp(
+      "Hidden width of the feed-forward maps. (default: twice the width)", valueName: "n"))
+  var feedForward: Int?
 
-  @Option(help: "Hidden width of the embedders and of the prediction head.")
-  var hidden = 256
+  @Option(
+    help: ArgumentHelp(
+      "Hidden width of the embedders and of the prediction head. (default: twice the width)", valueName: "n"))
+  var hidden: Int?
 
-  @Option(help: "Tasks of a training step.")
-  var batch = 16
+  @Option(help: ArgumentHelp("Tasks of a training step, one or more numbers.", valueName: "n,…"))
+  var batch = "16"
 
   @Option(help: "Context, buffer and target rows of a training task.")
   var task = "128,16,64"
@@ -73,16 +79,42 @@ struct Bench: ParsableCommand {
   @Option(help: "Repetitions, each between two probes.")
   var repetitions = 5
 
+  @Option(
+    help: ArgumentHelp(
+      "Measure single kernels on one thread instead, over the shapes at which they are tested; list names them.",
+      valueName: "name,…|all|list"))
+  var op: String?
+
+  @Flag(
+    help: """
+      Run a small fixed workload of each --what once, without clocks and probes, for tools that count \
+      instructions.
+      """)
+  var once = false
+
+  @Flag(
+    help: """
+      Answer requests from stdin, one JSON object a line, each with its seconds: for tools/duel.py, which \
+      measures in turn with others and must not measure the start of a process.
+      """)
+  var requests = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Write tables and pictures of time and memory against growing sizes into this folder instead.",
+      valueName: "folder"))
+  var scaling: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The sizes that grow with --scaling: \(Sweep.allCases.map(\.rawValue).joined(separator: ", ")). (default: all)",
+      valueName: "name,…"))
+  var sweep: String?
+
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
   @OptionGroup var common: CommonOptions
-
-  static let columns = [
-    "what", "threads", "context", "targets", "paths", "ms_min", "ms_median", "ms_max", "gflop",
-    "gflop_nominal", "gflop_per_s", "peak_one_thread", "peak", "share", "share_min", "share_max",
-    "share_processor", "bytes", "bytes_measured", "digest",
-  ]
 
   static let kinds = ["encode", "sample", "density", "train"]
 
@@ -93,7 +125,11 @@ struct Bench: ParsableCommand {
       throw ValidationError("--what: '\(wrong)' is none of \(Self.kinds.joined(separator: ", "))")
     }
     _ = try sizeList(context, option: "--context")
-    for (text, name) in [(targets, "--targets"), (paths, "--paths")] {
+    for (text, name) in [
+      (targets, "--targets"), (paths, "--paths"), (orders, "--orders"), (width, "--width"),
+      (layers, "--layers"),
+      (heads, "--heads"), (batch, "--batch"),
+    ] {
       guard try sizeList(text, option: name).allSatisfy({ $0 > 0 }) else {
         throw ValidationError("\(name) must be at least 1")
       }
@@ -101,54 +137,96 @@ struct Bench: ParsableCommand {
     guard try sizeList(task, option: "--task").count == 3 else {
       throw ValidationError("--task takes three numbers: context, buffer and target rows")
     }
-    guard (1...4096).contains(orders) else { throw ValidationError("--orders must be within 1...4096") }
+    guard try sizeList(orders, option: "--orders").allSatisfy({ $0 <= 4096 }) else {
+      throw ValidationError("--orders must be within 1...4096")
+    }
     guard (1...1000).contains(repetitions) else {
       throw ValidationError("--repetitions must be within 1...1000")
     }
+    guard [op != nil, once, requests, scaling != nil].count(where: { $0 }) <= 1 else {
+      throw ValidationError("--op, --once, --requests and --scaling are different things to do; pass one")
+    }
+    if let op { _ = try KernelBench.operations(op) }
+    guard sweep == nil || scaling != nil else { throw ValidationError("--sweep goes with --scaling") }
+    _ = try sweeps()
   }
 
   func run() throws {
     try reporting {
-      let template = try PlanTemplate(parsing: plan)
-      let clock = BenchClock(pool: common.pool, repetitions: repetitions)
-      let bench = BenchRunner(blueprint: blueprint, clock: clock, seed: common.seed)
-      try bench.blueprint.validate()
-      common.say(
-        "\(ProcessInfo.processInfo.activeProcessorCount) cores, \(Machine.instructionSet),"
-          + " \(bench.clock.pool.threads) threads; quote shares, absolute figures move")
-      let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
-      func write(_ row: BenchRow) throws { try writer.write(cells(row, threads: bench.clock.pool.threads)) }
-      for n in try sizeList(context, option: "--context") {
-        // Sampling comes first, since its memory is measured in a process that has held nothing yet.
-        for k in try sizeList(targets, option: "--targets") where chosen.contains("sample") {
-          for b in try sizeList(paths, option: "--paths") {
-            try write(try bench.sample(context: n, targets: k, paths: b, plan: template))
-          }
-        }
-        if chosen.contains("encode") { try write(try bench.encode(context: n)) }
-        for k in try sizeList(targets, option: "--targets") where chosen.contains("density") {
-          try write(try bench.density(context: n, targets: k, orders: orders, plan: template))
-        }
+      if let op { return try KernelBench.run(op, repetitions: repetitions, format: format, common) }
+      if once { return try BenchOnce(pool: common.pool).run(chosen) }
+      if requests { return try BenchWorker(pool: common.pool).run() }
+      if let scaling {
+        let runner = BenchScaling(folder: scaling, repetitions: repetitions, common: common)
+        return try runner.run(sweeps())
       }
-      if chosen.contains("train") {
-        try write(try bench.train(trainingConfiguration(), prior: try Priors.named(prior)))
-      }
-      try writer.finish()
+      try runGrid()
     }
   }
 
-  private var blueprint: Blueprint {
-    var blueprint = Blueprint()
-    blueprint.width = width
-    blueprint.layers = layers
-    blueprint.heads = heads
-    blueprint.feedForward = feedForward
-    blueprint.embedderHidden = hidden
-    blueprint.headHidden = hidden
-    return blueprint
+  private func sweeps() throws -> [Sweep] {
+    guard let sweep else { return Sweep.allCases }
+    return try sweep.split(separator: ",").map { name in
+      guard let sweep = Sweep(rawValue: String(name)) else {
+        throw ValidationError(
+          "--sweep: '\(name)' is none of \(Sweep.allCases.map(\.rawValue).joined(separator: ", "))")
+      }
+      return sweep
+    }
   }
 
-  private func trainingConfiguration() throws -> TrainingConfiguration {
+  private func runGrid() throws {
+    let template = try PlanTemplate(parsing: plan)
+    let clock = BenchClock(pool: common.pool, repetitions: repetitions)
+    common.say(
+      "\(ProcessInfo.processInfo.activeProcessorCount) cores, \(Machine.instructionSet),"
+        + " \(clock.pool.threads) threads; quote shares, absolute figures move")
+    let table = try BenchTable(format: format)
+    let blueprints = try blueprints()
+    for blueprint in blueprints {
+      let bench = BenchRunner(blueprint: blueprint, clock: clock, seed: common.seed)
+      for n in try sizeList(context, option: "--context") {
+        for k in try sizeList(targets, option: "--targets") where chosen.contains("sample") {
+          for b in try sizeList(paths, option: "--paths") {
+            try table.write(bench.sample(context: n, targets: k, paths: b, plan: template))
+          }
+        }
+        if chosen.contains("encode") { try table.write(bench.encode(context: n)) }
+        for k in try sizeList(targets, option: "--targets") where chosen.contains("density") {
+          for r in try sizeList(orders, option: "--orders") {
+            try table.write(bench.density(context: n, targets: k, orders: r, plan: template))
+          }
+        }
+      }
+      for tasks in try sizeList(batch, option: "--batch") where chosen.contains("train") {
+        try table.write(
+          bench.train(
+            trainingConfiguration(blueprint, batch: tasks), prior: try Priors.named(prior)))
+      }
+    }
+    try table.finish()
+  }
+
+  /// The networks of the grid, all checked before the first is measured.
+  private func blueprints() throws -> [Blueprint] {
+    var blueprints: [Blueprint] = []
+    for width in try sizeList(width, option: "--width") {
+      for layers in try sizeList(layers, option: "--layers") {
+        for heads in try sizeList(heads, option: "--heads") {
+          var blueprint = Blueprint()
+          (blueprint.width, blueprint.layers, blueprint.heads) = (width, layers, heads)
+          blueprint.feedForward = feedForward ?? 2 * width
+          blueprint.embedderHidden = hidden ?? 2 * width
+          blueprint.headHidden = hidden ?? 2 * width
+          try blueprint.validate()
+          blueprints.append(blueprint)
+        }
+      }
+    }
+    return blueprints
+  }
+
+  private func trainingConfiguration(_ blueprint: Blueprint, batch: Int) throws -> TrainingConfiguration {
     let sizes = try sizeList(task, option: "--task")
     var configuration = TrainingConfiguration()
     configuration.blueprint = blueprint
@@ -159,32 +237,5 @@ struct Bench: ParsableCommand {
     configuration.targets = sizes[2]
     configuration.seed = common.seed
     return configuration
-  }
-
-  private func cells(_ row: BenchRow, threads: Int) -> [Cell] {
-    let times = row.repetitions.map { $0.seconds * 1e3 }
-    let shares = row.repetitions.map { row.flops / $0.seconds / $0.peak }
-    let byProcessor = row.repetitions.map { row.flops / $0.processorSeconds / $0.peakByProcessor }
-    func number(_ value: Double, _ digits: Int) -> Cell {
-      let scale = pow(10, Double(digits))
-      return .number((value * scale).rounded() / scale)
-    }
-    return [
-      .text(row.what), .integer(threads), .integer(row.context), .integer(row.targets), .integer(row.paths),
-      number(times.min() ?? .nan, 3), number(median(times), 3), number(times.max() ?? .nan, 3),
-      number(row.flops / 1e9, 4), number(row.nominal / 1e9, 4), number(row.flops / median(times) / 1e6, 2),
-      number(median(row.repetitions.map(\.single)) / 1e9, 2),
-      number(median(row.repetitions.map(\.peak)) / 1e9, 2),
-      number(median(shares), 4), number(shares.min() ?? .nan, 4), number(shares.max() ?? .nan, 4),
-      number(median(byProcessor), 4), .integer(row.bytes), row.measuredBytes.map { .integer($0) } ?? .missing,
-      row.digest.map { .text(String($0, radix: 16)) } ?? .missing,
-    ]
-  }
-
-  private func median(_ values: [Double]) -> Double {
-    let sorted = values.sorted()
-    guard !sorted.isEmpty else { return .nan }
-    let half = sorted.count / 2
-    return sorted.count % 2 == 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2
   }
 }

@@ -17,13 +17,14 @@ struct BenchClock {
   let pool: ThreadPool
   let repetitions: Int
   private let single = ThreadPool(threads: 1)
-  private static let probeSeconds = 0.05
   /// A repetition calls its body as often as fills this time.
-  private static let leastSeconds = 0.1
+  private let leastSeconds: Double
+  private var probeSeconds: Double { leastSeconds / 2 }
 
-  init(pool: ThreadPool, repetitions: Int) {
+  init(pool: ThreadPool, repetitions: Int, leastSeconds: Double = 0.1) {
     self.pool = pool
     self.repetitions = repetitions
+    self.leastSeconds = leastSeconds
   }
 
   struct Repetition {
@@ -38,8 +39,10 @@ struct BenchClock {
   }
 
   func measure(_ body: () throws -> Void) throws -> [Repetition] {
-    let warm = try time(body)
-    let calls = max(1, Int((Self.leastSeconds / max(warm.wall, 1e-6)).rounded(.up)))
+    var warm = try time(body).wall
+    // The first call fills caches; a short one is timed again, without that.
+    if warm < leastSeconds { warm = try time(body).wall }
+    let calls = max(1, Int((leastSeconds / max(warm, 1e-8)).rounded(.up)))
     var repetitions: [Repetition] = []
     var before = probe(pool)
     for _ in 0..<self.repetitions {
@@ -58,17 +61,41 @@ struct BenchClock {
 
   private func probe(_ pool: ThreadPool) -> (byWall: Double, byProcessor: Double) {
     var done = 0.0
-    let spent = time { done = Machine.multiplyAdds(on: pool, seconds: Self.probeSeconds) }
+    let spent = time { done = Machine.multiplyAdds(on: pool, seconds: probeSeconds) }
     return (done / spent.wall, done / max(spent.processor, 1e-9))
   }
 
+  /// Bytes a second that are read from memory: by one thread, and by all.
+  struct Bandwidth {
+    let single: Double
+    let all: Double
+  }
+
+  /// The best of three readings of an array that no cache holds.
+  func bandwidth() -> Bandwidth {
+    let array = FloatBuffer(count: 1 << 25)
+    func best(_ pool: ThreadPool) -> Double {
+      (0..<3).map { _ in
+        var bytes = 0.0
+        let spent = Self.time { bytes = Machine.readMemory(array, on: pool) }
+        return bytes / spent.wall
+      }.max() ?? 0
+    }
+    return Bandwidth(single: best(single), all: best(pool))
+  }
+
   private func time(_ body: () throws -> Void) rethrows -> (wall: Double, processor: Double) {
+    try Self.time(body)
+  }
+
+  /// Wall and processor seconds of `body`.
+  static func time(_ body: () throws -> Void) rethrows -> (wall: Double, processor: Double) {
     let clock = ContinuousClock()
-    let processor = Self.processorSeconds
+    let processor = processorSeconds
     let start = clock.now
     try body()
     let wall = start.duration(to: clock.now) / .seconds(1)
-    return (wall, Self.processorSeconds - processor)
+    return (wall, processorSeconds - processor)
   }
 
   /// Processor time of this process so far, over all its threads.
@@ -77,6 +104,18 @@ struct BenchClock {
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
+}
+
+/// How much resident memory has grown at the most since the value was made.
+struct MemoryGrowth {
+  private let before: Int?
+
+  init() {
+    ResidentMemory.mark()
+    before = ResidentMemory.now
+  }
+
+  var bytes: Int? { ResidentMemory.peak.flatMap { peak in before.map { max(0, peak - $0) } } }
 }
 
 /// Resident memory of this process, where the system tells it.
@@ -94,8 +133,14 @@ enum ResidentMemory {
     #endif
   }
 
-  /// Begins a new peak.
+  /// Begins a new peak, with what was freed before given back to the system, so that using it again counts.
   static func mark() {
+    #if canImport(Glibc)
+      // Glibc's module leaves malloc.h out.
+      if let trim = dlsym(nil, "malloc_trim") {
+        _ = unsafeBitCast(trim, to: (@convention(c) (Int) -> Int32).self)(0)
+      }
+    #endif
     #if !canImport(Darwin)
       if let file = FileHandle(forWritingAtPath: "/proc/self/clear_refs") {
         try? file.write(contentsOf: Data("5".utf8))

@@ -7,21 +7,7 @@ import ChorusTensors
 import ChorusTraining
 import Foundation
 
-/// One measurement.
-struct BenchRow {
-  let what: String
-  let context: Int
-  let targets: Int
-  let paths: Int
-  let repetitions: [BenchClock.Repetition]
-  let flops: Double
-  let nominal: Double
-  let bytes: Int
-  var measuredBytes: Int?
-  var digest: UInt64?
-}
-
-/// Builds a fresh network and measures what is done with one.
+/// Builds fresh networks and measures what is done with one.
 struct BenchRunner {
   let blueprint: Blueprint
   let clock: BenchClock
@@ -29,98 +15,87 @@ struct BenchRunner {
 
   private var work: ExecutedWork { ExecutedWork(blueprint) }
 
-  /// A network as it starts, standing for a trained one of its size.
-  private func model(context: Int) throws -> Model {
-    var blueprint = blueprint
-    blueprint.trainedContext = max(context, 1)
-    let network = try Network(blueprint)
-    let weights = Weights(network.table)
-    network.initialise(weights, seed: seed)
-    return Model(trunk: Trunk(network, weights), source: "bench")
-  }
-
-  /// A wave at random inputs.
-  private func data(_ count: Int) throws -> Dataset {
-    var stream = RandomStream(seed: seed, .evaluation, UInt64(count))
-    let x = (0..<count).map { _ in stream.uniform(in: -2...2) }
-    return try Dataset(inputs: Inputs(x, dimensions: 1), y: x.map { sin(3 * $0) + 0.1 * stream.normal() })
-  }
-
-  private func grid(_ count: Int) throws -> Inputs {
-    try Inputs((0..<count).map { -2 + 4 * (Double($0) + 0.5) / Double(count) }, dimensions: 1)
-  }
-
   func encode(context: Int) throws -> BenchRow {
-    let (model, data) = (try model(context: context), try data(context))
-    let repetitions = try clock.measure { _ = try model.condition(on: data, pool: clock.pool) }
-    return BenchRow(
-      what: "encode", context: context, targets: 0, paths: 1, repetitions: repetitions,
-      flops: work.encode(context), nominal: work.nominalEncode(context),
-      bytes: model.trunk.weights.bytes + model.trunk.contextBytes(rows: context))
+    let data = try BenchData.observed(context, seed: seed)
+    let memory = MemoryGrowth()
+    let model = try BenchData.model(blueprint, context: context, seed: seed)
+    func encode() throws { _ = try model.condition(on: data, pool: clock.pool) }
+    try encode()
+    let grown = memory.bytes
+    return row(
+      "encode", context, 0, 1, try clock.measure(encode), flops: work.encode(context),
+      nominal: work.nominalEncode(context),
+      bytes: model.trunk.weights.bytes + model.trunk.contextBytes(rows: context), measured: grown)
   }
 
   func sample(context: Int, targets: Int, paths: Int, plan template: PlanTemplate) throws -> BenchRow {
-    let (data, grid) = (try data(context), try grid(targets))
-    let before = ResidentMemory.now
-    ResidentMemory.mark()
-    let model = try model(context: context)
+    let (data, grid) = (try BenchData.observed(context, seed: seed), try BenchData.grid(targets))
+    let memory = MemoryGrowth()
+    let model = try BenchData.model(blueprint, context: context, seed: seed)
     let posterior = try model.condition(on: data, pool: clock.pool)
-    var digest = Digest()
-    let first = try posterior.sample(paths, at: grid, plan: template, seed: seed, flopLimit: .infinity)
-    let peak = ResidentMemory.peak
-    for path in first.paths { digest.add(path) }
-    let repetitions = try clock.measure {
-      _ = try posterior.sample(paths, at: grid, plan: template, seed: seed, flopLimit: .infinity)
+    func draw() throws -> Posterior.Samples {
+      try posterior.sample(paths, at: grid, plan: template, seed: seed, flopLimit: .infinity)
     }
-    let trunk = model.trunk
-    // A plan that merges gives each path a context of its own.
-    let merged = first.plan.calls.reduce(0) { max($0, $1.merged) }
-    let buffers =
-      paths * trunk.bufferBytes(capacity: first.plan.peakBufferRows)
-      + (merged > 0 ? paths * trunk.contextBytes(rows: context + merged) : 0)
-    return BenchRow(
-      what: "sample", context: context, targets: targets, paths: paths, repetitions: repetitions,
-      flops: work.sample(first.plan, paths: paths), nominal: try work.nominal(first.plan, paths: paths),
-      bytes: trunk.weights.bytes + trunk.contextBytes(rows: context) + buffers,
-      measuredBytes: peak.flatMap { peak in before.map { peak - $0 } }, digest: digest.value)
+    let first = try draw()
+    let grown = memory.bytes
+    var digest = Digest()
+    for path in first.paths { digest.add(path) }
+    let repetitions = try clock.measure { _ = try draw() }
+    return row(
+      "sample", context, targets, paths, repetitions, flops: work.sample(first.plan, paths: paths),
+      nominal: try work.nominal(first.plan, paths: paths),
+      bytes: model.trunk.weights.bytes + work.stateBytes(model.trunk, first.plan, paths: paths),
+      measured: grown, digest: digest)
   }
 
   func density(context: Int, targets: Int, orders: Int, plan template: PlanTemplate) throws -> BenchRow {
-    let (data, grid) = (try data(context), try grid(targets))
-    let model = try model(context: context)
+    let (data, grid) = (try BenchData.observed(context, seed: seed), try BenchData.grid(targets))
+    let memory = MemoryGrowth()
+    let model = try BenchData.model(blueprint, context: context, seed: seed)
     let posterior = try model.condition(on: data, pool: clock.pool)
-    let y = grid.values.map { sin(3 * $0) }
+    let y = BenchData.wave(at: grid)
     func score() throws -> Posterior.LogDensity {
       try posterior.logDensity(
         of: y, at: grid, plan: template, orders: orders, seed: seed, flopLimit: .infinity)
     }
     let first = try score()
+    let grown = memory.bytes
     var digest = Digest()
     digest.add(first.orders)
     let repetitions = try clock.measure { _ = try score() }
-    let trunk = model.trunk
-    return BenchRow(
-      what: "density", context: context, targets: targets, paths: orders, repetitions: repetitions,
-      flops: work.density(first.plan, orders: orders), nominal: try work.nominal(first.plan, paths: orders),
-      bytes: trunk.weights.bytes + trunk.contextBytes(rows: context)
-        + orders * trunk.bufferBytes(capacity: first.plan.peakBufferRows),
-      digest: digest.value)
+    return row(
+      "density", context, targets, orders, repetitions, flops: work.density(first.plan, orders: orders),
+      nominal: try work.nominal(first.plan, paths: orders),
+      bytes: model.trunk.weights.bytes + work.stateBytes(model.trunk, first.plan, paths: orders),
+      measured: grown, digest: digest)
   }
 
   func train(_ configuration: TrainingConfiguration, prior: any Prior) throws -> BenchRow {
+    let memory = MemoryGrowth()
     let trainer = try Trainer(configuration, prior: prior, on: clock.pool)
     let (n, c, m) = (configuration.context[0], configuration.buffers[0], configuration.targets)
     // The weights after three steps: the number of steps that are timed depends on the machine.
     for _ in 0..<3 { _ = try trainer.advance() }
+    let grown = memory.bytes
     var digest = Digest()
     digest.add(trainer.weights.values.array.map(Double.init))
     let repetitions = try clock.measure { _ = try trainer.advance() }
     let tasks = Double(configuration.batch)
-    return BenchRow(
-      what: "train", context: n, targets: m, paths: configuration.batch, repetitions: repetitions,
+    return row(
+      "train", n, m, configuration.batch, repetitions,
       flops: tasks * work.train(context: n, buffer: c, targets: m),
       nominal: tasks * work.nominalTrain(context: n, buffer: c, targets: m), bytes: trainer.weights.bytes,
-      digest: digest.value)
+      measured: grown, digest: digest)
+  }
+
+  private func row(
+    _ what: String, _ context: Int, _ targets: Int, _ paths: Int, _ repetitions: [BenchClock.Repetition],
+    flops: Double, nominal: Double, bytes: Int, measured: Int?, digest: Digest? = nil
+  ) -> BenchRow {
+    BenchRow(
+      what: what, blueprint: blueprint, threads: clock.pool.threads, context: context, targets: targets,
+      paths: paths, repetitions: repetitions, bandwidth: clock.bandwidth(), flops: flops, nominal: nominal,
+      bytes: bytes, measuredBytes: measured, digest: digest?.value)
   }
 
   /// FNV-1a over the bits of numbers, folded so that all of them reach the low end.
@@ -133,4 +108,28 @@ struct BenchRunner {
       }
     }
   }
+}
+
+/// What is measured on: networks as they start, standing for trained ones of their size, and a noisy wave.
+enum BenchData {
+  static func model(_ blueprint: Blueprint, context: Int, seed: UInt64) throws -> Model {
+    var blueprint = blueprint
+    blueprint.trainedContext = max(context, 1)
+    let network = try Network(blueprint)
+    let weights = Weights(network.table)
+    network.initialise(weights, seed: seed)
+    return Model(trunk: Trunk(network, weights), source: "bench")
+  }
+
+  static func observed(_ count: Int, seed: UInt64) throws -> Dataset {
+    var stream = RandomStream(seed: seed, .evaluation, UInt64(count))
+    let x = (0..<count).map { _ in stream.uniform(in: -2...2) }
+    return try Dataset(inputs: Inputs(x, dimensions: 1), y: x.map { sin(3 * $0) + 0.1 * stream.normal() })
+  }
+
+  static func grid(_ count: Int) throws -> Inputs {
+    try Inputs((0..<count).map { -2 + 4 * (Double($0) + 0.5) / Double(count) }, dimensions: 1)
+  }
+
+  static func wave(at grid: Inputs) -> [Double] { grid.values.map { sin(3 * $0) } }
 }

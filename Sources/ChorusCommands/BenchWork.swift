@@ -40,34 +40,58 @@ struct ExecutedWork {
     return embedding + layers * n * keyValue + (layers - 1) * (n * block + 4 * d * n * n)
   }
 
-  /// Drawing paths under a plan from an encoded context.
+  /// Drawing paths under a plan from an encoded context; of a plan that verifies drafts, the most it can take.
   func sample(_ plan: Plan, paths: Int) -> Double {
     var each = 0.0
-    for call in plan.calls {
-      let known = plan.contextRows + call.merged
-      if call.encodes, call.merged > 0 { each += encode(known) }
-      each += commit(call.commit.count, after: call.buffered - call.commit.count, known: known)
-      each += query(call.predict.count, reads: call.predict.count * (known + call.limit))
+    for instruction in plan.instructions {
+      let known = plan.contextRows + instruction.context.size
+      if instruction.encodes, !instruction.context.isEmpty { each += encode(known) }
+      each += commit(instruction.commit, known: known)
+      switch instruction {
+      case .call(let call): each += query(call.predict, known: known)
+      case .verify(let range): each += verify(range, known: known)
+      }
     }
     return Double(plan.targets) * (embedX.first + embedX.rest) + Double(paths) * each
+  }
+
+  /// Rounds in which every second draft is refused; the first round's pending rows are counted apart.
+  private func verify(_ range: Plan.Verification, known: Int) -> Double {
+    var sum = 0.0
+    var drawn = 0
+    while drawn < range.positions.count {
+      let (seen, count) = (known + range.buffered + drawn, min(range.draft, range.positions.count - drawn))
+      if drawn > 0 { sum += commit(1, reads: seen) }
+      sum += query(count, reads: count * seen)
+      let between = (count - 1) * seen + (count - 1) * count / 2
+      sum += commit(count - 1, reads: between) + query(count - 1, reads: between)
+      drawn += min(2, count)
+    }
+    return sum
   }
 
   /// Scoring given values under a plan from an encoded context.
   func density(_ plan: Plan, orders: Int) -> Double {
     var each = 0.0
     for pass in plan.densityPasses {
-      let known = plan.contextRows + pass.merged.upperBound
-      if !pass.merged.isEmpty { each += encode(known) }
-      each += commit(pass.buffered.count, after: 0, known: known)
-      each += query(pass.positions.count, reads: pass.limits.reduce(0) { $0 + known + $1 })
+      let known = plan.contextRows + pass.context.size
+      if !pass.context.isEmpty { each += encode(known) }
+      each += commit(pass.buffered, known: known) + query(pass.queries, known: known)
     }
     return Double(plan.targets) * (embedX.first + embedX.rest) + Double(orders) * each
   }
 
-  private func commit(_ rows: Int, after before: Int, known: Int) -> Double {
-    let reads = rows * (known + before) + rows * (rows + 1) / 2
+  private func commit(_ rows: [Plan.Row], known: Int) -> Double {
+    commit(rows.count, reads: rows.reduce(0) { $0 + known + $1.readCount })
+  }
+
+  private func commit(_ rows: Int, reads: Int) -> Double {
     let row = embedY.first + embedY.rest + layers * keyValue + (layers - 1) * block
     return Double(rows) * row + (layers - 1) * 4 * d * Double(reads)
+  }
+
+  private func query(_ rows: [Plan.Row], known: Int) -> Double {
+    query(rows.count, reads: rows.reduce(0) { $0 + known + $1.readCount })
   }
 
   private func query(_ rows: Int, reads: Int) -> Double {
@@ -108,6 +132,15 @@ struct ExecutedWork {
     return (n * n + c * n + c * (c + 1) / 2 + own, own)
   }
 
+  /// Bytes of one context state and of all paths' buffers, as a plan reserves them.
+  func stateBytes(_ trunk: Trunk, _ plan: Plan, paths: Int) -> Int {
+    // A plan that merges gives each path a context of its own.
+    let merged = plan.instructions.reduce(0) { max($0, $1.context.size) }
+    return trunk.contextBytes(rows: plan.contextRows)
+      + paths * trunk.bufferBytes(capacity: plan.peakBufferRows)
+      + (merged > 0 ? paths * trunk.contextBytes(rows: plan.contextRows + merged) : 0)
+  }
+
   /// What the plan's cost says of the same request, all layers of all rows; without the first encoding.
   func nominal(_ plan: Plan, paths: Int) throws -> Double {
     try plan.cost(paths: paths).work(size).total - nominalEncode(plan.contextRows)
@@ -118,4 +151,9 @@ struct ExecutedWork {
     return n * (embedX.first + embedX.rest + embedY.first + embedY.rest)
       + layers * (n * (keyValue + block) + 4 * d * n * n)
   }
+}
+
+extension RangeSet<Int> {
+  /// How many integers are in the set.
+  fileprivate var size: Int { ranges.reduce(0) { $0 + $1.count } }
 }

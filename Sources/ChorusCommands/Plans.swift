@@ -111,11 +111,15 @@ struct ComparePlans: ParsableCommand {
     func cells(_ ratio: PlanComparison.Ratio?) -> [Cell] {
       [number(ratio?.median), number(ratio?.least), number(ratio?.largest)]
     }
-    return [.text(row.plan.description), .integer(row.context), .integer(row.targets), .integer(row.functions)]
-      + cells(row.toSequential) + cells(row.toReencode) + cells(row.scheduleLoss) + cells(row.networkError)
-      + [
-        number(row.betweenOrders), number(row.calls), .integer(row.lockStepCalls), number(row.encodes),
-        number(row.reads),
-      ] + cells(row.time) + cells(row.timeManyPaths)
+    var line: [Cell] = [
+      .text(row.plan.description), .integer(row.context), .integer(row.targets), .integer(row.functions),
+    ]
+    for interval in [row.toSequential, row.toReencode, row.scheduleLoss, row.networkError] {
+      line += cells(interval)
+    }
+    line += [number(row.betweenOrders), number(row.calls), .integer(row.lockStepCalls)]
+    line += [number(row.encodes), number(row.reads)]
+    for ratio in [row.time, row.timeManyPaths] { line += cells(ratio) }
+    return line
   }
 }

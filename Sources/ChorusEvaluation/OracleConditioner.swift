@@ -75,7 +75,8 @@ package struct OracleConditioner: Conditioner {
   }
 
   private func forget(_ paths: Paths, _ path: Int, from slot: Int) {
-    paths.rows[path].factored?.truncate(to: paths.rows[path].first + slot, dimensions: kernel.dimensions)
+    let count = paths.rows[path].first + slot
+    paths.rows[path].factored?.truncate(to: count, dimensions: kernel.dimensions)
   }
 
   package func advance(_ paths: Paths, _ context: Context, _ rows: RowBatch, _ body: (GaussianMixture) -> Void) {

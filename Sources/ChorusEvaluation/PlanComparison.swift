@@ -245,7 +245,7 @@ public struct PlanComparison: Sendable {
     guard let trace else { return (.nan, 0, .nan, .nan) }
     var sums = (calls: 0.0, encodes: 0.0, reads: 0.0)
     for path in trace.paths.indices {
-      let cost = try plan.cost(of: Plan.Trace(paths: [trace.paths[path]]))
+      let cost = try plan.cost(of: Trace(paths: [trace.paths[path]]))
       sums.calls += Double(cost.calls)
       sums.encodes += Double(cost.encodes)
       sums.reads += Double(cost.reads)

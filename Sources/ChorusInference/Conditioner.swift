@@ -132,6 +132,6 @@ extension Trunk {
   var capability: Plan.Capability {
     Plan.Capability(
       subsetReads: memoryCapability.subsetReads, rewind: memoryCapability.rewind,
-      trainedBuffer: blueprint.trainedBuffer)
+      trainedBuffer: blueprint.trainedBuffer, setContext: memoryCapability.holdsSet)
   }
 }

@@ -99,7 +99,7 @@ struct Lane {
   /// log-density of the values scored so far.
   private(set) var score = 0.0
   /// The rounds of verified drafts so far.
-  private(set) var rounds: [Plan.Trace.Round] = []
+  private(set) var rounds: [Trace.Round] = []
 
   private(set) var commit: ArraySlice<PlannedRow> = []
   private(set) var query: ArraySlice<PlannedRow> = []
@@ -145,19 +145,20 @@ struct Lane {
     guard instruction < program.instructions.count else { return nil }
     switch program.instructions[instruction] {
     case .call(let call):
+      let anew = call.encodes && (instruction > 0 || !call.context.isEmpty)
       instruction += 1
       phase = .draw
       (commit, query) = (call.commit[...], call.predict[...])
       if call.encodes { (context, held) = (call.context, 0) }
       held = max(held, (call.commit.lazy.map(\.slot).max() ?? -1) + 1)
-      return call.encodes && !call.context.isEmpty
+      return anew
     case .verify(let range):
       guard let drafts = verifying else {
         verifying = Drafts(from: range.positions.lowerBound, end: range.positions.upperBound, pending: range.pending)
         if range.encodes { context = range.context }
         held = range.buffered
         propose(atMost: range.draft)
-        return range.encodes && !range.context.isEmpty
+        return range.encodes && (instruction > 0 || !range.context.isEmpty)
       }
       if drafts.laws.isEmpty {
         held += drafts.pending.count
@@ -238,7 +239,7 @@ struct Lane {
     // The last value that stands, accepted or replaced, waits to be committed with the next call.
     let drafted = max(drafts.laws.count, 1)
     let last = drafts.refused ?? drafted - 1
-    rounds.append(Plan.Trace.Round(drafted: drafted, accepted: drafts.refused ?? drafted))
+    rounds.append(Trace.Round(drafted: drafted, accepted: drafts.refused ?? drafted))
     held += last
     drafts.pending = [row(drafts.from + last, slot: held)]
     drafts.from += last + 1

@@ -70,7 +70,7 @@ public struct GaussianMixture: Sendable, Hashable {
   }
 
   /// A draw from two independent uniforms and a standard normal variate.
-  func draw(component uniform: Double, normal: Double) -> Double {
+  package func draw(component uniform: Double, normal: Double) -> Double {
     var remaining = uniform
     for c in means.indices {
       remaining -= exp(logWeights[c])

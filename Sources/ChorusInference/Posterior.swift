@@ -102,10 +102,10 @@ public struct Posterior: Sendable {
     public let paths: [[Double]]
     public let plan: Plan
     /// What a plan that verifies drafts came to, path by path; nil for other plans.
-    public let trace: Plan.Trace?
+    public let trace: Trace?
     public let notes: [Note]
 
-    public init(paths: [[Double]], plan: Plan, trace: Plan.Trace? = nil, notes: [Note] = []) {
+    public init(paths: [[Double]], plan: Plan, trace: Trace? = nil, notes: [Note] = []) {
       self.paths = paths
       self.plan = plan
       self.trace = trace
@@ -203,7 +203,7 @@ public struct Posterior: Sendable {
   public func marginals(at inputs: Inputs, flopLimit: Double = Posterior.flopLimit) throws
     -> [GaussianMixture]
   {
-    let plan = try resolve(.independent, inputs, paths: 1, flopLimit)
+    _ = try resolve(.independent, inputs, paths: 1, flopLimit)
     guard inputs.count > 0 else { return [] }
     return try conditioner(inputs).marginals(inputs.count, on: pool).map {
       $0.scaled(by: scaling.outputScale, offset: scaling.outputCentre)
@@ -268,7 +268,8 @@ public struct Posterior: Sendable {
 
   private func bufferNotes(_ plan: Plan, latent: Bool = false) -> [Note] {
     let trained = model.blueprint.trainedBuffer
-    let last = latent ? plan.targets - plan.lastContextCount : 0
+    let merged = plan.instructions.last?.context.ranges.reduce(0) { $0 + $1.count } ?? 0
+    let last = latent ? plan.targets - merged : 0
     let rows = max(plan.peakBufferRows, last)
     return rows > trained ? [.bufferBeyondTraining(rows: rows, trained: trained)] : []
   }
@@ -281,7 +282,7 @@ extension GaussianMixture {
       deviations: deviations.map { scale * $0 })
   }
 
-  init(logWeights: [Double], means: [Double], deviations: [Double]) {
+  package init(logWeights: [Double], means: [Double], deviations: [Double]) {
     self.logWeights = logWeights
     self.means = means
     self.deviations = deviations

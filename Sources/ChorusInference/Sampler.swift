@@ -21,7 +21,7 @@ package struct Sampler<C: Conditioner>: Sendable {
   /// curve.
   package func sample(
     _ count: Int, latent: Bool = false, progress: (@Sendable (Int) -> Void)? = nil
-  ) throws(InferenceError) -> (paths: [[Float]], trace: Plan.Trace?) {
+  ) throws(InferenceError) -> (paths: [[Float]], trace: Trace?) {
     let program = Program(plan)
     let anew = plan.requirements.subsetReads
     let capacity = latent ? max(plan.peakBufferRows, plan.targets) : plan.peakBufferRows
@@ -38,7 +38,7 @@ package struct Sampler<C: Conditioner>: Sendable {
     }
     let verifies = plan.requirements.rewind
     return (
-      lanes.map { latent ? $0.smoothed : $0.values }, verifies ? Plan.Trace(paths: lanes.map(\.rounds)) : nil
+      lanes.map { latent ? $0.smoothed : $0.values }, verifies ? Trace(paths: lanes.map(\.rounds)) : nil
     )
   }
 

@@ -15,6 +15,8 @@ public final class Trunk: Sendable {
   }
 
   public var blueprint: Blueprint { network.blueprint }
+  /// What the layers' memories can do.
+  public var memoryCapability: Capability { SoftmaxMemory.capability }
 
   /// What every layer holds of the context: made once, immutable, shared by all paths.
   public struct ContextState: Sendable {

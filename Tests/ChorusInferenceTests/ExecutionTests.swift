@@ -87,7 +87,7 @@ import Testing
       #expect(counters.value.reads == cost.reads)
       #expect(counters.value.calls == cost.calls)
       #expect(counters.value.peak <= (try sampler.plan.cost().peakRows))
-      #expect(realised.paths[0].reduce(0) { $0 + $1.emitted } == targets)
+      #expect(realised.paths[0].reduce(0) { $0 + $1.drawn } == targets)
       #expect(cost.calls <= (try sampler.plan.cost().calls))
     }
   }
@@ -102,7 +102,7 @@ import Testing
     #expect(Array(all.paths[..<7]) == few.paths)
     let (long, short) = (try #require(all.trace), try #require(few.trace))
     #expect(Array(long.paths[..<7]) == short.paths)
-    let single = try long.paths.map { try all.plan.cost(of: Plan.Trace(paths: [$0])).calls }
+    let single = try long.paths.map { try all.plan.cost(of: Trace(paths: [$0])).calls }
     #expect(try all.plan.cost(of: long).calls == single.max())
     #expect(Set(single).count > 1)
   }

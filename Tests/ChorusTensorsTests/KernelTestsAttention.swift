@@ -1,4 +1,5 @@
 import CChorusKernels
+import ChorusTensors
 import Testing
 
 #if canImport(Glibc)
@@ -66,6 +67,11 @@ private func row(_ p: UnsafePointer<Float>, _ count: Int) -> [Double] { (0..<cou
       }
     }
     + [Shape(rows: 100, heads: 1, width: 16, shared: 9, capacity: 130, ragged: true)]
+    + KernelShapes.readings.map {
+      Shape(
+        rows: $0.rows, heads: $0.heads, width: $0.width, shared: $0.shared, perPath: $0.rowsPerPath,
+        capacity: $0.capacity)
+    }
 
   @Test(arguments: instances, forwardShapes)
   func forward(isa: Int32, shape: Shape) {
@@ -239,6 +245,9 @@ private func row(_ p: UnsafePointer<Float>, _ count: Int) -> [Double] { (0..<cou
       widths.map { width in Shape(rows: 1 + (count * 5 + width) % 60, width: width, shared: count) }
     } + (0...13).map { Shape(rows: $0, heads: 3, width: 32, shared: 65) }
     + [Shape(rows: 120, heads: 1, width: 32, shared: 130)]
+    + KernelShapes.readingsBackward.map {
+      Shape(rows: $0.rows, heads: $0.heads, width: $0.width, shared: $0.shared + $0.capacity)
+    }
 
   /// Gradients against the formula in float64; that formula against finite differences in the next test.
   @Test(arguments: instances, backwardShapes)

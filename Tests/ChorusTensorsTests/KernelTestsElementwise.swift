@@ -1,4 +1,5 @@
 import CChorusKernels
+import ChorusTensors
 import Testing
 
 #if canImport(Glibc)
@@ -8,7 +9,7 @@ import Testing
 #endif
 
 @Suite struct KernelTestsElementwise {
-  static let counts = [0, 1, 7, 8, 9, 63, 64, 65, 200]
+  static let counts = [0, 1, 7, 8, 9, 63, 64, 65, 200] + KernelShapes.vectors
 
   /// Largest deviation of a function over `count` points of an interval, with `allowed` a function of the
   /// right result.
@@ -108,11 +109,14 @@ import Testing
     }
   }
 
-  @Test(arguments: instances, [1, 5, 7, 8, 9, 16, 17, 32, 63, 64, 65, 128, 200])
-  func layerNorm(isa: Int32, d: Int) {
+  static let norms =
+    [1, 5, 7, 8, 9, 16, 17, 32, 63, 64, 65, 128, 200].map { KernelShapes.Rows(5, $0) } + KernelShapes.norms
+
+  @Test(arguments: instances, norms)
+  func layerNorm(isa: Int32, shape: KernelShapes.Rows) {
     let table = kernels(isa)
+    let (rows, d) = (shape.rows, shape.width)
     withMemory(seed: d) { memory in
-      let rows = 5
       let ldx = d + 1
       let ldy = d + 2
       let x = memory.matrix(rows, d, stride: ldx)
@@ -171,11 +175,14 @@ import Testing
     }
   }
 
-  @Test(arguments: instances, [1, 2, 7, 8, 9, 16, 20, 70, 100])
-  func mixture(isa: Int32, components: Int) {
+  static let mixtures =
+    [1, 2, 7, 8, 9, 16, 20, 70, 100].map { KernelShapes.Rows(6, $0) } + KernelShapes.mixtures
+
+  @Test(arguments: instances, mixtures)
+  func mixture(isa: Int32, shape: KernelShapes.Rows) {
     let table = kernels(isa)
+    let (rows, components) = (shape.rows, shape.width)
     withMemory(seed: components) { memory in
-      let rows = 6
       let width = 3 * components
       let params = memory.normals(rows * width)
       let y = memory.normals(rows)

@@ -1,4 +1,5 @@
 import CChorusKernels
+import ChorusTensors
 import Testing
 
 #if canImport(Glibc)
@@ -8,7 +9,7 @@ import Testing
 #endif
 
 @Suite struct KernelTestsFloat64 {
-  static let sizes = [1, 2, 3, 5, 8, 31, 32, 33, 40, 64, 65, 97, 150]
+  static let sizes = [1, 2, 3, 5, 8, 31, 32, 33, 40, 64, 65, 97] + KernelShapes.matrices
 
   /// A positive definite matrix whose upper triangle holds a mark that nothing may touch.
   private func matrix(_ memory: Memory, _ n: Int, stride: Int) -> UnsafeMutablePointer<Double> {

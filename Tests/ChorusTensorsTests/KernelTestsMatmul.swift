@@ -1,4 +1,5 @@
 import CChorusKernels
+import ChorusTensors
 import Testing
 
 @Suite struct KernelTestsMatmul {
@@ -14,6 +15,7 @@ import Testing
       (200, 24, 16),
     ]
     .map { Shape(m: $0.0, k: $0.1, n: $0.2) } + [Shape(m: 5, k: 0, n: 20)]
+    + KernelShapes.products.map { Shape(m: $0.m, k: $0.k, n: $0.n) }
 
   @Test(arguments: instances, shapes)
   func matmulEqualsTheReference(isa: Int32, shape: Shape) {
@@ -49,7 +51,8 @@ import Testing
           for j in 0..<n {
             var sum = Double(bias?[j] ?? 0)
             for p in 0..<k { sum += Double(a[i * lda + p]) * Double(b[p * n + j]) }
-            let allowed = 1e-5 + 2e-6 * Double(k).squareRoot()
+            // Partial sums of normal products grow as √i, and each is rounded: the error grows as k.
+            let allowed = 1e-5 + 2.5e-7 * Double(k)
             if let pre { deviation.note(pre[i * ldpre + j], sum, allowed: allowed, "pre \(i), \(j)") }
             var value = referenceActivation(activation, sum) + Double(residual?[i * ldres + j] ?? 0)
             if accumulate { value += Double(before[i * n + j]) }
@@ -131,11 +134,12 @@ import Testing
   @Test(arguments: instances, [false, true])
   func transposedProductsEqualTheReference(isa: Int32, accumulate: Bool) {
     let table = kernels(isa)
-    let shapes = [
-      (1, 1, 0), (1, 1, 1), (5, 3, 7), (6, 16, 8), (7, 17, 9), (12, 32, 63), (13, 40, 64), (24, 15, 65),
-      (31, 50, 200),
-      (20, 33, 300), (48, 64, 600),
-    ]
+    let shapes =
+      [
+        (1, 1, 0), (1, 1, 1), (5, 3, 7), (6, 16, 8), (7, 17, 9), (12, 32, 63), (13, 40, 64), (24, 15, 65),
+        (31, 50, 200),
+        (20, 33, 300), (48, 64, 600),
+      ] + KernelShapes.gradients.map { ($0.k, $0.n, $0.m) }
     for (m, n, rows) in shapes {
       withMemory(seed: m + n + rows) { memory in
         let lda = m + 1
