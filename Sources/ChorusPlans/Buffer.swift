@@ -22,7 +22,7 @@ struct Buffer {
   private var free: [Int] = []
   /// Slots evicted while committed rows wait for their call: those rows may still read them.
   private var freedByCall: [Int] = []
-  private var lastPrefix = RangeSet<Int>()
+  var prefix = Plan.Prefixes()
 
   init(targets: Int) {
     places = [Place](repeating: .nowhere, count: targets)
@@ -69,20 +69,14 @@ struct Buffer {
     freedByCall.removeAll()
     free.sort(by: >)
   }
-
-  /// The first `count` slots. Neighbouring rows read the same prefix, so they share its memory.
-  mutating func prefix(_ count: Int) -> RangeSet<Int> {
-    if lastPrefix.ranges.last?.upperBound ?? 0 != count { lastPrefix = .prefix(count) }
-    return lastPrefix
-  }
 }
 
 extension Resolver {
   /// The slots that a selector of `reader`'s step selects.
-  mutating func resolve(_ selector: Plan.Selector, reader: Int) throws(PlanError) -> RangeSet<Int> {
+  mutating func resolve(_ selector: Plan.Selector, reader: Int) throws(PlanError) -> Plan.Reads {
     let count = buffer.count
     switch selector {
-    case .none: return RangeSet()
+    case .none: return .none
     case .all: return slots(0..<count)
     case .first(let number):
       try check(number, "first", in: 0...Int.max)
@@ -98,23 +92,25 @@ extension Resolver {
         set.insert(contentsOf: slot..<slot + 1)
         lag *= 2
       }
-      return set
-    case .ids(let positions): return try slots(of: positions, reader: reader)
+      return Plan.Reads(set)
+    case .ids(let positions): return Plan.Reads(try slots(of: positions, reader: reader))
     case .union(let parts):
       var set = RangeSet<Int>()
-      for part in parts { set.formUnion(try resolve(part, reader: reader)) }
-      return set
+      for part in parts { set.formUnion(try resolve(part, reader: reader).slots) }
+      return Plan.Reads(set)
     case .each(let parts):
       throw .selectorCount(step: steps - 1, selectors: parts.count, positions: 1)
     }
   }
 
   /// The slots of the rows at some places in the order of the commits.
-  private mutating func slots(_ rows: Range<Int>) -> RangeSet<Int> {
-    if buffer.isContiguous { return rows.lowerBound == 0 ? buffer.prefix(rows.count) : RangeSet(rows) }
+  private mutating func slots(_ rows: Range<Int>) -> Plan.Reads {
+    if buffer.isContiguous {
+      return rows.lowerBound == 0 ? buffer.prefix(rows.count) : Plan.Reads(RangeSet(rows))
+    }
     var set = RangeSet<Int>()
     for slot in buffer.slots[rows] { set.insert(contentsOf: slot..<slot + 1) }
-    return set
+    return Plan.Reads(set)
   }
 
   private func slots(of positions: RangeSet<Int>, reader: Int) throws(PlanError) -> RangeSet<Int> {

@@ -13,14 +13,16 @@ extension Plan.Visibility {
     var effective = direct
     for pass in passes {
       let closed = Closure(pass)
-      let open = pass.queries.filter { !closed.holds($0.reads) }
+      let open = pass.queries.filter { !closed.holds($0) }
       if open.isEmpty { continue }
       guard targets <= Self.maximumClosure else { return nil }
       let naming = Plan.Naming(pass)
+      let held = pass.context.elements
       let reach = closed.reach(hops: layers.map { max(0, $0 - 1) })
       for query in open {
         let set = closed.reached(query.reads, reach)
-        effective[query.position] = Visible(context: pass.context, buffer: naming.positions(set))
+        effective[query.position] = Visible(
+          context: pass.context, buffer: naming.positions(set), count: held + set.elements)
       }
     }
     return effective
@@ -48,18 +50,18 @@ private struct Closure {
     needed.reserveCapacity(rows.count + 1)
     var most = 0
     for row in rows {
-      most = max(most, row.reads.ranges.last?.upperBound ?? 0)
+      most = max(most, row.limit)
       needed.append(most)
     }
     self.needed = needed
   }
 
   /// Whether the rows that are read have read no others. Quick, and sure only where it says yes.
-  func holds(_ reads: RangeSet<Int>) -> Bool {
-    guard let end = reads.ranges.last?.upperBound else { return true }
-    if reads.ranges.count == 1, reads.ranges[0].lowerBound == 0, needed[end] <= end { return true }
+  func holds(_ row: Plan.Row) -> Bool {
+    if let prefix = row.prefix, needed[prefix] <= prefix { return true }
     // A few rows: look at each.
-    guard reads.ranges.count <= 64, reads.elements <= 64 else { return false }
+    guard row.readCount <= 64 else { return false }
+    let reads = row.reads
     return reads.integers.allSatisfy { slot in
       rows[slot].reads.ranges.allSatisfy { range in
         reads.ranges.contains { $0.lowerBound <= range.lowerBound && range.upperBound <= $0.upperBound }

@@ -7,25 +7,62 @@ extension Plan {
     public let slot: Int
     /// The slots read. A committed row's include its own.
     public let reads: RangeSet<Int>
+    /// How many buffer rows are read.
+    public let readCount: Int
+    private let isPrefix: Bool
 
     public init(position: Int, slot: Int = -1, reads: RangeSet<Int>) {
+      self.init(position: position, slot: slot, Reads(reads))
+    }
+
+    init(position: Int, slot: Int = -1, _ reads: Reads) {
       self.position = position
       self.slot = slot
-      self.reads = reads
+      self.reads = reads.slots
+      readCount = reads.count
+      isPrefix = reads.isPrefix
     }
 
     /// The n for which exactly the slots `0..<n` are read: the only reads of a buffer that training shows. Nil for
     /// any other set.
-    public var prefix: Int? {
-      switch reads.ranges.count {
-      case 0: 0
-      case 1: reads.ranges[0].lowerBound == 0 ? reads.ranges[0].upperBound : nil
-      default: nil
-      }
+    public var prefix: Int? { isPrefix ? readCount : nil }
+
+    /// How many separate ranges the slots read fall into.
+    var ranges: Int { isPrefix ? min(1, readCount) : reads.ranges.count }
+
+    /// One more than the last slot read.
+    var limit: Int { isPrefix ? readCount : reads.ranges.last?.upperBound ?? 0 }
+  }
+
+  /// Slots read, with what is asked of them for every row: a set of ranges is slow to ask.
+  struct Reads {
+    let slots: RangeSet<Int>
+    let count: Int
+    let isPrefix: Bool
+
+    static let none = Reads(prefix: 0)
+
+    init(prefix count: Int) {
+      slots = count > 0 ? RangeSet(0..<count) : RangeSet()
+      self.count = count
+      isPrefix = true
     }
 
-    /// How many buffer rows are read.
-    public var readCount: Int { reads.elements }
+    init(_ slots: RangeSet<Int>) {
+      self.slots = slots
+      count = slots.elements
+      isPrefix = slots.ranges.count <= 1 && (slots.ranges.first?.lowerBound ?? 0) == 0
+    }
+  }
+
+  /// The first slots. Neighbouring rows read the same prefix, so they share its memory.
+  struct Prefixes {
+    private var last = Reads.none
+
+    mutating func callAsFunction(_ count: Int) -> Reads {
+      if last.count != count { last = Reads(prefix: count) }
+      return last
+    }
   }
 
   /// One network call. Its rows are `[commit | predict]`: the values just drawn go into the buffer by the same call

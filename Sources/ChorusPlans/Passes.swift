@@ -22,27 +22,20 @@ extension Plan {
     var buffered: [Row] = []
     var queries: [Row] = []
     var numbering = Numbering()
-    var lastPrefix = RangeSet<Int>()
-    func prefix(_ count: Int) -> RangeSet<Int> {
-      if lastPrefix.ranges.last?.upperBound ?? 0 != count { lastPrefix = .prefix(count) }
-      return lastPrefix
-    }
+    var prefix = Prefixes()
     for instruction in instructions {
       for row in instruction.commit { numbering.place(row.slot) }
-      for row in instruction.commit {
-        buffered.append(
-          Row(position: row.position, slot: buffered.count, reads: numbering.renumber(row.reads)))
-      }
+      for row in instruction.commit { buffered.append(numbering.renumber(row, slot: buffered.count)) }
       switch instruction {
       case .call(let call):
-        queries += call.predict.map { Row(position: $0.position, reads: numbering.renumber($0.reads)) }
+        for row in call.predict { queries.append(numbering.renumber(row, slot: -1)) }
       case .verify(let verification):
         for (slot, position) in zip(verification.buffered..., verification.positions) {
-          queries.append(Row(position: position, reads: prefix(slot)))
+          queries.append(Row(position: position, prefix(slot)))
           // The last row is one of the next instruction's commits.
           guard position + 1 < verification.positions.upperBound else { continue }
           numbering.place(slot)
-          buffered.append(Row(position: position, slot: buffered.count, reads: prefix(slot + 1)))
+          buffered.append(Row(position: position, slot: buffered.count, prefix(slot + 1)))
         }
       }
     }
@@ -68,11 +61,11 @@ extension Plan {
       count += 1
     }
 
-    func renumber(_ slots: RangeSet<Int>) -> RangeSet<Int> {
-      guard !isIdentity else { return slots }
+    func renumber(_ row: Row, slot: Int) -> Row {
+      if isIdentity { return row }
       var set = RangeSet<Int>()
-      for slot in slots.integers { set.insert(contentsOf: rows[slot]..<rows[slot] + 1) }
-      return set
+      for slot in row.reads.integers { set.insert(contentsOf: rows[slot]..<rows[slot] + 1) }
+      return Row(position: row.position, slot: slot, reads: set)
     }
   }
 }

@@ -1,7 +1,8 @@
 /// Reads steps one after another and refuses what no executor could run; what remains are instructions.
 struct Resolver {
-  /// No plan holds more separate ranges of reads, about half a gigabyte.
-  static let maximumRanges = 1 << 24
+  /// No plan has more separate ranges of reads than this besides one for each row, so that asking for one cannot
+  /// exhaust the memory.
+  static let maximumRanges = 1 << 21
 
   let targets: Int
   let capacity: Int?
@@ -85,7 +86,7 @@ struct Resolver {
     buffer.empty()
     encodes = true
     if !positions.isEmpty { setsContext = true }
-    try count(positions)
+    try count(ranges: positions.ranges.count)
     idle = index
   }
 
@@ -96,7 +97,7 @@ struct Resolver {
     var rows: [Plan.Row] = []
     rows.reserveCapacity(positions.count)
     try forEach(positions, reads, at: index) { (resolver, position, slots) throws(PlanError) in
-      let row = Plan.Row(position: position, reads: slots)
+      let row = Plan.Row(position: position, slots)
       try resolver.count(row)
       rows.append(row)
     }
@@ -112,7 +113,7 @@ struct Resolver {
   ) throws(PlanError) {
     try known(positions)
     guard !positions.isEmpty else { throw .emptyStep(index) }
-    var selected: [RangeSet<Int>] = []
+    var selected: [Plan.Reads] = []
     selected.reserveCapacity(positions.count)
     try forEach(positions, reads, at: index) { (resolver, position, slots) throws(PlanError) in
       guard resolver.buffer.place(of: position) == .nowhere, !resolver.context.contains(position) else {
@@ -121,25 +122,21 @@ struct Resolver {
       selected.append(slots)
     }
     let readsAll = buffer.isContiguous && reads == .all && within == .causal
+    // Slots of this commit that a row reads, its own included.
     var own = RangeSet<Int>()
     var slots: [Int] = []
-    for (position, before) in zip(positions, selected) {
+    for position in positions {
       try checkCapacity(buffer.count + 1, at: position)
-      let slot = buffer.append(position)
-      slots.append(slot)
-      own.insert(contentsOf: slot..<slot + 1)
-      guard within != .dense else { continue }
-      let row: RangeSet<Int>
-      if readsAll {
-        row = buffer.prefix(slot + 1)
-      } else {
-        row = before.union(within == .causal ? own : RangeSet(slot..<slot + 1))
-      }
-      try wait(Plan.Row(position: position, slot: slot, reads: row))
+      slots.append(buffer.append(position))
     }
-    if within == .dense {
-      for ((position, before), slot) in zip(zip(positions, selected), slots) {
-        try wait(Plan.Row(position: position, slot: slot, reads: before.union(own)))
+    if within == .dense { for slot in slots { own.insert(contentsOf: slot..<slot + 1) } }
+    for ((position, slot), before) in zip(zip(positions, slots), selected) {
+      if readsAll {
+        try wait(Plan.Row(position: position, slot: slot, buffer.prefix(slot + 1)))
+      } else {
+        if within == .isolated { own = RangeSet() }
+        own.insert(contentsOf: slot..<slot + 1)
+        try wait(Plan.Row(position: position, slot: slot, reads: before.slots.union(own)))
       }
     }
     if positions.upperBound > drawn { noteUndrawn(max(positions.lowerBound, drawn)) }
@@ -149,7 +146,7 @@ struct Resolver {
   private mutating func evict(_ selector: Plan.Selector, at index: Int) throws(PlanError) {
     let slots: RangeSet<Int>
     do {
-      slots = try resolve(selector, reader: -1)
+      slots = try resolve(selector, reader: -1).slots
     } catch .readsUncommitted(_, let position), .readsEvicted(_, let position) {
       throw .evictsUncommitted(position: position)
     }
@@ -176,7 +173,7 @@ struct Resolver {
     for position in positions { _ = buffer.append(position) }
     peak = max(peak, before + positions.count - 1)
     let slot = before + positions.count - 1
-    let last = Plan.Row(position: positions.upperBound - 1, slot: slot, reads: buffer.prefix(slot + 1))
+    let last = Plan.Row(position: positions.upperBound - 1, slot: slot, buffer.prefix(slot + 1))
     waiting.append(last)
     if draft > 1, positions.count > 1 { rewinds = true }
   }
@@ -199,7 +196,7 @@ struct Resolver {
   /// Resolves the selector of a step for each of its positions.
   private mutating func forEach(
     _ positions: Range<Int>, _ reads: Plan.Selector, at index: Int,
-    _ body: (inout Resolver, Int, RangeSet<Int>) throws(PlanError) -> Void
+    _ body: (inout Resolver, Int, Plan.Reads) throws(PlanError) -> Void
   ) throws(PlanError) {
     if case .each(let selectors) = reads {
       guard selectors.count == positions.count else {
@@ -235,12 +232,13 @@ struct Resolver {
   }
 
   private mutating func count(_ row: Plan.Row) throws(PlanError) {
-    if row.prefix == nil { readsSubsets = true }
-    try count(row.reads)
+    guard row.prefix == nil else { return }
+    readsSubsets = true
+    try count(ranges: row.ranges)
   }
 
-  private mutating func count(_ reads: RangeSet<Int>) throws(PlanError) {
-    ranges += reads.ranges.count
+  private mutating func count(ranges more: Int) throws(PlanError) {
+    ranges += more
     guard ranges <= Self.maximumRanges else { throw .tooManyReads(limit: Self.maximumRanges) }
   }
 

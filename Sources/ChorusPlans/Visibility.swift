@@ -11,14 +11,14 @@ extension Plan {
       public let context: RangeSet<Int>
       /// The positions read as buffer rows.
       public let buffer: RangeSet<Int>
+      /// How many earlier targets are seen.
+      public let count: Int
 
       /// The positions read.
       public var all: RangeSet<Int> {
         if context.isEmpty { return buffer }
         return buffer.isEmpty ? context : context.union(buffer)
       }
-      /// How many earlier targets are seen.
-      public var count: Int { context.elements + buffer.elements }
       /// Whether the value at `position` is seen.
       public func contains(_ position: Int) -> Bool {
         context.contains(position) || buffer.contains(position)
@@ -56,12 +56,14 @@ extension Plan {
 
     init(passes: [Pass], targets: Int) {
       self.passes = passes
-      let nothing = Visible(context: RangeSet(), buffer: RangeSet())
+      let nothing = Visible(context: RangeSet(), buffer: RangeSet(), count: 0)
       var direct = [Visible](repeating: nothing, count: targets)
       for pass in passes {
         let naming = Naming(pass)
+        let held = pass.context.elements
         for query in pass.queries where direct.indices.contains(query.position) {
-          direct[query.position] = Visible(context: pass.context, buffer: naming.positions(query.reads))
+          direct[query.position] = Visible(
+            context: pass.context, buffer: naming.positions(query.reads), count: held + query.readCount)
         }
       }
       self.direct = direct

@@ -13,94 +13,263 @@ struct Seeded: RandomNumberGenerator {
   }
 }
 
-/// Valid steps at random: blocks, partial commits, partial reads, merges.
-func randomSteps(targets: Int, using generator: inout Seeded) -> [Plan.Step] {
-  var steps: [Plan.Step] = targets > 0 ? [.encode] : []
-  var drawn = 0
-  var merged = 0
-  var committed = 0
-  while drawn < targets {
-    if drawn > merged, Int.random(in: 0..<4, using: &generator) == 0 {
-      steps.append(.merge)
-      merged = drawn
-      committed = drawn
-    } else if drawn > committed, Bool.random(using: &generator) {
-      let end = Int.random(in: (committed + 1)...drawn, using: &generator)
-      steps.append(.commit(committed..<end, reads: .prefix(committed - merged)))
-      committed = end
-    }
-    let end = Int.random(in: (drawn + 1)...targets, using: &generator)
-    let reads = Int.random(in: 0...(committed - merged), using: &generator)
-    steps.append(.predict(drawn..<end, reads: reads == 0 ? .none : .prefix(reads)))
-    drawn = end
-  }
-  return steps
+extension Set<Int> {
+  init(_ set: RangeSet<Int>) { self = Set(set.ranges.flatMap { Array($0) }) }
 }
 
-/// A row-by-row executor with explicit sets, written without looking at the module's arithmetic.
-struct NaiveExecutor {
-  enum Row: Hashable {
-    case observed(Int)
-    case value(Int)
+extension RangeSet<Int> {
+  init(_ set: Set<Int>) { self = RangeSet(set.sorted().map { $0..<$0 + 1 }) }
+}
+
+/// What a row reads, by positions.
+struct Read: Hashable {
+  let position: Int
+  let context: Set<Int>
+  let buffer: Set<Int>
+}
+
+/// One network call by positions, without slots: its encoding, its committed rows and its queries.
+struct NaiveCall: Hashable {
+  var encoded: Set<Int>?
+  var commits: [Read] = []
+  var queries: [Read] = []
+}
+
+/// Takes steps with explicit sets of positions, written without looking at the module's arithmetic. Verifications go
+/// as at their worst: of each round the second draft is refused.
+struct NaiveSteps {
+  private(set) var calls: [NaiveCall] = []
+  /// The targets that a target's own row reads.
+  private(set) var direct: [Int: Set<Int>] = [:]
+  /// The buffer rows at the time a target was drawn, with what they have read.
+  private(set) var rowsOf: [Int: [Int: Set<Int>]] = [:]
+
+  private var next = NaiveCall(encoded: [])
+  private var context: Set<Int> = []
+  private var live: [Int] = []
+  private var rowReads: [Int: Set<Int>] = [:]
+  private var drawn = 0
+
+  init(_ steps: [Plan.Step]) {
+    for step in steps.dropFirst() { take(step) }
   }
 
-  var calls = 0
-  var encodes = 0
-  var reads = 0
-  var peak = 0
-  /// What each row in place has read directly.
-  var rowReads: [Row: Set<Row>] = [:]
-  /// What each target's own row read when it was drawn, directly and through other rows.
-  var seen: [Int: Set<Row>] = [:]
-  var reached: [Int: Set<Row>] = [:]
-
-  init(_ steps: [Plan.Step], context: Int) {
-    var known = (0..<context).map { Row.observed($0) }
-    var buffer: [Row] = []
-    var drawn: [Row] = []
-    for step in steps {
-      switch step {
-      case .encode, .merge:
-        known = (0..<context).map { Row.observed($0) } + drawn
-        buffer = []
-        for row in known { rowReads[row] = Set(known) }
-        encodes += known.count
-        reads += known.count * known.count
-      case .commit(let positions, _):
-        for position in positions {
-          buffer.append(.value(position))
-          rowReads[.value(position)] = Set(known + buffer)
-          encodes += 1
-          reads += known.count + buffer.count
-        }
-      case .predict(let positions, let selector):
-        calls += 1
-        for position in positions {
-          let visible = known + buffer.prefix(selector.count)
-          seen[position] = Set(visible)
-          reached[position] = closure(Set(visible))
-          encodes += 1
-          reads += visible.count
-        }
-        drawn += positions.map { .value($0) }
+  private mutating func take(_ step: Plan.Step) {
+    switch step {
+    case .encode(let set): encode(Set(set))
+    case .merge: encode(Set(0..<drawn))
+    case .predict(let positions, let reads):
+      for (index, position) in positions.enumerated() { query(position, select(reads, index)) }
+      drawn = positions.upperBound
+      call()
+    case .commit(let positions, let within, let reads):
+      let selected = positions.indices.map { select(reads, $0 - positions.lowerBound) }
+      for (index, position) in positions.enumerated() {
+        let own: Set<Int> =
+          switch within {
+          case .causal: Set(positions.lowerBound...position)
+          case .dense: Set(positions)
+          case .isolated: [position]
+          }
+        commit(position, selected[index].union(own))
       }
-      peak = max(peak, known.count + buffer.count)
+      live += positions
+    case .evict(let selector):
+      let leaving = select(selector, 0)
+      live.removeAll { leaving.contains($0) }
+    case .verify(let positions, let draft): verify(positions, draft)
     }
   }
 
-  /// The targets that a target sees directly.
-  func direct(_ position: Int) -> Set<Int> { targets(seen[position] ?? []) }
-
-  /// The targets that can reach it through the rows it reads.
-  func effective(_ position: Int) -> Set<Int> { targets(reached[position] ?? []) }
-
-  /// All that these rows have read, as the rows now stand: a merge encodes them anew.
-  private func closure(_ rows: Set<Row>) -> Set<Row> {
-    let next = rows.reduce(into: rows) { $0.formUnion(rowReads[$1] ?? []) }
-    return next == rows ? rows : closure(next)
+  private mutating func verify(_ positions: Range<Int>, _ draft: Int) {
+    let before = live
+    func chain(_ position: Int) -> Set<Int> { Set(before).union(positions.lowerBound..<position) }
+    var rest = positions
+    while let first = rest.first {
+      let drafts = first..<min(first + draft, rest.upperBound)
+      for position in drafts { next.queries.append(read(position, chain(first))) }
+      call()
+      if drafts.count > 1 {
+        for position in drafts.dropLast() { commit(position, chain(position + 1)) }
+        for position in drafts.dropFirst() { next.queries.append(read(position, chain(position))) }
+        call()
+      }
+      let end = min(first + 2, drafts.upperBound)
+      for position in first..<end {
+        direct[position] = chain(position).union(context)
+        rowReads[position] = chain(position + 1)
+        rowsOf[position] = rowReads
+      }
+      // The last row of a round is committed by the next call; the one before it is in place.
+      commit(end - 1, chain(end))
+      rest = end..<rest.upperBound
+    }
+    live += positions
+    drawn = positions.upperBound
   }
 
-  private func targets(_ rows: Set<Row>) -> Set<Int> {
-    Set(rows.compactMap { if case .value(let position) = $0 { position } else { nil } })
+  private mutating func encode(_ positions: Set<Int>) {
+    context = positions
+    live = []
+    rowReads = [:]
+    next = NaiveCall(encoded: positions)
+  }
+
+  private mutating func query(_ position: Int, _ reads: Set<Int>) {
+    direct[position] = context.union(reads)
+    rowsOf[position] = rowReads
+    next.queries.append(read(position, reads))
+  }
+
+  private mutating func commit(_ position: Int, _ reads: Set<Int>) {
+    rowReads[position] = reads
+    next.commits.append(read(position, reads))
+  }
+
+  private func read(_ position: Int, _ buffer: Set<Int>) -> Read {
+    Read(position: position, context: context, buffer: buffer)
+  }
+
+  private mutating func call() {
+    calls.append(next)
+    next = NaiveCall()
+  }
+
+  private func select(_ selector: Plan.Selector, _ index: Int) -> Set<Int> {
+    switch selector {
+    case .none: []
+    case .all: Set(live)
+    case .first(let count): Set(live.prefix(count))
+    case .last(let count): Set(live.suffix(count))
+    case .lags:
+      Set([1, 2, 4, 8, 16, 32, 64].filter { $0 <= live.count }.map { live[live.count - $0] })
+    case .ids(let set): Set(set).subtracting(context)
+    case .union(let parts): parts.reduce(into: []) { $0.formUnion(select($1, index)) }
+    case .each(let parts): select(parts[index], 0)
+    }
+  }
+
+  /// The targets that reach one in a network of `layers` layers: one hop less than layers.
+  func effective(_ position: Int, layers: Int?) -> Set<Int> {
+    var reached = direct[position] ?? []
+    let rows = rowsOf[position] ?? [:]
+    for _ in 0..<(layers.map { $0 - 1 } ?? rows.count) {
+      reached = reached.reduce(into: reached) { $0.formUnion(rows[$1] ?? []) }
+    }
+    return reached
+  }
+
+  /// E, R, S, queries and merges, row by row.
+  func counts(context observed: Int) -> [Int] {
+    var counts = [0, 0, calls.count, 0, -1]
+    for call in calls {
+      if let encoded = call.encoded {
+        let known = observed + encoded.count
+        counts[0] += known
+        counts[1] += known * known
+        counts[4] += 1
+      }
+      for row in call.commits + call.queries {
+        counts[0] += 1
+        counts[1] += observed + row.context.count + row.buffer.count
+      }
+      counts[3] += call.queries.count
+    }
+    counts[4] = max(0, counts[4])
+    return counts
   }
 }
+
+/// Runs instructions with slots, as an executor would, and tells what each row has read by positions. Verifications
+/// go as in `NaiveSteps`.
+struct NaiveExecutor {
+  private(set) var calls: [NaiveCall] = []
+  private(set) var slotsUsed = 0
+  private var slots: [Int: Int] = [:]
+  private var context: Set<Int> = []
+  private var call = NaiveCall()
+
+  init(_ plan: Plan) {
+    for instruction in plan.instructions {
+      context = Set(instruction.context)
+      if instruction.encodes {
+        slots = [:]
+        call.encoded = context
+      }
+      switch instruction {
+      case .call(let call):
+        commit(call.commit)
+        ask(call.predict)
+        end()
+      case .verify(let verification): verify(verification)
+      }
+    }
+  }
+
+  private mutating func verify(_ verification: Plan.Verification) {
+    func slot(_ position: Int) -> Int { verification.buffered + position - verification.positions.lowerBound }
+    func row(_ position: Int) -> Plan.Row {
+      Plan.Row(position: position, slot: slot(position), reads: RangeSet(0..<slot(position) + 1))
+    }
+    var rest = verification.positions
+    var pending = verification.pending
+    while let first = rest.first {
+      let drafts = first..<min(first + verification.draft, rest.upperBound)
+      commit(pending)
+      ask(drafts.map { Plan.Row(position: $0, reads: RangeSet(0..<slot(first))) })
+      end()
+      if drafts.count > 1 {
+        commit(drafts.dropLast().map(row))
+        ask(drafts.dropFirst().map { Plan.Row(position: $0, reads: RangeSet(0..<slot($0))) })
+        end()
+      }
+      let last = min(first + 1, drafts.upperBound - 1)
+      slots = slots.filter { $0.key < slot(last) }
+      pending = [row(last)]
+      rest = last + 1..<rest.upperBound
+    }
+  }
+
+  private mutating func commit(_ rows: [Plan.Row]) {
+    for row in rows {
+      slots[row.slot] = row.position
+      slotsUsed = max(slotsUsed, row.slot + 1)
+    }
+    call.commits += rows.map(read)
+  }
+
+  private mutating func ask(_ rows: [Plan.Row]) { call.queries += rows.map(read) }
+
+  private mutating func end() {
+    calls.append(call)
+    call = NaiveCall()
+  }
+
+  private func read(_ row: Plan.Row) -> Read {
+    Read(position: row.position, context: context, buffer: Set(Set(row.reads).map { slots[$0] ?? -1 }))
+  }
+}
+
+extension ModelSize {
+  static let example = ModelSize(
+    width: 128, layers: 6, feedForward: 256, heads: 4, headHidden: 256, embedderHidden: 256, components: 20,
+    features: 1)
+}
+
+extension Plan {
+  var calls: [Plan.Call] {
+    instructions.compactMap { if case .call(let call) = $0 { call } else { nil } }
+  }
+}
+
+/// Every listed form that needs no model, with some more arguments.
+let templates =
+  PlanTemplate.forms.filter { $0 != "auto" } + [
+    "blocks(of:3,capacity:7,order:given)", "coarse-to-fine(r:3,anchors:2,capacity:5)",
+    "coarse-to-fine(r:2,strict)",
+    "lineage(r:2,anchors:3)", "lineage(r:3,strict)", "window(sinks:0,span:2,order:left-to-right)",
+    "window(sinks:2,span:3,strict)", "log-sparse(order:coarse-to-fine)", "random-sparse(reads:2,strict)",
+    "speculative(draft:3,capacity:6)", "speculative(draft:1)",
+    "coarse-to-fine-verified(r:4,anchors:2,capacity:9)",
+    "sequential(strict)", "reencode(order:given)",
+  ]
