@@ -95,18 +95,21 @@ INLINE void soften(const int masked, const int groups, int rows, const uint64_t 
 /// The first `count` <= 64 keys of a block.
 INLINE uint64_t first_keys(int count) { return count >= KEY_BLOCK ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1; }
 
-/// The weights of a block are the same bytes on every path: a masked key weighs zero and changes no sum.
+/// Row r sees the keys whose bits are set in visible[r]; all of them where visible is NULL. The weights of a block
+/// are the same bytes on every path: a masked key weighs zero and changes no sum.
 static void soften_block(int rows, int keys, const uint64_t *visible, float c, float *scores, online *state,
                          int row) {
-  uint64_t words[16], all = first_keys(keys % 8 == 0 ? keys : 0);
+  if (!visible && keys == KEY_BLOCK) {
+    soften(0, KEY_BLOCK / 8, rows, NULL, c, scores, state, row);
+    return;
+  }
+  uint64_t words[16], all = ~(uint64_t)0;
   for (int r = 0; r < rows; ++r) {
     words[r] = visible ? visible[r] : first_keys(keys);
     all &= words[r];
   }
-  if (keys == KEY_BLOCK && all == first_keys(KEY_BLOCK))
-    soften(0, KEY_BLOCK / 8, rows, words, c, scores, state, row);
-  else if (keys % 8 == 0 && all == first_keys(keys))
-    soften(0, keys / 8, rows, words, c, scores, state, row);
+  if (keys % 8 == 0 && all == first_keys(keys))
+    soften(0, keys / 8, rows, NULL, c, scores, state, row);
   else
     soften(1, ceil_div(keys, 8), rows, words, c, scores, state, row);
 }
@@ -229,11 +232,22 @@ static void attention(const ck_attention_args *args) {
         for (int part = 0; part < parts; ++part) {
           const int row = part_start(rows, parts, part), some = part_start(rows, parts, part + 1) - row;
           const float *q = args->q + (ptrdiff_t)(first + row) * args->ldq + head * width;
-          tiles_by_rows(some, ceil_div(count, 16), width, q, args->ldq, keys + (size_t)block * width,
-                        (ptrdiff_t)16 * width, scores, KEY_BLOCK, 0);
+          const float *k = keys + (size_t)block * width, *v = values + (size_t)block * 16;
+          const ptrdiff_t key_panel = (ptrdiff_t)16 * width, value_panel = (ptrdiff_t)16 * shared_padded;
+          const int key_panels = ceil_div(count, 16), value_panels = padded / 16;
+          float *sums = state.sums + (size_t)row * padded;
+          // The first rows that meet a block fetch the next one: a long context comes from memory.
+          if (part == 0)
+            tiles_fetching(some, key_panels, width, q, args->ldq, k, key_panel, (ptrdiff_t)KEY_BLOCK * width, scores,
+                           KEY_BLOCK, 0);
+          else
+            tiles_by_rows(some, key_panels, width, q, args->ldq, k, key_panel, scores, KEY_BLOCK, 0);
           soften_block(some, count, NULL, c, scores, &state, row);
-          tiles_by_rows(some, padded / 16, count, scores, KEY_BLOCK, values + (size_t)block * 16,
-                        (ptrdiff_t)16 * shared_padded, state.sums + (size_t)row * padded, padded, 1);
+          if (part == 0)
+            tiles_fetching(some, value_panels, count, scores, KEY_BLOCK, v, value_panel, KEY_BLOCK * 16, sums,
+                           padded, 1);
+          else
+            tiles_by_rows(some, value_panels, count, scores, KEY_BLOCK, v, value_panel, sums, padded, 1);
         }
       }
       for (int row = 0, batch; args->limits && row < rows; row += batch) {

@@ -3,14 +3,18 @@
 //
 // The right-hand side lies in panels of 16 columns: element (k, 16 * p + j) is b[k * bk + p * bp + j].
 
-/// c (+)= a * b for `rows` x 16 `panels`, element (r, k) of a being a[r * ar + k * ak].
-INLINE void tile(const int rows, const int panels, int k, const float *a, ptrdiff_t ar, ptrdiff_t ak,
-                 const float *b, ptrdiff_t bk, ptrdiff_t bp, float *c, ptrdiff_t ldc, int add) {
+/// c (+)= a * b for `rows` x 16 `panels`, element (r, k) of a being a[r * ar + k * ak]. With `fetching`, every row
+/// of b that is read also asks for the one `ahead` floats behind it, to be brought into the second cache.
+INLINE void tile(const int fetching, const int rows, const int panels, int k, const float *a, ptrdiff_t ar,
+                 ptrdiff_t ak, const float *b, ptrdiff_t bk, ptrdiff_t bp, ptrdiff_t ahead, float *c, ptrdiff_t ldc,
+                 int add) {
   wide sums[CK_ROWS][4 * HALVES];
   UNROLL for (int r = 0; r < rows; ++r)
     UNROLL for (int j = 0; j < panels * HALVES; ++j)
       sums[r][j] = add ? load_wide(c + r * ldc + j * CK_LANES) : (wide)(0.0f);
   for (int p = 0; p < k; ++p) {
+    UNROLL for (int j = 0; j < panels; ++j)
+      if (fetching) __builtin_prefetch(b + j * bp + ahead, 0, 2);
     if (rows < panels * HALVES) {  // hold the smaller side; both do not fit beside the sums
       wide left[CK_ROWS];
       UNROLL for (int r = 0; r < rows; ++r) left[r] = (wide)(a[r * ar]);
@@ -36,12 +40,12 @@ INLINE void tile(const int rows, const int panels, int k, const float *a, ptrdif
 
 #define TILES(count, width)                                                                 \
   for (; p + (width) <= panels; p += (width))                                               \
-  tile(count, width, k, a, ar, ak, b + p * bp, bk, bp, c + 16 * p, ldc, add)
+  tile(fetching, count, width, k, a, ar, ak, b + p * bp, bk, bp, ahead, c + 16 * p, ldc, add)
 
 /// Any number of panels for 1...CK_ROWS rows; few rows take several panels at once, so that enough
 /// independent sums are under way to hide the latency of the multiply-adds.
-INLINE void tiles(int rows, int panels, int k, const float *a, ptrdiff_t ar, ptrdiff_t ak, const float *b,
-                  ptrdiff_t bk, ptrdiff_t bp, float *c, ptrdiff_t ldc, int add) {
+INLINE void tiles(const int fetching, int rows, int panels, int k, const float *a, ptrdiff_t ar, ptrdiff_t ak,
+                  const float *b, ptrdiff_t bk, ptrdiff_t bp, ptrdiff_t ahead, float *c, ptrdiff_t ldc, int add) {
   int p = 0;
   switch (rows) {
     case 1:
@@ -109,13 +113,19 @@ INLINE void tiles(int rows, int panels, int k, const float *a, ptrdiff_t ar, ptr
 /// a has rows with stride lda.
 static void tiles_by_rows(int rows, int panels, int k, const float *a, ptrdiff_t lda, const float *b,
                           ptrdiff_t bp, float *c, ptrdiff_t ldc, int add) {
-  tiles(rows, panels, k, a, lda, 1, b, 16, bp, c, ldc, add);
+  tiles(0, rows, panels, k, a, lda, 1, b, 16, bp, 0, c, ldc, add);
+}
+
+/// The same, while what lies `ahead` floats behind b is on its way.
+static void tiles_fetching(int rows, int panels, int k, const float *a, ptrdiff_t lda, const float *b,
+                           ptrdiff_t bp, ptrdiff_t ahead, float *c, ptrdiff_t ldc, int add) {
+  tiles(1, rows, panels, k, a, lda, 1, b, 16, bp, ahead, c, ldc, add);
 }
 
 /// a is stored transposed: a step of k is `ak` floats, a step of the row one.
 static void tiles_by_columns(int rows, int panels, int k, const float *a, ptrdiff_t ak, const float *b,
                              ptrdiff_t bp, float *c, ptrdiff_t ldc, int add) {
-  tiles(rows, panels, k, a, 1, ak, b, 16, bp, c, ldc, add);
+  tiles(0, rows, panels, k, a, 1, ak, b, 16, bp, 0, c, ldc, add);
 }
 #undef TILES
 
