@@ -14,7 +14,7 @@ public struct Chorus: ParsableCommand {
       Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 70 internal error, 74 input or output failed.
       """,
     version: version,
-    subcommands: [Predict.self, Evaluate.self, Train.self, Info.self, Export.self, Bench.self])
+    subcommands: [Predict.self, Report.self, Evaluate.self, Train.self, Info.self, Export.self, Bench.self])
 
   public init() {}
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ChorusData
+import ChorusEvaluation
 import ChorusInference
 import ChorusModels
 import ChorusPlans
@@ -16,6 +17,12 @@ struct Predict: ParsableCommand {
 
       Inputs are numbers, or ISO dates (counted in days). --at FIRST..LAST/STEP takes either; the step of a date \
       grid is like 1d, 1w or 12h. With several input columns give one grid for each, separated by commas.
+
+      --plot draws a fan chart into a file, --show a small one on stderr; both need one input column. With \
+      --functional stdout has the distribution of a number made of each whole path instead: its row "joint" is from \
+      the drawn paths, its row "independent" is what values drawn each on its own would claim. The _se columns are \
+      Monte-Carlo errors. share is the part of the paths that have the number: first-above:V is the input at which a \
+      path first is above V, which some never are. difference is last less first, by the input.
       """)
 
   @Argument(help: "A CSV file with a header line, or - for stdin.")
@@ -47,6 +54,18 @@ struct Predict: ParsableCommand {
   @Option(help: ArgumentHelp("Write the paths to this file, whole or not at all.", valueName: "paths.csv"))
   var output: String?
 
+  @Option(help: ArgumentHelp("Draw a picture into this file.", valueName: "picture.svg|.html"))
+  var plot: String?
+
+  @Flag(help: "Draw a small picture on the terminal (stderr).")
+  var show = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Distributions of numbers made of a path: \(Functional.forms.joined(separator: ", ")).",
+      valueName: "name[,name]"))
+  var functional: String?
+
   @Flag(help: "Draw the noiseless curve instead of values with noise.")
   var latent = false
 
@@ -72,21 +91,29 @@ struct Predict: ParsableCommand {
       }
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
+    if let plot { try PictureFile.check(plot, option: "--plot") }
+    _ = try functionals
     if output == "-" { throw ValidationError("--output needs a file; stdout carries the quantiles") }
   }
 
   func run() throws {
     try reporting {
       let template = try PlanTemplate(parsing: plan)
-      let table = try Table.read(path: file)
-      let names = input.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-      let selection = try table.select(inputs: names, target: target)
-      _ = try columns(selection)
-      let data = try dataset(selection)
-      let points = try self.points(selection)
+      let levels = try numberList(quantiles, option: "--quantiles")
+      let functionals = try self.functionals
+      let question = try Question(file: file, input: input, target: target, at: at)
+      if functionals.isEmpty { try question.check(outputColumns: Self.columns(levels)) }
+      if plot != nil || show, let reason = FanChart.refusal(question.selection) {
+        throw InferenceError.input("\(file): \(reason)")
+      }
+      if let needy = functionals.first(where: \.needsOrder), question.selection.dimensions > 1 {
+        throw InferenceError.input(
+          "\(file): '\(needy)' goes along one input column and there are \(question.selection.dimensions)")
+      }
+      let (selection, data, points) = (question.selection, question.data, question.points)
       let model = try Model(named: self.model)
       let pool = common.pool
-      if let output { try checkFolder(of: output) }
+      for path in [output, plot].compactMap({ $0 }) { try checkFolder(of: path) }
       let posterior = try model.condition(on: data, pool: pool)
       let (cost, work) = try posterior.cost(at: points, plan: template, paths: samples)
       common.progress(
@@ -101,82 +128,56 @@ struct Predict: ParsableCommand {
       if !selection.incomplete.isEmpty {
         common.say("note: \(selection.incomplete.count) rows lack an input and were left out")
       }
-      // The file first: whoever reads stdout may stop early, which ends this process.
-      if let output { try write(drawn, points, selection, to: pathWriter(output, selection)) }
-      try writeQuantiles(drawn, points, selection)
-    }
-  }
-
-  /// Finds out before the work that nothing could be written after it.
-  private func checkFolder(of path: String) throws {
-    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-    guard FileManager.default.isWritableFile(atPath: folder) else {
-      throw TableError(
-        .system, path, "can not be made: its folder is not there or not writable. Check the folder.")
-    }
-  }
-
-  private func dataset(_ selection: Selection) throws -> Dataset {
-    guard selection.observed.indices.count >= 2 else {
-      throw InferenceError.input(
-        "\(file): \(selection.observed.indices.count) rows have both \(input) and \(target); at least 2 are needed"
-      )
-    }
-    return try Dataset(
-      inputs: Inputs(selection.observed.inputs, dimensions: selection.dimensions),
-      y: selection.observed.targets)
-  }
-
-  private func points(_ selection: Selection) throws -> Inputs {
-    if let at {
-      let grid = try GridSpecification.parse(at, dimensions: selection.dimensions)
-      for (axis, (name, kind)) in zip(grid.axes, zip(selection.inputs, selection.kinds))
-      where (axis.kind == .number) != (kind == .number) {
-        throw TableError(
-          .grid, "--at",
-          "column '\(name)' holds \(kind == .number ? "numbers" : "dates") and the grid \(kind == .number ? "dates" : "numbers")."
-        )
+      // Files first: whoever reads stdout may stop early, which ends this process.
+      if let output { try write(drawn, question, to: pathWriter(output, selection)) }
+      if plot != nil || show {
+        let fan = FanChart(
+          question: question, samples: drawn,
+          subtitle: "\(samples) paths, plan \(template), model \(self.model)\(latent ? ", noiseless" : "")")
+        let figure = fan.figure()
+        if let plot { try PictureFile.write(figure, title: figure.charts[0].title, to: plot) }
+        if show { Terminal.standardError.show(figure) }
       }
-      return try Inputs(grid.points, dimensions: selection.dimensions)
-    }
-    guard !selection.missing.indices.isEmpty else {
-      throw InferenceError.input(
-        "\(file): no row lacks a value of '\(target)', so there is nothing to predict; pass --at FIRST..LAST/STEP"
-      )
-    }
-    return try Inputs(selection.missing.inputs, dimensions: selection.dimensions)
-  }
-
-  private func inputCells(_ points: Inputs, _ row: Int, _ selection: Selection) -> [Cell] {
-    zip(points[row], selection.kinds).map { value, kind in
-      if case .number = kind { return .number(value) }
-      // A date grid may step by hours.
-      if kind == .date, value != value.rounded() { return .value(value, .dateTime(utc: false)) }
-      return .value(value, kind)
+      if functionals.isEmpty {
+        try writeQuantiles(drawn, question, levels)
+      } else {
+        let independent = try posterior.sample(
+          samples, at: points, plan: .independent, seed: common.seed, latent: latent, flopLimit: flopLimit)
+        let table = FunctionalTable(
+          functionals: functionals, levels: levels, inputs: points, kinds: selection.kinds)
+        try table.write(joint: drawn, independent: independent.paths, format: format)
+      }
     }
   }
 
-  /// Columns of the table on stdout; an input that has the name of one of ours is refused, since a reader of the
-  /// table could not tell them apart.
-  private func columns(_ selection: Selection) throws -> [String] {
-    let own = ["mean"] + (try numberList(quantiles, option: "--quantiles")).map { "q\($0)" } + ["note"]
-    if let taken = selection.inputs.first(where: own.contains) {
-      throw TableError(
-        .unknownColumn, file, "the input column '\(taken)' has the name of an output column; rename it.")
+  /// The numbers asked for with `--functional`.
+  private var functionals: [Functional] {
+    get throws {
+      try (functional?.split(separator: ",", omittingEmptySubsequences: false) ?? []).map { part in
+        let name = part.trimmingCharacters(in: .whitespaces)
+        guard let functional = Functional(parsing: name) else {
+          throw ValidationError(
+            "--functional: '\(name)' is none of \(Functional.forms.joined(separator: ", "))")
+        }
+        return functional
+      }
     }
-    return selection.inputs + own
   }
 
-  private func writeQuantiles(_ drawn: Posterior.Samples, _ points: Inputs, _ selection: Selection) throws {
-    let levels = try numberList(quantiles, option: "--quantiles")
+  /// Columns of the table on stdout after the inputs.
+  private static func columns(_ levels: [Double]) -> [String] {
+    ["mean"] + levels.map { "q\($0)" } + ["note"]
+  }
+
+  private func writeQuantiles(_ drawn: Posterior.Samples, _ question: Question, _ levels: [Double]) throws {
     let writer = try RowWriter(
-      columns: try columns(selection), format: format, to: .standardOutput)
+      columns: question.selection.inputs + Self.columns(levels), format: format, to: .standardOutput)
     let values = drawn.quantiles(levels)
     let means = drawn.means
     let note = drawn.notes.map(\.description).joined(separator: "; ")
-    for row in 0..<points.count {
+    for row in 0..<question.points.count {
       try writer.write(
-        inputCells(points, row, selection) + [.number(means[row])] + values[row].map { .number($0) }
+        question.inputCells(row) + [.number(means[row])] + values[row].map { .number($0) }
           + [note.isEmpty ? .missing : .text(note)])
     }
     try writer.finish()
@@ -189,12 +190,12 @@ struct Predict: ParsableCommand {
   }
 
   private func write(
-    _ drawn: Posterior.Samples, _ points: Inputs, _ selection: Selection, to writer: RowWriter
+    _ drawn: Posterior.Samples, _ question: Question, to writer: RowWriter
   ) throws {
     for (path, values) in drawn.paths.enumerated() {
-      for row in 0..<points.count {
+      for row in 0..<question.points.count {
         try writer.write(
-          [.integer(path), .integer(row)] + inputCells(points, row, selection) + [.number(values[row])])
+          [.integer(path), .integer(row)] + question.inputCells(row) + [.number(values[row])])
       }
     }
     try writer.finish()

@@ -1,5 +1,13 @@
 import Foundation
 
+/// Numbers as charts write them, for the words around a chart.
+public enum ChartNumber {
+  /// `value` to about `digits` significant digits: `0.25`, `12,500`, `3×10⁶`; `–` for NaN.
+  public static func text(_ value: Double, digits: Int = 3) -> String {
+    NumberFormat.short(value, digits: max(1, min(digits, 12)))
+  }
+}
+
 /// Numbers as a reader wants them on an axis: few digits, no `1e-05`.
 enum NumberFormat {
   /// `value` with `decimals` digits after the point, a true minus sign and commas before every third digit of numbers

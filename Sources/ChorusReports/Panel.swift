@@ -64,7 +64,7 @@ struct Panel {
   }
 
   /// The axes with their ranges. Bars begin at 0, and nothing pads the squares of a matrix.
-  private func projections() -> (x: Projection, y: Projection) {
+  func projections() -> (x: Projection, y: Projection) {
     var (xAxis, yAxis) = (chart.x, chart.y)
     var padding = (x: 0.02, y: 0.05)
     for series in chart.series {

@@ -19,6 +19,12 @@ enum SVGText {
     return result
   }
 
+  /// `text` with its line ends.
+  static func escapedLines(_ text: String) -> String {
+    text.split(separator: "\n", omittingEmptySubsequences: false).map { escaped(String($0)) }.joined(
+      separator: "\n")
+  }
+
   /// A coordinate to a tenth of a pixel.
   static func number(_ value: Double) -> String {
     let tenths = Int((min(max(value, -1e6), 1e6) * 10).rounded())

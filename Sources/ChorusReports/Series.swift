@@ -126,15 +126,18 @@ public struct Series: Sendable, Hashable {
       name, .paths(paths.map { zip(x, $0).map(Point.init) }, highlighted: highlighted), colour: colour)
   }
 
-  /// Equal bins over the range of the finite values, at most `bins` and about √n of them; counts, or with `density`
-  /// counts divided by (number of values · width of a bin).
+  /// Equal bins over `range`, or over that of the finite values: about √n of them and at most `bins`. Counts, or with
+  /// `density` counts divided by (number of values · width of a bin). Values beyond the range count for neither.
   public static func histogram(
-    _ name: String = "", _ values: [Double], bins: Int = 40, density: Bool = false, colour: Colour? = nil
+    _ name: String = "", _ values: [Double], bins: Int = 40, within range: ClosedRange<Double>? = nil,
+    density: Bool = false, colour: Colour? = nil
   ) -> Series {
-    let values = values.filter { $0.isFinite && abs($0) < Extent.reach }
-    guard let low = values.min(), let high = values.max() else {
-      return Series(name, .bars([], horizontal: false), colour: colour)
+    let values = values.filter {
+      $0.isFinite && abs($0) < Extent.reach && range?.contains($0) ?? true
     }
+    guard let low = range?.lowerBound ?? values.min(), let high = range?.upperBound ?? values.max(),
+      !values.isEmpty
+    else { return Series(name, .bars([], horizontal: false), colour: colour) }
     let width = high > low ? high - low : 1
     let start = high > low ? low : low - 0.5
     let count = high > low ? max(1, min(bins, Int(Double(values.count).squareRoot().rounded(.up)))) : 1
@@ -146,6 +149,19 @@ public struct Series: Sendable, Hashable {
       Bar(start + Double(bin) * step, start + Double(bin + 1) * step, value: Double(number) * scale)
     }
     return Series(name, .bars(bars, horizontal: false), colour: colour)
+  }
+}
+
+extension Series {
+  /// The bars of a vertical histogram as one stepped line, to lie over another.
+  public func outlined(isDashed: Bool = false) -> Series {
+    guard case .bars(let bars, horizontal: false) = mark, let first = bars.first, let last = bars.last else {
+      return self
+    }
+    var points = [Point(first.start, 0)]
+    for bar in bars { points += [Point(bar.start, bar.value), Point(bar.end, bar.value)] }
+    points.append(Point(last.end, 0))
+    return Series(name, .line(points), colour: colour, isDashed: isDashed, labelling: .legend)
   }
 }
 

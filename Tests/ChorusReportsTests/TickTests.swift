@@ -24,7 +24,7 @@ import Testing
     var extent = Extent()
     for value in [0, 5e6] { extent.add(value) }
     let large = Projection(Axis("state", unit: "bytes"), extent, padding: 0)
-    #expect(large.title == "state (×10⁶ bytes)")
+    #expect(large.title == "state (10⁶ bytes)")
     #expect(large.ticks(count: 5).map(\.label) == ["0", "1", "2", "3", "4", "5"])
     #expect(large.ticks(count: 5).last?.value == 5e6)
     var tiny = Extent()
@@ -38,7 +38,7 @@ import Testing
     #expect(Ticks.logarithmic(1...10, count: 5).map(\.label) == ["1", "2", "5", "10"])
     #expect(
       Ticks.logarithmic(1...1000, count: 7).map(\.label) == ["1", "3", "10", "30", "100", "300", "1000"])
-    #expect(Ticks.logarithmic(1e-8...1e8, count: 5).map(\.label) == ["10⁻⁸", "10⁻⁴", "1", "10,000", "10⁸"])
+    #expect(Ticks.logarithmic(1e-8...1e8, count: 5).map(\.label) == ["10⁻⁶", "0.001", "1", "1000", "10⁶"])
     #expect(Ticks.logarithmic(20...45, count: 6).map(\.label) == ["20", "25", "30", "35", "40", "45"])
   }
 

@@ -1,0 +1,60 @@
+import ChorusData
+import ChorusEvaluation
+import ChorusInference
+import ChorusTables
+
+/// The distributions of functionals: two rows for each, from joint draws and from independent ones.
+struct FunctionalTable {
+  let functionals: [Functional]
+  let levels: [Double]
+  let inputs: Inputs
+  let kinds: [ColumnKind]
+
+  var columns: [String] {
+    ["functional", "draws", "paths", "share", "share_se", "mean", "mean_se", "sd", "sd_se"]
+      + levels.flatMap { ["q\($0)", "q\($0)_se"] } + ["note"]
+  }
+
+  /// A row of the table.
+  struct Row {
+    let functional: Functional
+    let draws: String
+    let summary: FunctionalSummary
+    let values: [Double]
+  }
+
+  func rows(joint: [[Double]], independent: [[Double]]) -> [Row] {
+    let first = (0..<inputs.count).map { inputs.values[$0 * inputs.dimensions] }
+    return functionals.flatMap { functional in
+      [("joint", joint), ("independent", independent)].map { name, paths in
+        let values = functional.values(of: paths, at: first)
+        return Row(
+          functional: functional, draws: name, summary: FunctionalSummary(values, levels: levels),
+          values: values)
+      }
+    }
+  }
+
+  func write(joint: Posterior.Samples, independent: [[Double]], format: TableFormat) throws {
+    let writer = try RowWriter(columns: columns, format: format, to: .standardOutput)
+    let note = joint.notes.map(\.description).joined(separator: "; ")
+    for row in rows(joint: joint.paths, independent: independent) {
+      try writer.write(cells(row) + [note.isEmpty ? .missing : .text(note)])
+    }
+    try writer.finish()
+  }
+
+  private func cells(_ row: Row) -> [Cell] {
+    let summary = row.summary
+    // An input is written as it was read; errors and deviations of dates are in days.
+    func place(_ value: Double) -> Cell {
+      row.functional.isInput && value.isFinite ? Question.cell(value, kinds[0]) : .number(value)
+    }
+    return [
+      .text(row.functional.description), .text(row.draws), .integer(summary.count),
+      .number(summary.share.value),
+      .number(summary.share.error), place(summary.mean.value), .number(summary.mean.error),
+      .number(summary.deviation.value), .number(summary.deviation.error),
+    ] + summary.quantiles.flatMap { [place($0.value), .number($0.error)] }
+  }
+}

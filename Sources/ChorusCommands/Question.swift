@@ -1,0 +1,80 @@
+import ChorusData
+import ChorusInference
+import ChorusTables
+import Foundation
+
+/// What a command asks of a file: the rows to condition on, and the points to predict at.
+struct Question {
+  let file: String
+  let selection: Selection
+  let data: Dataset
+  let points: Inputs
+  /// Whether the points are those of `--at` and not the rows without a target.
+  let isGrid: Bool
+
+  init(file: String, input: String, target: String, at: String?) throws {
+    let table = try Table.read(path: file)
+    let names = input.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    self.file = file
+    selection = try table.select(inputs: names, target: target)
+    guard selection.observed.indices.count >= 2 else {
+      throw InferenceError.input(
+        "\(file): \(selection.observed.indices.count) rows have both \(input) and \(target); at least 2 are needed"
+      )
+    }
+    data = try Dataset(
+      inputs: Inputs(selection.observed.inputs, dimensions: selection.dimensions),
+      y: selection.observed.targets)
+    points = try Self.points(file, selection, at)
+    isGrid = at != nil
+  }
+
+  private static func points(_ file: String, _ selection: Selection, _ at: String?) throws -> Inputs {
+    if let at {
+      let grid = try GridSpecification.parse(at, dimensions: selection.dimensions)
+      for (axis, (name, kind)) in zip(grid.axes, zip(selection.inputs, selection.kinds))
+      where (axis.kind == .number) != (kind == .number) {
+        throw TableError(
+          .grid, "--at",
+          "column '\(name)' holds \(kind == .number ? "numbers" : "dates") and the grid \(kind == .number ? "dates" : "numbers")."
+        )
+      }
+      return try Inputs(grid.points, dimensions: selection.dimensions)
+    }
+    guard !selection.missing.indices.isEmpty else {
+      throw InferenceError.input(
+        "\(file): no row lacks a value of '\(selection.target)', so there is nothing to predict; pass --at FIRST..LAST/STEP"
+      )
+    }
+    return try Inputs(selection.missing.inputs, dimensions: selection.dimensions)
+  }
+
+  /// The inputs of a point as they were read.
+  func inputCells(_ row: Int) -> [Cell] {
+    zip(points[row], selection.kinds).map { Self.cell($0, $1) }
+  }
+
+  /// A value of an input column as it was read. A date grid may step by hours.
+  static func cell(_ value: Double, _ kind: ColumnKind) -> Cell {
+    if case .number = kind { return .number(value) }
+    if kind == .date, value != value.rounded() { return .value(value, .dateTime(utc: false)) }
+    return .value(value, kind)
+  }
+
+  /// Refuses an input column that has the name of one of the output's own: a reader could not tell them apart.
+  func check(outputColumns own: [String]) throws {
+    if let taken = selection.inputs.first(where: own.contains) {
+      throw TableError(
+        .unknownColumn, file, "the input column '\(taken)' has the name of an output column; rename it.")
+    }
+  }
+}
+
+/// Finds out before the work that nothing could be written after it.
+func checkFolder(of path: String) throws {
+  let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+  guard FileManager.default.isWritableFile(atPath: folder) else {
+    throw TableError(
+      .system, path, "can not be made: its folder is not there or not writable. Check the folder.")
+  }
+}

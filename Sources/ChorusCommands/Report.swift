@@ -1,0 +1,107 @@
+import ArgumentParser
+import ChorusData
+import ChorusEvaluation
+import ChorusInference
+import ChorusModels
+import ChorusPlans
+import ChorusReports
+import ChorusStorage
+import ChorusTables
+import Foundation
+
+struct Report: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write a report of a prediction and how far to trust it: one HTML file.",
+    discussion: """
+      The file, the prediction, calibration on rows held out of it, the distribution of a number made of each path, \
+      correlations of the drawn values, the plan's cost and the model's card. The page needs no network and no \
+      script. Points to predict at are the rows without a target, or those of --at, as in predict. Units are read \
+      from a header like "accel (g)". The report shows data from the file: share it as you would share the file.
+      """)
+
+  @Argument(help: "A CSV file with a header line, or - for stdin.")
+  var file: String
+
+  @Option(help: ArgumentHelp("The input column.", valueName: "col"))
+  var input: String
+
+  @Option(help: ArgumentHelp("The column to predict.", valueName: "col"))
+  var target: String
+
+  @Option(help: ArgumentHelp("Points to predict at.", valueName: "first..last/step"))
+  var at: String?
+
+  @Option(help: ArgumentHelp("The page to write.", valueName: "report.html"))
+  var output: String
+
+  @Option(help: "Paths to draw.")
+  var samples = 400
+
+  @Option(
+    help: ArgumentHelp(
+      "How paths are drawn: \(PlanTemplate.forms.joined(separator: ", ")).", valueName: "plan"))
+  var plan = "sequential"
+
+  @Option(help: "functions, gp, or a path to a .safetensors file.")
+  var model = "functions"
+
+  @Option(
+    help: "The part of the rows that calibration holds out, drawn by the seed; 0 leaves calibration out.")
+  var holdout = 0.2
+
+  @Option(
+    help: ArgumentHelp(
+      "A number made of each path: \(Functional.forms.joined(separator: ", ")).", valueName: "name"))
+  var functional = "mean"
+
+  @Option(help: ArgumentHelp("Refuse plans that need more arithmetic than this.", valueName: "flop"))
+  var flopLimit = Posterior.flopLimit
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    guard (2...1_000_000).contains(samples) else {
+      throw ValidationError("--samples must be within 2...1000000")
+    }
+    guard (0...0.9).contains(holdout) else { throw ValidationError("--holdout must be within 0...0.9") }
+    guard output.lowercased().hasSuffix(".html") else {
+      throw ValidationError("--output: '\(output)' must end in .html")
+    }
+    guard Functional(parsing: functional) != nil else {
+      throw ValidationError(
+        "--functional: '\(functional)' is none of \(Functional.forms.joined(separator: ", "))")
+    }
+    guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
+  }
+
+  func run() throws {
+    try reporting {
+      let template = try PlanTemplate(parsing: plan)
+      let question = try Question(file: file, input: input, target: target, at: at)
+      if let reason = FanChart.refusal(question.selection) {
+        throw InferenceError.input("\(file): \(reason)")
+      }
+      let model = try Model(named: self.model)
+      try checkFolder(of: output)
+      let posterior = try model.condition(on: question.data, pool: common.pool)
+      let count = samples
+      func draw(_ plan: PlanTemplate) throws -> Posterior.Samples {
+        try posterior.sample(count, at: question.points, plan: plan, seed: common.seed, flopLimit: flopLimit)
+        {
+          done in common.progress("\(done) of \(count) paths")
+        }
+      }
+      let joint = try draw(template)
+      let independent = try draw(.independent)
+      let calibration = try HeldOut(
+        question, model, share: holdout, seed: common.seed, pool: common.pool, flopLimit: flopLimit)
+      common.progress("")
+      for note in joint.notes { common.say("note: \(note)") }
+      let content = ReportContent(
+        question: question, model: model, modelName: self.model, template: template, posterior: posterior,
+        joint: joint, independent: independent, functional: Functional(parsing: functional) ?? .mean,
+        heldOut: calibration, seed: common.seed)
+      try AtomicFile.write(Data(content.page().html.utf8), to: output)
+    }
+  }
+}

@@ -1,0 +1,93 @@
+import ChorusTensors
+import Foundation
+import Testing
+
+@testable import ChorusEvaluation
+
+@Suite struct FunctionalTests {
+  @Test func valuesOfPaths() throws {
+    let paths = [[3.0, 1, 4], [-1, -5, 2]]
+    let inputs = [2.0, 0, 1]
+    func values(_ name: String) throws -> [Double] {
+      try #require(Functional(parsing: name)).values(of: paths, at: inputs)
+    }
+    #expect(try values("sum") == [8, -4])
+    #expect(try values("mean") == [8.0 / 3, -4.0 / 3])
+    #expect(try values("max") == [4, 2] && values("min") == [1, -5])
+    // By the input: 1, 4, 3 and -5, 2, -1.
+    #expect(try values("difference") == [2, 4])
+    #expect(try values("first-above:2.5") == [1, .infinity])
+    #expect(try values("first-above:-2") == [0, 1])
+    for name in Functional.forms where name != "first-above:V" {
+      #expect(Functional(parsing: name)?.description == name)
+    }
+    for text in ["", "Sum", "first-above", "first-above:", "first-above:x", "first-above:nan", "max:1"] {
+      #expect(Functional(parsing: text) == nil, "\(text)")
+    }
+  }
+
+  @Test func summaryOfKnownDraws() {
+    let summary = FunctionalSummary([4, 1, 3, 2, .infinity], levels: [0, 0.25, 0.5, 0.75, 1])
+    #expect(summary.count == 5 && summary.share.value == 0.8)
+    #expect(abs(summary.share.error - (0.16 / 5).squareRoot()) < 1e-15)
+    #expect(summary.mean.value == 2.5 && abs(summary.deviation.value - (5.0 / 3).squareRoot()) < 1e-15)
+    #expect(summary.quantiles.map(\.value) == [1, 2, 3, 4, .infinity])
+    #expect(summary.quantiles[0].error.isNaN && summary.quantiles[4].error.isNaN)
+    let never = FunctionalSummary([.infinity, .infinity], levels: [0.5])
+    #expect(never.share.value == 0 && never.mean.value.isNaN && never.quantiles[0].value == .infinity)
+    let one = FunctionalSummary([7], levels: [0.5])
+    #expect(one.mean.value == 7 && one.deviation.value.isNaN && one.quantiles[0].value == 7)
+    let constant = FunctionalSummary([2, 2, 2], levels: [0.5])
+    #expect(
+      constant.deviation.value == 0 && constant.deviation.error == 0 && constant.quantiles[0].error == 0)
+  }
+
+  /// The errors are those of repetitions: over many sets of draws, the numbers scatter as each set says.
+  @Test func errorsAreThoseOfRepetition() {
+    let levels = [0.1, 0.5, 0.9]
+    let sets = (0..<400).map { set -> FunctionalSummary in
+      var stream = RandomStream(seed: 5, .paths, UInt64(set))
+      return FunctionalSummary((0..<200).map { _ in exp(0.5 * stream.normal()) }, levels: levels)
+    }
+    func check(_ name: String, _ pick: (FunctionalSummary) -> FunctionalSummary.Estimate) {
+      let values = sets.map { pick($0).value }
+      let mean = values.reduce(0, +) / 400
+      let spread = (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 399).squareRoot()
+      let claimed = (sets.reduce(0) { $0 + pow(pick($1).error, 2) } / 400).squareRoot()
+      // Quantiles' errors are rough ones, and spreads of 400 sets are known to some 4 %.
+      #expect(abs(claimed / spread - 1) < 0.2, "\(name): \(claimed) for \(spread)")
+    }
+    check("mean") { $0.mean }
+    check("sd") { $0.deviation }
+    for index in levels.indices { check("q\(levels[index])") { $0.quantiles[index] } }
+  }
+}
+
+@Suite struct CalibrationTests {
+  @Test func coverageAndCounts() {
+    let calibration = Calibration(levels: [0.02, 0.1, 0.3, 0.5, 0.6, 0.9, 0.97, 1, .nan, -1])
+    #expect(calibration.levels.count == 8)
+    let coverage = calibration.coverage([0.5, 0.9])
+    #expect(coverage.map(\.observed) == [0.375, 0.625])
+    #expect(calibration.counts(bins: 4) == [2, 1, 2, 3])
+    #expect(Calibration(levels: []).coverage([0.5])[0].observed == 0)
+  }
+
+  @Test func binomialRanges() {
+    // n = 10, p = 1/2: P(0)+P(1) = 0.0107, + P(2) = 0.0547.
+    #expect(Calibration.binomialRange(10, 0.5, inside: 0.95) == 2...8)
+    #expect(Calibration.binomialRange(10, 0.5, inside: 0.88) == 3...7)
+    #expect(Calibration.binomialRange(0, 0.5, inside: 0.9) == 0...0)
+    #expect(
+      Calibration.binomialRange(5, 1, inside: 0.9) == 5...5
+        && Calibration.binomialRange(5, 0, inside: 0.9) == 0...0)
+    let large = Calibration.binomialRange(10_000, 0.1, inside: 0.95)
+    #expect(abs(large.lowerBound - 941) <= 2 && abs(large.upperBound - 1059) <= 2)
+  }
+
+  @Test func correlations() {
+    let matrix = Correlation.matrix([[1, 2, 5, 0], [2, 4, 5, 1], [3, 6, 5, -1]])
+    #expect(abs(matrix[0][1] - 1) < 1e-12 && abs(matrix[0][3] + 0.5) < 1e-12 && matrix[3][0] == matrix[0][3])
+    #expect(matrix[2][0].isNaN && Correlation.matrix([]).isEmpty)
+  }
+}
