@@ -15,7 +15,7 @@ struct ExecutedWork {
   /// Query, output and feed-forward maps of a row in one layer.
   private let block: Double
   private let head: Double
-  private let size: ModelSize
+  let size: ModelSize
 
   init(_ blueprint: Blueprint) {
     let d = Double(blueprint.width)

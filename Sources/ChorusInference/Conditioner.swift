@@ -129,7 +129,7 @@ struct NetworkConditioner: Conditioner {
 
 extension Trunk {
   /// What a plan may ask of this network.
-  var capability: Plan.Capability {
+  public var capability: Plan.Capability {
     Plan.Capability(
       subsetReads: memoryCapability.subsetReads, rewind: memoryCapability.rewind,
       trainedBuffer: blueprint.trainedBuffer, setContext: memoryCapability.holdsSet)
