@@ -17,6 +17,8 @@ struct FanChart {
   static let bands: [(name: String, low: Double, high: Double, opacity: Double)] = [
     ("5–95 %", 0.05, 0.95, 0.15), ("25–75 %", 0.25, 0.75, 0.3),
   ]
+  /// Observed points that are drawn before the bands and not behind them.
+  static let mostInFront = 500
   /// Targets over less than this share of the inputs get a picture of their own.
   static let closeUpShare = 0.3
 
@@ -29,7 +31,7 @@ struct FanChart {
   }
 
   /// The whole, and below it the targets' neighbourhood where they take up little of it.
-  func figure() -> Figure {
+  func figure(width: Double = 760) -> Figure {
     let rows = observed
     let targets = sortedTargets
     let caption = samples.notes.map { "Note: \($0)." }.joined(separator: " ")
@@ -44,16 +46,17 @@ struct FanChart {
         let room = (to - from) * 0.6
         let range = max(low, from - room)...min(high, to + room)
         charts[0].height = 300
-        charts.append(
-          chart(
-            title: "Close-up", subtitle: "", rows.filter { range.contains($0.x) }, targets, within: range))
+        var closeUp = chart(
+          title: "Close-up", subtitle: "", rows.filter { range.contains($0.x) }, targets, within: range)
+        for index in closeUp.series.indices { closeUp.series[index].labelling = .none }
+        charts.append(closeUp)
       }
     }
-    return Figure(charts: charts, columns: 1, caption: caption, width: 760)
+    return Figure(charts: charts, columns: 1, caption: caption, width: width)
   }
 
   private var title: String {
-    let column = Self.named(question.selection.target).title
+    let column = question.named(question.selection.target).title
     let name = question.file == "-" ? "standard input" : URL(fileURLWithPath: question.file).lastPathComponent
     return "\(column), from \(question.data.count) rows of \(name)"
   }
@@ -92,9 +95,11 @@ struct FanChart {
     if places.count == 1 {
       series.append(.points("", x: x, y: column(levels.count - 1), colour: .palette(0)))
     }
-    series.append(Series("observed", .points(rows), colour: .ink))
-    let input = Self.named(question.selection.inputs[0])
-    let output = Self.named(question.selection.target)
+    // Few points stand before the fan; many would hide it.
+    series.insert(
+      Series("observed", .points(rows), colour: .ink), at: rows.count > Self.mostInFront ? 0 : series.count)
+    let input = question.named(question.selection.inputs[0])
+    let output = question.named(question.selection.target)
     let scale: Axis.Scale = question.selection.kinds[0] == .number ? .linear : .date
     return Chart(
       title: title, subtitle: subtitle, summary: summary(quantiles, targets),
@@ -129,19 +134,6 @@ struct FanChart {
     return
       "Predicted \(question.selection.target) against \(question.selection.inputs[0]): from \(text(first)) to "
       + "\(text(last)), drawn from \(samples.paths.count) paths after \(question.data.count) observed rows."
-  }
-
-  /// A column's name and its unit, where the header has one in brackets: `accel (g)`, `level [m]`.
-  static func named(_ column: String) -> (title: String, unit: String) {
-    for (open, close) in [("(", ")"), ("[", "]")] as [(Character, Character)] {
-      guard column.last == close, let start = column.lastIndex(of: open), start != column.startIndex else {
-        continue
-      }
-      let title = column[..<start].trimmingCharacters(in: .whitespaces)
-      let unit = column[column.index(after: start)...].dropLast()
-      if !title.isEmpty, !unit.isEmpty { return (title, String(unit)) }
-    }
-    return (column, "")
   }
 }
 

@@ -57,6 +57,12 @@ struct Predict: ParsableCommand {
   @Option(help: ArgumentHelp("Draw a picture into this file.", valueName: "picture.svg|.html"))
   var plot: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Units of columns in pictures; without, what a header like \"accel (g)\" has in brackets.",
+      valueName: "col=unit[,col=unit]"))
+  var units: String?
+
   @Flag(help: "Draw a small picture on the terminal (stderr).")
   var show = false
 
@@ -101,7 +107,7 @@ struct Predict: ParsableCommand {
       let template = try PlanTemplate(parsing: plan)
       let levels = try numberList(quantiles, option: "--quantiles")
       let functionals = try self.functionals
-      let question = try Question(file: file, input: input, target: target, at: at)
+      let question = try Question(file: file, input: input, target: target, at: at, units: units)
       if functionals.isEmpty { try question.check(outputColumns: Self.columns(levels)) }
       if plot != nil || show, let reason = FanChart.refusal(question.selection) {
         throw InferenceError.input("\(file): \(reason)")

@@ -1,3 +1,4 @@
+import ArgumentParser
 import ChorusData
 import ChorusInference
 import ChorusTables
@@ -11,11 +12,15 @@ struct Question {
   let points: Inputs
   /// Whether the points are those of `--at` and not the rows without a target.
   let isGrid: Bool
+  /// Units of columns by their names in the file.
+  private let units: [String: String]
 
-  init(file: String, input: String, target: String, at: String?) throws {
+  /// - Parameter units: like `accel=g,times=ms`.
+  init(file: String, input: String, target: String, at: String?, units: String? = nil) throws {
     let table = try Table.read(path: file)
     let names = input.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     self.file = file
+    self.units = try Self.units(units, of: table)
     selection = try table.select(inputs: names, target: target)
     guard selection.observed.indices.count >= 2 else {
       throw InferenceError.input(
@@ -47,6 +52,35 @@ struct Question {
       )
     }
     return try Inputs(selection.missing.inputs, dimensions: selection.dimensions)
+  }
+
+  private static func units(_ text: String?, of table: Table) throws -> [String: String] {
+    var units: [String: String] = [:]
+    for part in text?.split(separator: ",") ?? [] {
+      let sides = part.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+      guard sides.count == 2, !sides[0].isEmpty, !sides[1].isEmpty else {
+        throw ValidationError("--units: '\(part)' is not like column=unit")
+      }
+      guard table.columns.contains(sides[0]) else {
+        throw ValidationError("--units: \(table.source) has no column '\(sides[0])'")
+      }
+      units[sides[0]] = sides[1]
+    }
+    return units
+  }
+
+  /// A column's name and its unit: as given, or what the header has in brackets, like `accel (g)` or `level [m]`.
+  func named(_ column: String) -> (title: String, unit: String) {
+    if let unit = units[column] { return (column, unit) }
+    for (open, close) in [("(", ")"), ("[", "]")] as [(Character, Character)] {
+      guard column.last == close, let start = column.lastIndex(of: open), start != column.startIndex else {
+        continue
+      }
+      let title = column[..<start].trimmingCharacters(in: .whitespaces)
+      let unit = column[column.index(after: start)...].dropLast()
+      if !title.isEmpty, !unit.isEmpty { return (title, String(unit)) }
+    }
+    return (column, "")
   }
 
   /// The inputs of a point as they were read.

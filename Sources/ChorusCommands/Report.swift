@@ -15,8 +15,7 @@ struct Report: ParsableCommand {
     discussion: """
       The file, the prediction, calibration on rows held out of it, the distribution of a number made of each path, \
       correlations of the drawn values, the plan's cost and the model's card. The page needs no network and no \
-      script. Points to predict at are the rows without a target, or those of --at, as in predict. Units are read \
-      from a header like "accel (g)". The report shows data from the file: share it as you would share the file.
+      script. Points to predict at are the rows without a target, or those of --at, as in predict. The report shows data from the file: share it as you would share the file.
       """)
 
   @Argument(help: "A CSV file with a header line, or - for stdin.")
@@ -30,6 +29,12 @@ struct Report: ParsableCommand {
 
   @Option(help: ArgumentHelp("Points to predict at.", valueName: "first..last/step"))
   var at: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Units of columns; without, what a header like \"accel (g)\" has in brackets.",
+      valueName: "col=unit[,col=unit]"))
+  var units: String?
 
   @Option(help: ArgumentHelp("The page to write.", valueName: "report.html"))
   var output: String
@@ -77,7 +82,7 @@ struct Report: ParsableCommand {
   func run() throws {
     try reporting {
       let template = try PlanTemplate(parsing: plan)
-      let question = try Question(file: file, input: input, target: target, at: at)
+      let question = try Question(file: file, input: input, target: target, at: at, units: units)
       if let reason = FanChart.refusal(question.selection) {
         throw InferenceError.input("\(file): \(reason)")
       }

@@ -25,8 +25,8 @@ struct ReportContent {
   private static let correlated = 40
 
   private var selection: Selection { question.selection }
-  private var output: (title: String, unit: String) { FanChart.named(selection.target) }
-  private var input: (title: String, unit: String) { FanChart.named(selection.inputs[0]) }
+  private var output: (title: String, unit: String) { question.named(selection.target) }
+  private var input: (title: String, unit: String) { question.named(selection.inputs[0]) }
 
   func page() -> Page {
     let file = question.file == "-" ? "standard input" : URL(fileURLWithPath: question.file).lastPathComponent
@@ -34,7 +34,8 @@ struct ReportContent {
       .paragraph(
         "\(joint.paths.count) paths at \(question.points.count) points, drawn by plan \(template) from model "
           + "\(modelName) after \(question.data.count) observed rows; seed \(seed)."),
-      .heading("Prediction"), .figure(FanChart(question: question, samples: joint, subtitle: "").figure()),
+      .heading("Prediction"),
+      .figure(FanChart(question: question, samples: joint, subtitle: "").figure(width: 960)),
     ]
     blocks += functionalBlocks() + correlationBlocks() + calibrationBlocks() + dataBlocks() + costBlocks()
     blocks += modelBlocks()
@@ -62,7 +63,7 @@ struct ReportContent {
       ["draws"] + (functional.isInput ? ["share of paths"] : []) + ["mean", "standard deviation"]
       + Self.levels.map { "\(ReportText.number($0 * 100)) %" }
     return [
-      .heading("The \(name) of all points"),
+      .heading(functional.isInput ? "The \(name)" : "The \(name) of all points"),
       .paragraph(
         "Made of each path as a whole. Values drawn each on its own have the same distribution point by point, and "
           + "lose how they go together: what they would claim is beside it. ± is the Monte-Carlo standard error."
@@ -73,7 +74,7 @@ struct ReportContent {
 
   private var name: String {
     switch functional {
-    case .firstAbove(let level): "first \(input.title) above \(ReportText.number(level))"
+    case .firstAbove(let level): "first \(input.title) with \(output.title) above \(ReportText.number(level))"
     case .maximum: "maximum"
     case .minimum: "minimum"
     default: functional.description
@@ -90,10 +91,9 @@ struct ReportContent {
     let all = rows.flatMap(\.values).filter(\.isFinite)
     let range = all.min().flatMap { low in all.max().map { low...$0 } }
     let series = rows.enumerated().map { index, row in
-      var series = Series.histogram(
+      let series = Series.histogram(
         row.draws + " draws", row.values, within: range, density: true, colour: .palette(index))
-      series.opacity = 0.55
-      return series
+      return index == 0 ? series : series.outlined()
     }
     let unit = functional.isInput ? input.unit : output.unit
     let isDate = functional.isInput ? selection.kinds[0] != .number : false
@@ -153,11 +153,13 @@ struct ReportContent {
         "Counts of held-out values by predicted probability below them: \(counts). Expected within \(band.lowerBound) to \(band.upperBound).",
       x: Axis("predicted probability of a smaller value", bounds: 0...1), y: Axis("values"),
       series: [
-        Series("counts", .bars(bars, horizontal: false)),
         .band(
           "90 % of counts, if calibrated", x: [0, 1],
           lower: [Double(band.lowerBound), Double(band.lowerBound)],
-          upper: [Double(band.upperBound), Double(band.upperBound)], colour: .muted, opacity: 0.3),
+          upper: [Double(band.upperBound), Double(band.upperBound)], colour: .muted, opacity: 0.2),
+        Series("counts", .bars(bars, horizontal: false), colour: .palette(0), opacity: 0.65),
+        Series("", .rule(y: Double(band.lowerBound)), colour: .muted, isDashed: true),
+        Series("", .rule(y: Double(band.upperBound)), colour: .muted, isDashed: true),
       ], height: 300)
     let rows = calibration.coverage([0.5, 0.8, 0.9, 0.95]).map { row in
       [
@@ -176,7 +178,7 @@ struct ReportContent {
       .table(
         Page.Table(
           columns: ["central interval", "values inside", "95 % of outcomes, if right", ""],
-          rows: rows.map { [$0[0], $0[1], $0[2], $0[3]] })),
+          rows: rows)),
       .paragraph(
         "Log-density of \(heldOut.scored) of them, in nats a value: \(ChartNumber.text(heldOut.joint, digits: 4)) jointly "
           + "(8 orders), \(ChartNumber.text(heldOut.independent, digits: 4)) as independent values; more is better."
@@ -191,7 +193,7 @@ struct ReportContent {
   private func dataBlocks() -> [Page.Block] {
     func row(_ column: String, _ values: [Double], _ kind: ColumnKind, missing: Int) -> [String] {
       let sorted = values.sorted()
-      let named = FanChart.named(column)
+      let named = question.named(column)
       func text(_ value: Double?) -> String { value.map { ReportText.text($0, kind) } ?? "–" }
       return [
         named.title, named.unit.isEmpty ? "–" : named.unit, String(values.count), String(missing),
@@ -238,9 +240,10 @@ struct ReportContent {
         Page.Table(
           columns: ["plan", "paths", "network calls", "rows encoded", "query-key reads", "GFLOP"],
           rows: [
-            [template.description, joint.paths.count, counts.calls, counts.encodes, counts.reads].map {
-              "\($0)"
-            }
+            [template.description]
+              + [joint.paths.count, counts.calls, counts.encodes, counts.reads].map {
+                ChartNumber.text($0)
+              }
               + [ChartNumber.text(cost.work.total / 1e9)]
           ])),
       .details("What the plan does for one path", [.preformatted(explanation)]),

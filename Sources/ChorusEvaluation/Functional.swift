@@ -104,7 +104,7 @@ public struct FunctionalSummary: Sendable, Hashable {
     let p = Double(finite.count) / n
     share = Estimate(value: p, error: (p * (1 - p) / n).squareRoot())
     let m = Double(finite.count)
-    let mean = finite.isEmpty ? .nan : finite.reduce(0) { $0 + $1 / m }
+    let mean = finite.isEmpty ? .nan : finite.reduce(0, +) / m
     var (second, fourth) = (0.0, 0.0)
     for value in finite {
       let square = (value - mean) * (value - mean)

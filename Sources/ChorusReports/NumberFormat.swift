@@ -6,6 +6,9 @@ public enum ChartNumber {
   public static func text(_ value: Double, digits: Int = 3) -> String {
     NumberFormat.short(value, digits: max(1, min(digits, 12)))
   }
+
+  /// A count with all its digits: `17,522,496`.
+  public static func text(_ value: Int) -> String { NumberFormat.fixed(Double(value), decimals: 0) }
 }
 
 /// Numbers as a reader wants them on an axis: few digits, no `1e-05`.

@@ -102,7 +102,7 @@ public struct Page: Sendable, Hashable {
       h2{font-size:19px;margin:36px 0 8px}
       p{max-width:70ch;margin:6px 0 12px;overflow-wrap:anywhere}
       figure{margin:12px 0}
-      svg{display:block;max-width:100%;height:auto}
+      svg{display:block;max-width:100%;height:auto;margin:0 auto}
       .scroll{overflow-x:auto}
       table{border-collapse:collapse;margin:8px 0 16px;font-size:14px}
       th,td{padding:4px 14px 4px 0;text-align:left;border-bottom:1px solid var(--grid);vertical-align:top}

@@ -78,3 +78,33 @@ import Testing
     }
   }
 }
+
+@Suite struct StyleTests {
+  /// Relative luminance as in WCAG 2.
+  private func luminance(_ colour: String) -> Double {
+    let value = Int(colour.dropFirst(), radix: 16) ?? 0
+    let parts = [value >> 16 & 255, value >> 8 & 255, value & 255].map { part -> Double in
+      let share = Double(part) / 255
+      return share <= 0.03928 ? share / 12.92 : pow((share + 0.055) / 1.055, 2.4)
+    }
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2]
+  }
+
+  private func contrast(_ one: String, _ other: String) -> Double {
+    let (a, b) = (luminance(one), luminance(other))
+    return (max(a, b) + 0.05) / (min(a, b) + 0.05)
+  }
+
+  @Test func coloursCanBeSeenOnBothPapers() throws {
+    let paper = try #require(Style.frame.last)
+    #expect(paper.name == "paper")
+    for tint in Style.palette {
+      #expect(contrast(tint.light, paper.light) >= 3, "\(tint.name)")
+      #expect(contrast(tint.dark, paper.dark) >= 3, "\(tint.name)")
+    }
+    for tint in Style.frame.prefix(2) {
+      #expect(
+        contrast(tint.light, paper.light) >= 4.5 && contrast(tint.dark, paper.dark) >= 4.5, "\(tint.name)")
+    }
+  }
+}
