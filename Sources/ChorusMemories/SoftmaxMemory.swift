@@ -41,8 +41,7 @@ public struct SoftmaxMemory: Memory {
       values: FloatBuffer(uninitialised: ck_shared_values_count(n, heads, width)))
   }
 
-  public func write(_ keyValues: UnsafePointer<Float>, rows range: Range<Int>, to context: Context)
-  {
+  public func write(_ keyValues: UnsafePointer<Float>, rows range: Range<Int>, to context: Context) {
     let d = sizes.columns
     ck_pack_shared(
       Int32(range.lowerBound), Int32(range.count), Int32(context.count), Int32(sizes.heads),
