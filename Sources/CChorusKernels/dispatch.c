@@ -137,9 +137,9 @@ void ck_layer_norm_backward(int rows, int d, const float *x, int ldx, const floa
   table()->layer_norm_backward(rows, d, x, ldx, gain, stats, dy, lddy, dx, lddx, accumulate, dgain, dbias);
 }
 
-void ck_pack_shared(int count, int heads, int width, const float *k, int ldk, const float *v, int ldv, float *keys,
-                    float *values) {
-  table()->pack_shared(count, heads, width, k, ldk, v, ldv, keys, values);
+void ck_pack_shared(int first, int rows, int count, int heads, int width, const float *k, int ldk, const float *v,
+                    int ldv, float *keys, float *values) {
+  table()->pack_shared(first, rows, count, heads, width, k, ldk, v, ldv, keys, values);
 }
 
 void ck_append_private(int index, int capacity, int heads, int width, const float *k, const float *v, float *keys,

@@ -26,7 +26,8 @@ public struct VisibleRows {
   public var masks: UnsafePointer<UInt64>?
 
   public init(
-    count: Int, paths: UnsafePointer<Int32>, limits: UnsafePointer<Int32>, maskStarts: UnsafePointer<Int32>,
+    count: Int, paths: UnsafePointer<Int32>, limits: UnsafePointer<Int32>,
+    maskStarts: UnsafePointer<Int32>,
     masks: UnsafePointer<UInt64>?
   ) {
     self.count = count
@@ -50,17 +51,22 @@ public protocol Memory: Sendable {
   var sizes: AttentionSizes { get }
   static var capability: Capability { get }
 
-  /// The state of `count` rows read as a set.
-  func context(_ keyValues: UnsafePointer<Float>, count: Int) -> Context
+  /// A state for `count` rows read as a set, which `write` fills and which then never changes.
+  func context(rows count: Int) -> Context
+  /// Writes rows `range` of a context. Every row is written once, in parts that begin at a multiple of 16 and that
+  /// threads may write side by side.
+  func write(_ keyValues: UnsafePointer<Float>, rows range: Range<Int>, to context: Context)
   /// Empty private buffers for `paths` paths, each with room for `capacity` rows.
   func buffer(paths: Int, capacity: Int) -> Buffer
   /// Stores row i of `keyValues`, `[count, 2·columns]`, in slot `slots[i]` of path `paths[i]`.
   func append(
-    _ keyValues: UnsafePointer<Float>, count: Int, paths: UnsafePointer<Int32>, slots: UnsafePointer<Int32>,
+    _ keyValues: UnsafePointer<Float>, count: Int, paths: UnsafePointer<Int32>,
+    slots: UnsafePointer<Int32>,
     to buffer: Buffer)
   /// Reads a context alone: `queries` and `out` are `[rows, columns]`.
   func read(
-    _ queries: UnsafePointer<Float>, rows: Int, context: Context, into out: UnsafeMutablePointer<Float>,
+    _ queries: UnsafePointer<Float>, rows: Int, context: Context,
+    into out: UnsafeMutablePointer<Float>,
     scratch: Arena)
   /// Reads a context and the private buffers: `queries` and `out` are `[visible.count, columns]`.
   func read(

@@ -34,24 +34,33 @@ public struct SoftmaxMemory: Memory {
     }
   }
 
-  public func context(_ keyValues: UnsafePointer<Float>, count: Int) -> Context {
-    let (n, heads, width, d) = (Int32(count), Int32(sizes.heads), Int32(sizes.width), sizes.columns)
-    let keys = FloatBuffer(count: ck_shared_keys_count(n, heads, width))
-    let values = FloatBuffer(count: ck_shared_values_count(n, heads, width))
+  public func context(rows count: Int) -> Context {
+    let (n, heads, width) = (Int32(count), Int32(sizes.heads), Int32(sizes.width))
+    return Context(
+      count: count, keys: FloatBuffer(uninitialised: ck_shared_keys_count(n, heads, width)),
+      values: FloatBuffer(uninitialised: ck_shared_values_count(n, heads, width)))
+  }
+
+  public func write(_ keyValues: UnsafePointer<Float>, rows range: Range<Int>, to context: Context) {
+    let d = sizes.columns
     ck_pack_shared(
-      n, heads, width, keyValues, Int32(2 * d), keyValues + d, Int32(2 * d), keys.pointer, values.pointer)
-    return Context(count: count, keys: keys, values: values)
+      Int32(range.lowerBound), Int32(range.count), Int32(context.count), Int32(sizes.heads),
+      Int32(sizes.width),
+      keyValues, Int32(2 * d), keyValues + d, Int32(2 * d), context.keys.pointer,
+      context.values.pointer)
   }
 
   public func buffer(paths: Int, capacity: Int) -> Buffer {
     let (heads, width) = (Int32(sizes.heads), Int32(sizes.width))
     return Buffer(
-      paths: paths, capacity: capacity, keysStride: ck_private_keys_count(Int32(capacity), heads, width),
+      paths: paths, capacity: capacity,
+      keysStride: ck_private_keys_count(Int32(capacity), heads, width),
       valuesStride: ck_private_values_count(Int32(capacity), heads, width))
   }
 
   public func append(
-    _ keyValues: UnsafePointer<Float>, count: Int, paths: UnsafePointer<Int32>, slots: UnsafePointer<Int32>,
+    _ keyValues: UnsafePointer<Float>, count: Int, paths: UnsafePointer<Int32>,
+    slots: UnsafePointer<Int32>,
     to buffer: Buffer
   ) {
     let (heads, width, d) = (Int32(sizes.heads), Int32(sizes.width), sizes.columns)
@@ -59,12 +68,14 @@ public struct SoftmaxMemory: Memory {
       let (path, row) = (Int(paths[index]), keyValues + index * 2 * d)
       ck_append_private(
         slots[index], Int32(buffer.capacity), heads, width, row, row + d,
-        buffer.keys.pointer + path * buffer.keysStride, buffer.values.pointer + path * buffer.valuesStride)
+        buffer.keys.pointer + path * buffer.keysStride,
+        buffer.values.pointer + path * buffer.valuesStride)
     }
   }
 
   public func read(
-    _ queries: UnsafePointer<Float>, rows: Int, context: Context, into out: UnsafeMutablePointer<Float>,
+    _ queries: UnsafePointer<Float>, rows: Int, context: Context,
+    into out: UnsafeMutablePointer<Float>,
     scratch: Arena
   ) {
     var arguments = arguments(queries, rows: rows, context, into: out)
@@ -89,7 +100,8 @@ public struct SoftmaxMemory: Memory {
   }
 
   private func arguments(
-    _ queries: UnsafePointer<Float>, rows: Int, _ context: Context, into out: UnsafeMutablePointer<Float>
+    _ queries: UnsafePointer<Float>, rows: Int, _ context: Context,
+    into out: UnsafeMutablePointer<Float>
   ) -> ck_attention_args {
     var arguments = ck_attention_args()
     arguments.rows = Int32(rows)
@@ -110,7 +122,8 @@ public struct SoftmaxMemory: Memory {
     guard arguments.rows > 0 else { return }
     let mark = scratch.mark
     arguments.scratch = scratch.floats(
-      ck_attention_scratch(arguments.rows, arguments.heads, arguments.width, arguments.shared_count))
+      ck_attention_scratch(arguments.rows, arguments.heads, arguments.width, arguments.shared_count)
+    )
     ck_attention(&arguments)
     scratch.rewind(to: mark)
   }

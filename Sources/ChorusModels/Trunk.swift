@@ -53,8 +53,12 @@ public final class Trunk: Sendable {
   }
 
   /// Bytes of a context state and of one path's buffers.
-  public func contextBytes(rows: Int) -> Int { blueprint.layers * memory.contextBytes(rows: max(rows, 1)) }
-  public func bufferBytes(capacity: Int) -> Int { blueprint.layers * memory.bufferBytes(capacity: capacity) }
+  public func contextBytes(rows: Int) -> Int {
+    blueprint.layers * memory.contextBytes(rows: max(rows, 1))
+  }
+  public func bufferBytes(capacity: Int) -> Int {
+    blueprint.layers * memory.bufferBytes(capacity: capacity)
+  }
 
   // MARK: Embedding
 
@@ -68,7 +72,8 @@ public final class Trunk: Sendable {
       x.withUnsafeBufferPointer { x in
         guard let x = x.baseAddress else { return }
         for row in 0..<count {
-          network.writeFeatures(x + row * dimensions, dimensions: dimensions, into: features + row * width)
+          network.writeFeatures(
+            x + row * dimensions, dimensions: dimensions, into: features + row * width)
         }
       }
       apply(network.inputs, features, rows: count, into: rows.pointer, arena)
@@ -102,18 +107,20 @@ public final class Trunk: Sendable {
   ///
   /// Rows are worked off in tiles that go through a whole block at a time, so that their activations stay in the
   /// cache; the tile size is fixed, so the bytes do not depend on the number of threads.
-  public func encode(x: [Float], y: [Float], dimensions: Int, on pool: ThreadPool? = nil) -> ContextState {
+  public func encode(x: [Float], y: [Float], dimensions: Int, on pool: ThreadPool? = nil)
+    -> ContextState
+  {
     let count = y.count
     let rows = max(count, 1)
     let d = blueprint.width
     let h = FloatBuffer(count: rows * d)
     if count == 0 { h.pointer.update(from: weights[network.emptyContext], count: d) }
-    let keyValues = FloatBuffer(count: rows * 2 * d)
     let tile = 32
     let tiles = (rows + tile - 1) / tile
     var layers: [SoftmaxMemory.Context] = []
     for index in network.blocks.indices {
       let previous = layers.last
+      let context = memory.context(rows: rows)
       let body: @Sendable (Int) -> Void = { [self] item in
         let range = item * tile..<min((item + 1) * tile, rows)
         scratch.with { arena in
@@ -127,20 +134,23 @@ public final class Trunk: Sendable {
             }
           }
           let block = network.blocks[index]
+          let keyValues = arena.floats(range.count * 2 * d)
           weights.linear(
             normed(block, h, rows: range.count, arena), rows: range.count, block.keyValue,
-            into: keyValues.pointer + range.lowerBound * 2 * d)
+            into: keyValues)
+          memory.write(keyValues, rows: range, to: context)
         }
       }
       if let pool { pool.run(tiles, body) } else { for item in 0..<tiles { body(item) } }
-      layers.append(memory.context(keyValues.pointer, count: rows))
+      layers.append(context)
     }
     return ContextState(rows: count, layers: layers)
   }
 
   /// Tokens of the observed rows in `range`: Ex(x) + Ey(y) + role.
   private func observe(
-    _ x: [Float], _ y: [Float], _ range: Range<Int>, dimensions: Int, into h: UnsafeMutablePointer<Float>,
+    _ x: [Float], _ y: [Float], _ range: Range<Int>, dimensions: Int,
+    into h: UnsafeMutablePointer<Float>,
     _ arena: Arena
   ) {
     let d = blueprint.width
@@ -150,7 +160,8 @@ public final class Trunk: Sendable {
     x.withUnsafeBufferPointer { x in
       guard let x = x.baseAddress else { return }
       for (place, row) in range.enumerated() {
-        network.writeFeatures(x + row * dimensions, dimensions: dimensions, into: features + place * width)
+        network.writeFeatures(
+          x + row * dimensions, dimensions: dimensions, into: features + place * width)
       }
     }
     y.withUnsafeBufferPointer { y in
@@ -175,7 +186,8 @@ public final class Trunk: Sendable {
   /// The rest of a block, in place on `h`: attention of `normed` by `attend`, which takes queries and fills what they
   /// read, then the feed-forward part.
   func transform(
-    _ block: Network.Block, _ h: UnsafeMutablePointer<Float>, _ normed: UnsafePointer<Float>, rows: Int,
+    _ block: Network.Block, _ h: UnsafeMutablePointer<Float>, _ normed: UnsafePointer<Float>,
+    rows: Int,
     _ arena: Arena, attend: (UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
   ) {
     let d = blueprint.width
@@ -197,7 +209,8 @@ public final class Trunk: Sendable {
     }
     weights.linear(
       inner, rows: rows, block.up.weight, bias: block.up.bias, activation: .gelu, into: hidden)
-    weights.linear(hidden, rows: rows, block.down.weight, bias: block.down.bias, residual: h, into: h)
+    weights.linear(
+      hidden, rows: rows, block.down.weight, bias: block.down.bias, residual: h, into: h)
     if blueprint.norm == .post { norm(block.norm2, into: h) }
   }
 }

@@ -28,7 +28,8 @@ final class PackedSegments {
   }
 
   func attend(
-    _ block: VisibleBlock, queries: UnsafeMutablePointer<Float>, keyValues: UnsafeMutablePointer<Float>,
+    _ block: VisibleBlock, queries: UnsafeMutablePointer<Float>,
+    keyValues: UnsafeMutablePointer<Float>,
     out: UnsafeMutablePointer<Float>, lse: UnsafeMutablePointer<Float>
   ) {
     let d = sizes.columns
@@ -58,7 +59,8 @@ final class PackedSegments {
       arguments.limits = UnsafePointer(arena.integers(block.limits))
     }
     arguments.scratch = arena.floats(
-      ck_attention_scratch(arguments.rows, arguments.heads, arguments.width, arguments.shared_count))
+      ck_attention_scratch(arguments.rows, arguments.heads, arguments.width, arguments.shared_count)
+    )
     ck_attention(&arguments)
   }
 
@@ -71,7 +73,8 @@ final class PackedSegments {
     let keys = arena.floats(ck_shared_keys_count(count, heads, width))
     let values = arena.floats(ck_shared_values_count(count, heads, width))
     let rows = keyValues + range.lowerBound * 2 * d
-    ck_pack_shared(count, heads, width, rows, Int32(2 * d), rows + d, Int32(2 * d), keys, values)
+    ck_pack_shared(
+      0, count, count, heads, width, rows, Int32(2 * d), rows + d, Int32(2 * d), keys, values)
     shared = (range, keys, values)
     return (keys, values)
   }

@@ -14,6 +14,13 @@ public final class FloatBuffer: @unchecked Sendable {
     pointer.initialize(repeating: 0, count: max(count, 1))
   }
 
+  /// Allocates `count` floats that hold anything until they are written.
+  public init(uninitialised count: Int) {
+    self.count = max(count, 0)
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * 4, alignment: 64)
+    pointer = raw.bindMemory(to: Float.self, capacity: max(count, 1))
+  }
+
   public convenience init(_ values: [Float]) {
     self.init(count: values.count)
     values.withUnsafeBufferPointer { source in

@@ -7,6 +7,9 @@ public struct Parameter: Sendable, Hashable {
   public let columns: Int
   /// Where it begins in the flat block of all parameters, in floats.
   public let offset: Int
+  /// Where a weight matrix begins among the packed ones, and its transpose among the packed transposes.
+  let packedOffset: Int
+  let transposedOffset: Int
   public var count: Int { rows * columns }
   /// A matrix that multiplies (and is therefore packed and decayed), told by its name.
   public var isWeight: Bool { path.hasSuffix(".weight") }
@@ -17,6 +20,9 @@ public struct Parameter: Sendable, Hashable {
 public struct ParameterTable: Sendable {
   public private(set) var all: [Parameter] = []
   public private(set) var count = 0
+  /// Floats that all weight matrices take when packed, and their transposes.
+  private(set) var packedCount = 0
+  private(set) var transposedCount = 0
   private var byPath: [String: Int] = [:]
 
   public init() {}
@@ -25,10 +31,16 @@ public struct ParameterTable: Sendable {
   @discardableResult
   public mutating func declare(_ path: String, _ rows: Int, _ columns: Int) -> Parameter {
     if let index = byPath[path] { return all[index] }
-    let parameter = Parameter(path: path, rows: rows, columns: columns, offset: count)
+    let parameter = Parameter(
+      path: path, rows: rows, columns: columns, offset: count, packedOffset: packedCount,
+      transposedOffset: transposedCount)
     byPath[path] = all.count
     all.append(parameter)
     count += (parameter.count + 15) & ~15  // every array begins on a cache line
+    if parameter.isWeight {
+      packedCount += ck_packed_count(Int32(rows), Int32(columns))
+      transposedCount += ck_packed_count(Int32(columns), Int32(rows))
+    }
     return parameter
   }
 
@@ -41,23 +53,16 @@ public struct ParameterTable: Sendable {
 public final class Weights: Sendable {
   public let table: ParameterTable
   public let values: FloatBuffer
-  private let forward: [Int: FloatBuffer]
-  private let transposed: [Int: FloatBuffer]
+  /// All weight matrices packed, in the order of the table, and their transposes where gradients need them.
+  private let forward: FloatBuffer
+  private let transposed: FloatBuffer?
 
   /// - Parameter training: also keep the transposed packing that gradients need.
   public init(_ table: ParameterTable, training: Bool = false) {
     self.table = table
     values = FloatBuffer(count: table.count)
-    var forward: [Int: FloatBuffer] = [:]
-    var transposed: [Int: FloatBuffer] = [:]
-    for p in table.all where p.isWeight {
-      forward[p.offset] = FloatBuffer(count: ck_packed_count(Int32(p.rows), Int32(p.columns)))
-      if training {
-        transposed[p.offset] = FloatBuffer(count: ck_packed_count(Int32(p.columns), Int32(p.rows)))
-      }
-    }
-    self.forward = forward
-    self.transposed = transposed
+    forward = FloatBuffer(count: table.packedCount)
+    transposed = training ? FloatBuffer(count: table.transposedCount) : nil
   }
 
   public subscript(p: Parameter) -> UnsafeMutablePointer<Float> { values.pointer + p.offset }
@@ -68,25 +73,29 @@ public final class Weights: Sendable {
     let body: @Sendable (Int) -> Void = { [self] index in
       let p = weights[index]
       let (rows, columns) = (Int32(p.rows), Int32(p.columns))
-      if let packed = forward[p.offset] {
-        ck_pack(rows, columns, self[p], columns, 0, packed.pointer)
-      }
-      if let packed = transposed[p.offset] {
-        ck_pack(columns, rows, self[p], columns, 1, packed.pointer)
+      ck_pack(rows, columns, self[p], columns, 0, forward.pointer + p.packedOffset)
+      if let transposed {
+        ck_pack(columns, rows, self[p], columns, 1, transposed.pointer + p.transposedOffset)
       }
     }
-    if let pool { pool.run(weights.count, body) } else { for index in weights.indices { body(index) } }
+    if let pool {
+      pool.run(weights.count, body)
+    } else {
+      for index in weights.indices { body(index) }
+    }
   }
 
-  /// The packed form of a weight matrix: of itself, or of its transpose (kept only for training).
-  public func packed(_ p: Parameter, transposed isTransposed: Bool = false) -> UnsafeMutablePointer<Float>? {
-    (isTransposed ? transposed : forward)[p.offset]?.pointer
+  /// The packed form of a weight matrix.
+  public func packed(_ weight: Parameter) -> UnsafePointer<Float> {
+    UnsafePointer(forward.pointer + weight.packedOffset)
   }
 
-  public var bytes: Int {
-    (values.count + forward.values.reduce(0) { $0 + $1.count } + transposed.values.reduce(0) { $0 + $1.count })
-      * 4
+  /// The packed form of a weight matrix's transpose, kept only for training.
+  public func packedTranspose(_ weight: Parameter) -> UnsafePointer<Float>? {
+    transposed.map { UnsafePointer($0.pointer + weight.transposedOffset) }
   }
+
+  public var bytes: Int { (values.count + forward.count + (transposed?.count ?? 0)) * 4 }
 }
 
 extension Weights {
@@ -97,7 +106,8 @@ extension Weights {
     _ x: UnsafePointer<Float>, rows count: Int, stride: Int? = nil, _ weight: Parameter,
     bias: Parameter? = nil,
     activation: Activation = .identity, residual: UnsafePointer<Float>? = nil,
-    pre: UnsafeMutablePointer<Float>? = nil, into out: UnsafeMutablePointer<Float>, outStride: Int? = nil
+    pre: UnsafeMutablePointer<Float>? = nil, into out: UnsafeMutablePointer<Float>,
+    outStride: Int? = nil
   ) {
     let n = Int32(weight.columns)
     var arguments = ck_matmul_args()
@@ -106,7 +116,7 @@ extension Weights {
     arguments.n = n
     arguments.a = x
     arguments.lda = Int32(stride ?? weight.rows)
-    arguments.packed = packed(weight).map { UnsafePointer($0) }
+    arguments.packed = packed(weight)
     arguments.c = out
     arguments.ldc = outStride.map { Int32($0) } ?? n
     if let bias { arguments.bias = UnsafePointer(self[bias]) }

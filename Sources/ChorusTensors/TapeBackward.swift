@@ -18,7 +18,8 @@ extension Tape {
   private func prepareGradients(upTo last: Int) {
     for index in 0...last where records[index].needsGradient {
       let record = records[index]
-      if case .linear(let x, _, _, _, _, let residual?) = record.operation, x.index != residual.index,
+      if case .linear(let x, _, _, _, _, let residual?) = record.operation,
+        x.index != residual.index,
         records[residual.index].lastReader == index, let gradient = records[residual.index].gradient
       {
         records[index].gradient = gradient + residual.first * residual.columns
@@ -55,7 +56,8 @@ extension Tape {
       let dx = gradient(x) ?? arena.zeros(x.rows * x.columns)  // gain and bias learn from constants too
       let d = Int32(x.columns)
       ck_layer_norm_backward(
-        Int32(x.rows), d, values(x), d, weights[gain], stats, dy, d, dx, d, 1, gradients + gain.offset,
+        Int32(x.rows), d, values(x), d, weights[gain], stats, dy, d, dx, d, 1,
+        gradients + gain.offset,
         gradients + bias.offset)
     case .attention(let queries, let keyValues, let heads, let blocks, let lse):
       backwardAttention(record, dy, queries, keyValues, heads, blocks, lse)
@@ -68,7 +70,8 @@ extension Tape {
   }
 
   private func backwardLinear(
-    _ record: Record, _ dy: UnsafeMutablePointer<Float>, _ x: Node, _ weight: Parameter, _ bias: Parameter?,
+    _ record: Record, _ dy: UnsafeMutablePointer<Float>, _ x: Node, _ weight: Parameter,
+    _ bias: Parameter?,
     _ activation: Activation, _ pre: UnsafeMutablePointer<Float>?, _ residual: Node?,
     _ gradients: UnsafeMutablePointer<Float>
   ) {
@@ -79,14 +82,14 @@ extension Tape {
       dpre = arena.floats(rows * n)
       ck_activate_backward(activation.rawValue, rows * n, pre, dy, dpre)
     }
-    if let dx = gradient(x), let packed = weights.packed(weight, transposed: true) {
+    if let dx = gradient(x), let packed = weights.packedTranspose(weight) {
       var arguments = ck_matmul_args()
       arguments.m = Int32(rows)
       arguments.k = Int32(n)
       arguments.n = Int32(k)
       arguments.a = UnsafePointer(dpre)
       arguments.lda = Int32(n)
-      arguments.packed = UnsafePointer(packed)
+      arguments.packed = packed
       arguments.c = dx
       arguments.ldc = Int32(x.columns)
       arguments.accumulate = 1
@@ -94,13 +97,15 @@ extension Tape {
     }
     let scratch = arena.floats(ck_matmul_tn_scratch(Int32(k), Int32(n), Int32(rows)))
     ck_matmul_tn(
-      Int32(k), Int32(n), Int32(rows), values(x), Int32(x.columns), dpre, Int32(n), gradients + weight.offset,
+      Int32(k), Int32(n), Int32(rows), values(x), Int32(x.columns), dpre, Int32(n),
+      gradients + weight.offset,
       Int32(n), 1, scratch)
     if let bias { ck_column_sum(Int32(rows), Int32(n), dpre, Int32(n), gradients + bias.offset, 1) }
   }
 
   private func backwardAttention(
-    _ record: Record, _ dy: UnsafeMutablePointer<Float>, _ queries: Node, _ keyValues: Node, _ heads: Int,
+    _ record: Record, _ dy: UnsafeMutablePointer<Float>, _ queries: Node, _ keyValues: Node,
+    _ heads: Int,
     _ blocks: [VisibleBlock], _ lse: [UnsafeMutablePointer<Float>]
   ) {
     // What is constant gets a gradient that nobody reads.
@@ -113,7 +118,8 @@ extension Tape {
       let offset = block.queries.lowerBound * d
       let (rows, heads, width) = (Int32(block.queries.count), Int32(heads), Int32(sizes.width))
       let delta = arena.floats(block.queries.count * sizes.heads)
-      ck_attention_delta(rows, heads, width, record.values + offset, Int32(d), dy + offset, Int32(d), delta)
+      ck_attention_delta(
+        rows, heads, width, record.values + offset, Int32(d), dy + offset, Int32(d), delta)
       var arguments = ck_attention_backward_args()
       arguments.rows = rows
       arguments.heads = heads

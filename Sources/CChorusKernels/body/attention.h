@@ -17,18 +17,20 @@ typedef struct {
   int padded;
 } online;
 
-static void pack_shared(int count, int heads, int width, const float *k, int ldk, const float *v, int ldv,
-                        float *keys, float *values) {
-  const int padded = round_up(count, 16);
+static void pack_shared(int first, int rows, int count, int heads, int width, const float *k, int ldk, const float *v,
+                        int ldv, float *keys, float *values) {
+  const int padded = round_up(count, 16), some = round_up(rows, 16);
+  keys += (size_t)first * width;
+  values += (size_t)first * 16;
   for (int h = 0; h < heads; ++h, k += width, v += width) {
-    pack(width, count, k, ldk, 1, keys);
+    pack(width, rows, k, ldk, 1, keys);
     keys += (size_t)padded * width;
-    for (int j = 0; j < width; j += 16) {
+    for (int j = 0; j < width; j += 16, values += (size_t)padded * 16) {
       const int columns = min_int(16, width - j);
-      for (int i = 0; i < padded; ++i, values += 16) {
+      for (int i = 0; i < some; ++i) {
         const float *from = v + (ptrdiff_t)i * ldv + j;
-        store8(values, i < count ? load_upto8(from, columns) : splat(0));
-        store8(values + 8, i < count && columns > 8 ? load_upto8(from + 8, columns - 8) : splat(0));
+        store8(values + 16 * i, i < rows ? load_upto8(from, columns) : splat(0));
+        store8(values + 16 * i + 8, i < rows && columns > 8 ? load_upto8(from + 8, columns - 8) : splat(0));
       }
     }
   }

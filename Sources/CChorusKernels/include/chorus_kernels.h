@@ -93,8 +93,10 @@ void ck_layer_norm_backward(int rows, int d, const float *x, int ldx, const floa
 /// [heads][ceil(width/16)][count rounded up to 16][16], both zero-padded.
 size_t ck_shared_keys_count(int count, int heads, int width);
 size_t ck_shared_values_count(int count, int heads, int width);
-void ck_pack_shared(int count, int heads, int width, const float *k, int ldk, const float *v, int ldv, float *keys,
-                    float *values);
+/// Packs rows first ..< first + rows of `count`; k and v are of row `first`, which is a multiple of 16. Calls for
+/// different rows may run side by side, and the rows at the end write the padding.
+void ck_pack_shared(int first, int rows, int count, int heads, int width, const float *k, int ldk, const float *v,
+                    int ldv, float *keys, float *values);
 
 /// Private keys and values of ONE path. Keys [heads][ceil(capacity/8)][width][8]; values [heads][capacity][width].
 size_t ck_private_keys_count(int capacity, int heads, int width);

@@ -30,8 +30,8 @@ typedef struct {
   void (*layer_norm_backward)(int rows, int d, const float *x, int ldx, const float *gain, const float *stats,
                               const float *dy, int lddy, float *dx, int lddx, int accumulate, float *dgain,
                               float *dbias);
-  void (*pack_shared)(int count, int heads, int width, const float *k, int ldk, const float *v, int ldv,
-                      float *keys, float *values);
+  void (*pack_shared)(int first, int rows, int count, int heads, int width, const float *k, int ldk, const float *v,
+                      int ldv, float *keys, float *values);
   void (*append_private)(int index, int capacity, int heads, int width, const float *k, const float *v,
                          float *keys, float *values);
   void (*attention)(const ck_attention_args *args);
