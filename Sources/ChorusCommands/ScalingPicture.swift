@@ -51,12 +51,16 @@ struct ScalingPicture {
     return Chart(title: "Time", x: axis, y: Axis("time of a call", unit: "ms", scale: .log10), series: series)
   }
 
-  /// Floating-point operations of scores and weighted sums in all layers, by the law.
+  /// Floating-point operations of scores and weighted sums, by the law: in all layers for what is asked, in all but
+  /// the last for what is stored.
   private func attention(_ row: BenchRow) -> Double {
     let (n, k, b) = (Double(row.context), Double(row.targets), Double(row.paths))
-    // Every drawn value is a query and, once drawn, a buffer row; both read.
-    let pairs = row.what == "encode" ? n * n : b * (2 * n * k + k * k)
-    return 4 * Double(row.blueprint.width * row.blueprint.layers) * pairs
+    let (d, layers) = (Double(row.blueprint.width), Double(row.blueprint.layers))
+    guard row.what != "encode" else { return 4 * d * (layers - 1) * n * n }
+    // Every drawn value was a query and, but for the last, becomes a buffer row; both read what came before.
+    let queries = k * n + k * (k - 1) / 2
+    let stored = (k - 1) * n + k * (k - 1) / 2
+    return 4 * d * b * (layers * queries + (layers - 1) * stored)
   }
 
   /// Growth of residence beside what caches hold, and what they would hold were the context copied for each path.
