@@ -3,6 +3,7 @@ import ChorusEvaluation
 import ChorusModels
 import ChorusPlans
 import ChorusPriors
+import ChorusReports
 import ChorusTables
 import Foundation
 
@@ -29,7 +30,8 @@ struct ComparePlans: ParsableCommand {
   static let usual = [
     "independent", "sequential", "sequential(order:left-to-right)", "sequential(order:coarse-to-fine)",
     "sequential(capacity:16)", "reencode", "blocks(of:8)", "blocks(of:8,order:left-to-right)", "blocks(of:2)",
-    "coarse-to-fine(r:2)", "coarse-to-fine(r:4)", "coarse-to-fine(r:8)", "lineage(r:4)", "lineage(r:4,strict)",
+    "coarse-to-fine(r:2)", "coarse-to-fine(r:4)", "coarse-to-fine(r:8)", "lineage(r:4)",
+    "lineage(r:4,strict)",
     "window(sinks:4,span:16)", "window(sinks:4,span:16,strict)", "log-sparse", "random-sparse(reads:8)",
     "speculative(draft:8)", "coarse-to-fine-verified(r:2)",
   ]
@@ -61,6 +63,9 @@ struct ComparePlans: ParsableCommand {
   @Option(help: "Timed alternations with the sequential plan; 0 times nothing.")
   var repetitions = 3
 
+  @Option(help: ArgumentHelp("Draw what is lost against network calls.", valueName: "file.svg|file.html"))
+  var plot: String?
+
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
@@ -81,7 +86,10 @@ struct ComparePlans: ParsableCommand {
     guard (1...512).contains(targets) else { throw ValidationError("--targets must be within 1...512") }
     guard (1...1_000_000).contains(functions) else { throw ValidationError("--functions must be at least 1") }
     guard (1...4096).contains(orders) else { throw ValidationError("--orders must be within 1...4096") }
-    guard (0...1000).contains(repetitions) else { throw ValidationError("--repetitions must be within 0...1000") }
+    if let plot { try PictureFile.check(plot, option: "--plot") }
+    guard (0...1000).contains(repetitions) else {
+      throw ValidationError("--repetitions must be within 0...1000")
+    }
   }
 
   func run() throws {
@@ -94,7 +102,7 @@ struct ComparePlans: ParsableCommand {
       let templates = try texts.map { try PlanTemplate(parsing: $0) }
       let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
       common.progress("scoring \(templates.count) plans on \(functions) tasks")
-      _ = try comparison.rows(
+      let rows = try comparison.rows(
         templates, contexts: try sizeList(context, option: "--context"), on: common.pool
       ) { row in
         try writer.write(cells(row))
@@ -103,7 +111,31 @@ struct ComparePlans: ParsableCommand {
       }
       common.progress("")
       try writer.finish()
+      if let plot { try PictureFile.write(picture(rows), title: "Plans on \(prior)", to: plot) }
     }
+  }
+
+  /// Loss against calls, a panel for each context size; the stroke is the 95 % interval.
+  private func picture(_ rows: [PlanComparison.Row]) -> Figure {
+    let charts = Array(Set(rows.map(\.context))).sorted().map { context in
+      let marks = rows.filter { $0.context == context }.enumerated().flatMap { index, row -> [Series] in
+        let (gap, colour) = (row.toSequential, Series.Colour.palette(index % 8))
+        return [
+          Series("", .intervals([.init(row.calls, low: gap.low, high: gap.high)]), colour: colour),
+          Series(
+            row.plan.description, .points([.init(row.calls, gap.mean)]), colour: colour, labelling: .direct),
+        ]
+      }
+      return Chart(
+        title: "\(context) observed rows, \(targets) targets",
+        x: Axis("network calls a path", scale: .log10), y: Axis("loss to sequential", unit: "nats a target"),
+        series: marks + [Series("", .rule(y: 0), colour: .muted, isDashed: true)], height: 520)
+    }
+    return Figure(
+      title: "What plans lose and how many calls they take", charts: charts, columns: 2,
+      caption:
+        "Model \(model) on prior \(prior), \(functions) tasks, the same for all plans. Below 0 is better than the"
+        + " sequential plan in random order. Strokes are 95 % bootstrap intervals over tasks.", width: 1200)
   }
 
   private func cells(_ row: PlanComparison.Row) -> [Cell] {

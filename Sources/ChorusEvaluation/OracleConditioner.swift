@@ -79,7 +79,9 @@ package struct OracleConditioner: Conditioner {
     paths.rows[path].factored?.truncate(to: count, dimensions: kernel.dimensions)
   }
 
-  package func advance(_ paths: Paths, _ context: Context, _ rows: RowBatch, _ body: (GaussianMixture) -> Void) {
+  package func advance(
+    _ paths: Paths, _ context: Context, _ rows: RowBatch, _ body: (GaussianMixture) -> Void
+  ) {
     var value = 0
     for row in 0..<rows.count where rows.slots[row] >= 0 {
       let (path, slot) = (Int(rows.path[row]), Int(rows.slots[row]))
@@ -139,7 +141,8 @@ package struct OracleConditioner: Conditioner {
   }
 
   /// L⁻¹k for the covariance k of a point with the first `rows` rows.
-  private static func whitened(_ point: [Double], _ state: Context, _ rows: Int, _ kernel: Kernel) -> [Double] {
+  private static func whitened(_ point: [Double], _ state: Context, _ rows: Int, _ kernel: Kernel) -> [Double]
+  {
     let d = kernel.dimensions
     var w = [Double](repeating: 0, count: rows)
     for row in 0..<rows {

@@ -189,7 +189,8 @@ public struct PlanComparison: Sendable {
         try task.oracle.flatMap { oracle in
           try exact.map { exact in
             let losses = try (0..<result.orders.count).map { path in
-              try exact - schedule(result.plan, oracle, task, order: result.plan.order(path: path, seed: orderSeed))
+              try exact
+                - schedule(result.plan, oracle, task, order: result.plan.order(path: path, seed: orderSeed))
             }
             return mean(losses) / count
           }

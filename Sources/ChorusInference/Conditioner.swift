@@ -117,7 +117,9 @@ struct NetworkConditioner: Conditioner {
     let body: @Sendable (Int) -> Void = { index in
       var batch = RowBatch()
       batch.begin()
-      for target in index * tile..<min(count, (index + 1) * tile) { batch.query(input: Int32(target), reads: .prefix(0)) }
+      for target in index * tile..<min(count, (index + 1) * tile) {
+        batch.query(input: Int32(target), reads: .prefix(0))
+      }
       var mixtures: [GaussianMixture] = []
       advance(branch(paths: 1, capacity: 0), observed, batch) { mixtures.append($0.mixture) }
       results.withLock { $0[index] = mixtures }

@@ -154,7 +154,8 @@ struct Lane {
       return anew
     case .verify(let range):
       guard let drafts = verifying else {
-        verifying = Drafts(from: range.positions.lowerBound, end: range.positions.upperBound, pending: range.pending)
+        verifying = Drafts(
+          from: range.positions.lowerBound, end: range.positions.upperBound, pending: range.pending)
         if range.encodes { context = range.context }
         held = range.buffered
         propose(atMost: range.draft)

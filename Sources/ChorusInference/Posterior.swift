@@ -144,7 +144,8 @@ public struct Posterior: Sendable {
   ///   expensive, or a cancelled task; `PlanError` when the plan does not fit the targets.
   public func sample(
     _ count: Int, at inputs: Inputs, plan template: PlanTemplate = .sequential, seed: UInt64 = 0,
-    latent: Bool = false, unsupported: Plan.WhenUnsupported = .refuse, flopLimit: Double = Posterior.flopLimit,
+    latent: Bool = false, unsupported: Plan.WhenUnsupported = .refuse,
+    flopLimit: Double = Posterior.flopLimit,
     progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> Samples {
     guard count >= 0 else {

@@ -28,7 +28,9 @@ package struct Sampler<C: Conditioner>: Sendable {
     let done = Atomic<Int>(0)
     let lanes: [Lane] = try tiles(count, atMost: SamplerTile.most) { members, stopped in
       let lanes = members.map {
-        Lane(path: $0, seed: seed, order: plan.order(path: $0, seed: seed), values: [Float](repeating: 0, count: plan.targets))
+        Lane(
+          path: $0, seed: seed, order: plan.order(path: $0, seed: seed),
+          values: [Float](repeating: 0, count: plan.targets))
       }
       var tile = Tile(conditioner, lanes: lanes, capacity: capacity)
       guard tile.run(program, stopped: stopped) else { return [] }
@@ -49,7 +51,9 @@ package struct Sampler<C: Conditioner>: Sendable {
     let capacity = passes.reduce(0) { max($0, $1.buffered.count) }
     let most = max(1, min(SamplerTile.most, 1024 / max(plan.targets, 1)))
     return try tiles(count, atMost: most) { members, _ in
-      let lanes = members.map { Lane(path: $0, seed: seed, order: plan.order(path: $0, seed: seed), values: y) }
+      let lanes = members.map {
+        Lane(path: $0, seed: seed, order: plan.order(path: $0, seed: seed), values: y)
+      }
       var tile = Tile(conditioner, lanes: lanes, capacity: capacity)
       tile.score(passes)
       return tile.lanes

@@ -108,7 +108,9 @@ struct Tile<C: Conditioner> {
     for group in groups.indices { call(group) }
     for group in groups {
       for (path, lane) in group.lanes.enumerated() {
-        if let lane, let count = lanes[lane].finish() { conditioner.rewind(group.paths, path: path, to: count) }
+        if let lane, let count = lanes[lane].finish() {
+          conditioner.rewind(group.paths, path: path, to: count)
+        }
       }
     }
   }

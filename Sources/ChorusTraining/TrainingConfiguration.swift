@@ -39,9 +39,9 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
   public init() {}
 
   enum CodingKeys: String, CodingKey {
-    case prior, blueprint, steps, batch, seed, context, smallContexts, buffers, dimensions, targets, rate, warmUp, beta1,
-      beta2, epsilon
-    case decay, clip, average, validateEvery, validationTasks, checkpointEvery
+    case prior, blueprint, steps, batch, seed, context, smallContexts, buffers, dimensions, targets, rate,
+      warmUp
+    case beta1, beta2, epsilon, decay, clip, average, validateEvery, validationTasks, checkpointEvery
   }
 
   /// Fields that are absent take their defaults.

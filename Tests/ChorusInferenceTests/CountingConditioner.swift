@@ -101,6 +101,8 @@ struct CountingConditioner<Base: Conditioner>: Conditioner {
   private func visible(_ rows: RowBatch, _ row: Int) -> Int {
     let limit = Int(rows.limits[row])
     guard rows.maskStarts[row] >= 0 else { return limit }
-    return (0..<(limit + 63) / 64).reduce(0) { $0 + rows.masks[Int(rows.maskStarts[row]) + $1].nonzeroBitCount }
+    return (0..<(limit + 63) / 64).reduce(0) {
+      $0 + rows.masks[Int(rows.maskStarts[row]) + $1].nonzeroBitCount
+    }
   }
 }

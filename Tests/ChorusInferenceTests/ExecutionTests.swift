@@ -17,7 +17,8 @@ import Testing
     "random-sparse(reads:3)",
   ]
   static let verified = [
-    "speculative(draft:1)", "speculative(draft:4)", "coarse-to-fine-verified(r:2)", "coarse-to-fine-verified(r:4)",
+    "speculative(draft:1)", "speculative(draft:4)", "coarse-to-fine-verified(r:2)",
+    "coarse-to-fine-verified(r:4)",
   ]
 
   private func sampler(
@@ -98,7 +99,8 @@ import Testing
     let model = try smallModel()
     let (data, at) = (try wave(9), try places(30))
     let all = try model.condition(on: data).sample(25, at: at, plan: template, seed: 8)
-    let few = try model.condition(on: data, pool: ThreadPool(threads: 2)).sample(7, at: at, plan: template, seed: 8)
+    let few = try model.condition(on: data, pool: ThreadPool(threads: 2)).sample(
+      7, at: at, plan: template, seed: 8)
     #expect(Array(all.paths[..<7]) == few.paths)
     let (long, short) = (try #require(all.trace), try #require(few.trace))
     #expect(Array(long.paths[..<7]) == short.paths)
