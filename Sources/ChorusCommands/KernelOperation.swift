@@ -117,7 +117,7 @@ enum KernelOperation: String, CaseIterable {
     let keys = FloatBuffer(count: ck_shared_keys_count(shared, heads, width))
     let values = FloatBuffer(count: ck_shared_values_count(shared, heads, width))
     ck_pack_shared(
-      shared, heads, width, k.pointer, Int32(d), v.pointer, Int32(d), keys.pointer, values.pointer)
+      0, shared, shared, heads, width, k.pointer, Int32(d), v.pointer, Int32(d), keys.pointer, values.pointer)
     let keyStride = ck_private_keys_count(capacity, heads, width)
     let valueStride = ck_private_values_count(capacity, heads, width)
     let (ownKeys, ownValues) = (

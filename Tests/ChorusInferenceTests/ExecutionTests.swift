@@ -87,9 +87,10 @@ import Testing
       #expect(counters.value.encodes == cost.encodes)
       #expect(counters.value.reads == cost.reads)
       #expect(counters.value.calls == cost.calls)
-      #expect(counters.value.peak <= (try sampler.plan.cost().peakRows))
+      let most = try sampler.plan.cost()
+      #expect(counters.value.peak <= most.peakRows)
       #expect(realised.paths[0].reduce(0) { $0 + $1.drawn } == targets)
-      #expect(cost.calls <= (try sampler.plan.cost().calls))
+      #expect(cost.calls <= most.calls)
     }
   }
 
@@ -127,7 +128,8 @@ import Testing
       let at = try places(11)
       let paths = try posterior.sample(3, at: at, plan: plan, seed: 1, latent: true).paths
       #expect(paths.joined().allSatisfy(\.isFinite))
-      #expect(try paths != posterior.sample(3, at: at, plan: plan, seed: 1).paths)
+      let noisy = try posterior.sample(3, at: at, plan: plan, seed: 1).paths
+      #expect(paths != noisy)
     }
   }
 
@@ -147,8 +149,8 @@ import Testing
     #expect(verified < 4.5)
     #expect(accepted > 7)
     let speculative = try largestDifference(
-      try paths("sequential(order:left-to-right)", seed: 3),
-      try paths("speculative(draft:6,order:left-to-right)", seed: 4))
+      paths("sequential(order:left-to-right)", seed: 3),
+      paths("speculative(draft:6,order:left-to-right)", seed: 4))
     #expect(speculative < 4.5)
   }
 
