@@ -38,10 +38,8 @@ package struct Sampler<C: Conditioner>: Sendable {
       progress?(done.wrappingAdd(members.count, ordering: .relaxed).newValue)
       return tile.lanes
     }
-    let verifies = plan.requirements.rewind
-    return (
-      lanes.map { latent ? $0.smoothed : $0.values }, verifies ? Trace(paths: lanes.map(\.rounds)) : nil
-    )
+    let paths = lanes.map { latent ? $0.smoothed : $0.values }
+    return (paths, plan.verifiesDrafts ? Trace(paths: lanes.map(\.rounds)) : nil)
   }
 
   /// log p(y) of given values under each of `orders` orders, in the network's units, orders side by side over the
@@ -98,6 +96,13 @@ enum SamplerTile {
 }
 
 extension Plan {
+  /// Whether some positions are drawn by drafts, so that what happens depends on the draws.
+  package var verifiesDrafts: Bool {
+    instructions.contains { instruction in
+      if case .verify = instruction { true } else { false }
+    }
+  }
+
   /// The order in which a path draws its targets: the plan's, or its own random permutation from the stream
   /// (seed, path).
   package func order(path: Int, seed: UInt64) -> [Int] {

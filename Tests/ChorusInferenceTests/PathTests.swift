@@ -51,7 +51,7 @@ import Testing
     let posterior = try model.condition(on: data)
     let chain = Chain(model, data, at.values, plan)
     let path = try posterior.sample(3, at: at, plan: plan, seed: 5).paths[0]
-    let order = Sampler.order(seed: 5, path: 0, targets: 12)
+    let order = try posterior.plan(plan, at: at).order(path: 0, seed: 5)
     var sum = 0.0
     for position in order.indices {
       let target = order[position]
@@ -116,7 +116,7 @@ import Testing
     let posterior = try smallModel().condition(on: wave(6))
     let (at, part) = (try places(700), try places(70))
     let paths = try posterior.sample(16, at: at, plan: .independent).paths
-    #expect(16 * 700 > 2 * Lanes.piece)
+    #expect(16 * 700 > 2 * Tile<NetworkConditioner>.piece)
     #expect(try posterior.sample(16, at: part, plan: .independent).paths == paths.map { Array($0[..<70]) })
     let blocks = PlanTemplate.blocks(of: 350)
     let all = try posterior.sample(16, at: at, plan: blocks).paths
