@@ -129,13 +129,13 @@ struct ComparePlans: ParsableCommand {
       return Chart(
         title: "\(context) observed rows, \(targets) targets",
         x: Axis("network calls a path", scale: .log10), y: Axis("loss to sequential", unit: "nats a target"),
-        series: marks + [Series("", .rule(y: 0), colour: .muted, isDashed: true)], height: 520)
+        series: marks + [Series("", .rule(y: 0), colour: .muted, isDashed: true)], height: 640)
     }
     return Figure(
-      title: "What plans lose and how many calls they take", charts: charts, columns: 2,
+      title: "What plans lose and how many calls they take", charts: charts, columns: 1,
       caption:
         "Model \(model) on prior \(prior), \(functions) tasks, the same for all plans. Below 0 is better than the"
-        + " sequential plan in random order. Strokes are 95 % bootstrap intervals over tasks.", width: 1200)
+        + " sequential plan in random order. Strokes are 95 % bootstrap intervals over tasks.", width: 1000)
   }
 
   private func cells(_ row: PlanComparison.Row) -> [Cell] {
