@@ -6,6 +6,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
   case contextThinned(from: Int, to: Int)
   case bufferBeyondTraining(rows: Int, trained: Int)
   case fewRows(Int)
+  /// The plan reads parts of the buffer that are no prefix.
+  case readsBeyondTraining(PlanTemplate?)
 
   public var description: String {
     switch self {
@@ -16,6 +18,9 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
     case .bufferBeyondTraining(let rows, let trained):
       "the buffer grows to \(rows) rows; the model was trained on up to \(trained)"
         + " (sequential(capacity:\(trained)) merges instead)"
+    case .readsBeyondTraining(let plan):
+      "the plan reads parts of the buffer, which training has not shown"
+        + (plan.map { " (\($0) reads the same values as context)" } ?? "")
     case .fewRows(let rows): "only \(rows) row\(rows == 1 ? " was" : "s were") observed"
     }
   }

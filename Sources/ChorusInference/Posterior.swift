@@ -272,7 +272,9 @@ public struct Posterior: Sendable {
     let merged = plan.instructions.last?.context.ranges.reduce(0) { $0 + $1.count } ?? 0
     let last = latent ? plan.targets - merged : 0
     let rows = max(plan.peakBufferRows, last)
-    return rows > trained ? [.bufferBeyondTraining(rows: rows, trained: trained)] : []
+    var notes: [Note] = rows > trained ? [.bufferBeyondTraining(rows: rows, trained: trained)] : []
+    if plan.requirements.subsetReads { notes.append(.readsBeyondTraining(plan.template?.strictForm)) }
+    return notes
   }
 }
 

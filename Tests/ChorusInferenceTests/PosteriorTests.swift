@@ -69,6 +69,8 @@ import Testing
     #expect(try posterior.logDensity(of: at.values, at: at).notes == [note])
     #expect(try posterior.sample(1, at: at, plan: .sequential(capacity: 4)).notes.isEmpty)
     #expect(try posterior.sample(1, at: at, plan: .independent).notes.isEmpty)
+    let sparse = try posterior.sample(1, at: at, plan: .logSparse).notes
+    #expect(sparse.contains { $0.description.contains("log-sparse(strict)") })
     // The noiseless curve reads all of the path.
     #expect(
       try posterior.sample(1, at: at, plan: .independent, latent: true).notes
