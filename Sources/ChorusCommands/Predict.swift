@@ -23,6 +23,8 @@ struct Predict: ParsableCommand {
       the drawn paths, its row "independent" is what values drawn each on its own would claim. The _se columns are \
       Monte-Carlo errors. share is the part of the paths that have the number: first-above:V is the input at which a \
       path first is above V, which some never are. difference is last less first, by the input.
+
+      Plans: \(PlanTemplate.help)
       """)
 
   @Argument(help: "A CSV file with a header line, or - for stdin.")

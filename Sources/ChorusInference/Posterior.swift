@@ -270,7 +270,7 @@ public struct Posterior: Sendable {
   private func bufferNotes(_ plan: Plan, latent: Bool = false) -> [Note] {
     let trained = model.blueprint.trainedBuffer
     let merged = plan.instructions.last?.context.ranges.reduce(0) { $0 + $1.count } ?? 0
-    let last = latent ? plan.targets - merged : 0
+    let last = latent ? plan.targets - (plan.endsWithAPrefix ? merged : 0) : 0
     let rows = max(plan.peakBufferRows, last)
     var notes: [Note] = rows > trained ? [.bufferBeyondTraining(rows: rows, trained: trained)] : []
     if plan.requirements.subsetReads { notes.append(.readsBeyondTraining(plan.template?.strictForm)) }

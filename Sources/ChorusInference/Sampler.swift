@@ -23,7 +23,7 @@ package struct Sampler<C: Conditioner>: Sendable {
     _ count: Int, latent: Bool = false, progress: (@Sendable (Int) -> Void)? = nil
   ) throws(InferenceError) -> (paths: [[Float]], trace: Trace?) {
     let program = Program(plan)
-    let anew = plan.requirements.subsetReads
+    let anew = !plan.endsWithAPrefix
     let capacity = latent ? max(plan.peakBufferRows, plan.targets) : plan.peakBufferRows
     let done = Atomic<Int>(0)
     let lanes: [Lane] = try tiles(count, atMost: SamplerTile.most) { members, stopped in
@@ -96,6 +96,13 @@ enum SamplerTile {
 }
 
 extension Plan {
+  /// Whether context and buffer hold the first positions in order when the plan ends, so that later ones can follow.
+  var endsWithAPrefix: Bool {
+    let context = instructions.last?.context ?? RangeSet()
+    let isPrefix = context.ranges.count <= 1 && (context.ranges.first?.lowerBound ?? 0) == 0
+    return isPrefix && !requirements.subsetReads
+  }
+
   /// Whether some positions are drawn by drafts, so that what happens depends on the draws.
   package var verifiesDrafts: Bool {
     instructions.contains { instruction in

@@ -59,8 +59,8 @@ struct Tile<C: Conditioner> {
 
   /// Replaces drawn values by the mean of one more marginal pass that has read all of them.
   ///
-  /// - Parameter anew: commit every value to an empty buffer over the observed rows, for plans whose buffer does not hold
-  ///   all values; else only those that the context and the buffer do not hold yet.
+  /// - Parameter anew: commit every value to an empty buffer over the observed rows, for plans that do not end with a
+  ///   prefix of the positions; else only those that the context and the buffer do not hold yet.
   mutating func smooth(targets: Int, anew: Bool) {
     if anew { self = Tile(conditioner, lanes: lanes, capacity: capacity) }
     for lane in lanes.indices {

@@ -143,6 +143,36 @@ import Testing
     }
   }
 
+  /// A plan whose last context is no prefix of the positions: all values are committed anew.
+  @Test func noiselessCurveAfterAStrictWindow() throws {
+    let model = try smallModel()
+    let (data, at) = (try wave(8), try places(9))
+    let posterior = try model.condition(on: data)
+    let plan = try PlanTemplate(parsing: "window(sinks:1,span:2,strict)")
+    let drawn = try posterior.sample(1, at: at, plan: plan, seed: 6).paths[0]
+    let latent = try posterior.sample(1, at: at, plan: plan, seed: 6, latent: true).paths[0]
+    let order = try posterior.plan(plan, at: at).order(path: 0, seed: 6)
+    let trunk = model.trunk
+    let context = trunk.encode(x: data.x.map(Float.init), y: data.y.map(Float.init), dimensions: 1)
+    let inputs = trunk.embed(at.values.map(Float.init), count: 9, dimensions: 1)
+    let paths = trunk.branch(paths: 1, capacity: 9)
+    var batch = RowBatch()
+    batch.begin()
+    for (slot, target) in order.enumerated() {
+      batch.commit(
+        input: Int32(target), y: Float(drawn[target]), slot: Int32(slot), reads: .prefix(slot + 1))
+    }
+    for target in 0..<9 { batch.query(input: Int32(target), reads: .prefix(9)) }
+    let raw = trunk.advance(paths, context, inputs: inputs, rows: batch)
+    let stride = 3 * trunk.blueprint.components
+    for target in 0..<9 {
+      let law = GaussianMixture(
+        raw + target * stride, components: trunk.blueprint.components, floor: trunk.blueprint.sigmaFloor)
+      #expect(abs(law.mean - latent[target]) < 1e-5)
+    }
+    withExtendedLifetime(paths) {}
+  }
+
   /// Moments of 10⁴ verified paths against 10⁴ of the chain in the same order, standardised. Drafts that are always
   /// accepted (the plan without its verification) must be told apart by the same figures.
   @Test func verifiedPathsFollowTheChain() throws {
