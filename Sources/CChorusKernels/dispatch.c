@@ -95,6 +95,11 @@ size_t ck_attention_backward_scratch(int rows, int heads, int width, int count) 
   return up(count, 16) * (2 * (size_t)width + 3 * up(width, 16)) + 48 * (3 * up(width, 16) + 2 * 64);
 }
 
+size_t ck_local_linear_scratch(int width, int shared_count, int capacity) {
+  const size_t most = (size_t)shared_count + (size_t)capacity, w = (size_t)width;
+  return most * (4 * sizeof(float *) / sizeof(float) + 2) + w * (w + 10);
+}
+
 // ---- kernels ----
 
 void ck_pack(int k, int n, const float *b, int ldb, int transposed, float *packed) {
@@ -156,6 +161,9 @@ void ck_attention_delta(int rows, int heads, int width, const float *out, int ld
 
 void ck_attention_backward(const ck_attention_backward_args *args) { table()->attention_backward(args); }
 
+void ck_factor_read(const ck_factor_args *args) { table()->factor_read(args); }
+void ck_local_linear(const ck_local_linear_args *args) { table()->local_linear(args); }
+
 void ck_mixture(int rows, int components, const float *params, const float *y, float floor, float *logp,
                 const float *weight, float *dparams) {
   table()->mixture(rows, components, params, y, floor, logp, weight, dparams);
@@ -177,6 +185,8 @@ void ck_solve_lower_f64(int n, const double *l, int ldl, int transposed, double 
 void ck_multiply_lower_f64(int n, const double *l, int ldl, const double *x, double *y) {
   table()->multiply_lower_f64(n, l, ldl, x, y);
 }
+
+void ck_multiply_f64(const ck_multiply_f64_args *args) { table()->multiply_f64(args); }
 
 void ck_exp_f64(size_t n, const double *x, double *y) { table()->exp_f64(n, x, y); }
 double ck_probe_fma(long rounds, float *sink) { return table()->probe_fma(rounds, sink); }

@@ -10,6 +10,62 @@ public struct Capability: Sendable, Hashable {
   public var rewind: Bool
   /// A read may leave out any of a buffer's rows, and a row may take the place of one that nobody reads any more.
   public var subsetReads: Bool
+  /// Two contexts can be put together, and rows taken out of one, as if it had been read that way.
+  public var merge = false
+
+  public init(
+    holdsSet: Bool, fixedState: Bool, rewind: Bool = true, subsetReads: Bool = false, merge: Bool = false
+  ) {
+    self.holdsSet = holdsSet
+    self.fixedState = fixedState
+    self.rewind = rewind
+    self.subsetReads = subsetReads
+    self.merge = merge
+  }
+}
+
+/// A learned number, or one a head, that belongs to a memory.
+public struct MemoryParameter: Sendable, Hashable {
+  public let name: String
+  public let count: Int
+  public let initial: Double
+  /// Standard deviation of what it begins with around `initial`.
+  public let spread: Double
+  public init(_ name: String, _ count: Int, initial: Double, spread: Double = 0) {
+    self.name = name
+    self.count = count
+    self.initial = initial
+    self.spread = spread
+  }
+}
+
+/// The widths of a memory's rows and what it learns.
+public struct MemoryShape: Sendable, Hashable {
+  /// Columns of a stored row: keys, values, and what else the memory asks the layer's map for.
+  public var stored: Int
+  /// Columns of what is read.
+  public var read: Int
+  /// The last columns of a read whose rows in the output map begin at zero.
+  public var gated = 0
+  public var parameters: [MemoryParameter] = []
+
+  public init(stored: Int, read: Int, gated: Int = 0, parameters: [MemoryParameter] = []) {
+    self.stored = stored
+    self.read = read
+    self.gated = gated
+    self.parameters = parameters
+  }
+}
+
+/// The learned numbers of one memory, in the order of its shape's parameters.
+public struct MemoryValues: Sendable {
+  public let weights: Weights
+  public let handles: [Parameter]
+  public init(_ weights: Weights, _ handles: [Parameter]) {
+    self.weights = weights
+    self.handles = handles
+  }
+  subscript(index: Int) -> UnsafePointer<Float> { UnsafePointer(weights[handles[index]]) }
 }
 
 /// Which buffer rows each row of a read sees. The memory pointed to belongs to the caller.
@@ -38,43 +94,109 @@ public struct VisibleRows {
   }
 }
 
+/// Rows that are committed: row i goes into slot `slots[i]` of path `paths[i]`.
+public struct CommittedRows {
+  public var count: Int
+  public var paths: UnsafePointer<Int32>
+  public var slots: UnsafePointer<Int32>
+  public init(count: Int, paths: UnsafePointer<Int32>, slots: UnsafePointer<Int32>) {
+    self.count = count
+    self.paths = paths
+    self.slots = slots
+  }
+}
+
 /// How a layer stores the rows it has read and reads them back.
 ///
-/// A memory knows no token roles. It sees rows of keys and values side by side, `[rows, 2·columns]`, and rows of
-/// queries, `[rows, columns]`, heads side by side in each. One context is shared by all paths and never changes;
-/// each path has a private buffer that grows row by row.
+/// A memory knows no token roles. It sees stored rows, `[rows, shape.stored]`: keys, values, then what else it asked
+/// for; and queries, `[rows, columns]`; heads side by side in each. One context is shared by all paths and never
+/// changes; each path has a private buffer that grows row by row.
 public protocol Memory: Sendable {
-  associatedtype Context: Sendable
-  associatedtype Buffer
+  /// A context while it is written.
+  associatedtype Draft: AnyObject & Sendable
+  associatedtype Context: AnyObject & Sendable
+  associatedtype Buffer: AnyObject
 
-  init(_ sizes: AttentionSizes)
-  var sizes: AttentionSizes { get }
-  static var capability: Capability { get }
+  static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues)
+  var shape: MemoryShape { get }
+  var capability: Capability { get }
 
-  /// A state for `count` rows read as a set, which `write` fills and which then never changes.
-  func context(rows count: Int) -> Context
-  /// Writes rows `range` of a context. Every row is written once, in parts that begin at a multiple of 16 and that
-  /// threads may write side by side.
-  func write(_ keyValues: UnsafePointer<Float>, rows range: Range<Int>, to context: Context)
+  /// A state for `count` rows read as a set, which `write` fills.
+  func draft(rows count: Int) -> Draft
+  /// Writes rows `range` of a context. Every row is written once, in parts that begin at a multiple of 32 and are the
+  /// same parts at every call; threads may write them side by side.
+  func write(_ stored: UnsafePointer<Float>, rows range: Range<Int>, to draft: Draft, scratch: Arena)
+  /// The context of a draft whose rows are all written; it never changes.
+  func finish(_ draft: Draft) -> Context
   /// Empty private buffers for `paths` paths, each with room for `capacity` rows.
   func buffer(paths: Int, capacity: Int) -> Buffer
-  /// Stores row i of `keyValues`, `[count, 2·columns]`, in slot `slots[i]` of path `paths[i]`.
+  /// Commits rows, `[rows.count, shape.stored]`, in the order given.
   func append(
-    _ keyValues: UnsafePointer<Float>, count: Int, paths: UnsafePointer<Int32>,
-    slots: UnsafePointer<Int32>,
-    to buffer: Buffer)
-  /// Reads a context alone: `queries` and `out` are `[rows, columns]`.
+    _ stored: UnsafePointer<Float>, _ rows: CommittedRows, context: Context, to buffer: Buffer, scratch: Arena
+  )
+  /// Reads a context alone: `queries` `[rows, columns]`, `out` `[rows, shape.read]`.
   func read(
-    _ queries: UnsafePointer<Float>, rows: Int, context: Context,
-    into out: UnsafeMutablePointer<Float>,
+    _ queries: UnsafePointer<Float>, rows: Int, context: Context, into out: UnsafeMutablePointer<Float>,
     scratch: Arena)
-  /// Reads a context and the private buffers: `queries` and `out` are `[visible.count, columns]`.
+  /// Reads a context and the private buffers: `queries` `[visible.count, columns]`, `out` `[visible.count, shape.read]`.
   func read(
     _ queries: UnsafePointer<Float>, _ visible: VisibleRows, context: Context, buffer: Buffer,
     into out: UnsafeMutablePointer<Float>, scratch: Arena)
   /// The same reads for all rows of a training pass at once, recorded with derivatives.
-  func train(queries: Node, keyValues: Node, blocks: [VisibleBlock], on tape: Tape) -> Node
+  func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node
+
+  /// What the context of `first` rows and then `second` would be, or (`removing`) that of `first` without `second`; nil
+  /// where the capability has no merge.
+  func merge(_ first: Context, _ second: Context, removing: Bool) -> Context?
 
   func contextBytes(rows: Int) -> Int
   func bufferBytes(capacity: Int) -> Int
+}
+
+extension Memory {
+  public func merge(_ first: Context, _ second: Context, removing: Bool) -> Context? { nil }
+
+  // A network's layers hold memories of different types; these take what the memory itself has made, types forgotten.
+
+  package func anyDraft(rows count: Int) -> any AnyObject & Sendable { draft(rows: count) }
+  package func write(
+    _ stored: UnsafePointer<Float>, rows range: Range<Int>, toAny draft: any AnyObject & Sendable,
+    scratch: Arena
+  ) {
+    write(stored, rows: range, to: unsafeDowncast(draft, to: Draft.self), scratch: scratch)
+  }
+  package func finish(any draft: any AnyObject & Sendable) -> any AnyObject & Sendable {
+    finish(unsafeDowncast(draft, to: Draft.self))
+  }
+  package func anyBuffer(paths: Int, capacity: Int) -> AnyObject { buffer(paths: paths, capacity: capacity) }
+  package func append(
+    _ stored: UnsafePointer<Float>, _ rows: CommittedRows, anyContext: any AnyObject & Sendable,
+    toAny buffer: AnyObject, scratch: Arena
+  ) {
+    append(
+      stored, rows, context: unsafeDowncast(anyContext, to: Context.self),
+      to: unsafeDowncast(buffer, to: Buffer.self), scratch: scratch)
+  }
+  package func read(
+    _ queries: UnsafePointer<Float>, rows: Int, anyContext: any AnyObject & Sendable,
+    into out: UnsafeMutablePointer<Float>, scratch: Arena
+  ) {
+    read(
+      queries, rows: rows, context: unsafeDowncast(anyContext, to: Context.self), into: out, scratch: scratch)
+  }
+  package func read(
+    _ queries: UnsafePointer<Float>, _ visible: VisibleRows, anyContext: any AnyObject & Sendable,
+    anyBuffer: AnyObject, into out: UnsafeMutablePointer<Float>, scratch: Arena
+  ) {
+    read(
+      queries, visible, context: unsafeDowncast(anyContext, to: Context.self),
+      buffer: unsafeDowncast(anyBuffer, to: Buffer.self), into: out, scratch: scratch)
+  }
+  package func merge(
+    any first: any AnyObject & Sendable, _ second: any AnyObject & Sendable, removing: Bool
+  ) -> (any AnyObject & Sendable)? {
+    merge(
+      unsafeDowncast(first, to: Context.self), unsafeDowncast(second, to: Context.self), removing: removing)
+  }
 }

@@ -1,20 +1,47 @@
 import CChorusKernels
 import ChorusTensors
+import Foundation
 
 /// Softmax attention: every row is kept, and a read is a local constant regression with weights exp(q·k/√width)
 /// (Vaswani et al. 2017, eq. 1). One softmax runs over context and visible buffer rows together.
+///
+/// With keys and queries of length 1 and a learned temperature a head it is Gaussian kernel regression: only then does a
+/// key's weight fall with its distance alone (spec 2.2).
 public struct SoftmaxMemory: Memory {
   public let sizes: AttentionSizes
-  public init(_ sizes: AttentionSizes) { self.sizes = sizes }
+  public let shape: MemoryShape
+  private let unit: Bool
+  private let learned: MemoryValues
 
-  public static let capability = Capability(
-    holdsSet: true, fixedState: false, rewind: true, subsetReads: true)
+  public static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
+    let initial = log(Double(sizes.width).squareRoot())
+    return MemoryShape(
+      stored: 2 * sizes.columns, read: sizes.columns,
+      parameters: spec.features == "unit"
+        ? [MemoryParameter("temperature", sizes.heads, initial: initial)] : [])
+  }
+
+  public init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
+    self.sizes = sizes
+    shape = Self.shape(spec, sizes)
+    unit = spec.features == "unit"
+    learned = values
+  }
+
+  public var capability: Capability {
+    Capability(holdsSet: true, fixedState: false, subsetReads: true, merge: true)
+  }
 
   /// Packed keys and values of the context rows.
-  public struct Context: Sendable {
+  public final class Context: Sendable {
     public let count: Int
     let keys: FloatBuffer
     let values: FloatBuffer
+    init(count: Int, keys: FloatBuffer, values: FloatBuffer) {
+      self.count = count
+      self.keys = keys
+      self.values = values
+    }
   }
 
   /// Keys and values of each path's own rows. A class, because a path tile owns it and writes in place.
@@ -34,21 +61,59 @@ public struct SoftmaxMemory: Memory {
     }
   }
 
-  public func context(rows count: Int) -> Context {
+  // MARK: Lengths
+
+  /// e^t of a head, against the scale that the kernel multiplies scores by.
+  private func temperature(_ head: Int) -> Float { exp(learned[0][head]) / sizes.scale }
+
+  /// Queries of length e^t/scale, or keys of length 1, `[rows, stride]`, in place.
+  private func makeUnit(_ rows: UnsafeMutablePointer<Float>, _ count: Int, stride: Int, queries: Bool) {
+    let map = UnitFeatures()
+    for row in 0..<count {
+      for head in 0..<sizes.heads {
+        let x = rows + row * stride + head * sizes.width
+        map.apply(x, width: sizes.width, into: x)
+        guard queries else { continue }
+        let factor = temperature(head)
+        for i in 0..<sizes.width { x[i] *= factor }
+      }
+    }
+  }
+
+  /// A copy of the rows with the lengths they are stored or asked with; the rows themselves where that is as they are.
+  private func prepared(
+    _ rows: UnsafePointer<Float>, _ count: Int, stride: Int, queries: Bool, _ scratch: Arena
+  ) -> UnsafePointer<Float> {
+    guard unit else { return rows }
+    let copy = scratch.floats(count * stride)
+    copy.update(from: rows, count: count * stride)
+    makeUnit(copy, count, stride: stride, queries: queries)
+    return UnsafePointer(copy)
+  }
+
+  // MARK: Storing
+
+  public func draft(rows count: Int) -> Context {
     let (n, heads, width) = (Int32(count), Int32(sizes.heads), Int32(sizes.width))
     return Context(
       count: count, keys: FloatBuffer(uninitialised: ck_shared_keys_count(n, heads, width)),
       values: FloatBuffer(uninitialised: ck_shared_values_count(n, heads, width)))
   }
 
-  public func write(_ keyValues: UnsafePointer<Float>, rows range: Range<Int>, to context: Context) {
-    let d = sizes.columns
+  public func write(
+    _ stored: UnsafePointer<Float>, rows range: Range<Int>, to context: Context, scratch: Arena
+  ) {
+    let (d, mark) = (sizes.columns, scratch.mark)
+    let keyValues = prepared(stored, range.count, stride: 2 * d, queries: false, scratch)
     ck_pack_shared(
       Int32(range.lowerBound), Int32(range.count), Int32(context.count), Int32(sizes.heads),
       Int32(sizes.width),
       keyValues, Int32(2 * d), keyValues + d, Int32(2 * d), context.keys.pointer,
       context.values.pointer)
+    scratch.rewind(to: mark)
   }
+
+  public func finish(_ draft: Context) -> Context { draft }
 
   public func buffer(paths: Int, capacity: Int) -> Buffer {
     let (heads, width) = (Int32(sizes.heads), Int32(sizes.width))
@@ -59,33 +124,41 @@ public struct SoftmaxMemory: Memory {
   }
 
   public func append(
-    _ keyValues: UnsafePointer<Float>, count: Int, paths: UnsafePointer<Int32>,
-    slots: UnsafePointer<Int32>,
-    to buffer: Buffer
+    _ stored: UnsafePointer<Float>, _ rows: CommittedRows, context: Context, to buffer: Buffer, scratch: Arena
   ) {
     let (heads, width, d) = (Int32(sizes.heads), Int32(sizes.width), sizes.columns)
-    for index in 0..<count {
-      let (path, row) = (Int(paths[index]), keyValues + index * 2 * d)
+    let mark = scratch.mark
+    let keyValues = prepared(stored, rows.count, stride: 2 * d, queries: false, scratch)
+    for index in 0..<rows.count {
+      let (path, row) = (Int(rows.paths[index]), keyValues + index * 2 * d)
       ck_append_private(
-        slots[index], Int32(buffer.capacity), heads, width, row, row + d,
+        rows.slots[index], Int32(buffer.capacity), heads, width, row, row + d,
         buffer.keys.pointer + path * buffer.keysStride,
         buffer.values.pointer + path * buffer.valuesStride)
     }
+    scratch.rewind(to: mark)
   }
+
+  // MARK: Reading
 
   public func read(
     _ queries: UnsafePointer<Float>, rows: Int, context: Context,
     into out: UnsafeMutablePointer<Float>,
     scratch: Arena
   ) {
+    let mark = scratch.mark
+    let queries = prepared(queries, rows, stride: sizes.columns, queries: true, scratch)
     var arguments = arguments(queries, rows: rows, context, into: out)
     run(&arguments, scratch)
+    scratch.rewind(to: mark)
   }
 
   public func read(
     _ queries: UnsafePointer<Float>, _ visible: VisibleRows, context: Context, buffer: Buffer,
     into out: UnsafeMutablePointer<Float>, scratch: Arena
   ) {
+    let mark = scratch.mark
+    let queries = prepared(queries, visible.count, stride: sizes.columns, queries: true, scratch)
     var arguments = arguments(queries, rows: visible.count, context, into: out)
     arguments.capacity = Int32(buffer.capacity)
     arguments.private_keys = UnsafePointer(buffer.keys.pointer)
@@ -97,6 +170,7 @@ public struct SoftmaxMemory: Memory {
     arguments.masks = visible.masks
     arguments.mask_starts = visible.maskStarts
     run(&arguments, scratch)
+    scratch.rewind(to: mark)
   }
 
   private func arguments(
@@ -120,16 +194,70 @@ public struct SoftmaxMemory: Memory {
 
   private func run(_ arguments: inout ck_attention_args, _ scratch: Arena) {
     guard arguments.rows > 0 else { return }
-    let mark = scratch.mark
     arguments.scratch = scratch.floats(
       ck_attention_scratch(arguments.rows, arguments.heads, arguments.width, arguments.shared_count)
     )
     ck_attention(&arguments)
-    scratch.rewind(to: mark)
   }
 
-  public func train(queries: Node, keyValues: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {
-    tape.attention(queries: queries, keyValues: keyValues, heads: sizes.heads, blocks: blocks)
+  public func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {
+    tape.attention(
+      queries: unit ? unitRows(queries, queries: true, on: tape) : queries,
+      keyValues: unit ? unitRows(stored, queries: false, on: tape) : stored, heads: sizes.heads,
+      blocks: blocks)
+  }
+
+  private func unitRows(_ node: Node, queries: Bool, on tape: Tape) -> Node {
+    tape.matrices(rows: node.rows, columns: node.columns, reads: [node]) { pass in
+      let all = 0..<node.rows
+      for head in 0..<sizes.heads {
+        let columns = head * sizes.width..<(head + 1) * sizes.width
+        var x = UnitFeatures().record(pass.input(node, rows: all, columns: columns), on: pass.matrices)
+        if queries {
+          let factor = pass.matrices.map(pass.input(learned.handles[0], head..<head + 1)) { [sizes] t in
+            let value = exp(t) / Double(sizes.scale)
+            return (value, value)
+          }
+          x = pass.matrices.scaleRows(
+            x, by: pass.matrices.multiply(pass.matrices.constant(1, x.rows, 1), factor))
+        }
+        pass.emit(x, row: 0, column: columns.lowerBound)
+      }
+      if !queries {
+        let d = sizes.columns
+        pass.emit(pass.input(node, rows: all, columns: d..<2 * d), row: 0, column: d)
+      }
+    }
+  }
+
+  /// Rows put one behind the other. Rows cannot be taken out by their sum; there is none.
+  public func merge(_ first: Context, _ second: Context, removing: Bool) -> Context? {
+    guard !removing else { return nil }
+    let d = sizes.columns
+    let both = draft(rows: first.count + second.count)
+    let rows = FloatBuffer(count: both.count * 2 * d)
+    unpack(first, into: rows.pointer)
+    unpack(second, into: rows.pointer + first.count * 2 * d)
+    ck_pack_shared(
+      0, Int32(both.count), Int32(both.count), Int32(sizes.heads), Int32(sizes.width), rows.pointer,
+      Int32(2 * d), rows.pointer + d, Int32(2 * d), both.keys.pointer, both.values.pointer)
+    return both
+  }
+
+  /// Plain rows `[count, 2·columns]` of a packed context; the layout is that of `ck_shared_keys_count`.
+  private func unpack(_ context: Context, into rows: UnsafeMutablePointer<Float>) {
+    let (d, width, count) = (sizes.columns, sizes.width, context.count)
+    let (panels, padded, blocks) = ((count + 15) / 16, (count + 15) / 16 * 16, (width + 15) / 16)
+    for row in 0..<count {
+      for head in 0..<sizes.heads {
+        for column in 0..<width {
+          let key = ((head * panels + row / 16) * width + column) * 16 + row % 16
+          let value = ((head * blocks + column / 16) * padded + row) * 16 + column % 16
+          rows[row * 2 * d + head * width + column] = context.keys.pointer[key]
+          rows[row * 2 * d + d + head * width + column] = context.values.pointer[value]
+        }
+      }
+    }
   }
 
   public func contextBytes(rows: Int) -> Int {

@@ -9,7 +9,7 @@ extension Trunk {
     precondition(count > 0 && capacity >= 0, "there is at least one path")
     return Paths(
       count: count, capacity: capacity,
-      layers: network.blocks.map { _ in memory.buffer(paths: count, capacity: capacity) })
+      layers: memories.map { $0.anyBuffer(paths: count, capacity: capacity) })
   }
 
   /// Commits rows to the paths' buffers and queries further rows, in one network call.
@@ -32,17 +32,18 @@ extension Trunk {
     var h = arena.floats(rows * d)
     assemble(h, batch, inputs, arena)
     var visible = places.rows
-    let (keyValues, commitNormed) = (arena.floats(batch.commits * 2 * d), arena.floats(batch.commits * d))
+    let commitNormed = arena.floats(batch.commits * d)
     let (queryH, queryNormed) = (arena.floats(batch.queries * d), arena.floats(batch.queries * d))
     for (index, block) in network.blocks.enumerated() {
-      let mark = arena.mark
+      let (mark, memory) = (arena.mark, memories[index])
       var normed = normed(block, h, rows: rows, arena)
       if batch.commits > 0 {
         let committed = gather(normed, places.commits, into: commitNormed)
-        weights.linear(committed, rows: batch.commits, block.keyValue, into: keyValues)
+        let stored = arena.floats(batch.commits * memory.shape.stored)
+        weights.linear(committed, rows: batch.commits, block.keyValue, into: stored)
         memory.append(
-          keyValues, count: batch.commits, paths: places.commitPaths, slots: places.commitSlots,
-          to: paths.layers[index])
+          stored, places.committed, anyContext: context.layers[index], toAny: paths.layers[index],
+          scratch: arena)
         if index == network.blocks.count - 1 {
           normed = gather(normed, places.queries, into: queryNormed)
           h = blueprint.norm == .pre ? gather(h, places.queries, into: queryH) : normed
@@ -51,7 +52,7 @@ extension Trunk {
       }
       transform(block, h, normed, rows: rows, arena) { queries, out in
         memory.read(
-          queries, visible, context: context.layers[index], buffer: paths.layers[index], into: out,
+          queries, visible, anyContext: context.layers[index], anyBuffer: paths.layers[index], into: out,
           scratch: arena)
       }
       arena.rewind(to: mark)
@@ -140,8 +141,7 @@ private struct Places {
   /// The rows that are committed and those that are asked for.
   let commits: Indices
   let queries: Indices
-  let commitPaths: UnsafePointer<Int32>
-  let commitSlots: UnsafePointer<Int32>
+  let committed: CommittedRows
   /// What all rows read, and what the queries read.
   let rows: VisibleRows
   let queryRows: VisibleRows
@@ -174,8 +174,7 @@ private struct Places {
     }
     commits = Indices(pointer: commitRows, count: commit)
     queries = Indices(pointer: queryRows, count: query)
-    self.commitPaths = UnsafePointer(commitPaths)
-    self.commitSlots = UnsafePointer(commitSlots)
+    committed = CommittedRows(count: commit, paths: commitPaths, slots: commitSlots)
     self.queryRows = VisibleRows(
       count: query, paths: queryPaths, limits: limits, maskStarts: maskStarts, masks: masks)
   }

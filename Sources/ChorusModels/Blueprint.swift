@@ -1,3 +1,4 @@
+import ChorusMemories
 import ChorusTensors
 
 /// Everything that fixes a model's arithmetic but its weights. Codable as JSON; unknown versions are refused.
@@ -26,6 +27,8 @@ public struct Blueprint: Sendable, Hashable, Codable {
   /// Length of a learned table of buffer positions; 0 (the default) for none.
   public var bufferPositions = 0
   public var scaling = ScalingRule.none
+  /// The memories of the layers, from the first on; the last one holds for all layers after it. None: softmax.
+  public var memories: [LayerMemory] = []
   /// Largest context and buffer seen in training; beyond them a run warns.
   public var trainedContext = 192
   public var trainedBuffer = 64
@@ -34,7 +37,8 @@ public struct Blueprint: Sendable, Hashable, Codable {
 
   enum CodingKeys: String, CodingKey, CaseIterable {
     case version, width, layers, heads, feedForward, embedderHidden, headHidden, components, sigmaFloor
-    case inputDimensions, frequencies, norm, bufferPositions, scaling, trainedContext, trainedBuffer
+    case inputDimensions, frequencies, norm, bufferPositions, scaling, memories
+    case trainedContext, trainedBuffer
   }
 
   /// Fields that are absent take their defaults.
@@ -57,6 +61,7 @@ public struct Blueprint: Sendable, Hashable, Codable {
     try read(.norm, \.norm)
     try read(.bufferPositions, \.bufferPositions)
     try read(.scaling, \.scaling)
+    try read(.memories, \.memories)
     try read(.trainedContext, \.trainedContext)
     try read(.trainedBuffer, \.trainedBuffer)
   }
@@ -64,6 +69,11 @@ public struct Blueprint: Sendable, Hashable, Codable {
   /// Columns of the input features: raw inputs, their mask, then sines and cosines of each.
   public var featureCount: Int { inputDimensions * (2 + 2 * frequencies) }
   public var attention: AttentionSizes { AttentionSizes(heads: heads, width: width / max(heads, 1)) }
+
+  /// The memory of a layer.
+  public func memory(layer: Int) -> LayerMemory {
+    memories.isEmpty ? .softmax : memories[min(layer, memories.count - 1)]
+  }
 
   /// Refuses sizes that no network can have, or that would not fit into memory.
   public func validate() throws(ModelError) {
@@ -92,6 +102,9 @@ public struct Blueprint: Sendable, Hashable, Codable {
     }
     guard width % heads == 0, (width / heads) % 4 == 0 else {
       throw .blueprint("width \(width) must be a multiple of 4·heads (heads is \(heads))")
+    }
+    guard memories.count <= layers else {
+      throw .blueprint("memories are given for \(memories.count) layers; there are \(layers)")
     }
   }
 }

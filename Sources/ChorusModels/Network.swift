@@ -1,3 +1,4 @@
+import ChorusMemories
 import ChorusTensors
 import Foundation
 
@@ -25,6 +26,8 @@ public struct Network: Sendable {
     let norm1: Norm
     let query: Parameter
     let keyValue: Parameter
+    let memory: CompiledMemory
+    let memoryParameters: [Parameter]
     let out: Linear
     let norm2: Norm
     let up: Linear
@@ -72,14 +75,21 @@ public struct Network: Sendable {
     positions =
       blueprint.bufferPositions > 0
       ? table.declare("position.buffer", blueprint.bufferPositions, d) : nil
-    blocks = (0..<blueprint.layers).map { index in
+    var blocks: [Block] = []
+    for index in 0..<blueprint.layers {
       let path = "block.\(index)"
-      return Block(
-        norm1: norm(path + ".norm1"), query: table.declare(path + ".query.weight", d, d),
-        keyValue: table.declare(path + ".keyvalue.weight", d, 2 * d), out: linear(path + ".out", d, d),
-        norm2: norm(path + ".norm2"), up: linear(path + ".up", d, blueprint.feedForward),
-        down: linear(path + ".down", blueprint.feedForward, d))
+      let memory = try Self.memory(blueprint, layer: index)
+      let shape = memory.shape
+      blocks.append(
+        Block(
+          norm1: norm(path + ".norm1"), query: table.declare(path + ".query.weight", d, d),
+          keyValue: table.declare(path + ".keyvalue.weight", d, shape.stored), memory: memory,
+          memoryParameters: shape.parameters.map { table.declare("\(path).memory.\($0.name)", 1, $0.count) },
+          out: linear(path + ".out", shape.read, d),
+          norm2: norm(path + ".norm2"), up: linear(path + ".up", d, blueprint.feedForward),
+          down: linear(path + ".down", blueprint.feedForward, d)))
     }
+    self.blocks = blocks
     finalNorm = blueprint.norm == .pre ? norm("final.norm") : nil
     headUp = linear("head.up", d, blueprint.headHidden)
     headDown = linear("head.down", blueprint.headHidden, 3 * blueprint.components)
@@ -87,6 +97,14 @@ public struct Network: Sendable {
       throw .blueprint("it has \(table.count) parameters; at most \(Self.parameterLimit) are held")
     }
     self.table = table
+  }
+
+  private static func memory(_ blueprint: Blueprint, layer: Int) throws(ModelError) -> CompiledMemory {
+    do {
+      return try CompiledMemory(blueprint.memory(layer: layer), blueprint.attention)
+    } catch {
+      throw .blueprint("layer \(layer): \(error)")
+    }
   }
 
   /// Floats of a network's parameters, so that a few sizes in a file cannot ask for all memory.
@@ -105,7 +123,9 @@ public struct Network: Sendable {
         for i in 0..<p.count { values[i] = Float((2 * stream.uniform() - 1) * bound) }
       }
       let name = p.path
-      if name.hasSuffix(".gain") {
+      if name.contains(".memory.") {
+        initialiseMemory(p, values, &stream)
+      } else if name.hasSuffix(".gain") {
         for i in 0..<p.count { values[i] = 1 }
       } else if name.hasPrefix("role.") || name.hasPrefix("context.") || name.hasPrefix("position.") {
         for i in 0..<p.count { values[i] = Float(0.1 * stream.normal()) }
@@ -121,9 +141,30 @@ public struct Network: Sendable {
         }
         if name == "head.down.weight" { bound *= 0.1 }
         uniform(bound)
+        closeGates(p, values)
       }
     }
     weights.pack()
+  }
+
+  private func initialiseMemory(
+    _ p: Parameter, _ values: UnsafeMutablePointer<Float>, _ stream: inout RandomStream
+  ) {
+    for block in blocks {
+      for (handle, known) in zip(block.memoryParameters, block.memory.shape.parameters) where handle == p {
+        for i in 0..<p.count {
+          values[i] = Float(known.initial + (known.spread > 0 ? known.spread * stream.normal() : 0))
+        }
+      }
+    }
+  }
+
+  /// Rows of an output map that take a joined buffer memory's read begin at zero.
+  private func closeGates(_ p: Parameter, _ values: UnsafeMutablePointer<Float>) {
+    for block in blocks where block.out.weight == p {
+      let gated = block.memory.shape.gated * p.columns
+      (values + p.count - gated).update(repeating: 0, count: gated)
+    }
   }
 
   private func fanInOfBias(_ path: String) -> Int {

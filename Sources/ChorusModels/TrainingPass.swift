@@ -80,14 +80,14 @@ extension Network {
   private func record(
     _ block: Block, _ h: Node, _ layout: Layout, _ prefixes: [Int32], last: Bool, on tape: Tape
   ) -> Node {
-    let memory = SoftmaxMemory(blueprint.attention)
+    let memory = block.memory.memory(tape.weights, block.memoryParameters)
     let pre = blueprint.norm == .pre
     let normed = pre ? tape.layerNorm(h, gain: block.norm1.gain, bias: block.norm1.bias) : h
     let reading = last ? layout.targetRows : 0..<layout.rows
     let queries = tape.linear(normed[reading], block.query)
-    let keyValues = tape.linear(normed[0..<layout.stored], block.keyValue)
+    let stored = tape.linear(normed[0..<layout.stored], block.keyValue)
     let read = memory.train(
-      queries: queries, keyValues: keyValues, blocks: layout.blocks(prefixes: prefixes, targetsOnly: last),
+      queries: queries, stored: stored, blocks: layout.blocks(prefixes: prefixes, targetsOnly: last),
       on: tape)
     var h = tape.linear(read, block.out.weight, bias: block.out.bias, residual: h[reading])
     if !pre { h = tape.layerNorm(h, gain: block.norm1.gain, bias: block.norm1.bias) }

@@ -5,24 +5,34 @@ import ChorusTensors
 public final class Trunk: Sendable {
   public let network: Network
   public let weights: Weights
-  let memory: SoftmaxMemory
+  /// The memory of each layer.
+  let memories: [any Memory]
   let scratch = ScratchPool()
 
   public init(_ network: Network, _ weights: Weights) {
     self.network = network
     self.weights = weights
-    memory = SoftmaxMemory(network.blueprint.attention)
+    memories = network.blocks.map { $0.memory.memory(weights, $0.memoryParameters) }
   }
 
   public var blueprint: Blueprint { network.blueprint }
-  /// What the layers' memories can do.
-  public var memoryCapability: Capability { SoftmaxMemory.capability }
+  /// What all layers' memories can do.
+  public var memoryCapability: Capability {
+    memories.map(\.capability).reduce(
+      Capability(holdsSet: true, fixedState: true, rewind: true, subsetReads: true, merge: true)
+    ) { all, one in
+      Capability(
+        holdsSet: all.holdsSet && one.holdsSet, fixedState: all.fixedState && one.fixedState,
+        rewind: all.rewind && one.rewind, subsetReads: all.subsetReads && one.subsetReads,
+        merge: all.merge && one.merge)
+    }
+  }
 
   /// What every layer holds of the context: made once, immutable, shared by all paths.
   public struct ContextState: Sendable {
     /// Rows read; 0 for an empty context, which is held as one learned token.
     public let rows: Int
-    let layers: [SoftmaxMemory.Context]
+    let layers: [any AnyObject & Sendable]
   }
 
   /// Inputs after the input embedder, `[count, d]`: computed once for all paths, orders and steps.
@@ -37,10 +47,10 @@ public final class Trunk: Sendable {
     public let capacity: Int
     /// For each path, the slots in use: one more than the highest that holds a row.
     public private(set) var slots: [Int]
-    let layers: [SoftmaxMemory.Buffer]
+    let layers: [AnyObject]
     let arena = Arena(blockCount: 1 << 15)
 
-    init(count: Int, capacity: Int, layers: [SoftmaxMemory.Buffer]) {
+    init(count: Int, capacity: Int, layers: [AnyObject]) {
       self.count = count
       self.capacity = capacity
       self.layers = layers
@@ -54,10 +64,10 @@ public final class Trunk: Sendable {
 
   /// Bytes of a context state and of one path's buffers.
   public func contextBytes(rows: Int) -> Int {
-    blueprint.layers * memory.contextBytes(rows: max(rows, 1))
+    memories.reduce(0) { $0 + $1.contextBytes(rows: max(rows, 1)) }
   }
   public func bufferBytes(capacity: Int) -> Int {
-    blueprint.layers * memory.bufferBytes(capacity: capacity)
+    memories.reduce(0) { $0 + $1.bufferBytes(capacity: capacity) }
   }
 
   // MARK: Embedding
@@ -117,10 +127,11 @@ public final class Trunk: Sendable {
     if count == 0 { h.pointer.update(from: weights[network.emptyContext], count: d) }
     let tile = 32
     let tiles = (rows + tile - 1) / tile
-    var layers: [SoftmaxMemory.Context] = []
+    var layers: [any AnyObject & Sendable] = []
     for index in network.blocks.indices {
       let previous = layers.last
-      let context = memory.context(rows: rows)
+      let memory = memories[index]
+      let draft = memory.anyDraft(rows: rows)
       let body: @Sendable (Int) -> Void = { [self] item in
         let range = item * tile..<min((item + 1) * tile, rows)
         scratch.with { arena in
@@ -129,20 +140,20 @@ public final class Trunk: Sendable {
           if let previous {
             let block = network.blocks[index - 1]
             let queries = normed(block, h, rows: range.count, arena)
-            transform(block, h, queries, rows: range.count, arena) { queries, out in
-              memory.read(queries, rows: range.count, context: previous, into: out, scratch: arena)
+            transform(block, h, queries, rows: range.count, arena) { [memories] queries, out in
+              memories[index - 1].read(
+                queries, rows: range.count, anyContext: previous, into: out, scratch: arena)
             }
           }
           let block = network.blocks[index]
-          let keyValues = arena.floats(range.count * 2 * d)
+          let stored = arena.floats(range.count * memory.shape.stored)
           weights.linear(
-            normed(block, h, rows: range.count, arena), rows: range.count, block.keyValue,
-            into: keyValues)
-          memory.write(keyValues, rows: range, to: context)
+            normed(block, h, rows: range.count, arena), rows: range.count, block.keyValue, into: stored)
+          memory.write(stored, rows: range, toAny: draft, scratch: arena)
         }
       }
       if let pool { pool.run(tiles, body) } else { for item in 0..<tiles { body(item) } }
-      layers.append(context)
+      layers.append(memory.finish(any: draft))
     }
     return ContextState(rows: count, layers: layers)
   }
@@ -192,7 +203,7 @@ public final class Trunk: Sendable {
   ) {
     let d = blueprint.width
     let queries = arena.floats(rows * d)
-    let read = arena.floats(rows * d)
+    let read = arena.floats(rows * block.memory.shape.read)
     let hidden = arena.floats(rows * blueprint.feedForward)
     weights.linear(normed, rows: rows, block.query, into: queries)
     attend(queries, read)

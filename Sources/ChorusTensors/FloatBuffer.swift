@@ -74,6 +74,11 @@ public final class Arena {
     return pointer
   }
 
+  /// Uninitialised memory for Doubles.
+  public func doubles(_ count: Int) -> UnsafeMutablePointer<Double> {
+    UnsafeMutableRawPointer(floats(2 * count)).bindMemory(to: Double.self, capacity: max(count, 1))
+  }
+
   /// Uninitialised memory for 32-bit integers.
   public func integers(count: Int) -> UnsafeMutablePointer<Int32> {
     UnsafeMutableRawPointer(floats(count)).bindMemory(to: Int32.self, capacity: max(count, 1))

@@ -75,6 +75,10 @@ public final class Tape {
     case attention(
       queries: Node, keyValues: Node, heads: Int, [VisibleBlock], lse: [UnsafeMutablePointer<Float>])
     case mixture(parameters: Node, gradient: UnsafeMutablePointer<Float>)
+    case localLinear(LocalLinear.Pass)
+    case beside([Node])
+    /// A range of the records of `matrices`, and where its inputs and outputs lie.
+    case matrices(Range<Int>, [MatrixPass.Link])
   }
   struct Record {
     let operation: Operation
@@ -89,6 +93,8 @@ public final class Tape {
 
   public let weights: Weights
   let arena = Arena()
+  /// The small matrices that operations are made of inside.
+  let matrices = MatrixTape()
   var records: [Record] = []
 
   public init(_ weights: Weights) { self.weights = weights }
@@ -97,10 +103,11 @@ public final class Tape {
   public func reset() {
     records.removeAll(keepingCapacity: true)
     arena.reset()
+    matrices.reset()
   }
 
   /// Bytes the tape holds for values and gradients.
-  public var bytes: Int { arena.bytes }
+  public var bytes: Int { arena.bytes + matrices.bytes }
 
   public func values(_ node: Node) -> UnsafeMutablePointer<Float> {
     records[node.index].values + node.first * node.columns

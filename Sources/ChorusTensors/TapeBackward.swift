@@ -29,7 +29,7 @@ extension Tape {
     }
   }
 
-  private func gradient(_ node: Node) -> UnsafeMutablePointer<Float>? {
+  func gradient(_ node: Node) -> UnsafeMutablePointer<Float>? {
     records[node.index].gradient.map { $0 + node.first * node.columns }
   }
 
@@ -66,6 +66,9 @@ extension Tape {
       let count = parameters.rows * parameters.columns
       ck_scale(count, dy[0], own)
       ck_add(count, own, target)
+    case .localLinear(let pass): backwardLocalLinear(pass, dy, gradients)
+    case .beside(let nodes): backwardBeside(nodes, record, dy)
+    case .matrices(let range, let links): backwardMatrices(range, links, dy, gradients)
     }
   }
 

@@ -142,7 +142,9 @@ extension Trunk {
 
 extension Trunk.ContextState {
   /// Every number that the state holds.
-  var numbers: [[Float]] { layers.flatMap { [$0.keys.array, $0.values.array] } }
+  var numbers: [[Float]] {
+    layers.compactMap { $0 as? SoftmaxMemory.Context }.flatMap { [$0.keys.array, $0.values.array] }
+  }
 }
 
 /// The largest difference; infinite for different lengths or a value that is not a number.

@@ -205,3 +205,50 @@ static void multiply_lower_f64(int n, const double *l, int ldl, const double *x,
   // From the last row up, so that y may be x.
   for (int i = n - 1; i >= 0; --i) y[i] = dot_f64(i + 1, l + (ptrdiff_t)i * ldl, x);
 }
+
+#define PRODUCT_STEPS 128  // inner dimension of one packed panel
+
+/// c [rows, columns <= 8] += alpha * a [rows, k] * panel [k, 8].
+INLINE void product_tile(const int rows, int k, double alpha, const double *a, ptrdiff_t across, ptrdiff_t along,
+                         const double *panel, double *c, ptrdiff_t ldc, int columns) {
+  v4d sums[4][2];
+  UNROLL for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = (v4d)(0.0);
+  for (int p = 0; p < k; ++p, panel += 8) {
+    const v4d left = load4d(panel), right = load4d(panel + 4);
+    UNROLL for (int r = 0; r < rows; ++r) {
+      const v4d factor = (v4d)(a[r * across + p * along]);
+      sums[r][0] = FMA(factor, left, sums[r][0]), sums[r][1] = FMA(factor, right, sums[r][1]);
+    }
+  }
+  const v4d factor = (v4d)(alpha);
+  UNROLL for (int r = 0; r < rows; ++r) {
+    double *row = c + r * ldc;
+    if (columns == 8) {
+      store4d(row, FMA(factor, sums[r][0], load4d(row)));
+      store4d(row + 4, FMA(factor, sums[r][1], load4d(row + 4)));
+    } else {
+      for (int j = 0; j < columns; ++j) row[j] += alpha * sums[r][j / 4][j % 4];
+    }
+  }
+}
+
+static void multiply_f64(const ck_multiply_f64_args *args) {
+  double panel[PRODUCT_STEPS * 8];
+  for (int p = 0; p < args->k; p += PRODUCT_STEPS) {
+    const int steps = min_int(PRODUCT_STEPS, args->k - p);
+    const double *a = args->a + p * args->a_along;
+    for (int j = 0; j < args->n; j += 8) {
+      const int columns = min_int(8, args->n - j);
+      const double *b = args->b + p * args->b_across + j * args->b_along;
+      for (int q = 0; q < steps; ++q)
+        for (int i = 0; i < 8; ++i) panel[8 * q + i] = i < columns ? b[q * args->b_across + i * args->b_along] : 0;
+      int i = 0;
+      for (; i + 4 <= args->m; i += 4)
+        product_tile(4, steps, args->alpha, a + i * args->a_across, args->a_across, args->a_along, panel,
+                     args->c + (ptrdiff_t)i * args->ldc + j, args->ldc, columns);
+      for (; i < args->m; ++i)
+        product_tile(1, steps, args->alpha, a + i * args->a_across, args->a_across, args->a_along, panel,
+                     args->c + (ptrdiff_t)i * args->ldc + j, args->ldc, columns);
+    }
+  }
+}

@@ -6,6 +6,7 @@
 #include "elementwise.h"
 #include "attention.h"
 #include "attention_backward.h"
+#include "regression.h"
 #include "mixture.h"
 #include "float64.h"
 #include "probes.h"
@@ -31,11 +32,14 @@ const ck_table CK_TABLE = {
     .attention = attention,
     .attention_delta = attention_delta,
     .attention_backward = attention_backward,
+    .factor_read = factor_read,
+    .local_linear = local_linear,
     .mixture = mixture,
     .adamw = adamw,
     .cholesky_f64 = cholesky_f64,
     .solve_lower_f64 = solve_lower_f64,
     .multiply_lower_f64 = multiply_lower_f64,
+    .multiply_f64 = multiply_f64,
     .exp_f64 = exp_f64,
     .probe_fma = probe_fma,
     .probe_read = probe_read,

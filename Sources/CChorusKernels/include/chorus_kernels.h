@@ -156,6 +156,58 @@ void ck_attention_delta(int rows, int heads, int width, const float *out, int ld
 void ck_attention_backward(const ck_attention_backward_args *args);
 size_t ck_attention_backward_scratch(int rows, int heads, int width, int count);
 
+// ---- memories that are regressions ---------------------------------------------------------------
+
+/// out[row, head] += sum over the private rows i that the row sees of s_i * values_i, s_i = probe · factors_i + shift.
+/// Probes and outputs of heads lie probe_head and out_head floats apart. Rows see as in ck_attention.
+typedef struct {
+  int rows, heads, rank, width;
+  const float *probes;
+  int ld_probes, probe_head;
+  const int32_t *paths, *limits;  // paths NULL: all of path 0
+  const uint64_t *masks;          // or NULL
+  const int32_t *mask_starts;
+  int capacity;
+  const float *factors, *values;  // of path 0: [heads][capacity][rank], [heads][capacity][width]
+  size_t factors_stride, values_stride;
+  float shift;
+  float *out;
+  int ld_out, out_head;
+  float *sums, *squares;  // [rows, heads]: the sum of s_i and of their squares; or NULL
+} ck_factor_args;
+void ck_factor_read(const ck_factor_args *args);
+
+/// Local linear fits (spec 2.3 (ii)): for each row and head the intercept of an affine function fitted around the
+/// query, rows weighed by a softmax of scale * q·k, with `ridge[head]` on the slope relative to their total weight;
+/// `steps` of conjugate gradients. Keys and values are plain rows, heads side by side. With `dout` not NULL the
+/// gradients are added instead of the values written; they are those of the solved equation.
+typedef struct {
+  int rows, heads, width, steps;
+  float scale;
+  const float *ridge;  // [heads]
+  const float *q;
+  int ldq;
+  int shared_count;
+  const float *shared_keys, *shared_values;
+  int ld_shared;
+  const int32_t *paths, *limits;  // NULL: path 0, no private rows
+  const uint64_t *masks;
+  const int32_t *mask_starts;
+  int capacity;
+  const float *own_keys, *own_values;  // of path 0
+  int ld_own;
+  size_t own_stride;  // floats between paths
+  float *out;
+  int ldo;
+  const float *dout;  // stride ldo
+  float *dq;
+  float *d_shared_keys, *d_shared_values, *d_own_keys, *d_own_values;  // strides of what they belong to
+  float *dridge;                                                       // [heads]
+  float *scratch;
+} ck_local_linear_args;
+void ck_local_linear(const ck_local_linear_args *args);
+size_t ck_local_linear_scratch(int width, int shared_count, int capacity);
+
 // ---- the mixture-of-Gaussians head --------------------------------------------------------------
 
 /// params: [rows, 3*components] = weight logits | means | raw scales, sd = softplus(raw) + floor.
@@ -172,7 +224,7 @@ void ck_adamw(size_t n, float *w, const float *gradient, float *first, float *se
               float beta1, float beta2, float correction1, float correction2, float epsilon, float decay,
               float *average, float keep);
 
-// ---- float64 for oracles and priors -------------------------------------------------------------
+// ---- float64 for oracles, priors and memories -------------------------------------------------------------
 
 /// In-place lower Cholesky factor of the lower triangle of a [n, n], stride lda; the strict upper triangle is
 /// not read or written. Returns n, or the index of the first pivot that is not positive.
@@ -181,6 +233,18 @@ int ck_cholesky_f64(int n, double *a, int lda);
 void ck_solve_lower_f64(int n, const double *l, int ldl, int transposed, double *b, int columns, int ldb);
 /// y [n] = L x for a lower-triangular L.
 void ck_multiply_lower_f64(int n, const double *l, int ldl, const double *x, double *y);
+typedef struct {
+  int m, n, k;
+  double alpha;
+  const double *a;  // [m, k], rows a_across apart, columns a_along apart: transposed or not
+  ptrdiff_t a_across, a_along;
+  const double *b;  // [k, n], likewise
+  ptrdiff_t b_across, b_along;
+  double *c;  // [m, n]
+  ptrdiff_t ldc;
+} ck_multiply_f64_args;
+/// c += alpha * a * b.
+void ck_multiply_f64(const ck_multiply_f64_args *args);
 void ck_exp_f64(size_t n, const double *x, double *y);
 
 // ---- probes for benchmarks ----------------------------------------------------------------------

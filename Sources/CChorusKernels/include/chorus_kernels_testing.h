@@ -38,6 +38,8 @@ typedef struct {
   void (*attention_delta)(int rows, int heads, int width, const float *out, int ldo, const float *dout, int lddout,
                           float *delta);
   void (*attention_backward)(const ck_attention_backward_args *args);
+  void (*factor_read)(const ck_factor_args *args);
+  void (*local_linear)(const ck_local_linear_args *args);
   void (*mixture)(int rows, int components, const float *params, const float *y, float floor, float *logp,
                   const float *weight, float *dparams);
   void (*adamw)(size_t n, float *w, const float *gradient, float *first, float *second, float gradient_scale,
@@ -46,6 +48,7 @@ typedef struct {
   int (*cholesky_f64)(int n, double *a, int lda);
   void (*solve_lower_f64)(int n, const double *l, int ldl, int transposed, double *b, int columns, int ldb);
   void (*multiply_lower_f64)(int n, const double *l, int ldl, const double *x, double *y);
+  void (*multiply_f64)(const ck_multiply_f64_args *args);
   void (*exp_f64)(size_t n, const double *x, double *y);
   double (*probe_fma)(long rounds, float *sink);
   float (*probe_read)(size_t n, const float *x);

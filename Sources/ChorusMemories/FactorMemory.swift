@@ -1,0 +1,470 @@
+import CChorusKernels
+import ChorusTensors
+
+/// What tells one linear memory from another: which sums it keeps of a set, what it makes of them, and which rank-one
+/// term a further row adds. Functions see one head of one row.
+protocol FactorRule: Sendable {
+  static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues)
+  var capability: Capability { get }
+
+  /// Width of φ of keys and queries.
+  var rank: Int { get }
+  /// A set is summed up as Σ left·rightᵀ; left is `rank` wide, right this wide.
+  var momentColumns: Int { get }
+  /// Columns of what φ(q) is multiplied with once the sums are known.
+  var mapColumns: Int { get }
+  /// Where in that product the values begin, `width` of them; the columns before them are the probe of the buffer's
+  /// factors. Where it is 0 the probe is φ(q) itself.
+  var valueColumn: Int { get }
+  /// Added to every product of a probe and a factor.
+  var shift: Float { get }
+  /// Whether the sums depend on the order of the rows.
+  var sequential: Bool { get }
+  /// Whether a row's factor depends on what is read at its key.
+  var readsBeforeWriting: Bool { get }
+
+  func features(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>)
+  /// The terms of a row's moment. `key` is φ(k); both outputs may be written anywhere in their widths.
+  func moment(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
+    left: UnsafeMutablePointer<Float>, right: UnsafeMutablePointer<Float>)
+  /// From the sums `[rank, momentColumns]` of `rows` rows to the map `[rank, mapColumns]`. Returns what it had to add
+  /// to a diagonal for an answer to exist.
+  func map(
+    _ moments: UnsafePointer<Double>, rows: Int, head: Int, into map: UnsafeMutablePointer<Double>,
+    _ scratch: Arena
+  ) -> Double
+  /// The factor and value of a further row.
+  func commit(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
+    read: FactorRead, factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>)
+  /// What a read returns for a head, `width` floats at `out`; `feature` takes one more number where the shape has one.
+  func finish(
+    _ read: FactorRead, query: UnsafePointer<Float>, head: Int, into out: UnsafeMutablePointer<Float>,
+    feature: UnsafeMutablePointer<Float>)
+
+  func record(_ head: inout HeadPass)
+}
+
+/// What the context and the visible factors gave for one head of a row.
+struct FactorRead {
+  /// φ(q) times the context's map, the visible factors' values already added to its values.
+  let mapped: UnsafeMutablePointer<Float>
+  /// Sums of the products of probe and factors, and of their squares.
+  let sum: Float
+  let square: Float
+  /// Σ (probe·factor)·factor over the same factors, where probes are not φ(q) itself and the row is to be written.
+  let projected: UnsafeMutablePointer<Float>
+  /// Rows read, of the set and of the buffer.
+  let rows: Int
+}
+
+/// A memory whose context is one small matrix a head and whose buffer rows are rank-one terms beside it: linear
+/// attention, ridge regression, the delta rule, TTT-Linear (spec 6.4).
+struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
+  let rule: Rule
+  let sizes: AttentionSizes
+  let shape: MemoryShape
+  let values: MemoryValues
+
+  static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape { Rule.shape(spec, sizes) }
+
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
+    rule = Rule(spec, sizes, values)
+    self.sizes = sizes
+    self.values = values
+    shape = Rule.shape(spec, sizes)
+  }
+
+  var capability: Capability { rule.capability }
+
+  // MARK: Context
+
+  /// Rows of a tile summed up together; sums are added in the tiles' order.
+  static var tile: Int { 32 }
+
+  final class Draft: Sendable {
+    let rows: Int
+    /// Sums of each tile, `[tiles][heads][rank, momentColumns]`; with a sequential rule the stored rows themselves.
+    let parts: FloatBuffer
+    init(rows: Int, count: Int) {
+      self.rows = rows
+      parts = FloatBuffer(count: count)
+    }
+  }
+
+  final class Context: Sendable {
+    let rows: Int
+    /// Sums of the set, `[heads][rank, momentColumns]`; kept where contexts can be merged.
+    let moments: [Double]
+    /// Packed maps, head by head.
+    let maps: FloatBuffer
+    /// The most that a head's diagonal was raised by so that its equation had an answer; 0 as a rule.
+    let raised: Double
+    init(rows: Int, moments: [Double], maps: FloatBuffer, raised: Double) {
+      self.rows = rows
+      self.moments = moments
+      self.maps = maps
+      self.raised = raised
+    }
+  }
+
+  private var momentCount: Int { rule.rank * rule.momentColumns }
+  private var mapCount: Int { ck_packed_count(Int32(rule.rank), Int32(rule.mapColumns)) }
+
+  func draft(rows count: Int) -> Draft {
+    let tiles = (count + Self.tile - 1) / Self.tile
+    return Draft(
+      rows: count,
+      count: rule.sequential ? count * shape.stored : tiles * sizes.heads * momentCount)
+  }
+
+  func write(_ stored: UnsafePointer<Float>, rows range: Range<Int>, to draft: Draft, scratch: Arena) {
+    if rule.sequential {
+      (draft.parts.pointer + range.lowerBound * shape.stored).update(
+        from: stored, count: range.count * shape.stored)
+      return
+    }
+    for first in stride(from: range.lowerBound, to: range.upperBound, by: Self.tile) {
+      let count = min(Self.tile, range.upperBound - first)
+      let rows = stored + (first - range.lowerBound) * shape.stored
+      for head in 0..<sizes.heads {
+        let out = draft.parts.pointer + (first / Self.tile * sizes.heads + head) * momentCount
+        sum(rows, count, head, into: out, scratch)
+      }
+    }
+  }
+
+  /// Σ left·rightᵀ of one head of some rows.
+  private func sum(
+    _ rows: UnsafePointer<Float>, _ count: Int, _ head: Int, into out: UnsafeMutablePointer<Float>,
+    _ scratch: Arena
+  ) {
+    let mark = scratch.mark
+    let (rank, columns) = (rule.rank, rule.momentColumns)
+    let key = scratch.floats(rank)
+    let (left, right) = (scratch.zeros(count * rank), scratch.zeros(count * columns))
+    for index in 0..<count {
+      let row = StoredRow(rows + index * shape.stored, head, sizes, shape)
+      rule.features(row.key, into: key)
+      rule.moment(
+        key: key, value: row.value, extra: row.extra, head: head, left: left + index * rank,
+        right: right + index * columns)
+    }
+    let (m, n, k) = (Int32(rank), Int32(columns), Int32(count))
+    ck_matmul_tn(
+      m, n, k, left, m, right, n, out, n, 0, scratch.floats(ck_matmul_tn_scratch(m, n, k)))
+    scratch.rewind(to: mark)
+  }
+
+  func finish(_ draft: Draft) -> Context {
+    var moments = [Double](repeating: 0, count: sizes.heads * momentCount)
+    if rule.sequential {
+      addInOrder(draft, to: &moments)
+    } else {
+      for part in 0..<draft.parts.count / max(1, moments.count) {
+        for i in moments.indices { moments[i] += Double(draft.parts.pointer[part * moments.count + i]) }
+      }
+    }
+    return context(rows: draft.rows, moments)
+  }
+
+  /// The delta rule's way: every row is read before it is written.
+  private func addInOrder(_ draft: Draft, to moments: inout [Double]) {
+    let (rank, columns) = (rule.rank, rule.momentColumns)
+    let scratch = Arena(blockCount: 1 << 12)
+    let (key, left, right) = (scratch.floats(rank), scratch.floats(rank), scratch.floats(columns))
+    let read = scratch.floats(rule.mapColumns)
+    for index in 0..<draft.rows {
+      for head in 0..<sizes.heads {
+        let row = StoredRow(draft.parts.pointer + index * shape.stored, head, sizes, shape)
+        let base = head * momentCount
+        rule.features(row.key, into: key)
+        for j in 0..<columns {
+          read[j] = Float((0..<rank).reduce(0.0) { $0 + Double(key[$1]) * moments[base + $1 * columns + j] })
+        }
+        rule.commit(
+          key: key, value: row.value, extra: row.extra, head: head,
+          read: FactorRead(mapped: read, sum: 0, square: 0, projected: read, rows: index), factor: left,
+          stored: right)
+        for i in 0..<rank {
+          for j in 0..<columns { moments[base + i * columns + j] += Double(left[i]) * Double(right[j]) }
+        }
+      }
+    }
+  }
+
+  private func context(rows: Int, _ moments: [Double]) -> Context {
+    let maps = FloatBuffer(count: sizes.heads * mapCount)
+    let scratch = Arena(blockCount: 1 << 12)
+    let (rank, columns) = (rule.rank, rule.mapColumns)
+    let (map, single) = (scratch.doubles(rank * columns), scratch.floats(rank * columns))
+    var raised = 0.0
+    moments.withUnsafeBufferPointer { moments in
+      guard let moments = moments.baseAddress else { return }
+      for head in 0..<sizes.heads {
+        let added = rule.map(moments + head * momentCount, rows: rows, head: head, into: map, scratch)
+        raised = max(raised, added)
+        for i in 0..<rank * columns { single[i] = Float(map[i]) }
+        ck_pack(
+          Int32(rank), Int32(columns), single, Int32(columns), 0, maps.pointer + head * mapCount)
+      }
+    }
+    return Context(
+      rows: rows, moments: rule.capability.merge ? moments : [], maps: maps, raised: raised)
+  }
+
+  func merge(_ first: Context, _ second: Context, removing: Bool) -> Context? {
+    guard rule.capability.merge else { return nil }
+    let sign = removing ? -1.0 : 1.0
+    return context(
+      rows: max(0, first.rows + (removing ? -second.rows : second.rows)),
+      zip(first.moments, second.moments).map { $0 + sign * $1 })
+  }
+
+  // MARK: Buffer
+
+  /// Factors and values of each path's own rows.
+  final class Buffer {
+    let capacity: Int
+    let factors: FloatBuffer
+    let values: FloatBuffer
+    let factorsStride: Int
+    let valuesStride: Int
+    init(paths: Int, capacity: Int, heads: Int, rank: Int, width: Int) {
+      self.capacity = capacity
+      factorsStride = heads * capacity * rank
+      valuesStride = heads * capacity * width
+      factors = FloatBuffer(count: paths * factorsStride)
+      values = FloatBuffer(count: paths * valuesStride)
+    }
+  }
+
+  func buffer(paths: Int, capacity: Int) -> Buffer {
+    Buffer(paths: paths, capacity: capacity, heads: sizes.heads, rank: rule.rank, width: sizes.width)
+  }
+
+  func append(
+    _ stored: UnsafePointer<Float>, _ rows: CommittedRows, context: Context, to buffer: Buffer, scratch: Arena
+  ) {
+    let mark = scratch.mark
+    let (d, heads) = (sizes.columns, sizes.heads)
+    let keys = scratch.floats(rows.count * d)
+    for index in 0..<rows.count { (keys + index * d).update(from: stored + index * shape.stored, count: d) }
+    let work = Work(self, rows.count, scratch)
+    apply(context, keys, rows.count, work)
+    let nowhere = scratch.integers(count: 1)
+    nowhere[0] = -1
+    let projected = scratch.floats(heads * rule.rank)
+    for index in 0..<rows.count {
+      let (path, slot) = (Int(rows.paths[index]), Int(rows.slots[index]))
+      if rule.readsBeforeWriting {
+        // A row sees what its path committed before it, in this call or an earlier one.
+        let visible = VisibleRows(
+          count: 1, paths: rows.paths + index, limits: rows.slots + index, maskStarts: nowhere, masks: nil)
+        let one = work.row(index, self)
+        add(buffer, visible, one)
+        if rule.valueColumn > 0 {
+          projected.update(repeating: 0, count: heads * rule.rank)
+          project(buffer, visible, one, into: projected)
+        }
+      }
+      for head in 0..<heads {
+        let row = StoredRow(stored + index * shape.stored, head, sizes, shape)
+        rule.commit(
+          key: work.features + (index * heads + head) * rule.rank, value: row.value, extra: row.extra,
+          head: head,
+          read: work.read(
+            index, head, heads, rows: context.rows + slot, rule.mapColumns, projected + head * rule.rank),
+          factor: buffer.factors.pointer + path * buffer.factorsStride
+            + (head * buffer.capacity + slot) * rule.rank,
+          stored: buffer.values.pointer + path * buffer.valuesStride
+            + (head * buffer.capacity + slot) * sizes.width)
+      }
+    }
+    scratch.rewind(to: mark)
+  }
+
+  // MARK: Reading
+
+  /// What reading some rows takes: φ `[rows, heads·rank]`, its products with the maps `[rows, heads·mapColumns]`, and
+  /// the sums over the factors `[rows, heads]`.
+  struct Work {
+    var features: UnsafeMutablePointer<Float>
+    var mapped: UnsafeMutablePointer<Float>
+    var sums: UnsafeMutablePointer<Float>
+    var squares: UnsafeMutablePointer<Float>
+
+    init(_ memory: FactorMemory, _ rows: Int, _ scratch: Arena) {
+      let heads = memory.sizes.heads
+      features = scratch.floats(rows * heads * memory.rule.rank)
+      mapped = scratch.floats(rows * heads * memory.rule.mapColumns)
+      sums = scratch.zeros(rows * heads)
+      squares = scratch.zeros(rows * heads)
+    }
+
+    func row(_ index: Int, _ memory: FactorMemory) -> Work {
+      var one = self
+      let heads = memory.sizes.heads
+      one.features += index * heads * memory.rule.rank
+      one.mapped += index * heads * memory.rule.mapColumns
+      one.sums += index * heads
+      one.squares += index * heads
+      return one
+    }
+
+    func read(
+      _ index: Int, _ head: Int, _ heads: Int, rows: Int, _ columns: Int,
+      _ projected: UnsafeMutablePointer<Float>? = nil
+    ) -> FactorRead {
+      let place = index * heads + head
+      return FactorRead(
+        mapped: mapped + place * columns, sum: sums[place], square: squares[place],
+        projected: projected ?? mapped, rows: rows)
+    }
+  }
+
+  /// φ of the rows and its products with the context's maps.
+  private func apply(_ context: Context, _ queries: UnsafePointer<Float>, _ rows: Int, _ work: Work) {
+    let (heads, rank, columns) = (sizes.heads, rule.rank, rule.mapColumns)
+    for row in 0..<rows {
+      for head in 0..<heads {
+        rule.features(
+          queries + row * sizes.columns + head * sizes.width,
+          into: work.features + (row * heads + head) * rank)
+      }
+    }
+    for head in 0..<heads {
+      var arguments = ck_matmul_args()
+      (arguments.m, arguments.k, arguments.n) = (Int32(rows), Int32(rank), Int32(columns))
+      arguments.a = UnsafePointer(work.features + head * rank)
+      arguments.lda = Int32(heads * rank)
+      arguments.packed = UnsafePointer(context.maps.pointer + head * mapCount)
+      arguments.c = work.mapped + head * columns
+      arguments.ldc = Int32(heads * columns)
+      ck_matmul(&arguments)
+    }
+  }
+
+  /// Adds the visible factors' values to the products.
+  private func add(_ buffer: Buffer, _ visible: VisibleRows, _ work: Work) {
+    guard buffer.capacity > 0 else { return }
+    var arguments = factors(buffer, visible, work)
+    let columns = Int32(rule.mapColumns)
+    arguments.width = Int32(sizes.width)
+    arguments.values = UnsafePointer(buffer.values.pointer)
+    arguments.values_stride = buffer.valuesStride
+    arguments.out = work.mapped + rule.valueColumn
+    (arguments.ld_out, arguments.out_head) = (arguments.heads * columns, columns)
+    (arguments.sums, arguments.squares) = (work.sums, work.squares)
+    ck_factor_read(&arguments)
+  }
+
+  /// Adds the part of the probes that the visible factors span.
+  private func project(
+    _ buffer: Buffer, _ visible: VisibleRows, _ work: Work, into out: UnsafeMutablePointer<Float>
+  ) {
+    guard buffer.capacity > 0 else { return }
+    var arguments = factors(buffer, visible, work)
+    arguments.width = arguments.rank
+    (arguments.values, arguments.values_stride) = (arguments.factors, arguments.factors_stride)
+    arguments.out = out
+    (arguments.ld_out, arguments.out_head) = (arguments.heads * arguments.rank, arguments.rank)
+    ck_factor_read(&arguments)
+  }
+
+  /// Probes and factors of a read.
+  private func factors(_ buffer: Buffer, _ visible: VisibleRows, _ work: Work) -> ck_factor_args {
+    let (heads, columns) = (Int32(sizes.heads), Int32(rule.mapColumns))
+    var arguments = ck_factor_args()
+    (arguments.rows, arguments.heads) = (Int32(visible.count), heads)
+    arguments.rank = Int32(rule.rank)
+    if rule.valueColumn == 0 {
+      arguments.probes = UnsafePointer(work.features)
+      (arguments.ld_probes, arguments.probe_head) = (heads * Int32(rule.rank), Int32(rule.rank))
+    } else {
+      arguments.probes = UnsafePointer(work.mapped)
+      (arguments.ld_probes, arguments.probe_head) = (heads * columns, columns)
+    }
+    (arguments.paths, arguments.limits) = (visible.paths, visible.limits)
+    (arguments.masks, arguments.mask_starts) = (visible.masks, visible.maskStarts)
+    arguments.capacity = Int32(buffer.capacity)
+    arguments.factors = UnsafePointer(buffer.factors.pointer)
+    arguments.factors_stride = buffer.factorsStride
+    arguments.shift = rule.shift
+    return arguments
+  }
+
+  private func finish(
+    _ queries: UnsafePointer<Float>, _ rows: Int, _ work: Work, into out: UnsafeMutablePointer<Float>,
+    seen: (Int) -> Int
+  ) {
+    for row in 0..<rows {
+      let count = seen(row)
+      for head in 0..<sizes.heads {
+        let place = out + row * shape.read
+        rule.finish(
+          work.read(row, head, sizes.heads, rows: count, rule.mapColumns),
+          query: queries + row * sizes.columns + head * sizes.width, head: head,
+          into: place + head * sizes.width, feature: place + min(sizes.columns + head, shape.read - 1))
+      }
+    }
+  }
+
+  func read(
+    _ queries: UnsafePointer<Float>, rows: Int, context: Context, into out: UnsafeMutablePointer<Float>,
+    scratch: Arena
+  ) {
+    let mark = scratch.mark
+    let work = Work(self, rows, scratch)
+    apply(context, queries, rows, work)
+    finish(queries, rows, work, into: out) { _ in context.rows }
+    scratch.rewind(to: mark)
+  }
+
+  func read(
+    _ queries: UnsafePointer<Float>, _ visible: VisibleRows, context: Context, buffer: Buffer,
+    into out: UnsafeMutablePointer<Float>, scratch: Arena
+  ) {
+    let mark = scratch.mark
+    let work = Work(self, visible.count, scratch)
+    apply(context, queries, visible.count, work)
+    add(buffer, visible, work)
+    finish(queries, visible.count, work, into: out) { context.rows + visible.slotsRead(by: $0) }
+    scratch.rewind(to: mark)
+  }
+
+  func record(_ head: inout HeadPass) { rule.record(&head) }
+
+  // MARK: Sizes
+
+  func contextBytes(rows: Int) -> Int {
+    4 * sizes.heads * mapCount + (rule.capability.merge ? 8 * sizes.heads * momentCount : 0)
+  }
+  func bufferBytes(capacity: Int) -> Int { 4 * sizes.heads * capacity * (rule.rank + sizes.width) }
+}
+
+/// One head of a stored row: its key, its value and its further number.
+struct StoredRow {
+  let key: UnsafePointer<Float>
+  let value: UnsafePointer<Float>
+  let extra: UnsafePointer<Float>?
+
+  init(_ row: UnsafePointer<Float>, _ head: Int, _ sizes: AttentionSizes, _ shape: MemoryShape) {
+    let d = sizes.columns
+    key = row + head * sizes.width
+    value = row + d + head * sizes.width
+    extra = shape.stored > 2 * d ? row + 2 * d + head : nil
+  }
+}
+
+extension VisibleRows {
+  /// How many slots a row of the read sees.
+  func slotsRead(by row: Int) -> Int {
+    let limit = Int(limits[row])
+    guard let masks, maskStarts[row] >= 0 else { return limit }
+    let words = masks + Int(maskStarts[row])
+    return (0..<(limit + 63) / 64).reduce(0) { $0 + words[$1].nonzeroBitCount }
+  }
+}

@@ -1,0 +1,121 @@
+import ChorusTensors
+import Foundation
+
+/// One head of a training pass as its memory sees it: the set, the rows behind it in their order, and the queries.
+struct HeadPass {
+  typealias Matrix = MatrixTape.Matrix
+
+  /// Queries that read alike: the whole set, and of `own` as many rows as their limits tell.
+  struct Part {
+    let queries: Matrix
+    let limits: [Int32]
+    let row: Int
+  }
+
+  let head: Int
+  let sizes: AttentionSizes
+  /// Of the set: `[rows, width]`.
+  let keys: Matrix
+  let values: Matrix
+  /// Of the rows behind it; no rows where there are none.
+  let ownKeys: Matrix
+  let ownValues: Matrix
+  /// What else the memory stores: `[rows, 1]` of its column for this head; nil where it stores no more.
+  let extra: Matrix?
+  let ownExtra: Matrix?
+  let parts: [Part]
+  let parameters: [Parameter]
+  var pass: MatrixPass
+
+  var matrices: MatrixTape { pass.matrices }
+
+  /// This head's number of a parameter that has one a head.
+  mutating func parameter(_ index: Int) -> Matrix { pass.input(parameters[index], head..<head + 1) }
+  /// This head's `count` numbers of a parameter that has so many a head.
+  mutating func parameters(_ index: Int, count: Int) -> Matrix {
+    pass.input(parameters[index], head * count..<(head + 1) * count)
+  }
+
+  /// What a part's queries read of this head, `[queries, width]`.
+  mutating func emit(_ part: Part, _ read: Matrix) {
+    pass.emit(read, row: part.row, column: head * sizes.width)
+  }
+  /// One more number of the read a head, `[queries, 1]`, behind all heads' values.
+  mutating func emit(_ part: Part, feature: Matrix) {
+    pass.emit(feature, row: part.row, column: sizes.columns + head)
+  }
+}
+
+extension MatrixTape {
+  /// log(1 + eˣ) + floor.
+  func softplus(_ x: Matrix, floor: Double = 0) -> Matrix {
+    map(x) { (Softplus.value($0) + floor, Softplus.slope($0)) }
+  }
+}
+
+enum Softplus {
+  static func value(_ x: Double) -> Double { x > 30 ? x : log1p(exp(x)) }
+  static func slope(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+  /// The x whose softplus is `value`.
+  static func inverse(_ value: Double) -> Double { log(expm1(value)) }
+}
+
+/// A memory whose training form is written head by head in small matrices.
+protocol HeadwiseMemory: Memory {
+  var sizes: AttentionSizes { get }
+  var values: MemoryValues { get }
+  /// Records what every part of the head reads.
+  func record(_ head: inout HeadPass)
+}
+
+extension HeadwiseMemory {
+  public func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {
+    let (d, width) = (sizes.columns, sizes.width)
+    return tape.matrices(rows: queries.rows, columns: shape.read, reads: [queries, stored]) { pass in
+      for group in Self.groups(blocks) {
+        for head in 0..<sizes.heads {
+          let columns = head * width..<(head + 1) * width
+          let valueColumns = d + columns.lowerBound..<d + columns.upperBound
+          let extra = 2 * d + head..<2 * d + head + 1
+          let hasExtra = shape.stored > 2 * d
+          let parts = group.parts.map { block in
+            HeadPass.Part(
+              queries: pass.input(queries, rows: block.queries, columns: columns),
+              limits: block.limits.isEmpty
+                ? [Int32](repeating: 0, count: block.queries.count) : block.limits,
+              row: block.queries.lowerBound)
+          }
+          var one = HeadPass(
+            head: head, sizes: sizes, keys: pass.input(stored, rows: group.shared, columns: columns),
+            values: pass.input(stored, rows: group.shared, columns: valueColumns),
+            ownKeys: pass.input(stored, rows: group.own, columns: columns),
+            ownValues: pass.input(stored, rows: group.own, columns: valueColumns),
+            extra: hasExtra ? pass.input(stored, rows: group.shared, columns: extra) : nil,
+            ownExtra: hasExtra ? pass.input(stored, rows: group.own, columns: extra) : nil, parts: parts,
+            parameters: values.handles, pass: pass)
+          record(&one)
+          pass = one.pass
+        }
+      }
+    }
+  }
+
+  /// Blocks that read the same set, with the own rows that any of them sees.
+  private static func groups(_ blocks: [VisibleBlock]) -> [(
+    shared: Range<Int>, own: Range<Int>, parts: [VisibleBlock]
+  )] {
+    var groups: [(shared: Range<Int>, own: Range<Int>, parts: [VisibleBlock])] = []
+    for block in blocks where !block.queries.isEmpty {
+      let own = block.limits.isEmpty ? block.own.lowerBound..<block.own.lowerBound : block.own
+      if let last = groups.indices.last, groups[last].shared == block.shared,
+        groups[last].own.isEmpty || own.isEmpty || groups[last].own == own
+      {
+        if groups[last].own.isEmpty { groups[last].own = own }
+        groups[last].parts.append(block)
+      } else {
+        groups.append((block.shared, own, [block]))
+      }
+    }
+    return groups
+  }
+}

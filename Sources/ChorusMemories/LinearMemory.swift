@@ -1,0 +1,151 @@
+import ChorusTensors
+import Foundation
+
+/// Linear attention (Katharopoulos et al. 2020, eq. 4-7): S = Σ w φ(k) vᵀ and z = Σ w φ(k), read as φ(q)·S, divided by
+/// φ(q)·z or by the number of rows if so told. One full-batch gradient step of unit rate from zero (spec 1.2).
+struct LinearRule: FactorRule {
+  private let map: any FeatureMap
+  private let sizes: AttentionSizes
+  private let spec: MemorySpec
+  private let values: MemoryValues
+  let rank: Int
+  static let epsilon = 1e-6
+
+  static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
+    PointWeights.shape(spec, sizes, MemoryShape(stored: 2 * sizes.columns, read: sizes.columns))
+  }
+
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
+    map = FeatureMaps.named(orIdentity: spec.features)
+    self.sizes = sizes
+    self.spec = spec
+    self.values = values
+    rank = map.count(sizes.width)
+  }
+
+  var capability: Capability { Capability(holdsSet: true, fixedState: true, subsetReads: true, merge: true) }
+  // Values, then the denominator.
+  var momentColumns: Int { sizes.width + 1 }
+  var mapColumns: Int { sizes.width + 1 }
+  let valueColumn = 0
+  let shift: Float = 0
+  let sequential = false
+  let readsBeforeWriting = false
+
+  func features(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>) {
+    map.apply(row, width: sizes.width, into: out)
+  }
+
+  private func weight(_ extra: UnsafePointer<Float>?, _ head: Int) -> Float {
+    extra.map { PointWeights.value($0[0], values[0][head]) } ?? 1
+  }
+
+  func moment(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
+    left: UnsafeMutablePointer<Float>, right: UnsafeMutablePointer<Float>
+  ) {
+    let w = weight(extra, head)
+    for i in 0..<rank { left[i] = w * key[i] }
+    right.update(from: value, count: sizes.width)
+    right[sizes.width] = 1
+  }
+
+  func map(
+    _ moments: UnsafePointer<Double>, rows: Int, head: Int, into map: UnsafeMutablePointer<Double>,
+    _ scratch: Arena
+  ) -> Double {
+    map.update(from: moments, count: rank * mapColumns)
+    return 0
+  }
+
+  func commit(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
+    read: FactorRead, factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>
+  ) {
+    let w = weight(extra, head)
+    for i in 0..<rank { factor[i] = w * key[i] }
+    stored.update(from: value, count: sizes.width)
+  }
+
+  func finish(
+    _ read: FactorRead, query: UnsafePointer<Float>, head: Int, into out: UnsafeMutablePointer<Float>,
+    feature: UnsafeMutablePointer<Float>
+  ) {
+    let divisor: Float
+    switch spec.readOut {
+    case .normalised: divisor = read.mapped[sizes.width] + read.sum + Float(Self.epsilon)
+    case .mean: divisor = Float(max(1, read.rows))
+    case .raw, .leverage: divisor = 1
+    }
+    for j in 0..<sizes.width { out[j] = read.mapped[j] / divisor }
+  }
+
+  func record(_ head: inout HeadPass) {
+    let m = head.matrices
+    let (weights, ownWeights) = PointWeights.record(&head, 0)
+    func weighed(_ keys: HeadPass.Matrix, _ weights: HeadPass.Matrix?) -> HeadPass.Matrix {
+      let features = map.record(keys, on: m)
+      return weights.map { m.scaleRows(features, by: $0) } ?? features
+    }
+    let keys = weighed(head.keys, weights)
+    let own = weighed(head.ownKeys, ownWeights)
+    let state = m.multiply(keys, head.values, .left)
+    let sums = m.transpose(m.multiply(m.constant(1, 1, keys.rows), keys))
+    for part in head.parts {
+      let queries = map.record(part.queries, on: m)
+      let scores = m.visible(m.multiply(queries, own, .right), limits: part.limits)
+      let total = m.add(m.multiply(queries, state), m.multiply(scores, head.ownValues))
+      switch spec.readOut {
+      case .normalised:
+        let divisor = m.add(m.multiply(queries, sums), m.rowSums(scores))
+        let inverse = m.map(divisor) { x in
+          let value = 1 / (x + Self.epsilon)
+          return (value, -value * value)
+        }
+        head.emit(part, m.scaleRows(total, by: inverse))
+      case .mean: head.emit(part, m.scaleRows(total, by: head.shares(of: part)))
+      case .raw, .leverage: head.emit(part, total)
+      }
+    }
+  }
+}
+
+/// Learned weights of rows: softplus(x·w + b), the product a further column of a stored row, b a number a head.
+enum PointWeights {
+  static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes, _ shape: MemoryShape) -> MemoryShape {
+    guard spec.weights == .learned else { return shape }
+    var shape = shape
+    shape.stored += sizes.heads
+    shape.parameters.insert(MemoryParameter("weight", sizes.heads, initial: Softplus.inverse(1)), at: 0)
+    return shape
+  }
+
+  static func value(_ extra: Float, _ bias: Float) -> Float {
+    Float(Softplus.value(Double(extra) + Double(bias)))
+  }
+
+  /// Weights `[rows, 1]` of the set and of the rows behind it; nil where all weigh 1.
+  static func record(_ head: inout HeadPass, _ index: Int) -> (HeadPass.Matrix?, HeadPass.Matrix?) {
+    guard let extra = head.extra, let own = head.ownExtra else { return (nil, nil) }
+    let (m, bias) = (head.matrices, head.parameter(index))
+    return (m.softplus(m.addRow(extra, bias)), m.softplus(m.addRow(own, bias)))
+  }
+}
+
+extension HeadPass {
+  /// 1/(rows read) of each query of a part, `[queries, 1]`.
+  func shares(of part: Part) -> Matrix {
+    matrices.input(part.limits.count, 1, learns: false) { values in
+      for (row, limit) in part.limits.enumerated() {
+        values[row] = 1 / Double(max(1, keys.rows + Int(limit)))
+      }
+    }
+  }
+}
+
+extension FeatureMaps {
+  /// The map of a specification that has been compiled, whose name is therefore known.
+  static func named(orIdentity name: String) -> any FeatureMap {
+    all.first { $0.name == name } ?? IdentityFeatures()
+  }
+}

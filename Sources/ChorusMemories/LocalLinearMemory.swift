@@ -1,0 +1,124 @@
+import CChorusKernels
+import ChorusTensors
+import Foundation
+
+/// Local linear attention: around each query an affine function is fitted to the rows, weighed by exp(q·k/√width), and
+/// its intercept is read (TTR's order 1; arXiv 2510.01450). In the additive form (spec 2.3 ii), with softmax weights p
+/// and their means, out = v̄ + C_vk (C_kk + ε·I)⁻¹ (q − k̄), solved by conjugate gradients; ε = softplus(learned) + 10⁻³
+/// is relative to the weights' sum.
+///
+/// The covariance of a query's keys is formed: at the widths of heads here that costs less than five products with it.
+struct LocalLinearMemory: Memory {
+  let sizes: AttentionSizes
+  let shape: MemoryShape
+  private let learned: MemoryValues
+  private let steps: Int
+  static let floor = 1e-3
+
+  static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
+    MemoryShape(
+      stored: 2 * sizes.columns, read: sizes.columns,
+      parameters: [MemoryParameter("ridge", sizes.heads, initial: Softplus.inverse(0.3))])
+  }
+
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
+    self.sizes = sizes
+    shape = Self.shape(spec, sizes)
+    learned = values
+    if case .conjugateGradient(let steps) = spec.optimiser { self.steps = steps } else { steps = sizes.width }
+  }
+
+  var capability: Capability { Capability(holdsSet: true, fixedState: false, subsetReads: true) }
+
+  /// Stored rows as they came, `[rows, 2·columns]`.
+  final class Context: Sendable {
+    let rows: Int
+    let stored: FloatBuffer
+    init(rows: Int, columns: Int) {
+      self.rows = rows
+      stored = FloatBuffer(count: rows * columns)
+    }
+  }
+
+  final class Buffer {
+    let capacity: Int
+    let stored: FloatBuffer
+    init(paths: Int, capacity: Int, columns: Int) {
+      self.capacity = capacity
+      stored = FloatBuffer(count: paths * capacity * columns)
+    }
+  }
+
+  func draft(rows count: Int) -> Context { Context(rows: count, columns: shape.stored) }
+  func write(_ stored: UnsafePointer<Float>, rows range: Range<Int>, to draft: Context, scratch: Arena) {
+    (draft.stored.pointer + range.lowerBound * shape.stored).update(
+      from: stored, count: range.count * shape.stored)
+  }
+  func finish(_ draft: Context) -> Context { draft }
+  func buffer(paths: Int, capacity: Int) -> Buffer {
+    Buffer(paths: paths, capacity: capacity, columns: shape.stored)
+  }
+
+  func append(
+    _ stored: UnsafePointer<Float>, _ rows: CommittedRows, context: Context, to buffer: Buffer, scratch: Arena
+  ) {
+    for index in 0..<rows.count {
+      let place = Int(rows.paths[index]) * buffer.capacity + Int(rows.slots[index])
+      (buffer.stored.pointer + place * shape.stored).update(
+        from: stored + index * shape.stored, count: shape.stored)
+    }
+  }
+
+  func read(
+    _ queries: UnsafePointer<Float>, rows: Int, context: Context, into out: UnsafeMutablePointer<Float>,
+    scratch: Arena
+  ) {
+    run(context, rows, scratch) { arguments in
+      (arguments.q, arguments.out) = (queries, out)
+    }
+  }
+
+  func read(
+    _ queries: UnsafePointer<Float>, _ visible: VisibleRows, context: Context, buffer: Buffer,
+    into out: UnsafeMutablePointer<Float>, scratch: Arena
+  ) {
+    run(context, visible.count, scratch) { arguments in
+      (arguments.q, arguments.out) = (queries, out)
+      (arguments.paths, arguments.limits) = (visible.paths, visible.limits)
+      (arguments.masks, arguments.mask_starts) = (visible.masks, visible.maskStarts)
+      arguments.capacity = Int32(buffer.capacity)
+      arguments.own_keys = UnsafePointer(buffer.stored.pointer)
+      arguments.own_values = UnsafePointer(buffer.stored.pointer + sizes.columns)
+      arguments.ld_own = Int32(shape.stored)
+      arguments.own_stride = buffer.capacity * shape.stored
+    }
+  }
+
+  private func run(
+    _ context: Context, _ rows: Int, _ scratch: Arena, _ complete: (inout ck_local_linear_args) -> Void
+  ) {
+    let mark = scratch.mark
+    var arguments = LocalLinear.arguments(sizes, steps, rows)
+    let ridge = scratch.floats(sizes.heads)
+    for head in 0..<sizes.heads { ridge[head] = Float(Softplus.value(Double(learned[0][head])) + Self.floor) }
+    arguments.ridge = UnsafePointer(ridge)
+    arguments.shared_count = Int32(context.rows)
+    arguments.shared_keys = UnsafePointer(context.stored.pointer)
+    arguments.shared_values = UnsafePointer(context.stored.pointer + sizes.columns)
+    arguments.ld_shared = Int32(shape.stored)
+    complete(&arguments)
+    arguments.scratch = scratch.floats(
+      ck_local_linear_scratch(arguments.width, arguments.shared_count, arguments.capacity))
+    ck_local_linear(&arguments)
+    scratch.rewind(to: mark)
+  }
+
+  func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {
+    tape.localLinear(
+      queries: queries, keyValues: stored, sizes: sizes, steps: steps, ridge: learned.handles[0],
+      floor: Self.floor, blocks: blocks)
+  }
+
+  func contextBytes(rows: Int) -> Int { 4 * rows * shape.stored }
+  func bufferBytes(capacity: Int) -> Int { 4 * capacity * shape.stored }
+}

@@ -1,0 +1,140 @@
+/// A layer's memory as a regression from keys to values that is solved inside the forward pass, by its choices (Wang,
+/// Shi & Fox 2025, "Test-time regression", sec. 1; the axes of loss and optimiser as in Miras, Behrouz et al. 2025).
+///
+/// A specification is data: Codable, without tensors. `compile` makes a memory of it, or refuses and says why.
+public struct MemorySpec: Sendable, Hashable, Codable {
+  /// γ: how much a stored row counts.
+  public enum Weights: String, Sendable, Codable, CaseIterable {
+    case uniform
+    /// softplus(x·w + b), learned from the row.
+    case learned
+    /// exp(q·k·scale): a row counts by how alike it is to the query.
+    case similarity
+  }
+
+  /// What is fitted.
+  public enum FunctionClass: String, Sendable, Codable, CaseIterable {
+    /// One value around each query.
+    case localConstant
+    /// An affine function around each query.
+    case localLinear
+    /// v = φ(k)·W.
+    case linear
+    /// v = k + LN(k·W + b), the inner model of TTT-Linear (Sun et al. 2024).
+    case normalisedLinear
+    /// A function of the reproducing kernel space of a Gaussian kernel.
+    case kernel
+  }
+
+  public enum Loss: String, Sendable, Codable, CaseIterable { case dot, squared }
+
+  /// How the fit is found.
+  public enum Optimiser: Sendable, Hashable, Codable {
+    case exact
+    /// Full-batch gradient steps from zero (or from a learned start).
+    case gradient(steps: Int)
+    case conjugateGradient(steps: Int)
+    /// One step a row, in the rows' order.
+    case online
+  }
+
+  /// What a read returns of the fit.
+  public enum ReadOut: String, Sendable, Codable, CaseIterable {
+    case raw
+    /// Divided by the weight of the rows read.
+    case mean
+    /// Divided by the sum of similarities: Σ s v / Σ s.
+    case normalised
+    /// Raw, and beside it how uncertain the fit is at the query: its leverage q'A⁻¹q.
+    case leverage
+  }
+
+  public var weights: Weights
+  /// The feature map φ of keys and queries, by its name in `FeatureMaps`.
+  public var features: String
+  public var function: FunctionClass
+  public var loss: Loss
+  public var optimiser: Optimiser
+  public var readOut: ReadOut
+
+  public init(
+    weights: Weights = .uniform, features: String = "identity", function: FunctionClass,
+    loss: Loss = .squared,
+    optimiser: Optimiser = .exact, readOut: ReadOut = .raw
+  ) {
+    self.weights = weights
+    self.features = features
+    self.function = function
+    self.loss = loss
+    self.optimiser = optimiser
+    self.readOut = readOut
+  }
+
+  public static let softmax = MemorySpec(
+    weights: .similarity, function: .localConstant, readOut: .normalised)
+}
+
+/// The two memories of a layer: what holds the context and what holds a path's own rows.
+public struct LayerMemory: Sendable, Hashable {
+  public var context: MemorySpec
+  /// Nil: the context's memory, which takes a path's rows into the same fit.
+  public var buffer: MemorySpec?
+
+  /// One memory for both, joined inside its fit.
+  public init(_ spec: MemorySpec) { context = spec }
+
+  /// Two memories whose reads stand side by side. The rows of the layer's output map that take the buffer's read begin at
+  /// zero, so that a context model's answers stay what they were until training opens this gate.
+  public init(context: MemorySpec, buffer: MemorySpec) {
+    self.context = context
+    self.buffer = buffer
+  }
+
+  public static let softmax = LayerMemory(.softmax)
+}
+
+/// Written as the registry's name where there is one, otherwise as its specifications.
+extension LayerMemory: Codable {
+  enum CodingKeys: String, CodingKey { case context, buffer }
+
+  public init(from decoder: any Decoder) throws {
+    if let name = try? decoder.singleValueContainer().decode(String.self) {
+      self = try MemoryRegistry.named(name)
+      return
+    }
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    context = try fields.decode(MemorySpec.self, forKey: .context)
+    buffer = try fields.decodeIfPresent(MemorySpec.self, forKey: .buffer)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    if let name = MemoryRegistry.name(of: self) {
+      var value = encoder.singleValueContainer()
+      try value.encode(name)
+      return
+    }
+    var fields = encoder.container(keyedBy: CodingKeys.self)
+    try fields.encode(context, forKey: .context)
+    try fields.encodeIfPresent(buffer, forKey: .buffer)
+  }
+}
+
+/// Why a specification has no memory.
+public enum MemoryError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// No closed or parallel form is known here for this choice.
+  case refused(String)
+  /// No memory, or no feature map, has that name.
+  case unknown(String, known: [String])
+  /// An order-dependent memory cannot hold a set.
+  case notASet(String, instead: [String])
+
+  public var description: String {
+    switch self {
+    case .refused(let why): "this memory is not available: \(why)"
+    case .unknown(let name, let known): "no '\(name)'; there are \(known.joined(separator: ", "))"
+    case .notASet(let name, let instead):
+      "\(name) depends on the order of its rows and cannot hold a set context; these can: "
+        + instead.joined(separator: ", ")
+    }
+  }
+}

@@ -1,0 +1,149 @@
+import ChorusTensors
+import Foundation
+
+/// Ridge regression solved exactly: with A = Σ w φ(k) φ(k)ᵀ + λ·I = LLᵀ and W = A⁻¹ Σ w φ(k) vᵀ a query reads φ(q)·W, and
+/// beside it its leverage φ(q)ᵀA⁻¹φ(q) (the Mesa layer, von Oswald et al. 2023; Intention, Garnelo & Czarnecki 2023).
+///
+/// The rows behind the set are whitened one after the other (spec 6.4): with y = L⁻¹φ(k), s_i = ũ_i·y and
+/// c² = 1 + y·y − Σ s_i², the row becomes ũ = (y − Σ s_i ũ_i)/c and z = (v − read at k)/c. Then a read is
+/// φ(q)·W + Σ (ũ_i·y) z_i, and its leverage y·y − Σ (ũ_i·y)². So appending is a read, and rewinding is truncation.
+struct RidgeRule: FactorRule {
+  private let map: any FeatureMap
+  private let sizes: AttentionSizes
+  private let spec: MemorySpec
+  private let values: MemoryValues
+  let rank: Int
+  /// λ = softplus(learned) + this.
+  static let floor = 1e-3
+
+  static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
+    let leverage = spec.readOut == .leverage
+    return PointWeights.shape(
+      spec, sizes,
+      MemoryShape(
+        stored: 2 * sizes.columns, read: sizes.columns + (leverage ? sizes.heads : 0),
+        parameters: [MemoryParameter("ridge", sizes.heads, initial: Softplus.inverse(1))]))
+  }
+
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
+    map = FeatureMaps.named(orIdentity: spec.features)
+    self.sizes = sizes
+    self.spec = spec
+    self.values = values
+    rank = map.count(sizes.width)
+  }
+
+  var capability: Capability { Capability(holdsSet: true, fixedState: true, merge: true) }
+  var momentColumns: Int { rank + sizes.width }
+  /// L⁻ᵀ beside W: one product gives y and the set's answer.
+  var mapColumns: Int { rank + sizes.width }
+  var valueColumn: Int { rank }
+  let shift: Float = 0
+  let sequential = false
+  let readsBeforeWriting = true
+
+  private var ridgeIndex: Int { spec.weights == .learned ? 1 : 0 }
+  private func root(_ extra: UnsafePointer<Float>?, _ head: Int) -> Float {
+    extra.map { PointWeights.value($0[0], values[0][head]).squareRoot() } ?? 1
+  }
+
+  func features(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>) {
+    map.apply(row, width: sizes.width, into: out)
+  }
+
+  func moment(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
+    left: UnsafeMutablePointer<Float>, right: UnsafeMutablePointer<Float>
+  ) {
+    let root = root(extra, head)
+    for i in 0..<rank { left[i] = root * key[i] }
+    right.update(from: left, count: rank)
+    for j in 0..<sizes.width { right[rank + j] = root * value[j] }
+  }
+
+  func map(
+    _ moments: UnsafePointer<Double>, rows: Int, head: Int, into map: UnsafeMutablePointer<Double>,
+    _ scratch: Arena
+  ) -> Double {
+    let mark = scratch.mark
+    let (n, columns) = (rank, mapColumns)
+    let ridge = Softplus.value(Double(values[ridgeIndex][head])) + Self.floor
+    let (a, lower) = (scratch.doubles(n * n), scratch.doubles(n * n))
+    for i in 0..<n {
+      for j in 0..<n {
+        a[i * n + j] = 0.5 * (moments[i * columns + j] + moments[j * columns + i]) + (i == j ? ridge : 0)
+      }
+    }
+    let raised = SmallCholesky.factor(a, n, into: lower)
+    // L⁻¹, transposed into the map, and L⁻ᵀ L⁻¹ G.
+    let inverse = scratch.doubles(n * n)
+    for i in 0..<n * n { inverse[i] = i % (n + 1) == 0 ? 1 : 0 }
+    DoubleKernels.solveLower(n, lower, n, false, inverse, n, n)
+    let w = scratch.doubles(n * sizes.width)
+    for i in 0..<n {
+      for j in 0..<sizes.width { w[i * sizes.width + j] = moments[i * columns + n + j] }
+    }
+    DoubleKernels.solveLower(n, lower, n, false, w, sizes.width, sizes.width)
+    DoubleKernels.solveLower(n, lower, n, true, w, sizes.width, sizes.width)
+    for i in 0..<n {
+      for j in 0..<n { map[i * columns + j] = inverse[j * n + i] }
+      for j in 0..<sizes.width { map[i * columns + n + j] = w[i * sizes.width + j] }
+    }
+    scratch.rewind(to: mark)
+    return raised
+  }
+
+  /// A row of weight w is the row √w·k, √w·v of weight 1.
+  func commit(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
+    read: FactorRead, factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>
+  ) {
+    let root = root(extra, head)
+    let factorOf = root / (1 + root * root * leverage(read)).squareRoot()
+    for i in 0..<rank { factor[i] = factorOf * (read.mapped[i] - read.projected[i]) }
+    for j in 0..<sizes.width { stored[j] = factorOf * (value[j] - read.mapped[rank + j]) }
+  }
+
+  func finish(
+    _ read: FactorRead, query: UnsafePointer<Float>, head: Int, into out: UnsafeMutablePointer<Float>,
+    feature: UnsafeMutablePointer<Float>
+  ) {
+    out.update(from: read.mapped + rank, count: sizes.width)
+    if spec.readOut == .leverage { feature[0] = leverage(read) }
+  }
+
+  private func leverage(_ read: FactorRead) -> Float {
+    var squares: Float = 0
+    for i in 0..<rank { squares += read.mapped[i] * read.mapped[i] }
+    return max(0, squares - read.square)
+  }
+
+  /// The same with all rows at once: M = I + UUᵀ = CCᵀ whitens every prefix, since the factor of a leading block is the
+  /// leading block of the factor (spec 6.4).
+  func record(_ head: inout HeadPass) {
+    let m = head.matrices
+    let (weights, ownWeights) = PointWeights.record(&head, 0)
+    func weighed(_ x: HeadPass.Matrix, _ weights: HeadPass.Matrix?) -> HeadPass.Matrix {
+      weights.map { m.scaleRows(x, by: m.map($0) { w in (w.squareRoot(), 0.5 / w.squareRoot()) }) } ?? x
+    }
+    let keys = weighed(map.record(head.keys, on: m), weights)
+    let own = weighed(map.record(head.ownKeys, on: m), ownWeights)
+    let ridge = m.softplus(head.parameter(ridgeIndex), floor: Self.floor)
+    let lower = m.cholesky(m.addDiagonal(m.multiply(keys, keys, .left), ridge))
+    let target = m.solve(lower, m.multiply(keys, weighed(head.values, weights), .left))  // L⁻¹G
+    let u = m.solve(lower, m.transpose(own))  // [rank, rows behind]
+    let residual = m.add(weighed(head.ownValues, ownWeights), m.multiply(u, target, .left), scale: -1)
+    let gram = m.addDiagonal(m.multiply(u, u, .left), m.constant(1, 1, 1))
+    let factor = m.cholesky(gram)
+    let whitened = m.solve(factor, m.transpose(u))
+    let z = m.solve(factor, residual)
+    for part in head.parts {
+      let y = m.solve(lower, m.transpose(map.record(part.queries, on: m)))  // [rank, queries]
+      let scores = m.visible(m.transpose(m.multiply(whitened, y)), limits: part.limits)
+      head.emit(part, m.add(m.multiply(y, target, .left), m.multiply(scores, z)))
+      guard spec.readOut == .leverage else { continue }
+      let whole = m.rowSums(m.transpose(m.hadamard(y, y)))
+      head.emit(part, feature: m.add(whole, m.rowSums(m.hadamard(scores, scores)), scale: -1))
+    }
+  }
+}

@@ -1,0 +1,174 @@
+import ChorusTensors
+import Foundation
+
+/// TTT-Linear with one full-batch step (Sun et al. 2024, sec. 2.3; spec 1.6): the inner model f(k) = k + LN(k·W₀ + b₀)
+/// takes one gradient step on ½‖f(k) − v‖² averaged over the rows read, from a learned start, and a query reads
+/// q + LN(q·W + b). All gradients are taken at the start, so they add up, whatever the order.
+struct TTTRule: FactorRule {
+  private let sizes: AttentionSizes
+  private let values: MemoryValues
+  static let epsilon = 1e-5
+
+  // Places in the shape's parameters.
+  private static let start = 0, bias = 1, gain = 2, shiftOf = 3, rate = 4
+
+  static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
+    let width = sizes.width
+    return MemoryShape(
+      stored: 2 * sizes.columns, read: sizes.columns,
+      parameters: [
+        MemoryParameter(
+          "start", sizes.heads * width * width, initial: 0, spread: 1 / Double(width).squareRoot()),
+        MemoryParameter("start.bias", sizes.columns, initial: 0),
+        MemoryParameter("gain", sizes.columns, initial: 1),
+        MemoryParameter("bias", sizes.columns, initial: 0),
+        MemoryParameter("rate", sizes.heads, initial: Softplus.inverse(1)),
+      ])
+  }
+
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
+    self.sizes = sizes
+    self.values = values
+  }
+
+  var capability: Capability { Capability(holdsSet: true, fixedState: true, subsetReads: true, merge: true) }
+  /// Keys with a one behind them, so that the bias is a row of the map.
+  var rank: Int { sizes.width + 1 }
+  var momentColumns: Int { sizes.width }
+  var mapColumns: Int { sizes.width }
+  let valueColumn = 0
+  let shift: Float = 0
+  let sequential = false
+  let readsBeforeWriting = false
+
+  func features(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>) {
+    out.update(from: row, count: sizes.width)
+    out[sizes.width] = 1
+  }
+
+  /// The gradient of the inner loss by the inner model's output before its norm.
+  private func gradient(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, head: Int, into out: UnsafeMutablePointer<Float>
+  ) {
+    let width = sizes.width
+    let gain = values[Self.gain] + head * width
+    let bias = values[Self.shiftOf] + head * width
+    inner(key, head, into: out)
+    let (_, deviation) = Self.normalise(out, width)
+    var (sum, along) = (Float(0), Float(0))
+    let n = Float(width)
+    func error(_ j: Int) -> Float { gain[j] * (gain[j] * out[j] + bias[j] - (value[j] - key[j])) }
+    for j in 0..<width {
+      let e = error(j)
+      sum += e
+      along += e * out[j]
+    }
+    for j in 0..<width { out[j] = (n * error(j) - sum - out[j] * along) / (n * deviation) }
+  }
+
+  /// k·W₀ + b₀.
+  private func inner(_ row: UnsafePointer<Float>, _ head: Int, into out: UnsafeMutablePointer<Float>) {
+    let width = sizes.width
+    let start = values[Self.start] + head * width * width
+    out.update(from: values[Self.bias] + head * width, count: width)
+    for i in 0..<width { for j in 0..<width { out[j] += row[i] * start[i * width + j] } }
+  }
+
+  /// To mean 0 and standard deviation 1, in place.
+  private static func normalise(_ x: UnsafeMutablePointer<Float>, _ width: Int) -> (
+    mean: Float, deviation: Float
+  ) {
+    var mean: Float = 0
+    for j in 0..<width { mean += x[j] / Float(width) }
+    var variance: Float = 0
+    for j in 0..<width { variance += (x[j] - mean) * (x[j] - mean) / Float(width) }
+    let deviation = (variance + Float(epsilon)).squareRoot()
+    for j in 0..<width { x[j] = (x[j] - mean) / deviation }
+    return (mean, deviation)
+  }
+
+  func moment(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
+    left: UnsafeMutablePointer<Float>, right: UnsafeMutablePointer<Float>
+  ) {
+    left.update(from: key, count: rank)
+    gradient(key: key, value: value, head: head, into: right)
+  }
+
+  func map(
+    _ moments: UnsafePointer<Double>, rows: Int, head: Int, into map: UnsafeMutablePointer<Double>,
+    _ scratch: Arena
+  ) -> Double {
+    map.update(from: moments, count: rank * mapColumns)
+    return 0
+  }
+
+  func commit(
+    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
+    read: FactorRead, factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>
+  ) {
+    factor.update(from: key, count: rank)
+    gradient(key: key, value: value, head: head, into: stored)
+  }
+
+  func finish(
+    _ read: FactorRead, query: UnsafePointer<Float>, head: Int, into out: UnsafeMutablePointer<Float>,
+    feature: UnsafeMutablePointer<Float>
+  ) {
+    let width = sizes.width
+    let rate = Float(Softplus.value(Double(values[Self.rate][head]))) / Float(max(1, read.rows))
+    inner(query, head, into: out)
+    for j in 0..<width { out[j] -= rate * read.mapped[j] }
+    _ = Self.normalise(out, width)
+    let (gain, bias) = (values[Self.gain] + head * width, values[Self.shiftOf] + head * width)
+    for j in 0..<width { out[j] = query[j] + gain[j] * out[j] + bias[j] }
+  }
+
+  func record(_ head: inout HeadPass) {
+    let width = sizes.width
+    let m = head.matrices
+    // W₀ of this head, [width, width], row by row.
+    let flat = head.parameters(Self.start, count: width * width)
+    let start = m.reshape(flat, rows: width)
+    let startBias = head.parameters(Self.bias, count: width)
+    let gain = head.parameters(Self.gain, count: width)
+    let bias = head.parameters(Self.shiftOf, count: width)
+    let rate = m.softplus(head.parameter(Self.rate))
+    typealias Matrix = HeadPass.Matrix
+    func normalised(_ z: Matrix) -> (values: Matrix, inverse: Matrix) {
+      let mean = m.scaled(m.rowSums(z), by: 1 / Double(width))
+      let centred = m.add(z, m.multiply(mean, m.constant(1, 1, width)), scale: -1)
+      let variance = m.scaled(m.rowSums(m.hadamard(centred, centred)), by: 1 / Double(width))
+      let inverse = m.map(variance) { v in
+        let value = 1 / (v + Self.epsilon).squareRoot()
+        return (value, -0.5 * value / (v + Self.epsilon))
+      }
+      return (m.scaleRows(centred, by: inverse), inverse)
+    }
+    func gradients(_ keys: Matrix, _ values: Matrix) -> Matrix {
+      let (z, inverse) = normalised(m.addRow(m.multiply(keys, start), startBias))
+      let target = m.add(values, keys, scale: -1)
+      let output = m.addRow(m.scaleColumns(z, by: gain), bias)
+      let error = m.scaleColumns(m.add(output, target, scale: -1), by: gain)
+      let mean = m.scaled(m.rowSums(error), by: 1 / Double(width))
+      let along = m.scaled(m.rowSums(m.hadamard(error, z)), by: 1 / Double(width))
+      let centred = m.add(error, m.multiply(mean, m.constant(1, 1, width)), scale: -1)
+      return m.scaleRows(m.add(centred, m.scaleRows(z, by: along), scale: -1), by: inverse)
+    }
+    let set = gradients(head.keys, head.values)
+    let own = gradients(head.ownKeys, head.ownValues)
+    let state = m.multiply(head.keys, set, .left)
+    let sums = m.multiply(m.constant(1, 1, set.rows), set)
+    for part in head.parts {
+      let queries = part.queries
+      let products = m.multiply(queries, head.ownKeys, .right)
+      let scores = m.visible(
+        m.add(products, m.constant(1, products.rows, products.columns)), limits: part.limits)
+      let step = m.add(m.addRow(m.multiply(queries, state), sums), m.multiply(scores, own))
+      let rates = m.multiply(head.shares(of: part), rate)
+      let before = m.addRow(m.multiply(queries, start), startBias)
+      let (z, _) = normalised(m.add(before, m.scaleRows(step, by: rates), scale: -1))
+      head.emit(part, m.add(queries, m.addRow(m.scaleColumns(z, by: gain), bias)))
+    }
+  }
+}
