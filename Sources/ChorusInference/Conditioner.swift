@@ -54,6 +54,11 @@ struct Conditioned: Sendable {
     self.y = y
     state = trunk.encode(x: x, y: y, dimensions: dimensions, on: pool)
   }
+
+  init(_ trunk: Trunk, x: [Float], y: [Float], dimensions: Int, state: Trunk.ContextState) {
+    (self.trunk, self.x, self.y) = (trunk, x, y)
+    (self.dimensions, self.state) = (dimensions, state)
+  }
 }
 
 /// A network that has read a context, and the inputs of one request: embedded once for all paths, orders and steps.

@@ -60,6 +60,18 @@ public struct Posterior: Sendable {
       y: try Self.narrow(scaled.y, "a value of the data"), dimensions: dimensions, on: pool)
   }
 
+  private init(
+    _ model: Model, _ scaling: Scaling, _ notes: [Note], _ conditioned: Conditioned, _ pool: ThreadPool?
+  ) {
+    (self.model, self.scaling, self.notes) = (model, scaling, notes)
+    (self.conditioned, self.pool) = (conditioned, pool)
+  }
+
+  /// The same questions to another state of the context.
+  func replacing(_ conditioned: Conditioned) -> Posterior {
+    Posterior(model, scaling, notes, conditioned, pool)
+  }
+
   /// Numbers in the network's units beyond this are refused: its sums could leave the range of a `Float`, and
   /// an answer so far from everything seen in training would mean nothing.
   static let reach = 1e9

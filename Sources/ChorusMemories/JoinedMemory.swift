@@ -29,7 +29,7 @@ struct JoinedMemory: Memory {
     let (a, b) = (first.capability, second.capability)
     return Capability(
       holdsSet: a.holdsSet, fixedState: a.fixedState, rewind: b.rewind, subsetReads: b.subsetReads,
-      merge: a.merge)
+      merge: a.merge, remove: a.remove)
   }
 
   /// What the first memory holds; a class of our own so that the types agree.

@@ -10,17 +10,21 @@ public struct Capability: Sendable, Hashable {
   public var rewind: Bool
   /// A read may leave out any of a buffer's rows, and a row may take the place of one that nobody reads any more.
   public var subsetReads: Bool
-  /// Two contexts can be put together, and rows taken out of one, as if it had been read that way.
-  public var merge = false
+  /// Two contexts can be put together, as if their rows had been read at once.
+  public var merge: Bool
+  /// Rows can be taken out of a context, as if they had never been read.
+  public var remove: Bool
 
   public init(
-    holdsSet: Bool, fixedState: Bool, rewind: Bool = true, subsetReads: Bool = false, merge: Bool = false
+    holdsSet: Bool, fixedState: Bool, rewind: Bool = true, subsetReads: Bool = false, merge: Bool = false,
+    remove: Bool = false
   ) {
     self.holdsSet = holdsSet
     self.fixedState = fixedState
     self.rewind = rewind
     self.subsetReads = subsetReads
     self.merge = merge
+    self.remove = remove
   }
 }
 
@@ -147,7 +151,7 @@ public protocol Memory: Sendable {
   func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node
 
   /// What the context of `first` rows and then `second` would be, or (`removing`) that of `first` without `second`; nil
-  /// where the capability has no merge.
+  /// where the capability tells of no such thing.
   func merge(_ first: Context, _ second: Context, removing: Bool) -> Context?
 
   func contextBytes(rows: Int) -> Int
