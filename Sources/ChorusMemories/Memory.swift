@@ -38,6 +38,21 @@ public struct VisibleRows {
   }
 }
 
+/// An array of a context's state as it is kept outside the program.
+public struct StateArray: Sendable, Hashable {
+  /// Unique within the state, a plain word.
+  public let name: String
+  public let shape: [Int]
+
+  public init(_ name: String, _ shape: [Int]) {
+    self.name = name
+    self.shape = shape
+  }
+
+  /// Values in it.
+  public var count: Int { shape.reduce(1, *) }
+}
+
 /// How a layer stores the rows it has read and reads them back.
 ///
 /// A memory knows no token roles. It sees rows of keys and values side by side, `[rows, 2·columns]`, and rows of
@@ -74,6 +89,16 @@ public protocol Memory: Sendable {
     into out: UnsafeMutablePointer<Float>, scratch: Arena)
   /// The same reads for all rows of a training pass at once, recorded with derivatives.
   func train(queries: Node, keyValues: Node, blocks: [VisibleBlock], on tape: Tape) -> Node
+
+  /// What the state of `rows` rows is kept as: everything that a read depends on, in a form that depends neither on
+  /// the machine nor on how kernels lay it out.
+  func stateArrays(rows: Int) -> [StateArray]
+  /// The values of these arrays, in their order.
+  func values(of context: Context) -> [[Float]]
+  /// The context with these values, whose reads are those of the one they came from bit for bit on the same machine;
+  /// nil where no context of `rows` rows has them. Sizes that do not fit and values that are not finite are nil too:
+  /// they may come from any file.
+  func context(rows: Int, values: [[Float]]) -> Context?
 
   func contextBytes(rows: Int) -> Int
   func bufferBytes(capacity: Int) -> Int

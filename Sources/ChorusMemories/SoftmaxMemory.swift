@@ -132,6 +132,32 @@ public struct SoftmaxMemory: Memory {
     tape.attention(queries: queries, keyValues: keyValues, heads: sizes.heads, blocks: blocks)
   }
 
+  /// Keys beside values, row after row, as `write` takes them.
+  public func stateArrays(rows: Int) -> [StateArray] { [StateArray("keyvalues", [rows, 2 * sizes.columns])] }
+
+  public func values(of context: Context) -> [[Float]] {
+    let d = sizes.columns
+    let rows = [Float](unsafeUninitializedCapacity: context.count * 2 * d) { rows, count in
+      count = context.count * 2 * d
+      guard let first = rows.baseAddress else { return }
+      ck_unpack_shared(
+        Int32(context.count), Int32(sizes.heads), Int32(sizes.width), context.keys.pointer,
+        context.values.pointer, first, Int32(2 * d), first + d, Int32(2 * d))
+    }
+    return [rows]
+  }
+
+  public func context(rows: Int, values: [[Float]]) -> Context? {
+    guard rows > 0, rows <= Int(Int32.max), values.count == 1,
+      values[0].count == rows * 2 * sizes.columns, values[0].allSatisfy(\.isFinite)
+    else { return nil }
+    let context = context(rows: rows)
+    values[0].withUnsafeBufferPointer { values in
+      if let first = values.baseAddress { write(first, rows: 0..<rows, to: context) }
+    }
+    return context
+  }
+
   public func contextBytes(rows: Int) -> Int {
     let (n, heads, width) = (Int32(rows), Int32(sizes.heads), Int32(sizes.width))
     return 4 * (ck_shared_keys_count(n, heads, width) + ck_shared_values_count(n, heads, width))
