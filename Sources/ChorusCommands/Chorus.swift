@@ -15,7 +15,7 @@ public struct Chorus: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      Predict.self, Condition.self, Report.self, Evaluate.self, Plans.self, Explain.self,
+      Predict.self, Condition.self, Report.self, Score.self, Evaluate.self, Plans.self, Explain.self,
       Train.self, Info.self, Export.self,
       Bench.self,
     ])
