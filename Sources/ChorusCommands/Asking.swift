@@ -65,9 +65,9 @@ struct Asking {
       )
     }
     if asked.allSatisfy({ $0.observations.refusal != nil }), let first = asked.first {
-      let where_ = first.observations.group.map { "group '\($0)': " } ?? ""
+      let place = first.observations.group.map { "group '\($0)': " } ?? ""
       throw InferenceError.input(
-        "\(file): no group has enough rows; \(where_)\(first.observations.refusal ?? "")")
+        "\(file): no group has enough rows; \(place)\(first.observations.refusal ?? "")")
     }
     if asked.count < questions.count {
       let what = groups == nil ? "targets" : "series"
