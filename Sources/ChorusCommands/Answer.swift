@@ -34,12 +34,21 @@ struct Asker: Sendable {
       return Answer(
         question: question, samples: try draw(template, progress),
         independent: independent ? try draw(.independent, nil).paths : nil)
-    } catch let InferenceError.input(text) {
+    } catch {
       // One of many series: say which.
-      guard let group = question.observations.group else { throw InferenceError.input(text) }
-      throw InferenceError.input("\(question.file): group '\(group)': \(text)")
+      guard let group = question.observations.group else { throw error }
+      throw SeriesError(file: question.file, group: group, underlying: error)
     }
   }
+}
+
+/// What stopped the prediction of one of a file's series.
+struct SeriesError: Error, CustomStringConvertible {
+  let file: String
+  let group: String
+  let underlying: any Error
+
+  var description: String { "\(file): group '\(group)': \(underlying)" }
 }
 
 /// What came of a question.

@@ -22,11 +22,13 @@ struct Asking {
   /// Every series is one of its own: nothing is learned from the others. A series with too few rows stays among the
   /// questions, so that its points are in the output, without a prediction; one with nothing to predict is left out.
   init(
-    file: String, input: String, targets: [String], group: String? = nil, at: String?, units: String? = nil
+    file: String, input: String, target: String, group: String? = nil, at: String?, units: String? = nil
   ) throws {
     let table = try Table.read(path: file)
     let units = try Observations.units(units, of: table)
     let names = Observations.names(input)
+    // A single column may have a comma in its name.
+    let targets = table.columns.contains(target) ? [target] : Observations.names(target)
     let named = names + targets + (group.map { [$0] } ?? [])
     if let twice = named.indices.first(where: { named[..<$0].contains(named[$0]) }) {
       throw TableError(

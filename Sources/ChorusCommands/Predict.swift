@@ -147,10 +147,6 @@ struct Predict: ParsableCommand {
     where value == nil {
       throw ValidationError("Missing expected argument '\(name)'")
     }
-    if plot != nil || show, group != nil || Observations.names(target ?? "").count > 1 {
-      throw ValidationError(
-        "--plot and --show have one series and one target; leave out --group and name one target")
-    }
   }
 
   func run() throws {
@@ -162,6 +158,10 @@ struct Predict: ParsableCommand {
       let table = PredictionTable(
         asking: asking, levels: levels, functionals: functionals, format: format)
       try table.check()
+      if plot != nil || show, asking.groupColumn != nil || asking.targets.count > 1 {
+        throw ValidationError(
+          "--plot and --show have one series and one target; leave out --group and name one target")
+      }
       if plot != nil || show, let reason = FanChart.refusal(asking.questions[0].selection) {
         throw InferenceError.input("\(asking.questions[0].file): \(reason)")
       }
@@ -198,7 +198,7 @@ struct Predict: ParsableCommand {
   private func asking() throws -> Asking {
     if let context { return try Asking(context: context, model: givenModel, at: at) }
     return try Asking(
-      file: file ?? "-", input: input ?? "", targets: Observations.names(target ?? ""), group: group, at: at,
+      file: file ?? "-", input: input ?? "", target: target ?? "", group: group, at: at,
       units: units)
   }
 

@@ -68,6 +68,8 @@ import Testing
         == alone.output.split(separator: "\n").suffix(2).map {
           "other," + $0
         })
+    try folder.write("comma.csv", "t,\"level, m\"\n0,1\n1,2\n2,1\n3,\n")
+    #expect(try predict("comma.csv", "--input", "t", "--target", "level, m").rows.count == 2)
     let both = try predict(
       "g.csv", "--input", "t", "--target", "level,other", "--group", "who", "--format", "jsonl")
     let first = try #require(both.output.split(separator: "\n").first)
@@ -113,7 +115,8 @@ import Testing
       ["mean.csv", "--input", "t", "--target", "level", "--group", "mean"])
     // Numbers too large for a scale, in one series of two.
     try folder.write("huge.csv", "who,t,level\na,1,2\na,2,3\na,3,\nb,1,1e300\nb,2,-1e300\nb,3,\n")
-    try refused(65, "scale", ["huge.csv", "--input", "t", "--target", "level", "--group", "who"])
+    try refused(
+      65, "huge.csv: group 'b': ", ["huge.csv", "--input", "t", "--target", "level", "--group", "who"])
   }
 
   @Test func aContextAnswersAsItsFile() throws {

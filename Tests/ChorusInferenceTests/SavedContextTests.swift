@@ -117,6 +117,11 @@ import Testing
     }
     let good = ["format": "chorus-context-1", "context": json]
     #expect(try told(good) == "read")
+    // It is the state that is read: nothing is encoded again.
+    let at = try Inputs([1987.2])
+    let before = try Posterior(contentsOf: path, model: model).marginals(at: at)
+    #expect(try told(good, { $0 == "layer.1.keyvalues" ? ($1, $2.map { 2 * $0 }) : ($1, $2) }) == "read")
+    #expect(try Posterior(contentsOf: path, model: model).marginals(at: at) != before)
     #expect(try told(["context": json]).contains("is no saved context"))
     #expect(try told(["format": "chorus-context-2", "context": json]).contains("is no saved context"))
     #expect(try told(["format": "chorus-context-1", "context": "{"]).contains("cannot be read"))
