@@ -48,6 +48,7 @@ enum Exit {
       if case .unknown = error { usage } else { data }
     case let error as TrainingError:
       if case .configuration = error { usage } else { data }
+    case let error as SeriesError: code(for: error.underlying)
     default: `internal`
     }
   }

@@ -55,9 +55,13 @@ struct Conditioned: Sendable {
     state = trunk.encode(x: x, y: y, dimensions: dimensions, on: pool)
   }
 
+  /// Rows whose state is known already.
   init(_ trunk: Trunk, x: [Float], y: [Float], dimensions: Int, state: Trunk.ContextState) {
-    (self.trunk, self.x, self.y) = (trunk, x, y)
-    (self.dimensions, self.state) = (dimensions, state)
+    self.trunk = trunk
+    self.dimensions = dimensions
+    self.x = x
+    self.y = y
+    self.state = state
   }
 }
 

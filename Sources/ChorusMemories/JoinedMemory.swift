@@ -128,6 +128,12 @@ struct JoinedMemory: Memory {
     first.merge(any: a.inner, b.inner, removing: removing).map { State($0) }
   }
 
+  func stateArrays(rows: Int) -> [StateArray] { first.stateArrays(rows: rows) }
+  func values(of context: State) -> [[Float]] { first.values(ofAny: context.inner) }
+  func context(rows: Int, values: [[Float]]) -> State? {
+    first.anyContext(rows: rows, values: values).map { State($0) }
+  }
+
   func contextBytes(rows: Int) -> Int { first.contextBytes(rows: rows) }
   func bufferBytes(capacity: Int) -> Int { second.bufferBytes(capacity: capacity) }
 }

@@ -110,6 +110,29 @@ public struct CommittedRows {
   }
 }
 
+/// An array of a context's state as it is kept outside the program.
+public struct StateArray: Sendable, Hashable {
+  /// Unique within the state, a plain word.
+  public let name: String
+  public let shape: [Int]
+
+  public init(_ name: String, _ shape: [Int]) {
+    self.name = name
+    self.shape = shape
+  }
+
+  /// Values in it.
+  public var count: Int { shape.reduce(1, *) }
+
+  /// Whether values that may come from any file are finite and as many as these arrays hold.
+  static func fit(_ values: [[Float]], _ arrays: [StateArray]) -> Bool {
+    values.count == arrays.count
+      && zip(values, arrays).allSatisfy { values, array in
+        values.count == array.count && values.allSatisfy { $0.isFinite }
+      }
+  }
+}
+
 /// How a layer stores the rows it has read and reads them back.
 ///
 /// A memory knows no token roles. It sees stored rows, `[rows, shape.stored]`: keys, values, then what else it asked
@@ -154,6 +177,16 @@ public protocol Memory: Sendable {
   /// where the capability tells of no such thing.
   func merge(_ first: Context, _ second: Context, removing: Bool) -> Context?
 
+  /// What the state of `rows` rows is kept as: everything that a read depends on, in a form that depends neither on
+  /// the machine nor on how kernels lay it out.
+  func stateArrays(rows: Int) -> [StateArray]
+  /// The values of these arrays, in their order.
+  func values(of context: Context) -> [[Float]]
+  /// The context with these values, whose reads are those of the one they came from bit for bit on the same machine;
+  /// nil where no context of `rows` rows has them. Sizes that do not fit and values that are not finite are nil too:
+  /// they may come from any file.
+  func context(rows: Int, values: [[Float]]) -> Context?
+
   func contextBytes(rows: Int) -> Int
   func bufferBytes(capacity: Int) -> Int
 }
@@ -196,6 +229,12 @@ extension Memory {
     read(
       queries, visible, context: unsafeDowncast(anyContext, to: Context.self),
       buffer: unsafeDowncast(anyBuffer, to: Buffer.self), into: out, scratch: scratch)
+  }
+  package func values(ofAny context: any AnyObject & Sendable) -> [[Float]] {
+    values(of: unsafeDowncast(context, to: Context.self))
+  }
+  package func anyContext(rows: Int, values: [[Float]]) -> (any AnyObject & Sendable)? {
+    context(rows: rows, values: values)
   }
   package func merge(
     any first: any AnyObject & Sendable, _ second: any AnyObject & Sendable, removing: Bool
