@@ -147,6 +147,21 @@ void ck_pack_shared(int first, int rows, int count, int heads, int width, const 
   table()->pack_shared(first, rows, count, heads, width, k, ldk, v, ldv, keys, values);
 }
 
+// The layout is the same for every instruction set, and this is no kernel: it runs when a context is saved.
+void ck_unpack_shared(int count, int heads, int width, const float *keys, const float *values, float *k, int ldk,
+                      float *v, int ldv) {
+  const size_t padded = up(count, 16), columns = up(width, 16);
+  for (int h = 0; h < heads; ++h, keys += padded * (size_t)width, values += padded * columns) {
+    for (int i = 0; i < count; ++i) {
+      float *key = k + (ptrdiff_t)i * ldk + h * width, *value = v + (ptrdiff_t)i * ldv + h * width;
+      for (int d = 0; d < width; ++d) {
+        key[d] = keys[((size_t)(i / 16) * (size_t)width + (size_t)d) * 16 + (size_t)(i % 16)];
+        value[d] = values[((size_t)(d / 16) * padded + (size_t)i) * 16 + (size_t)(d % 16)];
+      }
+    }
+  }
+}
+
 void ck_append_private(int index, int capacity, int heads, int width, const float *k, const float *v, float *keys,
                        float *values) {
   table()->append_private(index, capacity, heads, width, k, v, keys, values);

@@ -15,7 +15,8 @@ public struct Chorus: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      Predict.self, Report.self, Evaluate.self, Plans.self, Explain.self, Train.self, Info.self, Export.self,
+      Predict.self, Condition.self, Report.self, Score.self, Evaluate.self, Plans.self, Memories.self,
+      Explain.self, Train.self, Info.self, Export.self,
       Bench.self,
     ])
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ChorusData
 import ChorusInference
+import ChorusMemories
 import ChorusModels
 import ChorusPlans
 import ChorusPriors
@@ -24,7 +25,7 @@ enum Exit {
       if case .missing = error { noInput } else { data }
     case is DataError, is OracleError: data
     // What was asked for, not what a file holds.
-    case is PlanTextError, is PlanError: usage
+    case is PlanTextError, is PlanError, is MemoryError: usage
     case let error as InferenceError:
       switch error {
       case .tooExpensive, .tooLarge: usage
@@ -47,6 +48,7 @@ enum Exit {
       if case .unknown = error { usage } else { data }
     case let error as TrainingError:
       if case .configuration = error { usage } else { data }
+    case let error as SeriesError: code(for: error.underlying)
     default: `internal`
     }
   }

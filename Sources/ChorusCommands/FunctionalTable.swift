@@ -1,7 +1,9 @@
+import ArgumentParser
 import ChorusData
 import ChorusEvaluation
 import ChorusInference
 import ChorusTables
+import Foundation
 
 /// The distributions of functionals: two rows for each, from joint draws and from independent ones.
 struct FunctionalTable {
@@ -9,6 +11,18 @@ struct FunctionalTable {
   let levels: [Double]
   let inputs: Inputs
   let kinds: [ColumnKind]
+
+  /// The numbers named in an option, which may be absent.
+  static func functionals(_ option: String?) throws -> [Functional] {
+    try (option?.split(separator: ",", omittingEmptySubsequences: false) ?? []).map { part in
+      let name = part.trimmingCharacters(in: .whitespaces)
+      guard let functional = Functional(parsing: name) else {
+        throw ValidationError(
+          "--functional: '\(name)' is none of \(Functional.forms.joined(separator: ", "))")
+      }
+      return functional
+    }
+  }
 
   var columns: [String] {
     ["functional", "draws", "paths", "share", "share_se", "mean", "mean_se", "sd", "sd_se"]
@@ -35,20 +49,12 @@ struct FunctionalTable {
     }
   }
 
-  func write(joint: Posterior.Samples, independent: [[Double]], format: TableFormat) throws {
-    let writer = try RowWriter(columns: columns, format: format, to: .standardOutput)
-    let note = joint.notes.map(\.description).joined(separator: "; ")
-    for row in rows(joint: joint.paths, independent: independent) {
-      try writer.write(cells(row) + [note.isEmpty ? .missing : .text(note)])
-    }
-    try writer.finish()
-  }
-
-  private func cells(_ row: Row) -> [Cell] {
+  /// A row but for its note.
+  func cells(_ row: Row) -> [Cell] {
     let summary = row.summary
     // An input is written as it was read; errors and deviations of dates are in days.
     func place(_ value: Double) -> Cell {
-      row.functional.isInput && value.isFinite ? Question.cell(value, kinds[0]) : .number(value)
+      row.functional.isInput && value.isFinite ? Observations.cell(value, kinds[0]) : .number(value)
     }
     return [
       .text(row.functional.description), .text(row.draws), .integer(summary.count),

@@ -6,6 +6,7 @@ import ChorusModels
 import ChorusPlans
 import ChorusTables
 import Foundation
+import Synchronization
 
 struct Predict: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -13,10 +14,17 @@ struct Predict: ParsableCommand {
     discussion: """
       Rows with inputs and target are the context. Predicted are the rows whose target is missing, or the points of \
       --at. Quantiles of the drawn paths go to stdout, one row a point, in the file's units; with --output the paths \
-      themselves go to a file (path,row,<inputs>,<target>). The note column says what to be careful about.
+      themselves go to a file (path,row,<inputs>,<target>). The note column says what to be careful about, and outside \
+      which of context, inputs, targets (drawn together) and reads (by the plan) training has not shown, row by row.
 
       Inputs are numbers, or ISO dates (counted in days). --at FIRST..LAST/STEP takes either; the step of a date \
       grid is like 1d, 1w or 12h. With several input columns give one grid for each, separated by commas.
+
+      With --group every series of the file is conditioned on by itself, and the group comes first in the output; a \
+      series with fewer than two observed rows is not predicted and says so in its note. Several --target columns are \
+      predicted one after another, each on its own, with a column that tells which.
+
+      --context takes what chorus condition has written in place of a file and its columns: nothing is encoded again.
 
       --plot draws a fan chart into a file, --show a small one on stderr; both need one input column. With \
       --functional stdout has the distribution of a number made of each whole path instead: its row "joint" is from \
@@ -28,13 +36,25 @@ struct Predict: ParsableCommand {
       """)
 
   @Argument(help: "A CSV file with a header line, or - for stdin.")
-  var file: String
+  var file: String?
 
   @Option(help: ArgumentHelp("Input columns, separated by commas.", valueName: "col[,col]"))
-  var input: String
+  var input: String?
 
-  @Option(help: ArgumentHelp("The column to predict.", valueName: "col"))
-  var target: String
+  @Option(help: ArgumentHelp("The column to predict, or several.", valueName: "col[,col]"))
+  var target: String?
+
+  @Option(help: ArgumentHelp("The column that tells the series of the file apart.", valueName: "col"))
+  var group: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A column with the known noise of each row: refused, as no model can use it yet.", valueName: "col"))
+  var error: String?
+
+  @Option(
+    help: ArgumentHelp("Ask a context that was encoded before.", valueName: "context.safetensors"))
+  var context: String?
 
   @Option(help: ArgumentHelp("Points to predict at.", valueName: "first..last/step"))
   var at: String?
@@ -50,8 +70,12 @@ struct Predict: ParsableCommand {
       "How paths are drawn: \(PlanTemplate.forms.joined(separator: ", ")).", valueName: "plan"))
   var plan = "sequential"
 
-  @Option(help: "functions, gp, or a path to a .safetensors file.")
-  var model = "functions"
+  @Option(
+    name: .customLong("model"),
+    help: ArgumentHelp(
+      "functions, gp, or a path to a .safetensors file. (default: functions; of a context, its own)",
+      valueName: "model"))
+  var givenModel: String?
 
   @Option(help: ArgumentHelp("Write the paths to this file, whole or not at all.", valueName: "paths.csv"))
   var output: String?
@@ -100,112 +124,100 @@ struct Predict: ParsableCommand {
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
     if let plot { try PictureFile.check(plot, option: "--plot") }
-    _ = try functionals
+    _ = try FunctionalTable.functionals(functional)
+    try validateSource()
     if output == "-" { throw ValidationError("--output needs a file; stdout carries the quantiles") }
+  }
+
+  private func validateSource() throws {
+    if context != nil {
+      let own = [
+        ("FILE", file), ("--input", input), ("--target", target), ("--group", group), ("--error", error),
+      ]
+      if let more = own.first(where: { $0.1 != nil }) {
+        throw ValidationError("--context has its own rows and columns; leave out \(more.0)")
+      }
+      guard units == nil else { throw ValidationError("--units are given when a context is made") }
+      guard at != nil else {
+        throw ValidationError("--context has no rows to predict; give --at FIRST..LAST/STEP")
+      }
+      return
+    }
+    for (name, value) in [("<file>", file), ("--input <col>", input), ("--target <col>", target)]
+    where value == nil {
+      throw ValidationError("Missing expected argument '\(name)'")
+    }
   }
 
   func run() throws {
     try reporting {
       let template = try PlanTemplate(parsing: plan)
       let levels = try numberList(quantiles, option: "--quantiles")
-      let functionals = try self.functionals
-      let question = try Question(file: file, input: input, target: target, at: at, units: units)
-      if functionals.isEmpty { try question.check(outputColumns: Self.columns(levels)) }
-      if plot != nil || show, let reason = FanChart.refusal(question.selection) {
-        throw InferenceError.input("\(file): \(reason)")
+      let functionals = try FunctionalTable.functionals(functional)
+      let asking = try self.asking()
+      let table = PredictionTable(
+        asking: asking, levels: levels, functionals: functionals, format: format)
+      try table.check()
+      if plot != nil || show, asking.groupColumn != nil || asking.targets.count > 1 {
+        throw ValidationError(
+          "--plot and --show have one series and one target; leave out --group and name one target")
       }
-      if let needy = functionals.first(where: \.needsOrder), question.selection.dimensions > 1 {
-        throw InferenceError.input(
-          "\(file): '\(needy)' goes along one input column and there are \(question.selection.dimensions)")
+      if plot != nil || show, let reason = FanChart.refusal(asking.questions[0].selection) {
+        throw InferenceError.input("\(asking.questions[0].file): \(reason)")
       }
-      let (selection, data, points) = (question.selection, question.data, question.points)
-      let model = try Model(named: self.model)
-      let pool = common.pool
+      let name = givenModel ?? "functions"
+      let model = try asking.model ?? Model(named: name)
+      if let error {
+        throw ModelError.input(
+          "--error \(error): model '\(name)' takes no known noise of a row; leave it out, and the model judges noise by how the rows scatter"
+        )
+      }
       for path in [output, plot].compactMap({ $0 }) { try checkFolder(of: path) }
-      let posterior = try model.condition(on: data, pool: pool)
-      let (cost, work) = try posterior.cost(at: points, plan: template, paths: samples)
-      common.progress(
-        "\(data.count) rows, \(points.count) points, \(samples) paths: \(cost.calls) network calls,"
-          + " \((work.total / 1e9).rounded()) GFLOP")
-      let count = samples
-      let drawn = try posterior.sample(
-        samples, at: points, plan: template, seed: common.seed, latent: latent, flopLimit: flopLimit
-      ) { done in common.progress("\(done) of \(count) paths") }
+      let asker = Asker(
+        model: model, template: template, samples: samples, seed: common.seed, latent: latent,
+        flopLimit: flopLimit, independent: !functionals.isEmpty)
+      let answers = try answers(asking, asker)
       common.progress("")
-      for note in drawn.notes { common.say("note: \(note)") }
-      if !selection.incomplete.isEmpty {
-        common.say("note: \(selection.incomplete.count) rows lack an input and were left out")
-      }
+      for note in asking.notes + Answer.notes(answers) { common.say("note: \(note)") }
       // Files first: whoever reads stdout may stop early, which ends this process.
-      if let output { try write(drawn, question, to: pathWriter(output, selection)) }
-      if plot != nil || show {
+      if let output { try table.write(answers, to: output) }
+      if plot != nil || show, let samples = answers[0].samples {
         let fan = FanChart(
-          question: question, samples: drawn,
-          subtitle: "\(samples) paths, plan \(template), model \(self.model)\(latent ? ", noiseless" : "")")
+          question: answers[0].question, samples: samples,
+          subtitle:
+            "\(self.samples) paths, plan \(template), model \(givenModel ?? model.name)\(latent ? ", noiseless" : "")"
+        )
         let figure = fan.figure()
         if let plot { try PictureFile.write(figure, title: figure.charts[0].title, to: plot) }
         if show { Terminal.standardError.show(figure) }
       }
-      if functionals.isEmpty {
-        try writeQuantiles(drawn, question, levels)
-      } else {
-        let independent = try posterior.sample(
-          samples, at: points, plan: .independent, seed: common.seed, latent: latent, flopLimit: flopLimit)
-        let table = FunctionalTable(
-          functionals: functionals, levels: levels, inputs: points, kinds: selection.kinds)
-        try table.write(joint: drawn, independent: independent.paths, format: format)
-      }
+      try table.write(answers)
     }
   }
 
-  /// The numbers asked for with `--functional`.
-  private var functionals: [Functional] {
-    get throws {
-      try (functional?.split(separator: ",", omittingEmptySubsequences: false) ?? []).map { part in
-        let name = part.trimmingCharacters(in: .whitespaces)
-        guard let functional = Functional(parsing: name) else {
-          throw ValidationError(
-            "--functional: '\(name)' is none of \(Functional.forms.joined(separator: ", "))")
-        }
-        return functional
-      }
+  private func asking() throws -> Asking {
+    if let context { return try Asking(context: context, model: givenModel, at: at) }
+    return try Asking(
+      file: file ?? "-", input: input ?? "", target: target ?? "", group: group, at: at,
+      units: units)
+  }
+
+  /// The answers to all questions, side by side on the threads there are.
+  private func answers(_ asking: Asking, _ asker: Asker) throws -> [Answer] {
+    let (pool, common) = (common.pool, common)
+    if asking.questions.count == 1 {
+      let question = asking.questions[0]
+      let count = samples
+      return [
+        try asker.answer(question, on: pool) { done in common.progress("\(done) of \(count) paths") }
+      ]
     }
-  }
-
-  /// Columns of the table on stdout after the inputs.
-  private static func columns(_ levels: [Double]) -> [String] {
-    ["mean"] + levels.map { "q\($0)" } + ["note"]
-  }
-
-  private func writeQuantiles(_ drawn: Posterior.Samples, _ question: Question, _ levels: [Double]) throws {
-    let writer = try RowWriter(
-      columns: question.selection.inputs + Self.columns(levels), format: format, to: .standardOutput)
-    let values = drawn.quantiles(levels)
-    let means = drawn.means
-    let note = drawn.notes.map(\.description).joined(separator: "; ")
-    for row in 0..<question.points.count {
-      try writer.write(
-        question.inputCells(row) + [.number(means[row])] + values[row].map { .number($0) }
-          + [note.isEmpty ? .missing : .text(note)])
+    let done = Atomic<Int>(0)
+    return try pool.map(asking.questions.count) { index, pool in
+      let answer = try asker.answer(asking.questions[index], on: pool)
+      let count = done.wrappingAdd(1, ordering: .relaxed).newValue
+      common.progress("\(count) of \(asking.questions.count) questions")
+      return answer
     }
-    try writer.finish()
-  }
-
-  private func pathWriter(_ path: String, _ selection: Selection) throws -> RowWriter {
-    let columns = ["path", "row"] + selection.inputs + [selection.target]
-    return try RowWriter(
-      columns: columns, format: path.hasSuffix(".jsonl") ? .jsonl : .csv, to: .file(path))
-  }
-
-  private func write(
-    _ drawn: Posterior.Samples, _ question: Question, to writer: RowWriter
-  ) throws {
-    for (path, values) in drawn.paths.enumerated() {
-      for row in 0..<question.points.count {
-        try writer.write(
-          [.integer(path), .integer(row)] + question.inputCells(row) + [.number(values[row])])
-      }
-    }
-    try writer.finish()
   }
 }

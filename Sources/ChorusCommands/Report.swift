@@ -98,8 +98,12 @@ struct Report: ParsableCommand {
       }
       let joint = try draw(template)
       let independent = try draw(.independent)
-      let calibration = try HeldOut(
-        question, model, share: holdout, seed: common.seed, pool: common.pool, flopLimit: flopLimit)
+      let scoring = HeldOutScoring(
+        model: model, data: question.data, seed: common.seed, flopLimit: flopLimit)
+      let calibration = try Split.random(
+        question.data.count, share: holdout, together: max(model.blueprint.trainedBuffer, 1),
+        seed: common.seed
+      ).map { try scoring.result($0, whole: false, on: common.pool) }
       common.progress("")
       for note in joint.notes { common.say("note: \(note)") }
       let content = ReportContent(

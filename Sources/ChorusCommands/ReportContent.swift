@@ -17,7 +17,7 @@ struct ReportContent {
   let joint: Posterior.Samples
   let independent: Posterior.Samples
   let functional: Functional
-  let heldOut: HeldOut?
+  let heldOut: HeldOutScoring.Result?
   let seed: UInt64
 
   private static let levels = [0.05, 0.25, 0.5, 0.75, 0.95]
@@ -172,7 +172,7 @@ struct ReportContent {
     return [
       .heading("Calibration"),
       .paragraph(
-        "\(n) of the rows, taken at random, were held out and predicted from the other \(heldOut.context), each on its own. "
+        "\(n) of the rows, taken at random, were held out and predicted from the other \(heldOut.split.context.count), each on its own. "
           + "If the predictions are right, the bars are level within the grey band."),
       .figure(Figure(charts: [chart], columns: 1)),
       .table(
@@ -180,7 +180,7 @@ struct ReportContent {
           columns: ["central interval", "values inside", "95 % of outcomes, if right", ""],
           rows: rows)),
       .paragraph(
-        "Log-density of \(heldOut.scored) of them, in nats a value: \(ChartNumber.text(heldOut.joint, digits: 4)) jointly "
+        "Log-density of \(heldOut.split.joint.count) of them, in nats a value: \(ChartNumber.text(heldOut.joint, digits: 4)) jointly "
           + "(8 orders), \(ChartNumber.text(heldOut.independent, digits: 4)) as independent values; more is better."
       ),
     ]

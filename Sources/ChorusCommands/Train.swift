@@ -1,5 +1,6 @@
 import ArgumentParser
 import ChorusData
+import ChorusMemories
 import ChorusModels
 import ChorusPriors
 import ChorusStorage
@@ -40,6 +41,12 @@ struct Train: ParsableCommand {
   @Option(help: ArgumentHelp("Begin with the weights of this model.", valueName: "path"))
   var start: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "The layers' memory by its name in `chorus memories list`, or one a layer, separated by commas.",
+      valueName: "names"))
+  var memory: String?
+
   @OptionGroup var common: CommonOptions
 
   static let interrupted = Atomic<Bool>(false)
@@ -69,7 +76,7 @@ struct Train: ParsableCommand {
     let command =
       "chorus train \(what) --steps \(configuration.steps) --batch \(configuration.batch)"
       + " --seed \(configuration.seed)" + (tasks.map { " --tasks \($0)" } ?? "")
-      + (start.map { " --start \($0)" } ?? "")
+      + (start.map { " --start \($0)" } ?? "") + (memory.map { " --memory \($0)" } ?? "")
     try run.train(
       card: ["prior": configuration.prior, "command": command, "seed": String(configuration.seed)],
       stop: { Train.interrupted.load(ordering: .relaxed) },
@@ -119,6 +126,11 @@ struct Train: ParsableCommand {
     if let steps { configuration.steps = steps }
     if let batch { configuration.batch = batch }
     if tasks != nil { configuration.prior = "tasks" }
+    if let memory {
+      configuration.blueprint.memories = try memory.split(separator: ",").map {
+        try MemoryRegistry.named(String($0))
+      }
+    }
     try configuration.validate()
     return configuration
   }

@@ -59,6 +59,16 @@ public struct Calibration: Sendable, Hashable {
     return low...max(low, high)
   }
 
+  /// Where the true share lies with probability about 0.95, when it was found to be `share` of `n` independent values
+  /// (Wilson 1927).
+  public static func interval(share: Double, of n: Int) -> ClosedRange<Double> {
+    guard n > 0 else { return 0...1 }
+    let (n, z) = (Double(n), 1.959963984540054)
+    let centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    let margin = z / (1 + z * z / n) * (share * (1 - share) / n + z * z / (4 * n * n)).squareRoot()
+    return max(0, centre - margin)...min(1, centre + margin)
+  }
+
   private static func logGamma(_ n: Int) -> Double { lgamma(Double(n)) }
 }
 

@@ -54,6 +54,15 @@ struct Conditioned: Sendable {
     self.y = y
     state = trunk.encode(x: x, y: y, dimensions: dimensions, on: pool)
   }
+
+  /// Rows whose state is known already.
+  init(_ trunk: Trunk, x: [Float], y: [Float], dimensions: Int, state: Trunk.ContextState) {
+    self.trunk = trunk
+    self.dimensions = dimensions
+    self.x = x
+    self.y = y
+    self.state = state
+  }
 }
 
 /// A network that has read a context, and the inputs of one request: embedded once for all paths, orders and steps.

@@ -6,6 +6,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
   case contextThinned(from: Int, to: Int)
   case bufferBeyondTraining(rows: Int, trained: Int)
   case fewRows(Int)
+  /// Points farther from the observed rows than training went, by that many standard deviations of an input.
+  case inputsBeyondTraining(points: Int, reach: Double)
   /// The plan reads parts of the buffer that are no prefix.
   case readsBeyondTraining(PlanTemplate?)
 
@@ -21,6 +23,9 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
     case .readsBeyondTraining(let plan):
       "the plan reads parts of the buffer, which training has not shown"
         + (plan.map { " (\($0) reads the same values as context)" } ?? "")
+    case .inputsBeyondTraining(let points, let reach):
+      "\(points) point\(points == 1 ? " lies" : "s lie") farther from the observed rows than training went"
+        + " (\(reach) in the network's units)"
     case .fewRows(let rows): "only \(rows) row\(rows == 1 ? " was" : "s were") observed"
     }
   }

@@ -14,6 +14,11 @@ public struct Posterior: Sendable {
   public let scaling: Scaling
   /// Things to know about the context, repeated in every result.
   public let notes: [Note]
+  /// Rows of the data, those included that thinning left out.
+  public let rows: Int
+  /// Names and units of the data's columns.
+  public let inputColumns: [Column]
+  public let outputColumn: Column
   let conditioned: Conditioned
   let pool: ThreadPool?
 
@@ -40,24 +45,55 @@ public struct Posterior: Sendable {
       throw ModelError.input(
         "the data has \(dimensions) input columns; this model takes 1 to \(blueprint.inputDimensions)")
     }
-    var notes: [Note] = []
-    let trained = blueprint.trainedContext
-    let limit = max(trained, 1) * Self.contextStretch
-    var data = data
-    if data.count > limit {
-      notes.append(.contextThinned(from: data.count, to: limit))
-      data = Self.thin(data, to: limit)
-    }
-    if data.count > trained { notes.append(.contextBeyondTraining(rows: data.count, trained: trained)) }
-    if data.count < Self.fewRows { notes.append(.fewRows(data.count)) }
+    let limit = Self.contextLimit(blueprint)
+    rows = data.count
+    (inputColumns, outputColumn) = (data.inputColumns, data.outputColumn)
+    let data = data.count > limit ? Self.thin(data, to: limit) : data
     self.model = model
-    self.notes = notes
+    notes = Self.notes(rows: rows, blueprint)
     self.pool = pool
     self.scaling = try scaling ?? Self.scaling(of: data, by: blueprint.scaling)
     let scaled = try self.scaling.apply(data)
     conditioned = Conditioned(
       model.trunk, x: try Self.narrow(scaled.x, "an input of the data"),
       y: try Self.narrow(scaled.y, "a value of the data"), dimensions: dimensions, on: pool)
+  }
+
+  /// The same questions to another state of the context.
+  func replacing(_ conditioned: Conditioned) -> Posterior {
+    Posterior(
+      model, conditioned, rows: conditioned.y.count, scaling: scaling, inputColumns: inputColumns,
+      outputColumn: outputColumn, on: pool)
+  }
+
+  /// From a context that was encoded before.
+  init(
+    _ model: Model, _ conditioned: Conditioned, rows: Int, scaling: Scaling, inputColumns: [Column],
+    outputColumn: Column, on pool: ThreadPool?
+  ) {
+    self.model = model
+    self.conditioned = conditioned
+    self.rows = rows
+    self.scaling = scaling
+    self.inputColumns = inputColumns
+    self.outputColumn = outputColumn
+    self.pool = pool
+    notes = Self.notes(rows: rows, model.blueprint)
+  }
+
+  static func contextLimit(_ blueprint: Blueprint) -> Int {
+    max(blueprint.trainedContext, 1) * contextStretch
+  }
+
+  /// What there is to know about a context of `rows` rows.
+  private static func notes(rows: Int, _ blueprint: Blueprint) -> [Note] {
+    let (trained, limit) = (blueprint.trainedContext, contextLimit(blueprint))
+    let read = min(rows, limit)
+    var notes: [Note] = []
+    if rows > limit { notes.append(.contextThinned(from: rows, to: limit)) }
+    if read > trained { notes.append(.contextBeyondTraining(rows: read, trained: trained)) }
+    if read < fewRows { notes.append(.fewRows(read)) }
+    return notes
   }
 
   /// Numbers in the network's units beyond this are refused: its sums could leave the range of a `Float`, and
@@ -104,12 +140,17 @@ public struct Posterior: Sendable {
     /// What a plan that verifies drafts came to, path by path; nil for other plans.
     public let trace: Trace?
     public let notes: [Note]
+    /// What of the request lies outside training, target by target.
+    public let outside: [Outside]
 
-    public init(paths: [[Double]], plan: Plan, trace: Trace? = nil, notes: [Note] = []) {
+    public init(
+      paths: [[Double]], plan: Plan, trace: Trace? = nil, notes: [Note] = [], outside: [Outside] = []
+    ) {
       self.paths = paths
       self.plan = plan
       self.trace = trace
       self.notes = notes
+      self.outside = outside
     }
 
     /// The empirical quantile of each target, by linear interpolation between order statistics (Hyndman & Fan
@@ -157,9 +198,11 @@ public struct Posterior: Sendable {
     }
     let sampler = try sampler(inputs, plan, seed)
     let (paths, trace) = try sampler.sample(count, latent: latent, progress: progress)
+    let notes = notes + bufferNotes(plan, latent: latent)
+    let (outside, note) = try outside(inputs, notes)
     return Samples(
       paths: paths.map { path in path.map { scaling.raw(output: Double($0)) } }, plan: plan, trace: trace,
-      notes: notes + bufferNotes(plan, latent: latent))
+      notes: notes + (note.map { [$0] } ?? []), outside: outside)
   }
 
   /// The joint log-density of values, in nats and in the data's units.

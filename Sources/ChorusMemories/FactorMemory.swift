@@ -437,6 +437,29 @@ struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
 
   func record(_ head: inout HeadPass) { rule.record(&head) }
 
+  // MARK: Outside the program
+
+  /// The maps, and the sums as pairs of floats whose sum they are to 48 bits.
+  func stateArrays(rows: Int) -> [StateArray] {
+    let sums = [sizes.heads, rule.rank, rule.momentColumns]
+    return [StateArray("map", [sizes.heads, rule.rank, rule.mapColumns])]
+      + (rule.capability.merge ? [StateArray("sums", sums), StateArray("sums.rest", sums)] : [])
+  }
+
+  func values(of context: Context) -> [[Float]] {
+    let whole = context.moments.map { Float($0) }
+    return [PackedHeads.plain(context.maps, sizes.heads, rule.rank, rule.mapColumns)]
+      + (rule.capability.merge ? [whole, zip(context.moments, whole).map { Float($0 - Double($1)) }] : [])
+  }
+
+  func context(rows: Int, values: [[Float]]) -> Context? {
+    guard StateArray.fit(values, stateArrays(rows: rows)) else { return nil }
+    let maps = FloatBuffer(count: sizes.heads * mapCount)
+    PackedHeads.pack(values[0], sizes.heads, rule.rank, rule.mapColumns, into: maps)
+    let moments = values.count == 3 ? zip(values[1], values[2]).map { Double($0) + Double($1) } : []
+    return Context(rows: rows, moments: moments, maps: maps, raised: 0)
+  }
+
   // MARK: Sizes
 
   func contextBytes(rows: Int) -> Int {
@@ -468,5 +491,29 @@ extension VisibleRows {
     // Bits behind the limit may be anything.
     let last = limit % 64 == 0 ? 0 : (words[limit / 64] & (1 << UInt64(limit % 64) - 1)).nonzeroBitCount
     return (0..<limit / 64).reduce(last) { $0 + words[$1].nonzeroBitCount }
+  }
+}
+
+/// Matrices of heads, one behind the other, plain and as the kernels take them.
+enum PackedHeads {
+  static func pack(_ plain: [Float], _ heads: Int, _ rows: Int, _ columns: Int, into packed: FloatBuffer) {
+    let size = ck_packed_count(Int32(rows), Int32(columns))
+    plain.withUnsafeBufferPointer { plain in
+      guard let plain = plain.baseAddress else { return }
+      for head in 0..<heads {
+        ck_pack(
+          Int32(rows), Int32(columns), plain + head * rows * columns, Int32(columns), 0,
+          packed.pointer + head * size)
+      }
+    }
+  }
+
+  /// Panels of 16 columns, rows of a panel beside each other (`ck_packed_count`).
+  static func plain(_ packed: FloatBuffer, _ heads: Int, _ rows: Int, _ columns: Int) -> [Float] {
+    let size = ck_packed_count(Int32(rows), Int32(columns))
+    return (0..<heads * rows * columns).map { place in
+      let (head, row, column) = (place / (rows * columns), place / columns % rows, place % columns)
+      return packed.pointer[head * size + (column / 16 * rows + row) * 16 + column % 16]
+    }
   }
 }

@@ -29,7 +29,7 @@ struct JoinedMemory: Memory {
     let (a, b) = (first.capability, second.capability)
     return Capability(
       holdsSet: a.holdsSet, fixedState: a.fixedState, rewind: b.rewind, subsetReads: b.subsetReads,
-      merge: a.merge)
+      merge: a.merge, remove: a.remove)
   }
 
   /// What the first memory holds; a class of our own so that the types agree.
@@ -121,6 +121,12 @@ struct JoinedMemory: Memory {
 
   func merge(_ a: State, _ b: State, removing: Bool) -> State? {
     first.merge(any: a.inner, b.inner, removing: removing).map { State($0) }
+  }
+
+  func stateArrays(rows: Int) -> [StateArray] { first.stateArrays(rows: rows) }
+  func values(of context: State) -> [[Float]] { first.values(ofAny: context.inner) }
+  func context(rows: Int, values: [[Float]]) -> State? {
+    first.anyContext(rows: rows, values: values).map { State($0) }
   }
 
   func contextBytes(rows: Int) -> Int { first.contextBytes(rows: rows) }

@@ -57,9 +57,12 @@ struct KernelRidgeMemory: HeadwiseMemory {
     }
     let rows: Int
     let heads: [Head]
-    init(rows: Int, heads: [Head]) {
+    /// The rows all else is made from, in the same way each time.
+    let stored: FloatBuffer
+    init(rows: Int, heads: [Head], stored: FloatBuffer) {
       self.rows = rows
       self.heads = heads
+      self.stored = stored
     }
   }
 
@@ -136,7 +139,7 @@ struct KernelRidgeMemory: HeadwiseMemory {
       solve(lower, n, &targets, sizes.width)
       return Context.Head(keys: keys, lower: lower, targets: targets)
     }
-    return Context(rows: n, heads: heads)
+    return Context(rows: n, heads: heads, stored: draft.stored)
   }
 
   private func solve(_ lower: [Double], _ n: Int, _ b: inout [Double], _ columns: Int) {
@@ -275,7 +278,18 @@ struct KernelRidgeMemory: HeadwiseMemory {
     }
   }
 
-  func contextBytes(rows: Int) -> Int { 8 * sizes.heads * rows * (rows + rank + sizes.width) }
+  func stateArrays(rows: Int) -> [StateArray] { [StateArray("keyvalues", [rows, shape.stored])] }
+  func values(of context: Context) -> [[Float]] { [context.stored.array] }
+  func context(rows: Int, values: [[Float]]) -> Context? {
+    guard StateArray.fit(values, stateArrays(rows: rows)) else { return nil }
+    let draft = draft(rows: rows)
+    draft.stored.copy(from: FloatBuffer(values[0]))
+    return finish(draft)
+  }
+
+  func contextBytes(rows: Int) -> Int {
+    4 * rows * shape.stored + 8 * sizes.heads * rows * (rows + rank + sizes.width)
+  }
   func bufferBytes(capacity: Int) -> Int {
     8 * sizes.heads * capacity * (capacity + rank + sizes.width)
   }

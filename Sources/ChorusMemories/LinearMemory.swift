@@ -23,7 +23,9 @@ struct LinearRule: FactorRule {
     rank = map.count(sizes.width)
   }
 
-  var capability: Capability { Capability(holdsSet: true, fixedState: true, subsetReads: true, merge: true) }
+  var capability: Capability {
+    Capability(holdsSet: true, fixedState: true, subsetReads: true, merge: true, remove: true)
+  }
   // Values, then the denominator.
   var momentColumns: Int { sizes.width + 1 }
   var mapColumns: Int { sizes.width + 1 }

@@ -119,6 +119,15 @@ struct LocalLinearMemory: Memory {
       floor: Self.floor, blocks: blocks)
   }
 
+  func stateArrays(rows: Int) -> [StateArray] { [StateArray("keyvalues", [rows, shape.stored])] }
+  func values(of context: Context) -> [[Float]] { [context.stored.array] }
+  func context(rows: Int, values: [[Float]]) -> Context? {
+    guard StateArray.fit(values, stateArrays(rows: rows)) else { return nil }
+    let context = Context(rows: rows, columns: shape.stored)
+    context.stored.copy(from: FloatBuffer(values[0]))
+    return context
+  }
+
   func contextBytes(rows: Int) -> Int { 4 * rows * shape.stored }
   func bufferBytes(capacity: Int) -> Int { 4 * capacity * shape.stored }
 }

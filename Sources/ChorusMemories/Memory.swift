@@ -10,17 +10,21 @@ public struct Capability: Sendable, Hashable {
   public var rewind: Bool
   /// A read may leave out any of a buffer's rows, and a row may take the place of one that nobody reads any more.
   public var subsetReads: Bool
-  /// Two contexts can be put together, and rows taken out of one, as if it had been read that way.
-  public var merge = false
+  /// Two contexts can be put together, as if their rows had been read at once.
+  public var merge: Bool
+  /// Rows can be taken out of a context, as if they had never been read.
+  public var remove: Bool
 
   public init(
-    holdsSet: Bool, fixedState: Bool, rewind: Bool = true, subsetReads: Bool = false, merge: Bool = false
+    holdsSet: Bool, fixedState: Bool, rewind: Bool = true, subsetReads: Bool = false, merge: Bool = false,
+    remove: Bool = false
   ) {
     self.holdsSet = holdsSet
     self.fixedState = fixedState
     self.rewind = rewind
     self.subsetReads = subsetReads
     self.merge = merge
+    self.remove = remove
   }
 }
 
@@ -106,6 +110,29 @@ public struct CommittedRows {
   }
 }
 
+/// An array of a context's state as it is kept outside the program.
+public struct StateArray: Sendable, Hashable {
+  /// Unique within the state, a plain word.
+  public let name: String
+  public let shape: [Int]
+
+  public init(_ name: String, _ shape: [Int]) {
+    self.name = name
+    self.shape = shape
+  }
+
+  /// Values in it.
+  public var count: Int { shape.reduce(1, *) }
+
+  /// Whether values that may come from any file are finite and as many as these arrays hold.
+  static func fit(_ values: [[Float]], _ arrays: [StateArray]) -> Bool {
+    values.count == arrays.count
+      && zip(values, arrays).allSatisfy { values, array in
+        values.count == array.count && values.allSatisfy { $0.isFinite }
+      }
+  }
+}
+
 /// How a layer stores the rows it has read and reads them back.
 ///
 /// A memory knows no token roles. It sees stored rows, `[rows, shape.stored]`: keys, values, then what else it asked
@@ -147,8 +174,18 @@ public protocol Memory: Sendable {
   func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node
 
   /// What the context of `first` rows and then `second` would be, or (`removing`) that of `first` without `second`; nil
-  /// where the capability has no merge.
+  /// where the capability tells of no such thing.
   func merge(_ first: Context, _ second: Context, removing: Bool) -> Context?
+
+  /// What the state of `rows` rows is kept as: everything that a read depends on, in a form that depends neither on
+  /// the machine nor on how kernels lay it out.
+  func stateArrays(rows: Int) -> [StateArray]
+  /// The values of these arrays, in their order.
+  func values(of context: Context) -> [[Float]]
+  /// The context with these values, whose reads are those of the one they came from bit for bit on the same machine;
+  /// nil where no context of `rows` rows has them. Sizes that do not fit and values that are not finite are nil too:
+  /// they may come from any file.
+  func context(rows: Int, values: [[Float]]) -> Context?
 
   func contextBytes(rows: Int) -> Int
   func bufferBytes(capacity: Int) -> Int
@@ -192,6 +229,12 @@ extension Memory {
     read(
       queries, visible, context: unsafeDowncast(anyContext, to: Context.self),
       buffer: unsafeDowncast(anyBuffer, to: Buffer.self), into: out, scratch: scratch)
+  }
+  package func values(ofAny context: any AnyObject & Sendable) -> [[Float]] {
+    values(of: unsafeDowncast(context, to: Context.self))
+  }
+  package func anyContext(rows: Int, values: [[Float]]) -> (any AnyObject & Sendable)? {
+    context(rows: rows, values: values)
   }
   package func merge(
     any first: any AnyObject & Sendable, _ second: any AnyObject & Sendable, removing: Bool

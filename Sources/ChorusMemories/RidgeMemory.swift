@@ -33,7 +33,7 @@ struct RidgeRule: FactorRule {
     rank = map.count(sizes.width)
   }
 
-  var capability: Capability { Capability(holdsSet: true, fixedState: true, merge: true) }
+  var capability: Capability { Capability(holdsSet: true, fixedState: true, merge: true, remove: true) }
   var momentColumns: Int { rank + sizes.width }
   /// L⁻ᵀ beside W: one product gives y and the set's answer.
   var mapColumns: Int { rank + sizes.width }

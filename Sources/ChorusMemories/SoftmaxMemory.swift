@@ -232,32 +232,43 @@ public struct SoftmaxMemory: Memory {
 
   /// Rows put one behind the other. Rows cannot be taken out by their sum; there is none.
   public func merge(_ first: Context, _ second: Context, removing: Bool) -> Context? {
-    guard !removing else { return nil }
-    let d = sizes.columns
-    let both = draft(rows: first.count + second.count)
-    let rows = FloatBuffer(count: both.count * 2 * d)
-    unpack(first, into: rows.pointer)
-    unpack(second, into: rows.pointer + first.count * 2 * d)
-    ck_pack_shared(
-      0, Int32(both.count), Int32(both.count), Int32(sizes.heads), Int32(sizes.width), rows.pointer,
-      Int32(2 * d), rows.pointer + d, Int32(2 * d), both.keys.pointer, both.values.pointer)
-    return both
+    removing ? nil : packed(values(of: first)[0] + values(of: second)[0])
   }
 
-  /// Plain rows `[count, 2·columns]` of a packed context; the layout is that of `ck_shared_keys_count`.
-  private func unpack(_ context: Context, into rows: UnsafeMutablePointer<Float>) {
-    let (d, width, count) = (sizes.columns, sizes.width, context.count)
-    let (panels, padded, blocks) = ((count + 15) / 16, (count + 15) / 16 * 16, (width + 15) / 16)
-    for row in 0..<count {
-      for head in 0..<sizes.heads {
-        for column in 0..<width {
-          let key = ((head * panels + row / 16) * width + column) * 16 + row % 16
-          let value = ((head * blocks + column / 16) * padded + row) * 16 + column % 16
-          rows[row * 2 * d + head * width + column] = context.keys.pointer[key]
-          rows[row * 2 * d + d + head * width + column] = context.values.pointer[value]
-        }
-      }
+  /// The context of plain rows `[count, 2·columns]` with the lengths they are kept at.
+  private func packed(_ rows: [Float]) -> Context {
+    let d = sizes.columns
+    let count = rows.count / (2 * d)
+    let context = draft(rows: count)
+    rows.withUnsafeBufferPointer { rows in
+      guard let first = rows.baseAddress else { return }
+      ck_pack_shared(
+        0, Int32(count), Int32(count), Int32(sizes.heads), Int32(sizes.width), first, Int32(2 * d), first + d,
+        Int32(2 * d), context.keys.pointer, context.values.pointer)
     }
+    return context
+  }
+
+  /// Keys beside values, row after row, as `write` takes them.
+  public func stateArrays(rows: Int) -> [StateArray] { [StateArray("keyvalues", [rows, 2 * sizes.columns])] }
+
+  public func values(of context: Context) -> [[Float]] {
+    let d = sizes.columns
+    let rows = [Float](unsafeUninitializedCapacity: context.count * 2 * d) { rows, count in
+      count = context.count * 2 * d
+      guard let first = rows.baseAddress else { return }
+      ck_unpack_shared(
+        Int32(context.count), Int32(sizes.heads), Int32(sizes.width), context.keys.pointer,
+        context.values.pointer, first, Int32(2 * d), first + d, Int32(2 * d))
+    }
+    return [rows]
+  }
+
+  public func context(rows: Int, values: [[Float]]) -> Context? {
+    guard rows > 0, rows <= Int(Int32.max), values.count == 1,
+      values[0].count == rows * 2 * sizes.columns, values[0].allSatisfy(\.isFinite)
+    else { return nil }
+    return packed(values[0])
   }
 
   public func contextBytes(rows: Int) -> Int {

@@ -326,6 +326,28 @@ struct SolverRidgeMemory: HeadwiseMemory {
     }
   }
 
+  func stateArrays(rows: Int) -> [StateArray] {
+    [
+      StateArray("system", [sizes.heads, rank, rank]),
+      StateArray("targets", [sizes.heads, rank, sizes.width]),
+    ]
+  }
+
+  func values(of context: Context) -> [[Float]] {
+    [
+      PackedHeads.plain(context.system, sizes.heads, rank, rank),
+      PackedHeads.plain(context.targets, sizes.heads, rank, sizes.width),
+    ]
+  }
+
+  func context(rows: Int, values: [[Float]]) -> Context? {
+    guard StateArray.fit(values, stateArrays(rows: rows)) else { return nil }
+    let context = Context(rows: rows, system: sizes.heads * systemCount, targets: sizes.heads * targetCount)
+    PackedHeads.pack(values[0], sizes.heads, rank, rank, into: context.system)
+    PackedHeads.pack(values[1], sizes.heads, rank, sizes.width, into: context.targets)
+    return context
+  }
+
   func contextBytes(rows: Int) -> Int { 4 * sizes.heads * (systemCount + targetCount) }
   func bufferBytes(capacity: Int) -> Int { 4 * sizes.heads * capacity * (rank + sizes.width) }
 }

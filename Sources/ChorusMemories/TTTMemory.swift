@@ -31,7 +31,9 @@ struct TTTRule: FactorRule {
     self.values = values
   }
 
-  var capability: Capability { Capability(holdsSet: true, fixedState: true, subsetReads: true, merge: true) }
+  var capability: Capability {
+    Capability(holdsSet: true, fixedState: true, subsetReads: true, merge: true, remove: true)
+  }
   /// Keys with a one behind them, so that the bias is a row of the map.
   var rank: Int { sizes.width + 1 }
   var momentColumns: Int { sizes.width }

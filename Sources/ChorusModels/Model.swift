@@ -51,6 +51,10 @@ public struct Model: Sendable {
   ///
   /// - Parameter half: store weights as 16-bit floats, as shipped models do; arithmetic stays 32-bit.
   public func write(to path: String, half: Bool = true) throws {
+    try writer(half: half, card: card).write(to: path)
+  }
+
+  private func writer(half: Bool, card: [String: String]) throws -> SafetensorsWriter {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     var metadata = card
@@ -61,7 +65,33 @@ public struct Model: Sendable {
       let values = Array(UnsafeBufferPointer(start: trunk.weights[p], count: p.count))
       try writer.add(p.path, shape: p.shape, floats: values, as: half ? .f16 : .f32)
     }
-    try writer.write(to: path)
+    return writer
+  }
+
+  /// A SHA-256, in hexadecimal, of the blueprint and all weights: what decides every answer. Models that differ in
+  /// their card or in how their file stores the weights have the same.
+  public var fingerprint: String {
+    get throws { try writer(half: false, card: [:]).sha256 }
+  }
+
+  /// What it is called: the name of its file.
+  public var name: String {
+    let file = source.split(separator: "/").last.map(String.init) ?? source
+    return file.hasSuffix(".safetensors") ? String(file.dropLast(12)) : file
+  }
+
+  /// The largest magnitude of an input that training has shown, in the network's units; nil where nothing tells it.
+  ///
+  /// It is the card's `input_reach`. Models of the built-in priors that lack one have that of the prior: ±2 for the
+  /// Gaussian processes; 3√3 for `functions`, whose farthest question is as far beyond a context on half of the domain
+  /// as the context is wide, by whose mean and standard deviation inputs are scaled.
+  public var inputReach: Double? {
+    if let text = card["input_reach"], let reach = Double(text), reach > 0, reach.isFinite { return reach }
+    switch (card["prior"], blueprint.scaling) {
+    case ("functions", .standardise): return 5.2
+    case ("gp", .none), ("gp-noisy", .none): return 2
+    default: return nil
+    }
   }
 
   /// The number of learned values.

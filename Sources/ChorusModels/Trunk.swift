@@ -19,12 +19,12 @@ public final class Trunk: Sendable {
   /// What all layers' memories can do.
   public var memoryCapability: Capability {
     memories.map(\.capability).reduce(
-      Capability(holdsSet: true, fixedState: true, rewind: true, subsetReads: true, merge: true)
+      Capability(holdsSet: true, fixedState: true, rewind: true, subsetReads: true, merge: true, remove: true)
     ) { all, one in
       Capability(
         holdsSet: all.holdsSet && one.holdsSet, fixedState: all.fixedState && one.fixedState,
         rewind: all.rewind && one.rewind, subsetReads: all.subsetReads && one.subsetReads,
-        merge: all.merge && one.merge)
+        merge: all.merge && one.merge, remove: all.remove && one.remove)
     }
   }
 
@@ -159,7 +159,7 @@ public final class Trunk: Sendable {
   }
 
   /// Tokens of the observed rows in `range`: Ex(x) + Ey(y) + role.
-  private func observe(
+  func observe(
     _ x: [Float], _ y: [Float], _ range: Range<Int>, dimensions: Int,
     into h: UnsafeMutablePointer<Float>,
     _ arena: Arena

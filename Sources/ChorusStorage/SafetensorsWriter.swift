@@ -68,8 +68,8 @@ public struct SafetensorsWriter: Sendable {
     try add(name, .u8, shape, count: bytes.count, Data(bytes))
   }
 
-  /// The whole file: length, header padded to a multiple of 8 bytes, data.
-  public func encoded() -> Data {
+  /// The tensors as the file lays them out: the table, and the data section.
+  private func layout() -> (entries: [TensorEntry], data: Data) {
     // Wider elements first, so that each tensor starts at a multiple of its element's width.
     let ordered = tensors.sorted {
       if $0.value.type.width != $1.value.type.width { return $0.value.type.width > $1.value.type.width }
@@ -89,6 +89,18 @@ public struct SafetensorsWriter: Sendable {
         ? ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
         : $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
     }
+    return (entries, data)
+  }
+
+  /// The checksum that the file will carry: a SHA-256 of metadata, table and data, in hexadecimal.
+  public var sha256: String {
+    let (entries, data) = layout()
+    return Checksum.hexadecimal(metadata: metadata, entries: entries, data: data)
+  }
+
+  /// The whole file: length, header padded to a multiple of 8 bytes, data.
+  public func encoded() -> Data {
+    let (entries, data) = layout()
     var pairs = metadata
     pairs[Checksum.schemeKey] = Checksum.scheme
     pairs[Checksum.valueKey] = Checksum.hexadecimal(metadata: metadata, entries: entries, data: data)

@@ -23,6 +23,38 @@ public struct Selection: Equatable, Sendable {
   public fileprivate(set) var incomplete: [Int] = []
 
   public var dimensions: Int { inputs.count }
+
+  /// Rows that are not from a table, row after row.
+  public init(
+    inputs: [String], target: String, kinds: [ColumnKind], targetKind: ColumnKind, observed: [Double] = [],
+    targets: [Double] = []
+  ) {
+    self.inputs = inputs
+    self.target = target
+    self.kinds = kinds
+    self.targetKind = targetKind
+    self.observed = Rows(indices: Array(targets.indices), inputs: observed, targets: targets)
+  }
+
+  /// The rows by the group of each row of the table, in `count` parts; rows without a group are in none.
+  public func split(_ group: [Int?], into count: Int) -> [Selection] {
+    let empty = Selection(inputs: inputs, target: target, kinds: kinds, targetKind: targetKind)
+    var parts = [Selection](repeating: empty, count: count)
+    let d = dimensions
+    for (place, row) in observed.indices.enumerated() {
+      guard let part = group[row] else { continue }
+      parts[part].observed.indices.append(row)
+      parts[part].observed.inputs += observed.inputs[place * d..<(place + 1) * d]
+      parts[part].observed.targets.append(observed.targets[place])
+    }
+    for (place, row) in missing.indices.enumerated() {
+      guard let part = group[row] else { continue }
+      parts[part].missing.indices.append(row)
+      parts[part].missing.inputs += missing.inputs[place * d..<(place + 1) * d]
+    }
+    for row in incomplete { if let part = group[row] { parts[part].incomplete.append(row) } }
+    return parts
+  }
 }
 
 extension Table {

@@ -20,11 +20,11 @@ import Testing
     let outcome = try predict()
     #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
     #expect(outcome.rows.map { $0[0] } == ["t", "12", "13"])
-    #expect(outcome.output.hasPrefix("t,mean,q0.05,q0.5,q0.95,note\n"))
+    #expect(outcome.output.hasPrefix("t,mean,q0.05,q0.5,q0.95,outside,note\n"))
     for row in outcome.rows.dropFirst() {
       let numbers = row[1..<5].compactMap(Double.init)
       #expect(numbers.count == 4 && numbers[1] <= numbers[2] && numbers[2] <= numbers[3])
-      #expect(row[5].isEmpty)
+      #expect(row[5].isEmpty && row[6].isEmpty)
     }
     let piped = try predict(file: "-", input: folder.read("t.csv"))
     #expect(piped.output == outcome.output)
@@ -32,7 +32,7 @@ import Testing
 
   @Test func quantilesAndJSON() throws {
     let csv = try predict("--at", "0..3/0.5", "--quantiles", "0,0.25,1")
-    #expect(csv.rows[0] == ["t", "mean", "q0.0", "q0.25", "q1.0", "note"])
+    #expect(csv.rows[0] == ["t", "mean", "q0.0", "q0.25", "q1.0", "outside", "note"])
     #expect(csv.rows.count == 8 && csv.rows[2][0] == "0.5")
     let lines = try predict("--at", "0..3/0.5", "--quantiles", "0,0.25,1", "--format", "jsonl").output
       .split(separator: "\n")

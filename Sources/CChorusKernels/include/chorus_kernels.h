@@ -97,6 +97,9 @@ size_t ck_shared_values_count(int count, int heads, int width);
 /// different rows may run side by side, and the rows at the end write the padding.
 void ck_pack_shared(int first, int rows, int count, int heads, int width, const float *k, int ldk, const float *v,
                     int ldv, float *keys, float *values);
+/// The rows that were packed, bit for bit: all `count` of them.
+void ck_unpack_shared(int count, int heads, int width, const float *keys, const float *values, float *k, int ldk,
+                      float *v, int ldv);
 
 /// Private keys and values of ONE path. Keys [heads][ceil(capacity/8)][width][8]; values [heads][capacity][width].
 size_t ck_private_keys_count(int capacity, int heads, int width);

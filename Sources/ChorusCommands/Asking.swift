@@ -1,0 +1,179 @@
+import ArgumentParser
+import ChorusData
+import ChorusInference
+import ChorusModels
+import ChorusTables
+import Foundation
+
+/// All that one command asks of a file: a question for each series in it and each target column.
+struct Asking {
+  /// Series by series in the order of the file, in each target by target.
+  let questions: [Question]
+  /// The column that tells the series apart.
+  let groupColumn: String?
+  let targets: [String]
+  /// What a person should know about the file.
+  let notes: [String]
+  /// The model that a saved context needs.
+  let model: Model?
+
+  /// The questions of a file.
+  ///
+  /// Every series is one of its own: nothing is learned from the others. A series with too few rows stays among the
+  /// questions, so that its points are in the output, without a prediction; one with nothing to predict is left out.
+  init(
+    file: String, input: String, target: String, group: String? = nil, at: String?, units: String? = nil
+  ) throws {
+    let table = try Table.read(path: file)
+    let units = try Observations.units(units, of: table)
+    let names = Observations.names(input)
+    // A single column may have a comma in its name.
+    let targets = table.columns.contains(target) ? [target] : Observations.names(target)
+    let named = names + targets + (group.map { [$0] } ?? [])
+    if let twice = named.indices.first(where: { named[..<$0].contains(named[$0]) }) {
+      throw TableError(
+        .unknownColumn, file, "column '\(named[twice])' is asked for twice; name each column once.")
+    }
+    let groups = try group.map { try Groups(table, $0) }
+    let selections = try targets.map { try table.select(inputs: names, target: $0) }
+    var notes: [String] = []
+    if let incomplete = selections.first?.incomplete.count, incomplete > 0 {
+      notes.append("\(incomplete) rows lack an input and were left out")
+    }
+    if let nameless = groups?.nameless, nameless > 0 {
+      notes.append("\(nameless) rows have no value of '\(group ?? "")' and were left out")
+    }
+    var questions: [Question] = []
+    if let groups {
+      let parts = selections.map { $0.split(groups.ofRow, into: groups.labels.count) }
+      for (index, label) in groups.labels.enumerated() {
+        for part in parts {
+          questions.append(
+            try Question(
+              Observations(file: file, selection: part[index], group: label, units: units), at: at))
+        }
+      }
+    } else {
+      for selection in selections {
+        let question = try Question(Observations(file: file, selection: selection, units: units), at: at)
+        if let refusal = question.observations.refusal { throw InferenceError.input("\(file): \(refusal)") }
+        questions.append(question)
+      }
+    }
+    let asked = questions.filter { $0.points.count > 0 }
+    guard !asked.isEmpty else {
+      throw InferenceError.input(
+        "\(file): no row lacks a value of '\(targets.joined(separator: "' or '"))', so there is nothing to predict; pass --at FIRST..LAST/STEP"
+      )
+    }
+    if asked.allSatisfy({ $0.observations.refusal != nil }), let first = asked.first {
+      let place = first.observations.group.map { "group '\($0)': " } ?? ""
+      throw InferenceError.input(
+        "\(file): no group has enough rows; \(place)\(first.observations.refusal ?? "")")
+    }
+    if asked.count < questions.count {
+      let what = groups == nil ? "targets" : "series"
+      notes.append(
+        "\(questions.count - asked.count) of \(questions.count) \(what) have nothing to predict and were left out"
+      )
+    }
+    self.questions = asked
+    self.targets = targets
+    self.notes = notes
+    groupColumn = group
+    model = nil
+  }
+
+  /// The question of a context that was encoded before.
+  ///
+  /// - Parameter model: the model's name or path; nil for the one that the context names.
+  init(context path: String, model name: String?, at: String?) throws {
+    guard let at else {
+      throw ValidationError("--context has no rows to predict; give --at FIRST..LAST/STEP")
+    }
+    let context = try SavedContext(path: path)
+    let kinds = try Self.kinds(context)
+    let model: Model
+    do {
+      model = try Model(named: name ?? context.modelName)
+    } catch ModelError.missing(let text) where name == nil {
+      throw ModelError.missing(
+        "\(path): the context needs model '\(context.modelName)': \(text); give its file with --model")
+    }
+    let posterior = try context.posterior(model)
+    let observed = try posterior.observed
+    let selection = Selection(
+      inputs: context.inputColumns.map(\.name), target: context.outputColumn.name,
+      kinds: Array(kinds.dropLast()), targetKind: kinds[kinds.count - 1], observed: observed.x,
+      targets: observed.y)
+    let units = Dictionary(
+      (context.inputColumns + [context.outputColumn]).filter { !$0.unit.isEmpty }.map { ($0.name, $0.unit) },
+      uniquingKeysWith: { first, _ in first })
+    questions = [
+      try Question(Observations(file: path, selection: selection, units: units), at: at, saved: posterior)
+    ]
+    targets = [selection.target]
+    self.model = model
+    groupColumn = nil
+    notes = []
+  }
+
+  // MARK: What columns hold, in a saved context
+
+  private static let words: [(kind: ColumnKind, word: String)] = [
+    (.number, "number"), (.date, "date"), (.dateTime(utc: false), "datetime"),
+    (.dateTime(utc: true), "datetime-utc"),
+  ]
+
+  /// The card of a context: what its input columns and its target hold.
+  static func card(_ selection: Selection) -> [String: String] {
+    let kinds = selection.kinds + [selection.targetKind]
+    return [
+      "kinds": kinds.map { kind in words.first { $0.kind == kind }?.word ?? "number" }.joined(separator: ",")
+    ]
+  }
+
+  private static func kinds(_ context: SavedContext) throws -> [ColumnKind] {
+    // One that the library wrote says nothing and has numbers.
+    guard let text = context.card["kinds"] else {
+      return [ColumnKind](repeating: .number, count: context.inputColumns.count + 1)
+    }
+    let kinds = text.split(separator: ",", omittingEmptySubsequences: false).compactMap { word in
+      words.first { $0.word == word }?.kind
+    }
+    guard kinds.count == context.inputColumns.count + 1 else {
+      throw InferenceError.input(
+        "\(context.file): its kinds of columns '\(text)' cannot be read; make it anew with chorus condition")
+    }
+    return kinds
+  }
+}
+
+/// The rows of a table by the cells of one column.
+private struct Groups {
+  /// In the order of their first rows.
+  private(set) var labels: [String] = []
+  /// The group of each row; nil where the cell is empty.
+  private(set) var ofRow: [Int?] = []
+  /// Rows without a group.
+  var nameless: Int { ofRow.count { $0 == nil } }
+
+  init(_ table: Table, _ column: String) throws {
+    var places: [String: Int] = [:]
+    for text in try table.texts(column) {
+      let label = text.trimmingCharacters(in: .whitespaces)
+      guard !label.isEmpty else {
+        ofRow.append(nil)
+        continue
+      }
+      if places[label] == nil {
+        places[label] = labels.count
+        labels.append(label)
+      }
+      ofRow.append(places[label])
+    }
+    guard !labels.isEmpty else {
+      throw TableError(.missingValue, table.source, "column '\(column)' is empty; name another with --group.")
+    }
+  }
+}

@@ -1,0 +1,94 @@
+import ArgumentParser
+import ChorusMemories
+import ChorusTables
+import ChorusTensors
+
+struct Memories: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "List the memories a layer can have, or compare models that differ in them.",
+    subcommands: [ListMemories.self, CompareMemories.self])
+}
+
+struct ListMemories: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list",
+    abstract: "Every memory with its choices, what it can do, and what its state takes.",
+    discussion: """
+      A memory is a regression from keys to values solved inside the forward pass: weights of the rows, a feature map, \
+      a class of functions, a loss, an optimiser, a read-out; a buffer of its own where it has one. state and cost are a \
+      head's: N context rows, k buffer rows, head width d, f features; bytes is what one layer's context really takes. \
+      Give a name to `chorus train --memory`, or the choices as JSON in a configuration's blueprint.memories.
+      """)
+
+  @Option(help: "Width of a layer.")
+  var width = 64
+
+  @Option(help: "Heads of a layer.")
+  var heads = 4
+
+  @Option(help: "Context rows N that bytes is told for.")
+  var context = 1024
+
+  @Option(help: "csv, jsonl or markdown.")
+  var format = "csv"
+
+  static let columns = [
+    "name", "weights", "features", "function", "loss", "optimiser", "read_out", "buffer", "set_context",
+    "fixed_state", "merge", "state", "bytes", "cost", "source",
+  ]
+
+  func validate() throws {
+    guard (1...1_000_000).contains(context) else { throw ValidationError("--context must be at least 1") }
+    guard heads > 0, width > 0, width <= 4096, width % heads == 0 else {
+      throw ValidationError("--width must be a multiple of --heads")
+    }
+    guard ["csv", "jsonl", "markdown"].contains(format) else {
+      throw ValidationError("--format must be csv, jsonl or markdown")
+    }
+  }
+
+  func run() throws {
+    try reporting {
+      let rows = try MemoryRegistry.all.map(cells)
+      guard let format = TableFormat(rawValue: format) else { return markdown(rows) }
+      let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
+      for row in rows { try writer.write(row.map(\.cell)) }
+      try writer.finish()
+    }
+  }
+
+  /// A cell and its text in a table for people.
+  private struct Entry {
+    let cell: Cell
+    let text: String
+    init(_ text: String) { (cell, self.text) = (.text(text), text) }
+    init(_ number: Int) { (cell, text) = (.integer(number), String(number)) }
+    init(_ flag: Bool) { (cell, text) = (.text(flag ? "yes" : "no"), flag ? "yes" : "no") }
+  }
+
+  private func cells(_ entry: MemoryRegistry.Entry) throws -> [Entry] {
+    let spec = entry.layer.context
+    let compiled = try CompiledMemory(
+      entry.layer, AttentionSizes(heads: heads, width: width / heads), set: false)
+    var table = ParameterTable()
+    let handles = compiled.shape.parameters.map { table.declare($0.name, 1, $0.count) }
+    let memory = compiled.memory(Weights(table), handles)
+    let can = memory.capability
+    return [
+      Entry(entry.name), Entry(spec.weights.rawValue), Entry(spec.features), Entry(spec.function.rawValue),
+      Entry(spec.loss.rawValue), Entry(spec.optimiser.text), Entry(spec.readOut.rawValue),
+      Entry(entry.layer.buffer.flatMap { MemoryRegistry.name(of: LayerMemory($0)) } ?? ""),
+      Entry(can.holdsSet), Entry(can.fixedState), Entry(can.merge), Entry(entry.state),
+      Entry(memory.contextBytes(rows: context)), Entry(entry.cost), Entry(entry.source),
+    ]
+  }
+
+  /// The table of the README and of docs/memories.md.
+  private func markdown(_ rows: [[Entry]]) {
+    let shown = ["name", "function", "optimiser", "set_context", "fixed_state", "state", "bytes", "source"]
+    let places = shown.compactMap { Self.columns.firstIndex(of: $0) }
+    print("| " + shown.joined(separator: " | ") + " |")
+    print("|" + shown.map { _ in "---|" }.joined())
+    for row in rows { print("| " + places.map { row[$0].text }.joined(separator: " | ") + " |") }
+  }
+}

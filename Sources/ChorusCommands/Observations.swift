@@ -1,0 +1,124 @@
+import ArgumentParser
+import ChorusData
+import ChorusEvaluation
+import ChorusInference
+import ChorusTables
+import Foundation
+
+/// The rows of a file to condition on, and what their columns are.
+struct Observations {
+  let file: String
+  let selection: Selection
+  let data: Dataset
+  /// Which of a file's series the rows are; nil where there is one.
+  let group: String?
+  /// Units of columns by their names in the file.
+  private let units: [String: String]
+
+  /// - Parameter units: like `accel=g,times=ms`.
+  init(file: String, input: String, target: String, units: String? = nil) throws {
+    let table = try Table.read(path: file)
+    let units = try Self.units(units, of: table)
+    try self.init(
+      file: file, selection: table.select(inputs: Self.names(input), target: target), units: units)
+    if let refusal { throw InferenceError.input("\(file): \(refusal)") }
+  }
+
+  init(file: String, selection: Selection, group: String? = nil, units: [String: String]) throws {
+    self.file = file
+    self.selection = selection
+    self.group = group
+    self.units = units
+    let columns = (selection.inputs + [selection.target]).map { name in
+      let unit = units[name] ?? Self.bracketed(name)?.unit ?? ""
+      return Column(name, unit: unit)
+    }
+    data = try Dataset(
+      inputs: Inputs(selection.observed.inputs, dimensions: selection.dimensions),
+      y: selection.observed.targets, inputColumns: Array(columns.dropLast()),
+      outputColumn: columns[columns.count - 1])
+  }
+
+  /// Why nothing can be predicted from these rows, or nil.
+  var refusal: String? {
+    let count = data.count
+    guard count < 2 else { return nil }
+    return
+      "\(count) rows have both \(selection.inputs.joined(separator: ",")) and \(selection.target); at least 2 are needed"
+  }
+
+  /// Names in an option, separated by commas.
+  static func names(_ option: String) -> [String] {
+    option.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+  }
+
+  static func units(_ text: String?, of table: Table) throws -> [String: String] {
+    var units: [String: String] = [:]
+    for part in text?.split(separator: ",") ?? [] {
+      let sides = part.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+      guard sides.count == 2, !sides[0].isEmpty, !sides[1].isEmpty else {
+        throw ValidationError("--units: '\(part)' is not like column=unit")
+      }
+      guard table.columns.contains(sides[0]) else {
+        throw ValidationError("--units: \(table.source) has no column '\(sides[0])'")
+      }
+      units[sides[0]] = sides[1]
+    }
+    return units
+  }
+
+  /// A column's name and its unit: as given, or what the header has in brackets, like `accel (g)` or `level [m]`.
+  func named(_ column: String) -> (title: String, unit: String) {
+    if let unit = units[column] { return (column, unit) }
+    return Self.bracketed(column) ?? (column, "")
+  }
+
+  private static func bracketed(_ column: String) -> (title: String, unit: String)? {
+    for (open, close) in [("(", ")"), ("[", "]")] as [(Character, Character)] {
+      guard column.last == close, let start = column.lastIndex(of: open), start != column.startIndex else {
+        continue
+      }
+      let title = column[..<start].trimmingCharacters(in: .whitespaces)
+      let unit = column[column.index(after: start)...].dropLast()
+      if !title.isEmpty, !unit.isEmpty { return (title, String(unit)) }
+    }
+    return nil
+  }
+
+  /// A row of inputs as it was read.
+  func inputCells(of inputs: Inputs, _ row: Int) -> [Cell] {
+    zip(inputs[row], selection.kinds).map { Self.cell($0, $1) }
+  }
+
+  /// A value of an input column as it was read. A date grid may step by hours.
+  static func cell(_ value: Double, _ kind: ColumnKind) -> Cell {
+    if case .number = kind { return .number(value) }
+    if kind == .date, value != value.rounded() { return .value(value, .dateTime(utc: false)) }
+    return .value(value, kind)
+  }
+
+  /// Refuses an input column that has the name of one of the output's own: a reader could not tell them apart.
+  func check(outputColumns own: [String]) throws {
+    if let taken = selection.inputs.first(where: own.contains) {
+      throw TableError(
+        .unknownColumn, file, "the input column '\(taken)' has the name of an output column; rename it.")
+    }
+  }
+
+  /// Refuses functionals that go along one input where there are several.
+  func check(_ functionals: [Functional]) throws {
+    if let needy = functionals.first(where: \.needsOrder), selection.dimensions > 1 {
+      throw InferenceError.input(
+        "\(file): '\(needy)' goes along one input column and there are \(selection.dimensions)")
+    }
+  }
+}
+
+/// Finds out before the work that nothing could be written after it.
+func checkFolder(of path: String) throws {
+  let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+  guard FileManager.default.isWritableFile(atPath: folder) else {
+    throw TableError(
+      .system, path, "can not be made: its folder is not there or not writable. Check the folder.")
+  }
+}

@@ -1,0 +1,221 @@
+import ArgumentParser
+import ChorusData
+import ChorusEvaluation
+import ChorusInference
+import ChorusModels
+import ChorusPlans
+import ChorusTables
+import Foundation
+
+struct Score: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Hold out rows of a file and score what is predicted for them.",
+    discussion: """
+      Rows are held out at random (--holdout), or the last ones by the first input column (--last; every further \
+      repetition forgets as many rows more), or --windows of --targets rows, each predicted from the --context rows \
+      before it. A line each repetition, in the file's units and standardised (divided by the context's standard \
+      deviation), then "all" with the means; windows have the last alone.
+
+      independent, buffer and reencode are log-densities in nats a value of up to --targets held-out values: each on \
+      its own, jointly by --plan, and with each value read as context by the next; more is better. crps (of single \
+      values), energy and variogram (order 0.5; of values together, from --samples paths) are better if less. \
+      coverage_90 is the part of the single values inside their central 90 % interval, pit_1 to pit_10 count them by \
+      tenths of their predictive distribution.
+
+      _se is the standard error over repetitions, _low to _high a 95 % interval of the mean of paired differences by \
+      Student's t; with --holdout, where repetitions share rows, with the correction of Nadeau and Bengio (2003).
+
+      With --functional stdout has another table: how often a number made of all held-out values of a repetition was \
+      inside the central intervals that joint draws, and draws of each value on its own, claim for it.
+      """)
+
+  @Argument(help: "A CSV file with a header line, or - for stdin.")
+  var file: String
+
+  @Option(help: ArgumentHelp("Input columns, separated by commas.", valueName: "col[,col]"))
+  var input: String
+
+  @Option(help: ArgumentHelp("The column to predict.", valueName: "col"))
+  var target: String
+
+  @Option(help: ArgumentHelp("Hold out this part of the rows at random. (default: 0.2)", valueName: "part"))
+  var holdout: Double?
+
+  @Option(help: ArgumentHelp("Hold out the last rows.", valueName: "rows"))
+  var last: Int?
+
+  @Option(help: ArgumentHelp("Hold out the ends of that many windows.", valueName: "n"))
+  var windows: Int?
+
+  @Option(help: ArgumentHelp("Rows before the held-out ones of a window. (default: 96)", valueName: "rows"))
+  var context: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Held-out values looked at together, drawn by the seed. (default: 64; of a window, 16)",
+      valueName: "n"))
+  var targets: Int?
+
+  @Option(help: ArgumentHelp("Repetitions. (default: 10; with --last, 1)", valueName: "n"))
+  var repetitions: Int?
+
+  @Option(help: "Random target orders averaged.")
+  var orders = 16
+
+  @Option(help: "Paths drawn for the scores that need draws.")
+  var samples = 200
+
+  @Option(
+    help: ArgumentHelp(
+      "The plan of the joint distribution: \(PlanTemplate.forms.joined(separator: ", ")).",
+      valueName: "plan"))
+  var plan = "sequential"
+
+  @Option(help: "functions, gp, or a path to a .safetensors file.")
+  var model = "functions"
+
+  @Option(
+    help: ArgumentHelp(
+      "Score numbers made of all held-out values: \(Functional.forms.joined(separator: ", ")).",
+      valueName: "name[,name]"))
+  var functional: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Write every held-out value with its PIT and scores to this file.", valueName: "values.csv"))
+  var output: String?
+
+  @Option(help: ArgumentHelp("Refuse plans that need more arithmetic than this.", valueName: "flop"))
+  var flopLimit = Posterior.flopLimit
+
+  @Option(help: "csv or jsonl.")
+  var format = TableFormat.csv
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    guard [holdout != nil, last != nil, windows != nil].count(where: { $0 }) <= 1 else {
+      throw ValidationError("--holdout, --last and --windows exclude one another; give one")
+    }
+    if let holdout, !(holdout > 0 && holdout <= 0.9) {
+      throw ValidationError("--holdout must be above 0 and at most 0.9")
+    }
+    if let last, last < 1 { throw ValidationError("--last must be at least 1") }
+    if let windows, !(1...1_000_000).contains(windows) {
+      throw ValidationError("--windows must be within 1...1000000")
+    }
+    guard context == nil || windows != nil else { throw ValidationError("--context goes with --windows") }
+    guard repetitions == nil || windows == nil else {
+      throw ValidationError("--repetitions does not go with --windows: every window is one")
+    }
+    if let context, context < 2 { throw ValidationError("--context must be at least 2") }
+    if let targets, !(1...4096).contains(targets) {
+      throw ValidationError("--targets must be within 1...4096")
+    }
+    if let repetitions, !(1...10_000).contains(repetitions) {
+      throw ValidationError("--repetitions must be within 1...10000")
+    }
+    guard (1...4096).contains(orders) else { throw ValidationError("--orders must be within 1...4096") }
+    guard (2...10_000).contains(samples) else { throw ValidationError("--samples must be within 2...10000") }
+    guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
+    _ = try FunctionalTable.functionals(functional)
+    guard output == nil || functional == nil else {
+      throw ValidationError("--output has single values and does not go with --functional")
+    }
+    if output == "-" { throw ValidationError("--output needs a file; stdout carries the scores") }
+  }
+
+  func run() throws {
+    try reporting {
+      let template = try PlanTemplate(parsing: plan)
+      let functionals = try FunctionalTable.functionals(functional)
+      let observations = try Observations(file: file, input: input, target: target)
+      try observations.check(functionals)
+      let data = observations.data
+      let splits = try splits(of: data)
+      let model = try Model(named: self.model)
+      if let output { try checkFolder(of: output) }
+      let scoring = HeldOutScoring(
+        model: model, data: data, plan: template, orders: orders, samples: samples, seed: common.seed,
+        flopLimit: flopLimit)
+      if functionals.isEmpty {
+        let results = try common.pool.map(splits.count) { index, pool in
+          try scoring.result(splits[index], whole: true, on: pool)
+        }
+        let table = ScoreTable(results: results, overlap: overlap(splits), lines: windows == nil)
+        for note in table.notes { common.say("note: \(note)") }
+        if let output { try write(results, observations, to: output) }
+        try table.write(format)
+        common.say(table.verdict)
+      } else {
+        let claims = try common.pool.map(splits.count) { index, pool in
+          try scoring.claims(functionals, splits[index], on: pool)
+        }
+        try ClaimTable(functionals: functionals, claims: claims, overlap: overlap(splits)).write(format)
+      }
+    }
+  }
+
+  /// Held out over context rows where repetitions share rows of the context: see `RepeatedMean`.
+  private func overlap(_ splits: [Split]) -> Double {
+    guard last == nil, windows == nil, let first = splits.first else { return 0 }
+    return Double(first.held.count) / Double(first.context.count)
+  }
+
+  private func splits(of data: Dataset) throws -> [Split] {
+    let (together, seed) = (targets ?? (windows == nil ? 64 : 16), common.seed)
+    func failure(_ text: String) -> InferenceError { .input("\(file): \(text)") }
+    if let windows {
+      let context = context ?? 96
+      let found = Split.windows(data, context: context, held: together, count: windows, seed: seed)
+      guard found.count == windows else {
+        throw failure(
+          "\(data.count) rows have \(found.count) windows of \(context) + \(together) rows that hold out different ones, not \(windows); ask for fewer or shorter ones"
+        )
+      }
+      return found
+    }
+    return try (0..<(repetitions ?? (last == nil ? 10 : 1))).map { repetition in
+      if let last {
+        guard
+          let split = Split.last(data, count: last, together: together, repetition: repetition, seed: seed)
+        else {
+          let most = max((data.count - 2) / last, 0)
+          throw failure(
+            most == 0
+              ? "has \(data.count) rows with a value; --last \(last) leaves fewer than 2 to learn from"
+              : "\(data.count) rows hold out \(last) at most \(most) times; ask for fewer --repetitions")
+        }
+        return split
+      }
+      let share = holdout ?? 0.2
+      guard
+        let split = Split.random(
+          data.count, share: share, together: together, repetition: repetition, seed: seed)
+      else {
+        throw failure(
+          "--holdout \(share) of \(data.count) rows leaves none to hold out, or fewer than 2 to learn from")
+      }
+      return split
+    }
+  }
+
+  /// A row each held-out value of each repetition.
+  private func write(_ results: [HeldOutScoring.Result], _ rows: Observations, to path: String) throws {
+    let own = ["repetition", "pit", "crps", "log_density"]
+    try rows.check(outputColumns: own)
+    let writer = try RowWriter(
+      columns: ["repetition"] + rows.selection.inputs + [rows.selection.target] + own.dropFirst(),
+      format: path.hasSuffix(".jsonl") ? .jsonl : .csv, to: .file(path))
+    for (index, result) in results.enumerated() {
+      for (place, row) in result.split.held.enumerated() {
+        try writer.write(
+          [.integer(index + 1)] + rows.inputCells(of: rows.data.inputs, row) + [
+            .value(rows.data.y[row], rows.selection.targetKind), .number(result.calibration.levels[place]),
+            .number(result.crps[place]), .number(result.logDensity[place]),
+          ])
+      }
+    }
+    try writer.finish()
+  }
+}

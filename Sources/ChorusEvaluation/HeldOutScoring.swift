@@ -1,0 +1,128 @@
+import ChorusData
+import ChorusInference
+import ChorusModels
+import ChorusPlans
+import ChorusTensors
+import Foundation
+
+/// What a model, shown some rows of a file, says of rows held out of it.
+public struct HeldOutScoring: Sendable {
+  public let model: Model
+  public let data: Dataset
+  /// The plan of the joint distribution.
+  public var plan: PlanTemplate
+  /// Random target orders that a joint density is averaged over.
+  public var orders: Int
+  /// Paths drawn for the scores that need draws.
+  public var samples: Int
+  public var seed: UInt64
+  public var flopLimit: Double
+
+  public init(
+    model: Model, data: Dataset, plan: PlanTemplate = .sequential, orders: Int = 8, samples: Int = 200,
+    seed: UInt64 = 0, flopLimit: Double = Posterior.flopLimit
+  ) {
+    self.model = model
+    self.data = data
+    self.plan = plan
+    self.orders = orders
+    self.samples = samples
+    self.seed = seed
+    self.flopLimit = flopLimit
+  }
+
+  /// What was found for one split, in the data's units.
+  public struct Result: Sendable {
+    public let split: Split
+    /// Of each held-out value under its own distribution.
+    public let calibration: Calibration
+    /// Of each held-out value: the continuous ranked probability score, and the log-density.
+    public let crps: [Double]
+    public let logDensity: [Double]
+    /// log-density in nats a value of the values looked at together: each on its own, by the plan, by re-encoding.
+    public let independent: Double
+    public let joint: Double
+    public var reencode = Double.nan
+    /// Scores of their joint distribution by draws: each drawn on its own, and by the plan.
+    public var energy = (independent: Double.nan, joint: Double.nan)
+    public var variogram = (independent: Double.nan, joint: Double.nan)
+    /// The standard deviation of the context's values: what scores are divided by to be in standardised units.
+    public let scale: Double
+    public let notes: [Note]
+  }
+
+  /// Densities and calibration of a split; with `whole` those by re-encoding and the scores by draws as well.
+  public func result(_ split: Split, whole: Bool, on pool: ThreadPool? = nil) throws -> Result {
+    let context = data.rows(split.context)
+    let posterior = try model.condition(on: context, pool: pool)
+    let (held, together) = (data.rows(split.held), data.rows(split.joint))
+    let marginals = try posterior.marginals(at: held.inputs, flopLimit: flopLimit)
+    func density(_ plan: PlanTemplate, _ orders: Int) throws -> Posterior.LogDensity {
+      try posterior.logDensity(
+        of: together.y, at: together.inputs, plan: plan, orders: orders, seed: seed, flopLimit: flopLimit)
+    }
+    let count = Double(together.count)
+    let joint = try density(plan, orders)
+    var result = Result(
+      split: split, calibration: Calibration(levels: zip(marginals, held.y).map { $0.cdf($1) }),
+      crps: zip(marginals, held.y).map { Scores.crps($0, $1) },
+      logDensity: zip(marginals, held.y).map { $0.logDensity($1) },
+      independent: try density(.independent, 1).value / count, joint: joint.value / count,
+      scale: try Scaling.standardising(context: context).outputScale, notes: joint.notes)
+    guard whole else { return result }
+    result.reencode = try density(.reencode, orders).value / count
+    let draws = try draws(posterior, together.inputs)
+    result.energy = (Scores.energy(draws.independent, together.y), Scores.energy(draws.joint, together.y))
+    result.variogram = (
+      Scores.variogram(draws.independent, together.y), Scores.variogram(draws.joint, together.y)
+    )
+    return result
+  }
+
+  private func draws(
+    _ posterior: Posterior, _ inputs: Inputs
+  ) throws -> (independent: [[Double]], joint: [[Double]]) {
+    func draw(_ plan: PlanTemplate) throws -> [[Double]] {
+      try posterior.sample(samples, at: inputs, plan: plan, seed: seed, flopLimit: flopLimit).paths
+    }
+    return (try draw(.independent), try draw(plan))
+  }
+
+  /// What the draws of a split claim of a number made of all its held-out values.
+  public struct Claim: Sendable, Hashable {
+    /// Where the number that came lies in what was claimed; uniform on 0...1 if the claim is right.
+    public let level: Double
+    /// The continuous ranked probability score; NaN where the number or a draw is not finite.
+    public let crps: Double
+    /// The width of the central interval that claims 0.9.
+    public let width: Double
+
+    init(_ draws: [Double], _ value: Double, uniform: Double) {
+      level = Scores.level(value, among: draws, uniform: uniform)
+      let finite = value.isFinite && draws.allSatisfy(\.isFinite)
+      crps = finite ? Scores.crps(draws, value) : .nan
+      let ends = FunctionalSummary(draws, levels: [0.05, 0.95]).quantiles
+      width = ends[1].value - ends[0].value
+    }
+  }
+
+  /// The claims of values drawn each on its own and of values drawn together, one for each functional.
+  public func claims(
+    _ functionals: [Functional], _ split: Split, on pool: ThreadPool? = nil
+  ) throws -> [(independent: Claim, joint: Claim)] {
+    let posterior = try model.condition(on: data.rows(split.context), pool: pool)
+    let together = data.rows(split.joint)
+    let draws = try draws(posterior, together.inputs)
+    let inputs = (0..<together.count).map { together.x[$0 * together.dimensions] }
+    return functionals.enumerated().map { index, functional in
+      let value = functional.values(of: [together.y], at: inputs)[0]
+      var stream = RandomStream(
+        seed: seed, .evaluation, UInt64(split.joint.first ?? 0), UInt64(split.joint.count), UInt64(index))
+      let uniform = stream.uniform()
+      return (
+        Claim(functional.values(of: draws.independent, at: inputs), value, uniform: uniform),
+        Claim(functional.values(of: draws.joint, at: inputs), value, uniform: uniform)
+      )
+    }
+  }
+}

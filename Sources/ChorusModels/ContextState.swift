@@ -1,0 +1,35 @@
+import ChorusMemories
+import ChorusTensors
+
+extension Trunk {
+  /// What the state of a context of `rows` rows is kept as, layer after layer: names are unique in the network.
+  public func stateArrays(rows: Int) -> [StateArray] {
+    layerArrays(rows: rows).flatMap { $0 }
+  }
+
+  /// The values of these arrays, in their order.
+  public func values(of context: ContextState) -> [[Float]] {
+    zip(memories, context.layers).flatMap { $0.values(ofAny: $1) }
+  }
+
+  /// The context state with these values, which may come from any file: nil where no encoding of `rows` rows has them.
+  public func context(rows: Int, values: [[Float]]) -> ContextState? {
+    guard (0...Int(Int32.max)).contains(rows) else { return nil }
+    let arrays = layerArrays(rows: rows)
+    guard values.count == arrays.reduce(0, { $0 + $1.count }) else { return nil }
+    var (layers, first): ([any AnyObject & Sendable], Int) = ([], 0)
+    for (memory, layer) in zip(memories, arrays) {
+      let own = Array(values[first..<first + layer.count])
+      guard let context = memory.anyContext(rows: max(rows, 1), values: own) else { return nil }
+      layers.append(context)
+      first += layer.count
+    }
+    return ContextState(rows: rows, layers: layers)
+  }
+
+  private func layerArrays(rows: Int) -> [[StateArray]] {
+    memories.enumerated().map { index, memory in
+      memory.stateArrays(rows: max(rows, 1)).map { StateArray("layer.\(index).\($0.name)", $0.shape) }
+    }
+  }
+}

@@ -1,0 +1,139 @@
+import Foundation
+import Testing
+
+@testable import ChorusCommands
+
+@Suite(.enabled(if: executable != nil, Comment(rawValue: skipped))) struct ScoreTests {
+  let folder: Folder
+
+  init() throws {
+    folder = try Folder()
+    try folder.writeModel()
+    let rows = (0..<60).map {
+      "2020-01-\($0 % 30 < 9 ? "0" : "")\($0 % 30 + 1)T\($0 / 30 * 12 < 10 ? "0" : "")\($0 / 30 * 12):00,\(Double($0 * 37 % 60) / 7)"
+    }
+    try folder.write("s.csv", "time,level\n" + rows.joined(separator: "\n") + "\n2020-03-01T00:00,\n")
+  }
+
+  private func score(_ more: String...) throws -> Outcome {
+    try folder.start(
+      [
+        "score", "s.csv", "--input", "time", "--target", "level", "--model", "m.safetensors", "--orders", "2",
+        "--samples", "10",
+      ] + more
+    ).1()
+  }
+
+  private func objects(_ outcome: Outcome) throws -> [[String: Any]] {
+    try outcome.output.split(separator: "\n").map {
+      try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+    }
+  }
+
+  @Test func linesOfRepetitions() throws {
+    let outcome = try score("--holdout", "0.2", "--repetitions", "3", "--format", "jsonl")
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    let lines = try objects(outcome)
+    #expect(lines.map { "\($0["repetition"] ?? "")" } == ["1", "1", "2", "2", "3", "3", "all", "all"])
+    #expect(lines.map { $0["units"] as? String } == (0..<8).map { $0 % 2 == 0 ? "file" : "standardised" })
+    for name in ScoreTable.columns { #expect(lines.allSatisfy { $0[name] != nil }, "\(name)") }
+    for key in ["independent", "buffer", "reencode", "crps", "energy_buffer", "coverage_90"] {
+      let single = lines[..<6].enumerated().filter { $0.offset % 2 == 0 }.compactMap {
+        $0.element[key] as? Double
+      }
+      let all = try #require(lines[6][key] as? Double)
+      #expect(single.count == 3 && abs(single.reduce(0, +) / 3 - all) < 1e-9, "\(key)")
+      #expect(lines[0][key + "_se"] is NSNull && lines[6][key + "_se"] is Double)
+    }
+    // A density in standardised units has the logarithm of the scale more, a score is divided by it.
+    func number(_ line: Int, _ key: String) throws -> Double { try #require(lines[line][key] as? Double) }
+    let shift = try number(1, "buffer") - number(0, "buffer")
+    #expect(try abs(number(1, "independent") - number(0, "independent") - shift) < 1e-9)
+    #expect(try abs(number(0, "crps") / number(1, "crps") - exp(shift)) < 1e-9)
+    #expect(try abs(number(0, "variogram_buffer") / number(1, "variogram_buffer") - exp(shift)) < 1e-9)
+    #expect(try number(6, "held_out") == 12 && number(6, "context") == 48 && number(6, "targets") == 12)
+    #expect(try (1...10).reduce(0) { try $0 + number(6, "pit_\($1)") } == 36)
+    #expect(
+      try number(6, "buffer_minus_independent_low") <= number(6, "buffer_minus_independent")
+        && number(6, "buffer_minus_independent") <= number(6, "buffer_minus_independent_high"))
+    #expect(
+      outcome.errors.contains("95 % interval") && outcome.errors.contains("paired t over 3 repetitions"))
+  }
+
+  @Test func theSameBytesForAnyThreads() throws {
+    let one = try score("--last", "6", "--repetitions", "4", "--threads", "1", "--output", "a.csv")
+    let four = try score("--last", "6", "--repetitions", "4", "--threads", "3", "--output", "b.csv")
+    #expect(one.code == 0 && one.output == four.output, "\(one.errors)")
+    #expect(try folder.read("a.csv") == folder.read("b.csv"))
+    let values = try folder.read("a.csv").split(separator: "\n")
+    #expect(values.count == 25 && values[0] == "repetition,time,level,pit,crps,log_density")
+    // The last by time and not by the file.
+    #expect(values[1].hasPrefix("1,2020-01-28T00:00,") && values[6].hasPrefix("1,2020-01-30T12:00,"))
+    let other = try score("--last", "6", "--repetitions", "4", "--seed", "1")
+    #expect(other.output != one.output)
+    let alone = try score("--last", "6")
+    #expect(alone.rows.count == 5 && alone.errors.contains("more of them give an interval"))
+  }
+
+  @Test func windowsAndFunctionals() throws {
+    let windows = try score("--windows", "4", "--context", "12", "--targets", "5", "--format", "jsonl")
+    let lines = try objects(windows)
+    #expect(lines.count == 2 && lines[0]["context"] as? Double == 12 && lines[0]["targets"] as? Double == 5)
+    #expect(windows.errors.contains("over 4 windows"))
+    let claims = try score(
+      "--windows", "4", "--context", "12", "--targets", "5", "--functional", "sum,first-above:100")
+    #expect(claims.code == 0, "\(claims.errors)")
+    #expect(claims.rows[0] == ClaimTable.columns)
+    #expect(
+      claims.rows.dropFirst().map { $0[0] + " " + $0[1] } == [
+        "sum joint", "sum independent", "first-above:100.0 joint", "first-above:100.0 independent",
+      ])
+    for row in claims.rows[1...2] {
+      let share = try #require(Double(row[9]))
+      #expect(try #require(Double(row[10])) <= share && share <= #require(Double(row[11])))
+      #expect(row[2] == "4" && row[16].isEmpty == false)
+    }
+  }
+
+  @Test func refusals() throws {
+    func refused(
+      _ code: Int32, _ part: String, _ arguments: String..., location: SourceLocation = #_sourceLocation
+    ) throws {
+      let outcome = try folder.start(
+        ["score", "s.csv", "--input", "time", "--target", "level", "--model", "m.safetensors"] + arguments
+      ).1()
+      let what = Comment(rawValue: "\(arguments): \(outcome.code) \(outcome.errors)")
+      #expect(outcome.code == code && outcome.errors.contains(part), what, sourceLocation: location)
+      #expect(outcome.output.isEmpty && !outcome.signalled, what, sourceLocation: location)
+    }
+    try refused(64, "exclude one another", "--holdout", "0.2", "--last", "3")
+    try refused(64, "--holdout must be above 0", "--holdout", "0")
+    try refused(64, "--holdout must be above 0", "--holdout", "nan")
+    try refused(64, "--last must be at least 1", "--last", "0")
+    try refused(64, "--windows must be within", "--windows", "0")
+    try refused(64, "--context goes with --windows", "--context", "9")
+    try refused(64, "every window is one", "--windows", "3", "--repetitions", "2")
+    try refused(64, "--context must be at least 2", "--windows", "3", "--context", "1")
+    try refused(64, "--targets must be within", "--targets", "0")
+    try refused(64, "--repetitions must be within", "--repetitions", "0")
+    try refused(64, "--orders must be within", "--orders", "0")
+    try refused(64, "--samples must be within", "--samples", "1")
+    try refused(64, "--functional: 'total' is none of sum", "--functional", "total")
+    try refused(64, "does not go with --functional", "--functional", "sum", "--output", "v.csv")
+    try refused(64, "is not a plan", "--plan", "nosuch")
+    try refused(64, "TFLOP", "--flop-limit", "1")
+    try refused(65, "leaves fewer than 2 to learn from", "--last", "59")
+    try refused(65, "hold out 20 at most 2 times", "--last", "20", "--repetitions", "3")
+    try refused(65, "leaves none to hold out", "--holdout", "0.001")
+    try refused(
+      65, "60 rows have 9 windows of 12 + 5 rows", "--windows", "10", "--context", "12", "--targets", "5")
+    try refused(74, "nosuch/v.csv: can not be made", "--output", "nosuch/v.csv")
+    #expect(folder.names == ["m.safetensors", "s.csv"])
+    try folder.write("p.csv", "pit,level\n" + (0..<9).map { "\($0),\($0 % 4)\n" }.joined())
+    let taken = try folder.chorus(
+      "score", "p.csv", "--input", "pit", "--target", "level", "--model", "m.safetensors", "--output",
+      "v.csv",
+      "--orders", "1", "--samples", "2")
+    #expect(taken.code == 65 && taken.errors.contains("'pit' has the name of an output column"))
+  }
+}

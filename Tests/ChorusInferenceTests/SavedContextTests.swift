@@ -1,0 +1,167 @@
+import ChorusData
+import ChorusModels
+import ChorusPlans
+import ChorusStorage
+import Foundation
+import Testing
+
+@testable import ChorusInference
+
+@Suite struct SavedContextTests {
+  let path = FileManager.default.temporaryDirectory.path + "/chorus-context-\(UUID().uuidString)"
+
+  private func model(_ seed: UInt64 = 1, card: [String: String] = [:]) throws -> Model {
+    let small = try smallModel(seed: seed) {
+      $0.scaling = .standardise
+      $0.trainedContext = 8
+      $0.trainedBuffer = 4
+    }
+    return Model(trunk: small.trunk, card: card, source: "somewhere/small.safetensors")
+  }
+
+  /// Units far from the network's, so that a digit lost in the scaling would show.
+  private func data(_ count: Int) throws -> Dataset {
+    let raw = try wave(count)
+    return try Dataset(
+      inputs: Inputs(raw.x.map { 0.1 * $0 + 1987.3 }), y: raw.y.map { $0 / 3 - 1e4 },
+      inputColumns: [Column("day", unit: "d")], outputColumn: Column("\"level\"\n", unit: "µm"))
+  }
+
+  @Test(arguments: everyPlan) func answersAsTheOneThatWasWritten(plan: PlanTemplate) throws {
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let model = try model()
+    for rows in [2, 7, 100] {
+      let posterior = try model.condition(on: data(rows))
+      try posterior.write(to: path, card: ["kinds": "date"])
+      let back = try Posterior(contentsOf: path, model: model)
+      let at = try Inputs(places(6).values.map { 0.1 * $0 + 1987.3 })
+      let (one, other) = try (
+        posterior.sample(5, at: at, plan: plan, seed: 4, latent: true),
+        back.sample(5, at: at, plan: plan, seed: 4, latent: true)
+      )
+      #expect(one.paths == other.paths && one.notes == other.notes && one.outside == other.outside)
+      let y = one.paths[0]
+      #expect(
+        try posterior.logDensity(of: y, at: at, plan: plan, orders: 2).orders
+          == back.logDensity(of: y, at: at, plan: plan, orders: 2).orders)
+      #expect(try posterior.marginals(at: at) == back.marginals(at: at))
+      #expect(back.scaling == posterior.scaling && back.rows == rows && back.notes == posterior.notes)
+      #expect(back.inputColumns == [Column("day", unit: "d")])
+      #expect(back.outputColumn == Column("\"level\"\n", unit: "µm"))
+      #expect(try SavedContext(path: path).card == ["kinds": "date"])
+      let seen = try back.observed
+      #expect(seen.count == min(rows, 32) && abs(seen.y[0] + 1e4) < 1)
+    }
+  }
+
+  @Test func anotherModelIsRefusedByName() throws {
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let model = try model()
+    try model.condition(on: data(7)).write(to: path)
+    #expect(try SavedContext(path: path).modelName == "small")
+    let other = try self.model(2)
+    let refused = refusal { _ = try Posterior(contentsOf: path, model: other) }
+    #expect("\(refused.map { "\($0)" } ?? "")".contains("was encoded by model 'small'"))
+    // Its card and the form of its weights do not make another model of it.
+    #expect(try self.model(card: ["licence": "none"]).fingerprint == model.fingerprint)
+    #expect(try other.fingerprint != model.fingerprint)
+    let file = path + ".safetensors"
+    defer { try? FileManager.default.removeItem(atPath: file) }
+    try model.write(to: file, half: true)
+    let half = try Model(path: file)
+    try half.write(to: file, half: false)
+    #expect(try Model(path: file).fingerprint == half.fingerprint)
+  }
+
+  /// Whatever is in the file, reading it ends with an error or a context, and never otherwise.
+  @Test func damagedFilesAreRefused() throws {
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let model = try model()
+    let posterior = try model.condition(on: data(7))
+    try posterior.write(to: path)
+    let whole = try Data(contentsOf: URL(fileURLWithPath: path))
+    for place in stride(from: 0, to: whole.count, by: 97) {
+      var flipped = whole
+      flipped[flipped.startIndex + place] ^= 0x20
+      try flipped.write(to: URL(fileURLWithPath: path))
+      #expect(refusal { _ = try Posterior(contentsOf: path, model: model) } != nil, "byte \(place)")
+    }
+    for length in [0, 7, 8, 300, whole.count / 2, whole.count - 1] {
+      try whole.prefix(length).write(to: URL(fileURLWithPath: path))
+      #expect(refusal { _ = try Posterior(contentsOf: path, model: model) } != nil, "\(length) bytes")
+    }
+  }
+
+  /// Files with a good checksum and wrong content.
+  @Test func wrongContentIsRefused() throws {
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let model = try model()
+    let posterior = try model.condition(on: data(7))
+    try posterior.write(to: path)
+    let file = try Safetensors(path: path)
+    let json = try #require(file.metadata["context"])
+    typealias Change = (_ name: String, _ shape: [Int], _ values: [Float]) -> ([Int], [Float])?
+    func told(_ metadata: [String: String], _ change: Change = { ($1, $2) }, more: Bool = false) throws
+      -> String
+    {
+      var writer = SafetensorsWriter(metadata: metadata)
+      for tensor in file.tensors {
+        let values = try file.floats(tensor.name, shape: tensor.shape)
+        if let (shape, values) = change(tensor.name, tensor.shape, values) {
+          try writer.add(tensor.name, shape: shape, floats: values)
+        }
+      }
+      if more { try writer.add("layer.9.keyvalues", shape: [1], floats: [1]) }
+      try writer.write(to: path)
+      return refusal { _ = try Posterior(contentsOf: path, model: model) }.map { "\($0)" } ?? "read"
+    }
+    let good = ["format": "chorus-context-1", "context": json]
+    #expect(try told(good) == "read")
+    // It is the state that is read: nothing is encoded again.
+    let at = try Inputs([1987.2])
+    let before = try Posterior(contentsOf: path, model: model).marginals(at: at)
+    #expect(try told(good, { $0 == "layer.1.keyvalues" ? ($1, $2.map { 2 * $0 }) : ($1, $2) }) == "read")
+    #expect(try Posterior(contentsOf: path, model: model).marginals(at: at) != before)
+    #expect(try told(["context": json]).contains("is no saved context"))
+    #expect(try told(["format": "chorus-context-2", "context": json]).contains("is no saved context"))
+    #expect(try told(["format": "chorus-context-1", "context": "{"]).contains("cannot be read"))
+    func header(_ from: String, _ to: String) throws -> String {
+      let text = json.replacingOccurrences(of: from, with: to)
+      #expect(text != json)
+      return try told(["format": "chorus-context-1", "context": text])
+    }
+    #expect(try header("\"rows\":7", "\"rows\":6").contains("contradict"))
+    #expect(try header("\"rows\":7", "\"rows\":-1").contains("contradict"))
+    #expect(try header("\"outputScale\":", "\"outputScale\":-").contains("cannot be read"))
+    #expect(try header("[{\"name\":\"day\",\"unit\":\"d\"}]", "[]").contains("0 input columns"))
+    #expect(try header("\"inputScales\":[", "\"inputScales\":[1,").contains("cannot be read"))
+    #expect(try told(good, { $0 == "y" ? nil : ($1, $2) }).contains("has shape"))
+    #expect(try told(good, { $0 == "x" ? ([7], $2) : ($1, $2) }).contains("has shape"))
+    #expect(
+      try told(good, { $0 == "y" ? ($1, [.nan] + $2.dropFirst()) : ($1, $2) }).contains("not finite"))
+    let state = "layer.1.keyvalues"
+    #expect(try told(good, { $0 == state ? nil : ($1, $2) }).contains("no tensor '\(state)'"))
+    #expect(
+      try told(good, { $0 == state ? ($1, [.infinity] + $2.dropFirst()) : ($1, $2) }).contains("no state has")
+    )
+    #expect(try told(good, more: true).contains("1 arrays too many"))
+  }
+
+  @Test func pointsOutsideTraining() throws {
+    let posterior = try model(card: ["input_reach": "3"]).condition(on: wave(6))
+    let (centre, scale) = (posterior.scaling.inputCentres[0], posterior.scaling.inputScales[0])
+    let at = try Inputs([-2.9, 2.9, 3.1, -40].map { centre + scale * $0 })
+    let near = try posterior.sample(1, at: at)
+    #expect(near.outside == [[], [], .inputs, .inputs])
+    #expect(near.notes == [.inputsBeyondTraining(points: 2, reach: 3)])
+    #expect(near.notes[0].description.contains("2 points lie farther"))
+    let many = try posterior.sample(1, at: Inputs([0, 0.1, 0.2, 0.3, 0.4, 0.5]))
+    #expect(many.outside == [Outside](repeating: .targets, count: 6))
+    let few = try model().condition(on: wave(3)).sample(1, at: at, plan: .logSparse)
+    #expect(few.outside.allSatisfy { $0 == [.context, .reads] })
+    #expect(few.outside[0].description == "context;reads" && Outside().description.isEmpty)
+    #expect(try model(card: ["input_reach": "-1"]).inputReach == nil)
+    #expect(try model(card: ["prior": "gp"]).inputReach == nil, "of another scale")
+    #expect(try model(card: ["prior": "functions"]).inputReach == 5.2)
+  }
+}

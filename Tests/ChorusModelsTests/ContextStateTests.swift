@@ -1,0 +1,56 @@
+import Testing
+
+@testable import ChorusMemories
+@testable import ChorusModels
+@testable import ChorusTensors
+
+/// A context state goes out of the program and comes back as it was.
+@Suite struct ContextStateTests {
+  /// Widths of a head that fill no whole panel, and numbers of rows around a panel's 16.
+  @Test(arguments: [1, 15, 16, 17, 40]) func softmaxComesBack(rows: Int) throws {
+    for width in [4, 16, 20] {
+      let memory = SoftmaxMemory(AttentionSizes(heads: 3, width: width))
+      var stream = RandomStream(seed: 9, .tasks, UInt64(rows), UInt64(width))
+      let given = (0..<rows * 6 * width).map { _ in Float(stream.normal()) }
+      let context = memory.context(rows: rows)
+      memory.write(given, rows: 0..<rows, to: context)
+      let values = memory.values(of: context)
+      #expect(values.count == 1 && same(values[0], given))
+      #expect(memory.stateArrays(rows: rows).map(\.count) == [given.count])
+      let back = try #require(memory.context(rows: rows, values: values))
+      #expect(same(back.keys.array, context.keys.array) && same(back.values.array, context.values.array))
+    }
+  }
+
+  @Test func whatFitsNoContextIsRefused() {
+    let memory = SoftmaxMemory(AttentionSizes(heads: 2, width: 4))
+    let good = [Float](repeating: 1, count: 3 * 16)
+    #expect(memory.context(rows: 3, values: [good]) != nil)
+    for bad in [[], [[]], [good, good], [good + [0]], [Array(good.dropLast()) + [.nan]]] as [[[Float]]] {
+      #expect(memory.context(rows: 3, values: bad) == nil)
+    }
+    #expect(memory.context(rows: 0, values: [[]]) == nil && memory.context(rows: -1, values: [[]]) == nil)
+  }
+
+  @Test(arguments: Variant.allCases) func aTrunkReadsWhatCameBack(_ variant: Variant) throws {
+    let trunk = try randomTrunk(variant.blueprint)
+    for count in [0, 1, 21] {
+      let batch = try randomBatch(context: count, buffer: 3, targets: 4)
+      let state = trunk.encoded(batch)
+      let (arrays, values) = (trunk.stateArrays(rows: count), trunk.values(of: state))
+      #expect(arrays.map(\.count) == values.map(\.count) && Set(arrays.map(\.name)).count == arrays.count)
+      let back = try #require(trunk.context(rows: count, values: values))
+      #expect(back.rows == count)
+      func answer(_ state: Trunk.ContextState) -> [Float] {
+        let paths = trunk.branch(paths: 1, capacity: 3)
+        return trunk.advance(
+          paths, state, inputs: trunk.embeddedRest(batch), commit: [0, 1, 2],
+          y: Array(batch.y[batch.bufferRows]), query: [3, 4, 5, 6], limits: [0, 1, 2, 3])
+      }
+      #expect(same(answer(back), answer(state)))
+      #expect(trunk.context(rows: count + 2, values: values) == nil)
+      #expect(trunk.context(rows: count, values: Array(values.dropLast())) == nil)
+      #expect(trunk.context(rows: Int.max, values: values) == nil)
+    }
+  }
+}
