@@ -483,6 +483,12 @@ struct StoredRow {
 }
 
 extension VisibleRows {
+  /// Whether a row of the read sees a slot below its limit.
+  func sees(_ slot: Int, from row: Int) -> Bool {
+    guard let masks, maskStarts[row] >= 0 else { return true }
+    return masks[Int(maskStarts[row]) + slot / 64] >> UInt64(slot % 64) & 1 == 1
+  }
+
   /// How many slots a row of the read sees.
   func slotsRead(by row: Int) -> Int {
     let limit = Int(limits[row])

@@ -69,7 +69,7 @@ public enum GoldenTables {
   }
 
   /// v_t = k_t·A + noise with unit keys of width 16, A drawn anew every `segment` steps of 512: each v_t is predicted from
-  /// the pairs before it. The squared error relative to the values', over the last 32 steps of every segment.
+  /// the pairs before it. The squared error relative to the values without their noise, over the last 32 steps of every segment.
   ///
   /// Linear attention is scaled by d/t; softmax and local linear have the inverse temperature 8. The table's columns of
   /// decaying memories (GLA, RLS with forgetting) are left out: no memory of a set decays.
@@ -109,17 +109,15 @@ public enum GoldenTables {
         var stream = RandomStream(seed: 34, UInt64(index))
         let keys = self.keys(steps, width, setting.correlation, &stream)
         var map: [[Double]] = []
-        var values: [[Double]] = []
+        var (clean, values) = ([[Double]](), [[Double]]())
         for step in 0..<steps {
           if step % setting.segment == 0 { map = (0..<width).map { _ in stream.normals(width) } }
-          values.append(
-            (0..<width).map { j in
-              (0..<width).reduce(setting.noise * stream.normal()) { $0 + keys[step][$1] * map[$1][j] }
-            })
+          clean.append((0..<width).map { j in (0..<width).reduce(0) { $0 + keys[step][$1] * map[$1][j] } })
+          values.append(clean[step].map { $0 + setting.noise * stream.normal() })
         }
         let asked = (0..<steps).filter { $0 % setting.segment >= setting.segment - 32 }
         let wanted = asked.map { values[$0] }
-        size += wanted.joined().reduce(0) { $0 + $1 * $1 }
+        size += asked.reduce(0) { sum, step in clean[step].reduce(sum) { $0 + $1 * $1 } }
         for (place, subject) in subjects.enumerated() {
           errors[place] += squares(
             subject.readPrefixes(keys, values, at: asked.map { keys[$0] }, limits: asked), wanted)

@@ -58,13 +58,14 @@ struct SolverRidgeMemory: HeadwiseMemory {
 
   final class Context: Sendable {
     let rows: Int
-    /// Packed A and G, `[rank, rank]` and `[rank, width]`, head by head.
-    let system: FloatBuffer
-    let targets: FloatBuffer
-    init(rows: Int, system: Int, targets: Int) {
+    /// A and G, `[heads][rank, rank]` and `[heads][rank, width]`: float32 numbers in Double. Steps that have not converged
+    /// amplify every rounding by the condition of A, so they are taken in Double.
+    let system: [Double]
+    let targets: [Double]
+    init(rows: Int, system: [Float], targets: [Float]) {
       self.rows = rows
-      self.system = FloatBuffer(count: system)
-      self.targets = FloatBuffer(count: targets)
+      self.system = system.map { Double($0) }
+      self.targets = targets.map { Double($0) }
     }
   }
 
@@ -80,8 +81,8 @@ struct SolverRidgeMemory: HeadwiseMemory {
   }
 
   private var columns: Int { rank + sizes.width }
-  private var systemCount: Int { ck_packed_count(Int32(rank), Int32(rank)) }
-  private var targetCount: Int { ck_packed_count(Int32(rank), Int32(sizes.width)) }
+  private var systemCount: Int { rank * rank }
+  private var targetCount: Int { rank * sizes.width }
   private static var tile: Int { 32 }
 
   func draft(rows count: Int) -> Draft {
@@ -110,28 +111,22 @@ struct SolverRidgeMemory: HeadwiseMemory {
   }
 
   func finish(_ draft: Draft) -> Context {
-    let context = Context(
-      rows: draft.rows, system: sizes.heads * systemCount, targets: sizes.heads * targetCount)
     let size = rank * columns
-    var sums = [Float](repeating: 0, count: size)
+    let tiles = draft.parts.count / max(1, sizes.heads * size)
+    var (system, targets) = ([Float](), [Float]())
     for head in 0..<sizes.heads {
-      for i in 0..<size {
-        var sum = 0.0
-        for tile in 0..<draft.parts.count / max(1, sizes.heads * size) {
-          sum += Double(draft.parts.pointer[(tile * sizes.heads + head) * size + i])
+      let ridge = Softplus.value(Double(values[Self.ridge][head])) + RidgeRule.floor
+      for i in 0..<rank {
+        for j in 0..<columns {
+          let place = head * size + i * columns + j
+          let sum = (0..<tiles).reduce(i == j ? ridge : 0) {
+            $0 + Double(draft.parts.pointer[$1 * sizes.heads * size + place])
+          }
+          if j < rank { system.append(Float(sum)) } else { targets.append(Float(sum)) }
         }
-        sums[i] = Float(sum)
-      }
-      let ridge = Float(Softplus.value(Double(values[Self.ridge][head])) + RidgeRule.floor)
-      for i in 0..<rank { sums[i * columns + i] += ridge }
-      let (n, all, width) = (Int32(rank), Int32(columns), Int32(sizes.width))
-      sums.withUnsafeBufferPointer { sums in
-        guard let sums = sums.baseAddress else { return }
-        ck_pack(n, n, sums, all, 0, context.system.pointer + head * systemCount)
-        ck_pack(n, width, sums + rank, all, 0, context.targets.pointer + head * targetCount)
       }
     }
-    return context
+    return Context(rows: draft.rows, system: system, targets: targets)
   }
 
   func buffer(paths: Int, capacity: Int) -> Buffer {
@@ -175,18 +170,20 @@ struct SolverRidgeMemory: HeadwiseMemory {
   ) {
     let mark = scratch.mark
     let width = sizes.heads * rank
-    let (x, residual) = (scratch.zeros(rows * width), scratch.floats(rows * width))
-    let (direction, product) = (scratch.floats(rows * width), scratch.floats(rows * width))
+    let (x, residual) = (scratch.doubles(rows * width), scratch.doubles(rows * width))
+    let (direction, product) = (scratch.doubles(rows * width), scratch.doubles(rows * width))
+    let features = scratch.floats(rank)
+    x.update(repeating: 0, count: rows * width)
     for row in 0..<rows {
       for head in 0..<sizes.heads {
-        map.apply(
-          queries + row * sizes.columns + head * sizes.width, width: sizes.width,
-          into: residual + row * width + head * rank)
+        map.apply(queries + row * sizes.columns + head * sizes.width, width: sizes.width, into: features)
+        for i in 0..<rank { residual[row * width + head * rank + i] = Double(features[i]) }
       }
     }
     direction.update(from: residual, count: rows * width)
     for _ in 0..<steps {
-      apply(context, own, direction, rows, into: product, scratch)
+      multiply(context.system, rank, direction, rows, into: product)
+      if let own { factors(own, direction, own.buffer.keys, rank, into: product) }
       for row in 0..<rows {
         let seen = context.rows + (own?.visible.slotsRead(by: row) ?? 0)
         for head in 0..<sizes.heads {
@@ -195,20 +192,20 @@ struct SolverRidgeMemory: HeadwiseMemory {
         }
       }
     }
-    multiply(context.targets, targetCount, x, rows, sizes.width, into: out, shape.read)
-    if let own {
-      factors(own, x, own.buffer.values, sizes.width, into: out, shape.read)
-    }
+    let read = scratch.doubles(rows * sizes.columns)
+    multiply(context.targets, sizes.width, x, rows, into: read)
+    if let own { factors(own, x, own.buffer.values, sizes.width, into: read) }
+    for i in 0..<rows * sizes.columns { out[i] = Float(read[i]) }
     scratch.rewind(to: mark)
   }
 
   /// One step of one row: with gradient steps the direction is the residual.
   private func advance(
-    _ x: UnsafeMutablePointer<Float>, _ residual: UnsafeMutablePointer<Float>,
-    _ direction: UnsafeMutablePointer<Float>, _ product: UnsafePointer<Float>, _ head: Int, rows: Int
+    _ x: UnsafeMutablePointer<Double>, _ residual: UnsafeMutablePointer<Double>,
+    _ direction: UnsafeMutablePointer<Double>, _ product: UnsafePointer<Double>, _ head: Int, rows: Int
   ) {
     guard conjugate else {
-      let rate = Float(Softplus.value(Double(values[Self.rate][head]))) / Float(max(1, rows))
+      let rate = Softplus.value(Double(values[Self.rate][head])) / Double(max(1, rows))
       for i in 0..<rank {
         x[i] += rate * residual[i]
         residual[i] -= rate * product[i]
@@ -216,64 +213,79 @@ struct SolverRidgeMemory: HeadwiseMemory {
       }
       return
     }
-    var (squares, curvature) = (Float(0), Float(0))
+    var (squares, curvature) = (0.0, 0.0)
     for i in 0..<rank {
       squares += residual[i] * residual[i]
       curvature += direction[i] * product[i]
     }
-    let step = squares / (curvature + Float(Self.tiny))
-    var next: Float = 0
+    let step = squares / (curvature + Self.tiny)
+    var next = 0.0
     for i in 0..<rank {
       x[i] += step * direction[i]
       residual[i] -= step * product[i]
       next += residual[i] * residual[i]
     }
-    let share = next / (squares + Float(Self.tiny))
+    let share = next / (squares + Self.tiny)
     for i in 0..<rank { direction[i] = residual[i] + share * direction[i] }
   }
 
-  /// A·x of the rows each row sees.
-  private func apply(
-    _ context: Context, _ own: Own?, _ x: UnsafePointer<Float>, _ rows: Int,
-    into out: UnsafeMutablePointer<Float>, _ scratch: Arena
-  ) {
-    multiply(context.system, systemCount, x, rows, rank, into: out, sizes.heads * rank)
-    if let own { factors(own, x, own.buffer.keys, rank, into: out, sizes.heads * rank) }
-  }
-
+  /// Rows of x `[rows, heads·rank]` times a matrix `[rank, columns]` a head.
   private func multiply(
-    _ packed: FloatBuffer, _ count: Int, _ x: UnsafePointer<Float>, _ rows: Int, _ columns: Int,
-    into out: UnsafeMutablePointer<Float>, _ stride: Int
+    _ matrices: [Double], _ columns: Int, _ x: UnsafePointer<Double>, _ rows: Int,
+    into out: UnsafeMutablePointer<Double>
   ) {
-    for head in 0..<sizes.heads {
-      var arguments = ck_matmul_args()
-      (arguments.m, arguments.k, arguments.n) = (Int32(rows), Int32(rank), Int32(columns))
-      (arguments.a, arguments.lda) = (x + head * rank, Int32(sizes.heads * rank))
-      arguments.packed = UnsafePointer(packed.pointer + head * count)
-      (arguments.c, arguments.ldc) = (out + head * columns, Int32(stride))
-      ck_matmul(&arguments)
+    out.update(repeating: 0, count: rows * sizes.heads * columns)
+    matrices.withUnsafeBufferPointer { matrices in
+      guard let first = matrices.baseAddress else { return }
+      for head in 0..<sizes.heads {
+        var arguments = ck_multiply_f64_args()
+        (arguments.m, arguments.n, arguments.k) = (Int32(rows), Int32(columns), Int32(rank))
+        arguments.alpha = 1
+        arguments.a = x + head * rank
+        (arguments.a_across, arguments.a_along) = (sizes.heads * rank, 1)
+        arguments.b = first + head * rank * columns
+        (arguments.b_across, arguments.b_along) = (columns, 1)
+        arguments.c = out + head * columns
+        arguments.ldc = sizes.heads * columns
+        ck_multiply_f64(&arguments)
+      }
     }
   }
 
+  /// Adds Σ (x·φ(k))·stored over the rows of its path that each row sees.
   private func factors(
-    _ own: Own, _ x: UnsafePointer<Float>, _ stored: FloatBuffer, _ width: Int,
-    into out: UnsafeMutablePointer<Float>, _ stride: Int
+    _ own: Own, _ x: UnsafePointer<Double>, _ stored: FloatBuffer, _ width: Int,
+    into out: UnsafeMutablePointer<Double>
   ) {
-    guard own.buffer.capacity > 0 else { return }
-    var arguments = ck_factor_args()
-    (arguments.rows, arguments.heads) = (Int32(own.visible.count), Int32(sizes.heads))
-    (arguments.rank, arguments.width) = (Int32(rank), Int32(width))
-    (arguments.probes, arguments.ld_probes) = (x, Int32(sizes.heads * rank))
-    arguments.probe_head = Int32(rank)
-    (arguments.paths, arguments.limits) = (own.visible.paths, own.visible.limits)
-    (arguments.masks, arguments.mask_starts) = (own.visible.masks, own.visible.maskStarts)
-    arguments.capacity = Int32(own.buffer.capacity)
-    arguments.factors = UnsafePointer(own.buffer.keys.pointer)
-    arguments.factors_stride = sizes.heads * own.buffer.capacity * rank
-    arguments.values = UnsafePointer(stored.pointer)
-    arguments.values_stride = sizes.heads * own.buffer.capacity * width
-    (arguments.out, arguments.ld_out, arguments.out_head) = (out, Int32(stride), Int32(width))
-    ck_factor_read(&arguments)
+    for row in 0..<own.visible.count {
+      for head in 0..<sizes.heads {
+        let first = (Int(own.visible.paths[row]) * sizes.heads + head) * own.buffer.capacity
+        let probe = x + (row * sizes.heads + head) * rank
+        let sum = out + (row * sizes.heads + head) * width
+        for slot in 0..<Int(own.visible.limits[row]) where own.visible.sees(slot, from: row) {
+          let score = dot(probe, own.buffer.keys.pointer + (first + slot) * rank)
+          let value = stored.pointer + (first + slot) * width
+          for j in 0..<width { sum[j] += score * Double(value[j]) }
+        }
+      }
+    }
+  }
+
+  /// In four lanes, then what is left.
+  private func dot(_ x: UnsafePointer<Double>, _ y: UnsafePointer<Float>) -> Double {
+    var lanes = SIMD4<Double>()
+    var i = 0
+    while i + 4 <= rank {
+      lanes +=
+        SIMD4(x[i], x[i + 1], x[i + 2], x[i + 3]) * SIMD4<Double>(SIMD4(y[i], y[i + 1], y[i + 2], y[i + 3]))
+      i += 4
+    }
+    var sum = lanes.sum()
+    while i < rank {
+      sum += x[i] * Double(y[i])
+      i += 1
+    }
+    return sum
   }
 
   // MARK: Training
@@ -334,20 +346,14 @@ struct SolverRidgeMemory: HeadwiseMemory {
   }
 
   func values(of context: Context) -> [[Float]] {
-    [
-      PackedHeads.plain(context.system, sizes.heads, rank, rank),
-      PackedHeads.plain(context.targets, sizes.heads, rank, sizes.width),
-    ]
+    [context.system.map { Float($0) }, context.targets.map { Float($0) }]
   }
 
   func context(rows: Int, values: [[Float]]) -> Context? {
     guard StateArray.fit(values, stateArrays(rows: rows)) else { return nil }
-    let context = Context(rows: rows, system: sizes.heads * systemCount, targets: sizes.heads * targetCount)
-    PackedHeads.pack(values[0], sizes.heads, rank, rank, into: context.system)
-    PackedHeads.pack(values[1], sizes.heads, rank, sizes.width, into: context.targets)
-    return context
+    return Context(rows: rows, system: values[0], targets: values[1])
   }
 
-  func contextBytes(rows: Int) -> Int { 4 * sizes.heads * (systemCount + targetCount) }
+  func contextBytes(rows: Int) -> Int { 8 * sizes.heads * (systemCount + targetCount) }
   func bufferBytes(capacity: Int) -> Int { 4 * sizes.heads * capacity * (rank + sizes.width) }
 }

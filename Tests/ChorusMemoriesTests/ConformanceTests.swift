@@ -238,14 +238,45 @@ import Testing
     }
     let merged = try #require(bench.memory.merge(any: a, b, removing: false))
     #expect(deviation(reads(merged), reads(both)) < 1e-5, "\(name): merged")
-    let left = try #require(bench.memory.merge(any: both, b, removing: true), "\(name)")
-    #expect(deviation(reads(left), reads(a)) < 1e-5, "\(name): taken out")
     // Nothing is added by nothing, and nothing is left of a thing without itself.
     let empty = bench.context(Rows(bench.shape.stored))
     let plusNothing = try #require(bench.memory.merge(any: a, empty, removing: false))
     #expect(deviation(reads(plusNothing), reads(a)) < 1e-6, "\(name): and nothing")
+    guard bench.capability.remove else {
+      #expect(bench.memory.merge(any: both, b, removing: true) == nil, "\(name)")
+      return
+    }
+    let left = try #require(bench.memory.merge(any: both, b, removing: true), "\(name)")
+    #expect(deviation(reads(left), reads(a)) < 1e-5, "\(name): taken out")
     let nothing = try #require(bench.memory.merge(any: a, a, removing: true))
     #expect(deviation(reads(nothing), reads(empty)) < 1e-5, "\(name): nothing left")
+  }
+
+  // MARK: Kept contexts
+
+  /// A context that has been put into plain arrays and made of them again reads the same bytes; arrays that do not fit, or
+  /// hold what is no number, make none.
+  @Test(arguments: Subjects.all)
+  func keptContextsReadTheSameBytes(name: String) throws {
+    let bench = try Subjects.bench(name)
+    let (set, own) = (bench.stored(37, seed: 29), bench.stored(3, seed: 30))
+    let asked = bench.queries(4, seed: 31)
+    let sights = (0...3).map { Sight(limit: $0) }
+    func reads(_ state: Bench.State) -> [Float] {
+      let buffer = bench.buffer(capacity: 3)
+      bench.append(own, state, to: buffer)
+      return bench.read(asked, state) + bench.read(asked, sights, state, buffer)
+    }
+    let state = bench.context(set)
+    let values = bench.memory.values(ofAny: state)
+    let arrays = bench.memory.stateArrays(rows: 37)
+    #expect(values.map(\.count) == arrays.map(\.count), "\(name)")
+    let back = try #require(bench.memory.anyContext(rows: 37, values: values), "\(name)")
+    #expect(same(reads(back), reads(state)), "\(name)")
+    #expect(bench.memory.anyContext(rows: 37, values: values.map { Array($0.dropLast()) }) == nil, "\(name)")
+    #expect(
+      bench.memory.anyContext(rows: 37, values: values.map { [.nan] + $0.dropFirst() }) == nil, "\(name)")
+    #expect(bench.memory.anyContext(rows: 37, values: []) == nil, "\(name)")
   }
 
   /// A row twice is a row of twice the weight.

@@ -38,7 +38,7 @@ import Testing
     for row in table.rows {
       for cell in row.cells {
         let known = cell.known ?? .nan
-        let allowed = known == 0 ? 1e-4 : 0.15 * known
+        let allowed = known == 0 ? 1e-4 : 0.1 * known
         #expect(abs(cell.value - known) < allowed, "\(row.setting), \(cell.memory): \(cell.value)")
       }
     }

@@ -6,14 +6,18 @@ import Testing
 
 /// A context state goes out of the program and comes back as it was.
 @Suite struct ContextStateTests {
+  private static func softmax(_ sizes: AttentionSizes) -> SoftmaxMemory {
+    SoftmaxMemory(.softmax, sizes, MemoryValues(Weights(ParameterTable()), []))
+  }
+
   /// Widths of a head that fill no whole panel, and numbers of rows around a panel's 16.
   @Test(arguments: [1, 15, 16, 17, 40]) func softmaxComesBack(rows: Int) throws {
     for width in [4, 16, 20] {
-      let memory = SoftmaxMemory(AttentionSizes(heads: 3, width: width))
+      let memory = Self.softmax(AttentionSizes(heads: 3, width: width))
       var stream = RandomStream(seed: 9, .tasks, UInt64(rows), UInt64(width))
       let given = (0..<rows * 6 * width).map { _ in Float(stream.normal()) }
-      let context = memory.context(rows: rows)
-      memory.write(given, rows: 0..<rows, to: context)
+      let context = memory.draft(rows: rows)
+      memory.write(given, rows: 0..<rows, to: context, scratch: Arena(blockCount: 1 << 12))
       let values = memory.values(of: context)
       #expect(values.count == 1 && same(values[0], given))
       #expect(memory.stateArrays(rows: rows).map(\.count) == [given.count])
@@ -23,7 +27,7 @@ import Testing
   }
 
   @Test func whatFitsNoContextIsRefused() {
-    let memory = SoftmaxMemory(AttentionSizes(heads: 2, width: 4))
+    let memory = Self.softmax(AttentionSizes(heads: 2, width: 4))
     let good = [Float](repeating: 1, count: 3 * 16)
     #expect(memory.context(rows: 3, values: [good]) != nil)
     for bad in [[], [[]], [good, good], [good + [0]], [Array(good.dropLast()) + [.nan]]] as [[[Float]]] {
