@@ -81,6 +81,9 @@ extension MemorySpec {
         weights != .similarity, "similarity weights depend on the query; the function class is then local")
       try require(readOut != .leverage, "only ridge regression has a leverage")
       try require(
+        readOut != .mean || weights == .uniform,
+        "the mean divides by the number of rows; rows of learned weights need a normalised read-out")
+      try require(
         readOut != .normalised || map.nonNegative,
         "a normalised read-out divides by φ(q)·Σφ(k), which may vanish with '\(features)' features; take elu, relu or taylor"
       )

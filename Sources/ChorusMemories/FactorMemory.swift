@@ -488,7 +488,9 @@ extension VisibleRows {
     let limit = Int(limits[row])
     guard let masks, maskStarts[row] >= 0 else { return limit }
     let words = masks + Int(maskStarts[row])
-    return (0..<(limit + 63) / 64).reduce(0) { $0 + words[$1].nonzeroBitCount }
+    // Bits behind the limit may be anything.
+    let last = limit % 64 == 0 ? 0 : (words[limit / 64] & (1 << UInt64(limit % 64) - 1)).nonzeroBitCount
+    return (0..<limit / 64).reduce(last) { $0 + words[$1].nonzeroBitCount }
   }
 }
 

@@ -73,10 +73,11 @@ struct JoinedMemory: Memory {
     scratch: Arena
   ) {
     let mark = scratch.mark
-    let read = scratch.floats(rows * first.shape.read)
+    let (read, own) = (scratch.floats(rows * first.shape.read), scratch.floats(rows * second.shape.read))
     first.read(queries, rows: rows, anyContext: context.inner, into: read, scratch: scratch)
+    second.read(queries, rows: rows, anyContext: empty, into: own, scratch: scratch)
     for row in 0..<rows {
-      place(read + row * first.shape.read, nil, into: out + row * shape.read)
+      place(read + row * first.shape.read, own + row * second.shape.read, into: out + row * shape.read)
     }
     scratch.rewind(to: mark)
   }
@@ -97,17 +98,11 @@ struct JoinedMemory: Memory {
     scratch.rewind(to: mark)
   }
 
-  /// What is read of a buffer without rows is zeros.
   private func place(
-    _ read: UnsafePointer<Float>, _ own: UnsafePointer<Float>?, into out: UnsafeMutablePointer<Float>
+    _ read: UnsafePointer<Float>, _ own: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>
   ) {
     out.update(from: read, count: first.shape.read)
-    let rest = out + first.shape.read
-    if let own {
-      rest.update(from: own, count: second.shape.read)
-    } else {
-      rest.update(repeating: 0, count: second.shape.read)
-    }
+    (out + first.shape.read).update(from: own, count: second.shape.read)
   }
 
   func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {

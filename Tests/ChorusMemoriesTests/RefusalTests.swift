@@ -1,0 +1,93 @@
+import ChorusTensors
+import Testing
+
+@testable import ChorusMemories
+
+/// What has no memory is refused, and the refusal names the reason.
+@Suite struct RefusalTests {
+  private typealias Spec = MemorySpec
+
+  private static let step = MemorySpec.Optimiser.gradient(steps: 1)
+  static let refused: [(MemorySpec, String)] = [
+    (Spec(function: .localConstant, readOut: .normalised), "similarity weights"),
+    (Spec(weights: .similarity, function: .localConstant), "normalised read-out"),
+    (Spec(weights: .similarity, function: .localConstant, loss: .dot, readOut: .normalised), "squared loss"),
+    (
+      Spec(weights: .similarity, features: "elu", function: .localConstant, readOut: .normalised),
+      "identity or unit"
+    ),
+    (Spec(weights: .similarity, function: .localLinear), "localLinear"),
+    (Spec(function: .localLinear, optimiser: .conjugateGradient(steps: 4)), "similarity weights"),
+    (
+      Spec(
+        weights: .similarity, features: "unit", function: .localLinear,
+        optimiser: .conjugateGradient(steps: 4)),
+      "identity features"
+    ),
+    (
+      Spec(weights: .similarity, function: .localLinear, optimiser: .conjugateGradient(steps: 0)),
+      "1...256, not 0"
+    ),
+    (
+      Spec(weights: .similarity, function: .localLinear, optimiser: .conjugateGradient(steps: 257)), "not 257"
+    ),
+    (Spec(function: .linear, loss: .dot, optimiser: .gradient(steps: 2)), "take 1"),
+    (Spec(weights: .similarity, function: .linear, loss: .dot, optimiser: step), "depend on the query"),
+    (Spec(function: .linear, loss: .dot, optimiser: step, readOut: .leverage), "leverage"),
+    (
+      Spec(function: .linear, loss: .dot, optimiser: step, readOut: .normalised), "may vanish with 'identity'"
+    ),
+    (Spec(features: "unit", function: .linear, loss: .dot, optimiser: step, readOut: .normalised), "elu"),
+    (
+      Spec(
+        weights: .learned, features: "elu", function: .linear, loss: .dot, optimiser: step, readOut: .mean),
+      "number of rows"
+    ),
+    (Spec(function: .linear, loss: .dot), "exact"),
+    (Spec(weights: .similarity, function: .linear), "depend on the query"),
+    (Spec(function: .linear, readOut: .mean), "raw or with its leverage"),
+    (Spec(function: .linear, readOut: .normalised), "raw or with its leverage"),
+    (Spec(weights: .learned, function: .linear, optimiser: .conjugateGradient(steps: 4)), "uniform weights"),
+    (Spec(function: .linear, optimiser: .conjugateGradient(steps: 4), readOut: .leverage), "reads raw"),
+    (Spec(function: .linear, optimiser: .conjugateGradient(steps: -1)), "not -1"),
+    (Spec(features: "unit", function: .linear, optimiser: .gradient(steps: 1000)), "not 1000"),
+    (Spec(function: .linear, optimiser: .gradient(steps: 4)), "length 1"),
+    (Spec(function: .linear, optimiser: .online), "unit features"),
+    (Spec(features: "unit", function: .linear, loss: .dot, optimiser: .online), "squared loss"),
+    (Spec(function: .normalisedLinear, optimiser: .gradient(steps: 2)), "one step"),
+    (Spec(function: .normalisedLinear), "exact"),
+    (Spec(weights: .learned, function: .kernel), "uniform weights"),
+    (Spec(function: .kernel, readOut: .normalised), "raw or with its leverage"),
+    (Spec(function: .kernel, optimiser: .conjugateGradient(steps: 3)), "conjugate-gradient(3)"),
+    (Spec(features: "relus", function: .linear), "relu"),
+  ]
+
+  @Test(arguments: refused.indices)
+  func theReasonIsNamed(index: Int) {
+    let (spec, reason) = Self.refused[index]
+    let refusal = #expect(throws: MemoryError.self) {
+      try CompiledMemory(LayerMemory(spec), AttentionSizes(heads: 2, width: 8))
+    }
+    let text = refusal?.description ?? ""
+    #expect(text.contains(reason), "\(index): \(text)")
+  }
+
+  @Test func joinsAndNames() throws {
+    let sizes = AttentionSizes(heads: 2, width: 8)
+    let learned = Spec(weights: .learned, function: .linear)
+    let join = #expect(throws: MemoryError.self) {
+      try CompiledMemory(LayerMemory(context: .softmax, buffer: learned), sizes)
+    }
+    #expect(join?.description.contains("weights of its own") == true)
+    // The buffer's order is the path's, so an order-dependent memory may hold it, but not the context.
+    let delta = try MemoryRegistry.named("delta").context
+    _ = try CompiledMemory(LayerMemory(context: .softmax, buffer: delta), sizes)
+    let turned = #expect(throws: MemoryError.self) {
+      try CompiledMemory(LayerMemory(context: delta, buffer: .softmax), sizes)
+    }
+    #expect(turned?.description.contains("order") == true && turned?.description.contains("hybrid") == true)
+    #expect(turned?.description.contains("delta") == false, "what cannot hold a set is not offered")
+    let unknown = #expect(throws: MemoryError.self) { try MemoryRegistry.named("rigde") }
+    #expect(unknown?.description.contains("ridge-cg") == true)
+  }
+}
