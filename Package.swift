@@ -66,7 +66,8 @@ let package = Package(
     .target(
       name: "Chorus",
       dependencies: [
-        "ChorusInference", "ChorusModels", "ChorusPlans", "ChorusData", "ChorusPriors", "ChorusTensors",
+        "ChorusInference", "ChorusMemories", "ChorusModels", "ChorusPlans", "ChorusData", "ChorusPriors",
+        "ChorusTensors",
         "ChorusTraining",
       ], swiftSettings: swiftSettings),
     tests("Tensors", uses: "CChorusKernels"),

@@ -1,6 +1,7 @@
 /// Everything a program needs to condition a model on data and ask it for joint predictions.
 @_exported import ChorusData
 @_exported import ChorusInference
+@_exported import ChorusMemories
 @_exported import ChorusModels
 @_exported import ChorusPlans
 @_exported import ChorusPriors

@@ -17,8 +17,8 @@ struct CompareMemories: ParsableCommand {
     discussion: """
       Each memory gets a network of the same width and layers, the same tasks, steps and seed, in its own folder below \
       --out; a run that is there already is used, or gone on with. Then, on fresh tasks of the prior: joint_gap and \
-      marginal_gap (exact less model, nats a target) and to_first (the first memory's joint density less this one's, \
-      paired), for each context size, also beyond those trained on; and, alternating with the first memory, the time to encode and the \
+      marginal_gap (exact less model, nats a target), to_first (the first memory's joint density less this one's, \
+      paired) and taken_in_loss (what is lost when the last quarter of the rows is taken in afterwards), for each context size, also beyond those trained on; and, alternating with the first memory, the time to encode and the \
       time of one decoding step of all paths. Tables are quality.csv and time.csv in --out, with pictures beside them; \
       the quality table also goes to stdout.
       """)
@@ -58,7 +58,7 @@ struct CompareMemories: ParsableCommand {
   static let trainedContext = 192
   static let quality = [
     "memory", "context", "tasks", "joint_gap", "joint_gap_se", "marginal_gap", "marginal_gap_se", "to_first",
-    "to_first_se", "state_bytes",
+    "to_first_se", "taken_in_loss", "taken_in_loss_se", "state_bytes",
   ]
   static let timing = [
     "memory", "context", "encode_ms", "encode_to_first", "step_ms", "step_to_first", "paths", "state_bytes",
@@ -140,7 +140,8 @@ struct CompareMemories: ParsableCommand {
       }
       let line: [Cell] =
         [.text(row.name), .integer(row.context), .integer(row.tasks)] + cells(row.jointGap)
-        + cells(row.marginalGap) + cells(row.toFirst) + [.integer(row.stateBytes)]
+        + cells(row.marginalGap) + cells(row.toFirst) + cells(row.takenInLoss)
+        + [.integer(row.stateBytes)]
       try output.write(line)
       try output.flush()
       try file.write(line)

@@ -6,7 +6,7 @@ import ChorusTensors
 struct Memories: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the memories a layer can have, or compare models that differ in them.",
-    subcommands: [ListMemories.self, CompareMemories.self])
+    subcommands: [ListMemories.self, CompareMemories.self, GoldenMemories.self])
 }
 
 struct ListMemories: ParsableCommand {
@@ -49,10 +49,9 @@ struct ListMemories: ParsableCommand {
 
   func run() throws {
     try reporting {
-      let rows = try MemoryRegistry.all.map(cells)
-      guard let format = TableFormat(rawValue: format) else { return markdown(rows) }
+      guard let format = TableFormat(rawValue: format) else { return print(try markdown()) }
       let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
-      for row in rows { try writer.write(row.map(\.cell)) }
+      for entry in MemoryRegistry.all { try writer.write(try cells(entry).map(\.cell)) }
       try writer.finish()
     }
   }
@@ -83,12 +82,50 @@ struct ListMemories: ParsableCommand {
     ]
   }
 
-  /// The table of the README and of docs/memories.md.
-  private func markdown(_ rows: [[Entry]]) {
-    let shown = ["name", "function", "optimiser", "set_context", "fixed_state", "state", "bytes", "source"]
+  /// The table of the README.
+  func markdown() throws -> String {
+    let shown = [
+      "name", "features", "function", "optimiser", "read_out", "set_context", "fixed_state", "bytes",
+      "source",
+    ]
     let places = shown.compactMap { Self.columns.firstIndex(of: $0) }
-    print("| " + shown.joined(separator: " | ") + " |")
-    print("|" + shown.map { _ in "---|" }.joined())
-    for row in rows { print("| " + places.map { row[$0].text }.joined(separator: " | ") + " |") }
+    let lines = try MemoryRegistry.all.map { entry in
+      let row = try cells(entry)
+      return "| " + places.map { row[$0].text }.joined(separator: " | ") + " |"
+    }
+    return (["| " + shown.joined(separator: " | ") + " |", "|" + shown.map { _ in "---|" }.joined()] + lines)
+      .joined(separator: "\n")
+  }
+}
+
+struct GoldenMemories: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "golden",
+    abstract: "Two small experiments that tell memories apart before any training, beside known figures.",
+    discussion: """
+      Recall from correlated keys, and regression inside one forward pass on maps that hold or change (the settings are in \
+      the source, GoldenTables.swift). A row for each setting and memory: value as computed here, known as found by others \
+      with other random numbers.
+      """)
+
+  @Option(help: "csv or jsonl.")
+  var format = TableFormat.csv
+
+  func run() throws {
+    try reporting {
+      let writer = try RowWriter(
+        columns: ["table", "setting", "memory", "value", "known"], format: format, to: .standardOutput)
+      for table in try GoldenTables.all() {
+        for row in table.rows {
+          for cell in row.cells {
+            try writer.write([
+              .text(table.title), .text(row.setting), .text(cell.memory), .number(cell.value),
+              cell.known.map { .number($0) } ?? .missing,
+            ])
+          }
+        }
+      }
+      try writer.finish()
+    }
   }
 }

@@ -15,6 +15,8 @@ public struct MemoryComparison: Sendable {
     let marginal: Double
     let oracleJoint: Double?
     let oracleMarginal: Double?
+    /// The joint density when the last quarter of the rows was taken in afterwards; nil where memories cannot.
+    let takenIn: Double?
   }
 
   public struct Row: Sendable {
@@ -27,6 +29,8 @@ public struct MemoryComparison: Sendable {
     public let marginalGap: OracleComparison.Estimate?
     /// The first model's joint density less this one's, paired over the tasks.
     public let toFirst: OracleComparison.Estimate
+    /// What is lost when the last quarter of the context is taken in by `Posterior.observing(more:)`.
+    public let takenInLoss: OracleComparison.Estimate?
     public let stateBytes: Int
   }
 
@@ -65,6 +69,7 @@ public struct MemoryComparison: Sendable {
             jointGap: estimate { score in score.oracleJoint.map { $0 - score.joint } },
             marginalGap: estimate { score in score.oracleMarginal.map { $0 - score.marginal } },
             toFirst: OracleComparison.Estimate(zip(peers, scores).map { $0.joint - $1.joint }),
+            takenInLoss: estimate { score in score.takenIn.map { score.joint - $0 } },
             stateBytes: model.trunk.contextBytes(rows: context)))
         if first == nil { first = scores }
       }
@@ -84,20 +89,27 @@ public struct MemoryComparison: Sendable {
     let generator = TaskGenerator(prior, seed: seed, domain: .evaluation)
     let task = try generator.task(
       index, step: context, shape: TaskShape(context: context, targets: targets, dimensions: 1))
-    let posterior = try model.condition(on: try task.dataset(task.contextRows))
+    let observed = try task.dataset(task.contextRows)
+    let posterior = try model.condition(on: observed)
     let asked = try task.dataset(task.targetRows)
     let law = try task.oracle?.density(of: task.targetRows, given: task.contextRows)
     let orderSeed = seed &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15
     let m = Double(targets)
-    func density(independent: Bool) throws -> Double {
+    func density(_ posterior: Posterior, independent: Bool = false) throws -> Double {
       try posterior.logDensity(
         of: asked.y, at: asked.inputs, plan: independent ? .independent : .sequential,
         orders: independent ? 1 : orders, seed: orderSeed, flopLimit: .infinity
       ).value / m
     }
+    var takenIn: Double?
+    if model.trunk.memoryCapability.merge {
+      let first = context - context / 4
+      let part = try model.condition(on: observed.rows(Array(0..<first)), scaling: posterior.scaling)
+      takenIn = try density(part.observing(more: observed.rows(Array(first..<context))))
+    }
     return Score(
-      joint: try density(independent: false), marginal: try density(independent: true),
-      oracleJoint: law.map { $0.joint / m }, oracleMarginal: law.map { $0.independent / m })
+      joint: try density(posterior), marginal: try density(posterior, independent: true),
+      oracleJoint: law.map { $0.joint / m }, oracleMarginal: law.map { $0.independent / m }, takenIn: takenIn)
   }
 }
 

@@ -29,7 +29,7 @@ public enum MemoryRegistry {
       weights: weights, features: features, function: .linear, loss: .dot, optimiser: .gradient(steps: 1),
       readOut: readOut)
   }
-  private static let ridge = MemorySpec(features: "unit", function: .linear, readOut: .leverage)
+  private static let ridge = MemorySpec(features: "elu", function: .linear, readOut: .leverage)
 
   public static let all: [Entry] = [
     Entry("softmax", MemorySpec.softmax, state: "2Nd", cost: "2(N+k)d", source: "Vaswani et al. 2017, eq. 1"),

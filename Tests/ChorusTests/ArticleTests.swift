@@ -135,8 +135,71 @@ import Testing
     #expect(try Model(path: file).inputReach == 2)
   }
 
+  @Test func choosingAMemory() throws {
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    // Before the article: a network with ridge memories to load.
+    var blueprint = Blueprint()
+    blueprint.width = 32
+    blueprint.layers = 1
+    blueprint.memories = [try MemoryRegistry.named("ridge")]
+    let network = try Network(blueprint)
+    let start = Weights(network.table)
+    network.initialise(start, seed: 3)
+    let file = folder + "/ridge.safetensors"
+    try Model(trunk: Trunk(network, start)).write(to: file)
+    // article ChoosingAMemory
+    // A local constant fit around each query: softmax attention, which keeps every row.
+    let softmax = LayerMemory(.softmax)
+    // One linear function, one gradient step: linear attention with positive features.
+    let linear = LayerMemory(
+      MemorySpec(
+        features: "elu", function: .linear, loss: .dot, optimiser: .gradient(steps: 1), readOut: .normalised))
+    // The same function class solved exactly: ridge regression, with its uncertainty at the query.
+    let ridge = LayerMemory(MemorySpec(features: "elu", function: .linear, readOut: .leverage))
+    // Solved in eight steps instead.
+    let stepwise = LayerMemory(
+      MemorySpec(features: "unit", function: .linear, optimiser: .conjugateGradient(steps: 8)))
+    // A smooth function of the keys: kernel ridge, a Gaussian process inside the layer.
+    let kernel = LayerMemory(MemorySpec(function: .kernel, readOut: .leverage))
+    // An affine fit around each query.
+    let local = LayerMemory(
+      MemorySpec(weights: .similarity, function: .localLinear, optimiser: .conjugateGradient(steps: 12)))
+    // A small network trained for one step on the rows.
+    let inner = LayerMemory(MemorySpec(function: .normalisedLinear, optimiser: .gradient(steps: 1)))
+    // A ridge context that does not grow, a softmax buffer for the rows drawn on it.
+    let hybrid = LayerMemory(context: ridge.context, buffer: .softmax)
+
+    for memory in [softmax, linear, ridge, stepwise, kernel, local, inner, hybrid] {
+      var blueprint = Blueprint()
+      blueprint.width = 32
+      blueprint.layers = 2
+      blueprint.memories = [memory]
+      let network = try Network(blueprint)
+      let weights = Weights(network.table)
+      network.initialise(weights, seed: 1)
+      let fresh = Model(trunk: Trunk(network, weights))
+      let posterior = try fresh.condition(on: Dataset(x: [0, 1, 2, 4], y: [0.1, 0.8, 0.9, -0.7]))
+      let drawn = try posterior.sample(10, at: Inputs([3]), seed: 1)
+      print(MemoryRegistry.name(of: memory) ?? "?", fresh.trunk.contextBytes(rows: 8192), drawn.means)
+    }
+
+    let ridgeModel = try Model(path: file)
+    let posterior = try ridgeModel.condition(on: Dataset(x: [0, 1, 2, 4], y: [0.1, 0.8, 0.9, -0.7]))
+    let later = try posterior.observing(more: Dataset(x: [5, 6], y: [-0.9, -0.3]))
+    let without = try later.forgetting([0])
+    print(try without.marginals(at: Inputs([3])).means)
+    // end
+    let anew = try ridgeModel.condition(on: Dataset(x: [1, 2, 4, 5, 6], y: [0.8, 0.9, -0.7, -0.9, -0.3]))
+    let (one, other) = (
+      try anew.marginals(at: Inputs([3])).means, try without.marginals(at: Inputs([3])).means
+    )
+    #expect(abs(one[0] - other[0]) < 1e-4)
+    #expect(throws: ModelError.self) { try later.forgetting([9]) }
+    #expect(throws: ModelError.self) { try later.forgetting([0, 1, 2, 3, 4, 5]) }
+  }
+
   /// Each article shows the lines that were compiled above, and no others.
-  @Test(arguments: ["GettingStarted", "HowJointPredictionWorks", "BringingYourOwnPrior"])
+  @Test(arguments: ["GettingStarted", "HowJointPredictionWorks", "ChoosingAMemory", "BringingYourOwnPrior"])
   func articlesShowTheExamples(article: String) throws {
     let here = URL(fileURLWithPath: #filePath)
     let root = here.deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
