@@ -19,7 +19,7 @@ public protocol FeatureMap: Sendable {
 /// The feature maps that a specification can name.
 public enum FeatureMaps {
   public static let all: [any FeatureMap] = [
-    IdentityFeatures(), UnitFeatures(), ELUFeatures(), ReLUFeatures(), TaylorFeatures(),
+    IdentityFeatures(), UnitFeatures(), ELUFeatures(), ReLUFeatures(), TaylorFeatures(), HedgehogFeatures(),
   ]
 
   public static func named(_ name: String) throws(MemoryError) -> any FeatureMap {

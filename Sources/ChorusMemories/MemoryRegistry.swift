@@ -53,6 +53,9 @@ public enum MemoryRegistry {
       cost: "f(d+1)+k(f+d)",
       source: "Based, Arora et al. 2024, eq. 4"),
     Entry(
+      "linear-hedgehog", linear(.normalised, features: "hedgehog"), state: "2d(d+1)", cost: "2d(d+1)+3kd",
+      source: "Zhang et al. 2024, softmax features"),
+    Entry(
       "linear-weighted", linear(.normalised, features: "elu", weights: .learned), state: "d(d+1)",
       cost: "d(d+1)+2kd",
       source: "as linear-elu, rows weighed by softplus(x·w+b)"),

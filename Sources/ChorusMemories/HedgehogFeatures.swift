@@ -1,0 +1,43 @@
+import ChorusTensors
+import Foundation
+
+/// Spiky non-negative features: a softmax over x and −x side by side, as in Hedgehog (Zhang et al. 2024, sec. 4.1, with the
+/// learned map left to the layer's own keys and queries). Unlike ELU + 1 they can single out one direction, and the
+/// largest coordinate wins the more the longer x is.
+struct HedgehogFeatures: FeatureMap {
+  let name = "hedgehog"
+  let nonNegative = true
+  func count(_ width: Int) -> Int { 2 * width }
+
+  func apply(_ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>) {
+    var top: Float = 0
+    for i in 0..<width { top = max(top, abs(x[i])) }
+    var total: Float = 0
+    for i in 0..<width {
+      // Below first: `out` may be `x` nowhere, since it is twice as wide.
+      out[width + i] = exp(-x[i] - top)
+      out[i] = exp(x[i] - top)
+      total += out[i] + out[width + i]
+    }
+    for i in 0..<2 * width { out[i] /= total }
+  }
+
+  func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix {
+    let width = x.columns
+    // [x | −x] as a product with a constant matrix, then the softmax without its shift, which float64 has room for:
+    // beyond ±300 nothing moves any more.
+    let sides = tape.input(width, 2 * width, learns: false) { values in
+      values.update(repeating: 0, count: 2 * width * width)
+      for i in 0..<width {
+        values[i * 2 * width + i] = 1
+        values[i * 2 * width + width + i] = -1
+      }
+    }
+    let powers = tape.map(tape.multiply(x, sides)) { value in
+      let power = exp(min(max(value, -300), 300))
+      return (power, abs(value) < 300 ? power : 0)
+    }
+    let inverse = tape.map(tape.rowSums(powers)) { total in (1 / total, -1 / (total * total)) }
+    return tape.scaleRows(powers, by: inverse)
+  }
+}
