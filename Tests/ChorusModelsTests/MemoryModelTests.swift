@@ -78,7 +78,9 @@ import Testing
     }
     let prefixes: [Int32] = [0, 1, 2, 3]
     let (one, other) = (trunk.advanced(batch, prefixes: prefixes), trunk.advanced(turned, prefixes: prefixes))
-    #expect(distance(one, other) < 1e-5 * Self.size(one), "\(names)")
+    // 1e-5 for two layers; every further one adds its own rounding.
+    let allowed = 5e-6 * Double(trunk.blueprint.layers)
+    #expect(distance(one, other) < allowed * Self.size(one), "\(names)")
   }
 
   @Test(arguments: blueprints)
