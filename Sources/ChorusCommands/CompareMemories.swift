@@ -36,7 +36,7 @@ struct CompareMemories: ParsableCommand {
   var layers = 3
 
   @Option(help: "Context sizes to score.")
-  var context = "16,32,64,128,192,384,1024"
+  var context = "16,32,64,128,192,384,1000"
 
   @Option(help: "Tasks for each context size.")
   var functions = 64
