@@ -16,7 +16,7 @@ struct Predict: ParsableCommand {
       themselves go to a file (path,row,<inputs>,<target>). The note column says what to be careful about.
 
       Inputs are numbers, or ISO dates (counted in days). --at FIRST..LAST/STEP takes either; the step of a date \
-      grid is like 1d, 1w or 12h. With several input columns give one grid for each, separated by commas.
+      grid is like 12h, 1d, 1w, 1mo or 1y. With several input columns give one grid for each, separated by commas.
 
       --plot draws a fan chart into a file, --show a small one on stderr; both need one input column. With \
       --functional stdout has the distribution of a number made of each whole path instead: its row "joint" is from \
@@ -27,7 +27,7 @@ struct Predict: ParsableCommand {
       Plans: \(PlanTemplate.help)
       """)
 
-  @Argument(help: "A CSV file with a header line, or - for stdin.")
+  @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
   var file: String
 
   @Option(help: ArgumentHelp("Input columns, separated by commas.", valueName: "col[,col]"))
@@ -38,6 +38,11 @@ struct Predict: ParsableCommand {
 
   @Option(help: ArgumentHelp("Points to predict at.", valueName: "first..last/step"))
   var at: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A file with the points to predict at, in columns named as --input.", valueName: "file"))
+  var atFile: String?
 
   @Option(help: "Paths to draw; quantiles are taken over them.")
   var samples = 100
@@ -83,6 +88,8 @@ struct Predict: ParsableCommand {
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
+  @OptionGroup var reading: ReadingOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -99,6 +106,7 @@ struct Predict: ParsableCommand {
       }
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
+    try ReadingOptions.validate(at: at, atFile: atFile, file: file)
     if let plot { try PictureFile.check(plot, option: "--plot") }
     _ = try functionals
     if output == "-" { throw ValidationError("--output needs a file; stdout carries the quantiles") }
@@ -109,7 +117,8 @@ struct Predict: ParsableCommand {
       let template = try PlanTemplate(parsing: plan)
       let levels = try numberList(quantiles, option: "--quantiles")
       let functionals = try self.functionals
-      let question = try Question(file: file, input: input, target: target, at: at, units: units)
+      let question = try Question(
+        file: file, input: input, target: target, at: at, atFile: atFile, units: units, reading: reading)
       if functionals.isEmpty { try question.check(outputColumns: Self.columns(levels)) }
       if plot != nil || show, let reason = FanChart.refusal(question.selection) {
         throw InferenceError.input("\(file): \(reason)")

@@ -10,15 +10,18 @@ struct Question {
   let selection: Selection
   let data: Dataset
   let points: Inputs
-  /// Whether the points are those of `--at` and not the rows without a target.
+  /// Whether the points are those of `--at` or `--at-file` and not the rows without a target.
   let isGrid: Bool
   /// Units of columns by their names in the file.
   private let units: [String: String]
 
   /// - Parameter units: like `accel=g,times=ms`.
-  init(file: String, input: String, target: String, at: String?, units: String? = nil) throws {
-    let table = try Table.read(path: file)
+  init(
+    file: String, input: String, target: String, at: String?, atFile: String? = nil, units: String? = nil,
+    reading: ReadingOptions
+  ) throws {
     let names = input.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    let table = try reading.table(file, numbers: names + [target])
     self.file = file
     self.units = try Self.units(units, of: table)
     selection = try table.select(inputs: names, target: target)
@@ -30,19 +33,19 @@ struct Question {
     data = try Dataset(
       inputs: Inputs(selection.observed.inputs, dimensions: selection.dimensions),
       y: selection.observed.targets)
-    points = try Self.points(file, selection, at)
-    isGrid = at != nil
+    if let atFile {
+      points = try reading.points(of: atFile, for: selection)
+    } else {
+      points = try Self.points(file, selection, at)
+    }
+    isGrid = at != nil || atFile != nil
   }
 
   private static func points(_ file: String, _ selection: Selection, _ at: String?) throws -> Inputs {
     if let at {
       let grid = try GridSpecification.parse(at, dimensions: selection.dimensions)
-      for (axis, (name, kind)) in zip(grid.axes, zip(selection.inputs, selection.kinds))
-      where (axis.kind == .number) != (kind == .number) {
-        throw TableError(
-          .grid, "--at",
-          "column '\(name)' holds \(kind == .number ? "numbers" : "dates") and the grid \(kind == .number ? "dates" : "numbers")."
-        )
+      for (axis, (name, kind)) in zip(grid.axes, zip(selection.inputs, selection.kinds)) {
+        try PointKinds.check(axis.kind, of: name, holding: kind, in: "--at")
       }
       return try Inputs(grid.points, dimensions: selection.dimensions)
     }

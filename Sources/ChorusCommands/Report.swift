@@ -18,7 +18,7 @@ struct Report: ParsableCommand {
       script. Points to predict at are the rows without a target, or those of --at, as in predict. The report shows data from the file: share it as you would share the file.
       """)
 
-  @Argument(help: "A CSV file with a header line, or - for stdin.")
+  @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
   var file: String
 
   @Option(help: ArgumentHelp("The input column.", valueName: "col"))
@@ -29,6 +29,11 @@ struct Report: ParsableCommand {
 
   @Option(help: ArgumentHelp("Points to predict at.", valueName: "first..last/step"))
   var at: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "A file with the points to predict at, in columns named as --input.", valueName: "file"))
+  var atFile: String?
 
   @Option(
     help: ArgumentHelp(
@@ -62,6 +67,8 @@ struct Report: ParsableCommand {
   @Option(help: ArgumentHelp("Refuse plans that need more arithmetic than this.", valueName: "flop"))
   var flopLimit = Posterior.flopLimit
 
+  @OptionGroup var reading: ReadingOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -77,12 +84,14 @@ struct Report: ParsableCommand {
         "--functional: '\(functional)' is none of \(Functional.forms.joined(separator: ", "))")
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
+    try ReadingOptions.validate(at: at, atFile: atFile, file: file)
   }
 
   func run() throws {
     try reporting {
       let template = try PlanTemplate(parsing: plan)
-      let question = try Question(file: file, input: input, target: target, at: at, units: units)
+      let question = try Question(
+        file: file, input: input, target: target, at: at, atFile: atFile, units: units, reading: reading)
       if let reason = FanChart.refusal(question.selection) {
         throw InferenceError.input("\(file): \(reason)")
       }
