@@ -19,7 +19,7 @@ struct TextBuffer {
   private var suspect = 0
 
   /// - Throws: `TableError`: the first block can not be read or is UTF-16.
-  init(_ source: any ByteSource, name: String, block: Int = 1 << 18) throws(TableError) {
+  init(_ source: any ByteSource, name: String, block: Int = 1 << 16) throws(TableError) {
     self.source = source
     self.name = name
     bytes = [UInt8](repeating: 0, count: block)
