@@ -81,13 +81,13 @@ private struct CSVRows {
     }
     lines.append(reader.line)
     rows += 1
-    let text = reader.text
-    text.bytes.withUnsafeBufferPointer { bytes in
+    let (all, cells, start, line) = (reader.text.bytes, reader.cells, reader.text.start, reader.line)
+    all.withUnsafeBufferPointer { bytes in
       for column in kept {
-        let cell = reader.cells[column]
+        let cell = cells[column]
         let characters = UnsafeBufferPointer(rebasing: bytes[cell.range])
         stores[column].numbers?.append(characters, isQuoted: cell.isQuoted) {
-          let place = text.place(of: cell.start)
+          let place = TextBuffer.place(of: cell.start, in: bytes[start...], line: line)
           return (place.line, place.column)
         }
         stores[column].texts?.append(characters, isQuoted: cell.isQuoted)

@@ -160,6 +160,9 @@ private struct JSONRows {
     guard rows > 0 else {
       throw TableError(.malformed, name, "is empty; write one JSON object on each line.")
     }
+    guard !columns.isEmpty else {
+      throw TableError(.malformed, name, "has objects without keys; write them as {\"x\": 1, \"y\": 2}.")
+    }
     for wanted in (options.numbers ?? []) + options.texts {
       _ = try Table.index(of: wanted, in: columns, name)
     }

@@ -83,18 +83,23 @@ struct TextBuffer {
       "the row is longer than \(Self.recordLimit >> 20) MiB; is a closing quote missing, or is this no CSV?")
   }
 
-  /// Line and character of a place in the record that begins at `start`, or at `from` on line `line`.
-  func place(of offset: Int, from: Int? = nil, line first: Int? = nil) -> (line: Int, column: Int) {
-    var place = (line: first ?? line, column: 1)
-    var index = from ?? start
-    while index < min(offset, end) {
-      switch bytes[index] {
-      case 0x0D where index + 1 < end && bytes[index + 1] == 0x0A: break  // counted at its LF
+  /// Line and character of a place in the record that begins at `start`.
+  func place(of offset: Int) -> (line: Int, column: Int) {
+    bytes.withUnsafeBufferPointer { Self.place(of: offset, in: $0[start..<end], line: line) }
+  }
+
+  /// Line and character of a place in `record`, which begins on line `line`.
+  static func place(
+    of offset: Int, in record: Slice<UnsafeBufferPointer<UInt8>>, line: Int
+  ) -> (line: Int, column: Int) {
+    var place = (line: line, column: 1)
+    for index in record.startIndex..<min(offset, record.endIndex) {
+      switch record[index] {
+      case 0x0D where index + 1 < record.endIndex && record[index + 1] == 0x0A: break  // counted at its LF
       case 0x0A, 0x0D: place = (place.line + 1, 1)
       case 0x80..<0xC0: break  // goes on a character
       default: place.column += 1
       }
-      index += 1
     }
     return place
   }

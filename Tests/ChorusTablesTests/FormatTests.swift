@@ -75,6 +75,8 @@ import Testing
     let keys = (0...CSVReader.columnLimit).map { "\"k\($0)\":1" }.joined(separator: ",")
     #expect(
       refusal { _ = try table("{\(keys)}") }?.description.contains("more than 100000 different keys") == true)
+    #expect(
+      refusal { _ = try table("{}\n{}") }?.description.hasPrefix("t.jsonl: has objects without keys") == true)
     // Without this limit 30,000 lines would need 900 million cells.
     let lines = (0..<30_000).map { "{\"k\($0)\":1}" }.joined(separator: "\n")
     #expect(refusal { _ = try table(lines) }?.description.contains("keys change from line to line") == true)
