@@ -69,7 +69,7 @@ private let deflate: @Sendable ([UInt8]) -> Void = { bytes in
     var inflater = Inflater(source, name: "t")
     var result: [UInt8] = []
     var block = [UInt8](repeating: 0, count: piece)
-    while result.count < 1 << 22 {
+    while result.count < 1 << 18 {
       guard
         let count = try? withBytes(&block, { buffer throws(TableError) in try inflater.read(into: buffer) })
       else {
@@ -82,7 +82,7 @@ private let deflate: @Sendable ([UInt8]) -> Void = { bytes in
   }
   let whole = expand(MemorySource(bytes), 1 << 16)
   let pieces = expand(Pieces(bytes, 3), 1 << 14)
-  precondition((whole?.prefix(1 << 22) ?? []) == (pieces?.prefix(1 << 22) ?? []))
+  precondition((whole?.prefix(1 << 18) ?? []) == (pieces?.prefix(1 << 18) ?? []))
 }
 
 private final class Pieces: ByteSource {
