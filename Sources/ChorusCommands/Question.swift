@@ -45,7 +45,7 @@ struct Question {
     if let at {
       let grid = try GridSpecification.parse(at, dimensions: selection.dimensions)
       for (axis, (name, kind)) in zip(grid.axes, zip(selection.inputs, selection.kinds)) {
-        try PointKinds.check(axis.kind, of: name, holding: kind, in: "--at")
+        try PointKinds.check(axis.kind, of: name, holding: kind, in: "--at", what: "grid")
       }
       return try Inputs(grid.points, dimensions: selection.dimensions)
     }

@@ -42,7 +42,7 @@ struct ReadingOptions: ParsableArguments {
     var columns: [[Double]] = []
     for (name, kind) in zip(selection.inputs, selection.kinds) {
       let column = try table.values(of: name)
-      try PointKinds.check(column.kind, of: name, holding: kind, in: file)
+      try PointKinds.check(column.kind, of: name, holding: kind, in: file, what: "points")
       columns.append(column.values.compactMap { $0 })
     }
     let rows = (0..<table.rowCount).flatMap { row in columns.map { $0[row] } }
@@ -59,17 +59,18 @@ struct ReadingOptions: ParsableArguments {
 
 /// Points have to be of the kind of the column that they are points of.
 enum PointKinds {
-  static func check(_ kind: ColumnKind, of column: String, holding held: ColumnKind, in source: String) throws
-  {
+  static func check(
+    _ kind: ColumnKind, of column: String, holding held: ColumnKind, in source: String, what: String
+  ) throws {
     func words(_ kind: ColumnKind) -> String { kind == .number ? "numbers" : "dates" }
     guard (kind == .number) == (held == .number) else {
       throw TableError(
-        .grid, source, "column '\(column)' holds \(words(held)) and the points are \(words(kind)).")
+        .grid, source, "column '\(column)' holds \(words(held)) and the \(what) \(words(kind)).")
     }
     if case .dateTime(let utc) = kind, case .dateTime(let heldUTC) = held, utc != heldUTC {
       throw TableError(
         .grid, source,
-        "the times of column '\(column)' have \(heldUTC ? "an" : "no") offset from UTC and the points "
+        "the times of column '\(column)' have \(heldUTC ? "an" : "no") offset from UTC and the \(what) "
           + "\(utc ? "one" : "none"); write them alike.")
     }
   }

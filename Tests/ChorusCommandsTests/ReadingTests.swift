@@ -70,7 +70,7 @@ import Testing
       file: "t.csv", "--at-file", "gap.csv")
     try folder.write("dates.csv", "t\n2000-01-01\n")
     try refused(
-      64, "dates.csv: column 't' holds numbers and the points are dates.", nil, file: "t.csv", "--at-file",
+      64, "dates.csv: column 't' holds numbers and the points dates.", nil, file: "t.csv", "--at-file",
       "dates.csv")
     try refused(
       65, "gap.csv: has no column 'time'; it has: t.", "time,level\n0,1\n1,2\n", "--at-file", "gap.csv",
@@ -95,7 +95,7 @@ import Testing
       hours.rows.dropFirst().map { $0[0] } == ["2019-12-31T23:00Z", "2019-12-31T23:30Z", "2020-01-01T00:00Z"])
     try refused(
       64,
-      "--at: the times of column 't' have an offset from UTC and the points none; write them alike.", nil,
+      "--at: the times of column 't' have an offset from UTC and the grid none; write them alike.", nil,
       file: "zones.csv", "--at", "2020-01-01T00:00..2020-01-02T00:00/1h")
   }
 
