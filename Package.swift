@@ -79,7 +79,7 @@ let package = Package(
     tests("Inference"),
     tests("Priors"),
     tests("Training"),
-    tests("Tables"),
+    tests("Tables", resources: [.copy("Fixtures")]),
     tests("Reports"),
     tests("Evaluation"),
     tests("Commands"),

@@ -22,11 +22,16 @@ struct Asking {
   /// Every series is one of its own: nothing is learned from the others. A series with too few rows stays among the
   /// questions, so that its points are in the output, without a prediction; one with nothing to predict is left out.
   init(
-    file: String, input: String, target: String, group: String? = nil, at: String?, units: String? = nil
+    file: String, input: String, target: String, group: String? = nil, points: PointOptions,
+    units: String? = nil, reading: ReadingOptions
   ) throws {
-    let table = try Table.read(path: file)
-    let units = try Observations.units(units, of: table)
     let names = Observations.names(input)
+    // Which of these the file has, its header tells; columns that are not there are refused by their selection.
+    let candidates = Set([target] + Observations.names(target)).sorted()
+    let table = try reading.table(
+      file, numbers: names + candidates, texts: group.map { [$0] } ?? [],
+      optional: candidates.count > 1 ? candidates : [])
+    let units = try Observations.units(units, of: table)
     // A single column may have a comma in its name.
     let targets = table.columns.contains(target) ? [target] : Observations.names(target)
     let named = names + targets + (group.map { [$0] } ?? [])
@@ -36,6 +41,10 @@ struct Asking {
     }
     let groups = try group.map { try Groups(table, $0) }
     let selections = try targets.map { try table.select(inputs: names, target: $0) }
+    // The inputs are the same for all targets.
+    let given = try selections.first.flatMap {
+      try points.given(for: $0, groups: groups, reading: reading)
+    }
     var notes: [String] = []
     if let incomplete = selections.first?.incomplete.count, incomplete > 0 {
       notes.append("\(incomplete) rows lack an input and were left out")
@@ -50,21 +59,20 @@ struct Asking {
         for part in parts {
           questions.append(
             try Question(
-              Observations(file: file, selection: part[index], group: label, units: units), at: at))
+              Observations(file: file, selection: part[index], group: label, units: units), given: given))
         }
       }
     } else {
       for selection in selections {
-        let question = try Question(Observations(file: file, selection: selection, units: units), at: at)
+        let question = try Question(
+          Observations(file: file, selection: selection, units: units), given: given)
         if let refusal = question.observations.refusal { throw InferenceError.input("\(file): \(refusal)") }
         questions.append(question)
       }
     }
     let asked = questions.filter { $0.points.count > 0 }
     guard !asked.isEmpty else {
-      throw InferenceError.input(
-        "\(file): no row lacks a value of '\(targets.joined(separator: "' or '"))', so there is nothing to predict; pass --at FIRST..LAST/STEP"
-      )
+      throw PointOptions.nothing(file, "'\(targets.joined(separator: "' or '"))'")
     }
     if asked.allSatisfy({ $0.observations.refusal != nil }), let first = asked.first {
       let place = first.observations.group.map { "group '\($0)': " } ?? ""
@@ -87,10 +95,7 @@ struct Asking {
   /// The question of a context that was encoded before.
   ///
   /// - Parameter model: the model's name or path; nil for the one that the context names.
-  init(context path: String, model name: String?, at: String?) throws {
-    guard let at else {
-      throw ValidationError("--context has no rows to predict; give --at FIRST..LAST/STEP")
-    }
+  init(context path: String, model name: String?, points: PointOptions, reading: ReadingOptions) throws {
     let context = try SavedContext(path: path)
     let kinds = try Self.kinds(context)
     let model: Model
@@ -110,7 +115,9 @@ struct Asking {
       (context.inputColumns + [context.outputColumn]).filter { !$0.unit.isEmpty }.map { ($0.name, $0.unit) },
       uniquingKeysWith: { first, _ in first })
     questions = [
-      try Question(Observations(file: path, selection: selection, units: units), at: at, saved: posterior)
+      try Question(
+        Observations(file: path, selection: selection, units: units),
+        given: points.given(for: selection, reading: reading), saved: posterior)
     ]
     targets = [selection.target]
     self.model = model
@@ -146,34 +153,5 @@ struct Asking {
         "\(context.file): its kinds of columns '\(text)' cannot be read; make it anew with chorus condition")
     }
     return kinds
-  }
-}
-
-/// The rows of a table by the cells of one column.
-private struct Groups {
-  /// In the order of their first rows.
-  private(set) var labels: [String] = []
-  /// The group of each row; nil where the cell is empty.
-  private(set) var ofRow: [Int?] = []
-  /// Rows without a group.
-  var nameless: Int { ofRow.count { $0 == nil } }
-
-  init(_ table: Table, _ column: String) throws {
-    var places: [String: Int] = [:]
-    for text in try table.texts(column) {
-      let label = text.trimmingCharacters(in: .whitespaces)
-      guard !label.isEmpty else {
-        ofRow.append(nil)
-        continue
-      }
-      if places[label] == nil {
-        places[label] = labels.count
-        labels.append(label)
-      }
-      ofRow.append(places[label])
-    }
-    guard !labels.isEmpty else {
-      throw TableError(.missingValue, table.source, "column '\(column)' is empty; name another with --group.")
-    }
   }
 }

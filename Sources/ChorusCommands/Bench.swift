@@ -85,6 +85,13 @@ struct Bench: ParsableCommand {
       valueName: "name,…|all|list"))
   var op: String?
 
+  @Option(
+    help: ArgumentHelp("Measure how fast this table is read instead, --columns of it.", valueName: "file"))
+  var read: String?
+
+  @Option(help: ArgumentHelp("The columns that --read keeps. (default: all)", valueName: "col,…"))
+  var columns: String?
+
   @Flag(
     help: """
       Run a small fixed workload of each --what once, without clocks and probes, for tools that count \
@@ -143,9 +150,11 @@ struct Bench: ParsableCommand {
     guard (1...1000).contains(repetitions) else {
       throw ValidationError("--repetitions must be within 1...1000")
     }
-    guard [op != nil, once, requests, scaling != nil].count(where: { $0 }) <= 1 else {
-      throw ValidationError("--op, --once, --requests and --scaling are different things to do; pass one")
+    guard [op != nil, once, requests, scaling != nil, read != nil].count(where: { $0 }) <= 1 else {
+      throw ValidationError(
+        "--op, --once, --requests, --scaling and --read are different things to do; pass one")
     }
+    guard columns == nil || read != nil else { throw ValidationError("--columns goes with --read") }
     if let op { _ = try KernelBench.operations(op) }
     guard sweep == nil || scaling != nil else { throw ValidationError("--sweep goes with --scaling") }
     _ = try sweeps()
@@ -154,6 +163,9 @@ struct Bench: ParsableCommand {
   func run() throws {
     try reporting {
       if let op { return try KernelBench.run(op, repetitions: repetitions, format: format, common) }
+      if let read {
+        return try BenchReading.run(read, kept: columns, repetitions: repetitions, format: format)
+      }
       if once { return try BenchOnce(pool: common.pool).run(chosen) }
       if requests { return try BenchWorker(pool: common.pool).run() }
       if let scaling {

@@ -112,13 +112,14 @@ struct CompareMemories: ParsableCommand {
     let run = try Run(
       configuration, prior: try Priors.named(prior), folder: folder, resume: true, on: common.pool)
     if run.trainer.step < steps {
-      try run.train(card: ["prior": prior, "memory": memory], stop: { false }) { entry in
+      func report(_ entry: Run.Entry) {
         common.progress("\(memory): step \(entry.step)/\(steps), \(Int(entry.tasksPerSecond)) tasks/s")
         if let validation = entry.validation {
           common.say(
             "\(memory): step \(entry.step)/\(steps)  validation \((validation * 1e4).rounded() / 1e4)")
         }
       }
+      try run.train(card: ["prior": prior, "memory": memory], stop: { false }, report: report)
       common.progress("")
     }
     return try Model(path: run.modelPath)

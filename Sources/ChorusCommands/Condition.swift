@@ -15,7 +15,7 @@ struct Condition: ParsableCommand {
       A context reveals the data: the rows can be read back from it. Share it as you would share the file.
       """)
 
-  @Argument(help: "A CSV file with a header line, or - for stdin.")
+  @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
   var file: String
 
   @Option(help: ArgumentHelp("Input columns, separated by commas.", valueName: "col[,col]"))
@@ -37,6 +37,8 @@ struct Condition: ParsableCommand {
       valueName: "col=unit[,col=unit]"))
   var units: String?
 
+  @OptionGroup var reading: ReadingOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -45,7 +47,8 @@ struct Condition: ParsableCommand {
 
   func run() throws {
     try reporting {
-      let observations = try Observations(file: file, input: input, target: target, units: units)
+      let observations = try Observations(
+        file: file, input: input, target: target, units: units, reading: reading)
       let model = try Model(named: self.model)
       try checkFolder(of: output)
       let posterior = try model.condition(on: observations.data, pool: common.pool)

@@ -17,7 +17,7 @@ struct Explain: ParsableCommand {
       calls_expected is the mean for a path if a draft is accepted with the given probability. An empty context \
       counts as the one row that the network puts in its place.
 
-      The targets count as equally spaced along a line, unless --inputs names a CSV file whose columns are their \
+      The targets count as equally spaced along a line, unless --inputs names a file whose columns are their \
       inputs, one row a target.
 
       Plans: \(PlanTemplate.forms.joined(separator: ", ")). \(PlanTemplate.help)
@@ -36,7 +36,10 @@ struct Explain: ParsableCommand {
   @Option(help: "The plan; separate several by semicolons.")
   var plan = "sequential"
 
-  @Option(help: ArgumentHelp("A CSV file with the inputs of the targets, or - for stdin.", valueName: "file"))
+  @Option(
+    help: ArgumentHelp(
+      "A file with the inputs of the targets, in any format that predict reads, or - for stdin.",
+      valueName: "file"))
   var inputs: String?
 
   @Option(help: "functions, gp, gp-noisy, or a path to a .safetensors file.")
@@ -54,10 +57,15 @@ struct Explain: ParsableCommand {
   @Option(help: "text, csv or jsonl. (default: text on a terminal, else csv)")
   var format: Format?
 
+  @OptionGroup var reading: ReadingOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
     guard targets != nil || inputs != nil else { throw ValidationError("give --targets or --inputs") }
+    if inputs == nil, let option = reading.given {
+      throw ValidationError("\(option) is for files, and without --inputs none is read; leave it out")
+    }
     guard context >= 0 else { throw ValidationError("--context must not be negative") }
     guard (0...Plan.maximumTargets).contains(targets ?? 0) else {
       throw ValidationError("--targets must be within 0...\(Plan.maximumTargets)")
@@ -92,7 +100,7 @@ struct Explain: ParsableCommand {
   /// All columns of the file, row by row.
   private func geometry() throws -> Plan.Geometry? {
     guard let inputs else { return nil }
-    let table = try Table.read(path: inputs)
+    let table = try reading.table(inputs)
     if let targets, targets != table.rowCount {
       throw ValidationError("--targets is \(targets), but \(inputs) has \(table.rowCount) rows; leave it out")
     }

@@ -16,11 +16,13 @@ struct Observations {
   private let units: [String: String]
 
   /// - Parameter units: like `accel=g,times=ms`.
-  init(file: String, input: String, target: String, units: String? = nil) throws {
-    let table = try Table.read(path: file)
+  init(
+    file: String, input: String, target: String, units: String? = nil, reading: ReadingOptions
+  ) throws {
+    let names = Self.names(input)
+    let table = try reading.table(file, numbers: names + [target])
     let units = try Self.units(units, of: table)
-    try self.init(
-      file: file, selection: table.select(inputs: Self.names(input), target: target), units: units)
+    try self.init(file: file, selection: table.select(inputs: names, target: target), units: units)
     if let refusal { throw InferenceError.input("\(file): \(refusal)") }
   }
 

@@ -13,18 +13,21 @@ struct Predict: ParsableCommand {
     abstract: "Predict values of a column from the rows that have one.",
     discussion: """
       Rows with inputs and target are the context. Predicted are the rows whose target is missing, or the points of \
-      --at. Quantiles of the drawn paths go to stdout, one row a point, in the file's units; with --output the paths \
-      themselves go to a file (path,row,<inputs>,<target>). The note column says what to be careful about, and outside \
-      which of context, inputs, targets (drawn together) and reads (by the plan) training has not shown, row by row.
+      --at or --at-file. Quantiles of the drawn paths go to stdout, one row a point, in the file's units; with \
+      --output the paths themselves go to a file (path,row,<inputs>,<target>). The note column says what to be careful \
+      about, and outside which of context, inputs, targets (drawn together) and reads (by the plan) training has not \
+      shown, row by row.
 
       Inputs are numbers, or ISO dates (counted in days). --at FIRST..LAST/STEP takes either; the step of a date \
-      grid is like 1d, 1w or 12h. With several input columns give one grid for each, separated by commas.
+      grid is like 12h, 1d, 1w, 1mo or 1y. With several input columns give one grid for each, separated by commas.
 
       With --group every series of the file is conditioned on by itself, and the group comes first in the output; a \
-      series with fewer than two observed rows is not predicted and says so in its note. Several --target columns are \
-      predicted one after another, each on its own, with a column that tells which.
+      series with fewer than two observed rows is not predicted and says so in its note. Where --at-file has the \
+      group's column, a row is a point of the series it names; else every series has all points. Several --target \
+      columns are predicted one after another, each on its own, with a column that tells which.
 
-      --context takes what chorus condition has written in place of a file and its columns: nothing is encoded again.
+      --context takes what chorus condition has written in place of a file and its columns: nothing is encoded again. \
+      Points come from --at or --at-file.
 
       --plot draws a fan chart into a file, --show a small one on stderr; both need one input column. With \
       --functional stdout has the distribution of a number made of each whole path instead: its row "joint" is from \
@@ -35,7 +38,7 @@ struct Predict: ParsableCommand {
       Plans: \(PlanTemplate.help)
       """)
 
-  @Argument(help: "A CSV file with a header line, or - for stdin.")
+  @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
   var file: String?
 
   @Option(help: ArgumentHelp("Input columns, separated by commas.", valueName: "col[,col]"))
@@ -56,8 +59,7 @@ struct Predict: ParsableCommand {
     help: ArgumentHelp("Ask a context that was encoded before.", valueName: "context.safetensors"))
   var context: String?
 
-  @Option(help: ArgumentHelp("Points to predict at.", valueName: "first..last/step"))
-  var at: String?
+  @OptionGroup var points: PointOptions
 
   @Option(help: "Paths to draw; quantiles are taken over them.")
   var samples = 100
@@ -107,6 +109,8 @@ struct Predict: ParsableCommand {
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
+  @OptionGroup var reading: ReadingOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -123,6 +127,7 @@ struct Predict: ParsableCommand {
       }
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
+    try points.check(file: file)
     if let plot { try PictureFile.check(plot, option: "--plot") }
     _ = try FunctionalTable.functionals(functional)
     try validateSource()
@@ -138,8 +143,12 @@ struct Predict: ParsableCommand {
         throw ValidationError("--context has its own rows and columns; leave out \(more.0)")
       }
       guard units == nil else { throw ValidationError("--units are given when a context is made") }
-      guard at != nil else {
-        throw ValidationError("--context has no rows to predict; give --at FIRST..LAST/STEP")
+      guard !points.isEmpty else {
+        throw ValidationError(
+          "--context has no rows to predict; give --at FIRST..LAST/STEP or --at-file FILE")
+      }
+      if points.atFile == nil, let option = reading.given {
+        throw ValidationError("\(option) is for files, and --context with --at reads none; leave it out")
       }
       return
     }
@@ -196,10 +205,12 @@ struct Predict: ParsableCommand {
   }
 
   private func asking() throws -> Asking {
-    if let context { return try Asking(context: context, model: givenModel, at: at) }
+    if let context {
+      return try Asking(context: context, model: givenModel, points: points, reading: reading)
+    }
     return try Asking(
-      file: file ?? "-", input: input ?? "", target: target ?? "", group: group, at: at,
-      units: units)
+      file: file ?? "-", input: input ?? "", target: target ?? "", group: group, points: points,
+      units: units, reading: reading)
   }
 
   /// The answers to all questions, side by side on the threads there are.

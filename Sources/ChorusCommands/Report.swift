@@ -15,10 +15,11 @@ struct Report: ParsableCommand {
     discussion: """
       The file, the prediction, calibration on rows held out of it, the distribution of a number made of each path, \
       correlations of the drawn values, the plan's cost and the model's card. The page needs no network and no \
-      script. Points to predict at are the rows without a target, or those of --at, as in predict. The report shows data from the file: share it as you would share the file.
+      script. Points to predict at are the rows without a target, or those of --at or \
+      --at-file, as in predict. The report shows data from the file: share it as you would share the file.
       """)
 
-  @Argument(help: "A CSV file with a header line, or - for stdin.")
+  @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
   var file: String
 
   @Option(help: ArgumentHelp("The input column.", valueName: "col"))
@@ -27,8 +28,7 @@ struct Report: ParsableCommand {
   @Option(help: ArgumentHelp("The column to predict.", valueName: "col"))
   var target: String
 
-  @Option(help: ArgumentHelp("Points to predict at.", valueName: "first..last/step"))
-  var at: String?
+  @OptionGroup var points: PointOptions
 
   @Option(
     help: ArgumentHelp(
@@ -62,6 +62,8 @@ struct Report: ParsableCommand {
   @Option(help: ArgumentHelp("Refuse plans that need more arithmetic than this.", valueName: "flop"))
   var flopLimit = Posterior.flopLimit
 
+  @OptionGroup var reading: ReadingOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -77,12 +79,14 @@ struct Report: ParsableCommand {
         "--functional: '\(functional)' is none of \(Functional.forms.joined(separator: ", "))")
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
+    try points.check(file: file)
   }
 
   func run() throws {
     try reporting {
       let template = try PlanTemplate(parsing: plan)
-      let question = try Question(file: file, input: input, target: target, at: at, units: units)
+      let question = try Question(
+        file: file, input: input, target: target, points: points, units: units, reading: reading)
       if let reason = FanChart.refusal(question.selection) {
         throw InferenceError.input("\(file): \(reason)")
       }

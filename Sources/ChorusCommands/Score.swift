@@ -29,7 +29,7 @@ struct Score: ParsableCommand {
       inside the central intervals that joint draws, and draws of each value on its own, claim for it.
       """)
 
-  @Argument(help: "A CSV file with a header line, or - for stdin.")
+  @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
   var file: String
 
   @Option(help: ArgumentHelp("Input columns, separated by commas.", valueName: "col[,col]"))
@@ -91,6 +91,8 @@ struct Score: ParsableCommand {
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
+  @OptionGroup var reading: ReadingOptions
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -129,7 +131,8 @@ struct Score: ParsableCommand {
     try reporting {
       let template = try PlanTemplate(parsing: plan)
       let functionals = try FunctionalTable.functionals(functional)
-      let observations = try Observations(file: file, input: input, target: target)
+      let observations = try Observations(
+        file: file, input: input, target: target, reading: reading)
       try observations.check(functionals)
       let data = observations.data
       let splits = try splits(of: data)

@@ -24,21 +24,22 @@ public enum CalendarText {
     else { return nil }
     let days = Self.days(year: year, month: month, day: day)
     if reader.rest.isEmpty { return (Double(days), .date) }
-    guard reader.take("T") || reader.take(" "), let hour = reader.digits(2), hour <= 23, reader.take(":"),
+    guard reader.take("T") || reader.take("t") || reader.take(" "), let hour = reader.digits(2), hour <= 23,
+      reader.take(":"),
       let minute = reader.digits(2), minute <= 59
     else { return nil }
     var seconds = 0.0
     if reader.take(":") {
       guard let whole = reader.digits(2), whole <= 59 else { return nil }
       seconds = Double(whole)
-      if reader.take(".") {
+      if reader.take(".") || reader.take(",") {
         guard let fraction = reader.fraction() else { return nil }
         seconds += fraction
       }
     }
     var minutes = hour * 60 + minute
     var utc = false
-    if reader.take("Z") {
+    if reader.take("Z") || reader.take("z") {
       utc = true
     } else if !reader.rest.isEmpty {
       let east = reader.take("+")
@@ -67,6 +68,32 @@ public enum CalendarText {
     if rest % 60_000 != 0 { text += ":\(padded(rest / 1000 % 60, 2))" }
     if rest % 1000 != 0 { text += ".\(padded(rest % 1000, 3))" }
     return kind == .dateTime(utc: true) ? text + "Z" : text
+  }
+
+  /// The time of day `days` moved by months of the calendar, on the last day of a month that is too short; nil
+  /// outside the years 0001 to 9999.
+  static func adding(months: Int, to days: Double) -> Double? {
+    let whole = days.rounded(.down)
+    guard whole >= -719_162, whole <= 2_932_896 else { return nil }
+    let (year, month, day) = civil(Int(whole))
+    let total = year * 12 + month - 1 + months
+    let (newYear, newMonth) = (total / 12, total % 12 + 1)
+    guard total >= 12, newYear <= 9999 else { return nil }
+    let newDay = min(day, length(ofMonth: newMonth, year: newYear))
+    return Double(Self.days(year: newYear, month: newMonth, day: newDay)) + (days - whole)
+  }
+
+  /// How many steps of `months` from `first` do not pass `last`; nil where they lead away from it.
+  static func steps(of months: Int, from first: Double, to last: Double) -> Int? {
+    func reaches(_ steps: Int) -> Bool {
+      guard let point = adding(months: steps * months, to: first) else { return false }
+      return months > 0 ? point <= last : point >= last
+    }
+    guard reaches(0) else { return nil }
+    // A month has 28 to 31 days.
+    var steps = Int((last - first) / Double(31 * months))
+    while reaches(steps + 1) { steps += 1 }
+    return steps
   }
 
   private struct Reader {

@@ -4,19 +4,37 @@ public enum Delimiter: UInt8, Sendable, CaseIterable {
   case semicolon = 0x3B
   case tab = 0x09
 
-  /// The delimiter of the most cells in the header, outside quotes; the comma where they tie.
-  static func sniff(_ bytes: [UInt8]) -> Delimiter {
-    var counts: [UInt8: Int] = [:]
+  /// Lines that are looked at to find the delimiter.
+  private static let lines = 20
+
+  /// The delimiter that makes the most cells, and as many in each of the first lines, outside quotes; where none
+  /// does, the one of the most cells in the header; the first of `candidates` where they tie.
+  static func sniff(_ bytes: ArraySlice<UInt8>, among candidates: [Delimiter] = allCases) -> Delimiter {
+    var counts: [[UInt8: Int]] = [[:]]
     var quoted = false
+    var blank = true
     for byte in bytes {
       if byte == UInt8(ascii: "\"") { quoted.toggle() }
-      if quoted { continue }
-      if byte == 0x0A || byte == 0x0D {
-        if counts.isEmpty { continue }  // blank lines, or a header of one column
-        break
+      if !quoted, byte == 0x0A || byte == 0x0D {
+        if blank { continue }
+        guard counts.count < lines else { break }
+        counts.append([:])
+        blank = true
+        continue
       }
-      if Delimiter(rawValue: byte) != nil { counts[byte, default: 0] += 1 }
+      blank = false
+      if !quoted, Delimiter(rawValue: byte) != nil { counts[counts.count - 1][byte, default: 0] += 1 }
     }
-    return allCases.max { counts[$0.rawValue, default: 0] < counts[$1.rawValue, default: 0] } ?? .comma
+    if blank || counts.count == lines + 1 { counts.removeLast() }
+    func cells(_ delimiter: Delimiter) -> Int { counts.first?[delimiter.rawValue] ?? 0 }
+    func isEven(_ delimiter: Delimiter) -> Bool {
+      cells(delimiter) > 0 && counts.allSatisfy { $0[delimiter.rawValue] == cells(delimiter) }
+    }
+    let even = candidates.filter(isEven)
+    var best = even.first ?? candidates.first ?? .comma
+    for candidate in even.isEmpty ? candidates : even where cells(candidate) > cells(best) {
+      best = candidate
+    }
+    return best
   }
 }

@@ -2,8 +2,9 @@
 /// are crossed.
 ///
 /// `0..10/0.5`, `10..-10/-1e-1`, `7` (one point), `1958-03-29..1960-01-01/1w`, `2014-01-01T00:00..2014-01-02/12h`.
-/// The step of a grid of dates is in `w`, `d`, `h`, `m` (minutes) or `s`, or a plain number of days. The last
-/// point is LAST when the steps reach it (within 1e-9 of a step), else the one before it.
+/// The step of a grid of dates is in `y`, `mo`, `w`, `d`, `h`, `m` (minutes) or `s`, or a plain number of days. Months
+/// and years are those of the calendar, counted from FIRST; from the 31st they go to the last day of a shorter month.
+/// The last point is LAST when the steps reach it (within 1e-9 of a step), else the one before it.
 public struct GridSpecification: Equatable, Sendable {
   /// The points along one input column.
   public struct Axis: Equatable, Sendable {
@@ -71,6 +72,8 @@ public struct GridSpecification: Equatable, Sendable {
     let count: Double
     /// Places after the decimal point of FIRST and STEP; nil where points are no short decimals.
     let places: Int?
+    /// The step in months of the calendar, where it is in months or years.
+    var months: Int?
 
     init(_ text: String, option: String) throws(TableError) {
       func failure(_ detail: String) -> TableError { TableError(.grid, option, "'\(text)' \(detail)") }
@@ -109,13 +112,27 @@ public struct GridSpecification: Equatable, Sendable {
       let timed = start.kind == .date ? end.kind : start.kind
       var unit = 1.0
       var digits = size
+      if timed != .number, let perUnit = size.hasSuffix("mo") ? 1 : size.last == "y" ? 12 : nil {
+        guard let number = Int(size.dropLast(perUnit == 1 ? 2 : 1)), number != 0, number.magnitude < 120_000
+        else {
+          throw failure("has the step '\(size)'; give a whole number of months or years, as 1mo.")
+        }
+        let months = number * perUnit
+        guard let steps = CalendarText.steps(of: months, from: start.value, to: end.value) else {
+          throw failure("never gets from FIRST to LAST: turn the sign of the step.")
+        }
+        (first, last, kind, count, places) = (start.value, end.value, timed, Double(steps + 1), nil)
+        (step, self.months) = (Double(months), months)
+        return
+      }
       let units: [Character: Double] = ["w": 7, "d": 1, "h": 24, "m": 1440, "s": 86400]
       if timed != .number, let letter = size.last, let length = units[letter] {
         unit = length
         digits = size.dropLast()
       }
       guard case .finite(let number) = NumberText.read(ArraySlice(digits.utf8)) else {
-        let form = timed == .number ? "a number" : "a number of days, or one with w, d, h, m or s, as 12h"
+        let form =
+          timed == .number ? "a number" : "a number of days, or one with y, mo, w, d, h, m or s, as 12h"
         throw failure("has the step '\(size)'; give \(form).")
       }
       let step = size.last == "w" || unit == 1 ? number * unit : number / unit
@@ -134,6 +151,7 @@ public struct GridSpecification: Equatable, Sendable {
     /// 0..1/0.1 has 0.3 and not 0.30000000000000004.
     var values: [Double] {
       (0..<Int(count)).map { index in
+        if let months { return CalendarText.adding(months: index * months, to: first) ?? first }
         let value = first + Double(index) * step
         if abs(value - last) <= 1e-9 * abs(step) { return last }
         guard let places, (0...22).contains(places), case let scale = Self.power(places),

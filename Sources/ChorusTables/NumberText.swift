@@ -1,3 +1,9 @@
+/// What stands between whole units and their parts.
+public enum DecimalMark: UInt8, Sendable, CaseIterable {
+  case point = 0x2E
+  case comma = 0x2C
+}
+
 /// Decimal numbers, read exactly.
 enum NumberText {
   /// What a cell's text is, as a number.
@@ -15,67 +21,110 @@ enum NumberText {
   /// Powers of ten that a `Double` holds exactly.
   private static let powers: [Double] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18,
-    1e19,
-    1e20, 1e21, 1e22,
+    1e19, 1e20, 1e21, 1e22,
   ]
 
+  /// Powers of five that 64 bits hold.
+  private static let fives: [UInt64] = (0..<28).map { exponent in
+    (0..<exponent).reduce(1) { power, _ in power * 5 }
+  }
+
+  static func read(_ text: ArraySlice<UInt8>, mark: DecimalMark = .point) -> Reading {
+    text.withUnsafeBufferPointer { read($0, mark: mark) }
+  }
+
   /// Reads `[+-]digits[.digits][e[+-]digits]`, nearest `Double`; spaces around it do not count.
-  static func read(_ text: ArraySlice<UInt8>) -> Reading {
-    let text = trimmed(text)
-    guard !text.isEmpty else { return .missing }
-    var position = text.startIndex
+  static func read(_ text: UnsafeBufferPointer<UInt8>, mark: DecimalMark = .point) -> Reading {
+    var position = 0
+    var end = text.count
+    while position < end, text[position] == 0x20 || text[position] == 0x09 { position += 1 }
+    while end > position, text[end - 1] == 0x20 || text[end - 1] == 0x09 { end -= 1 }
+    guard position < end else { return .missing }
+    let start = position
     let negative = text[position] == UInt8(ascii: "-")
     if negative || text[position] == UInt8(ascii: "+") { position += 1 }
-    var digits = 0
     var mantissa: UInt64 = 0
-    var exact = true
+    /// Digits that the mantissa has no room for, and places after the mark.
+    var dropped = 0
     var scale = 0
-    func isDigit(_ index: Int) -> Bool { index < text.endIndex && text[index] &- 0x30 <= 9 }
-    func takeDigits(fraction: Bool) {
-      while isDigit(position) {
-        if mantissa < 100_000_000_000_000_000 {
-          mantissa = mantissa * 10 + UInt64(text[position] &- 0x30)
-          if fraction { scale -= 1 }
+    let whole = position
+    while position < end, case let digit = text[position] &- 0x30, digit <= 9 {
+      if mantissa < 1_000_000_000_000_000_000 {
+        mantissa = mantissa &* 10 &+ UInt64(digit)
+      } else {
+        dropped += 1
+      }
+      position += 1
+    }
+    var digits = position - whole
+    if position < end, text[position] == mark.rawValue {
+      position += 1
+      let fraction = position
+      while position < end, case let digit = text[position] &- 0x30, digit <= 9 {
+        if mantissa < 1_000_000_000_000_000_000 {
+          mantissa = mantissa &* 10 &+ UInt64(digit)
+          scale -= 1
         } else {
-          exact = false
+          dropped += 1
         }
-        digits += 1
         position += 1
       }
+      digits += position - fraction
     }
-    takeDigits(fraction: false)
-    if position < text.endIndex, text[position] == UInt8(ascii: ".") {
-      position += 1
-      takeDigits(fraction: true)
-    }
-    guard digits > 0 else { return word(text) }
-    if position < text.endIndex, text[position] | 0x20 == UInt8(ascii: "e") {
+    guard digits > 0 else { return word(text[start..<end]) }
+    if position < end, text[position] | 0x20 == UInt8(ascii: "e") {
       position += 1
       var below = false
-      if position < text.endIndex, [UInt8(ascii: "+"), UInt8(ascii: "-")].contains(text[position]) {
-        below = text[position] == UInt8(ascii: "-")
+      if position < end, case let sign = text[position],
+        sign == UInt8(ascii: "+") || sign == UInt8(ascii: "-")
+      {
+        below = sign == UInt8(ascii: "-")
         position += 1
       }
-      guard isDigit(position) else { return .other }
+      guard position < end, text[position] &- 0x30 <= 9 else { return .other }
       var exponent = 0
-      while isDigit(position) {
-        exponent = min(exponent * 10 + Int(text[position] &- 0x30), 1_000_000)
+      while position < end, case let digit = text[position] &- 0x30, digit <= 9 {
+        exponent = min(exponent * 10 + Int(digit), 1_000_000)
         position += 1
       }
       scale += below ? -exponent : exponent
     }
-    guard position == text.endIndex else { return .other }
-    if exact, mantissa <= 1 << 53, scale.magnitude <= 22 {
-      // Both factors are exact, so the one rounding of the product or quotient gives the nearest value.
-      let power = powers[Int(scale.magnitude)]
-      let value = scale < 0 ? Double(mantissa) / power : Double(mantissa) * power
-      return .finite(negative ? -value : value)
+    guard position == end else { return .other }
+    if dropped == 0, let value = exact(mantissa, scale) { return .finite(negative ? -value : value) }
+    return slowly(text[start..<end], mark)
+  }
+
+  /// The `Double` nearest to mantissa · 10^scale, or nil where neither of two quick ways is exact.
+  @inline(__always)
+  private static func exact(_ mantissa: UInt64, _ scale: Int) -> Double? {
+    if mantissa <= 1 << 53, scale >= -22, scale <= 22 {
+      // Both factors are exact, so the one rounding of the product or quotient gives the nearest value (Clinger).
+      let value = Double(mantissa)
+      return scale < 0 ? value / powers[-scale] : value * powers[scale]
     }
-    guard let value = Double(String(decoding: text, as: UTF8.self)) else { return .other }
+    guard mantissa > 0, scale <= 0, scale >= -27 else { return nil }
+    // mantissa / 5^n in 63 or 64 bits, the last of which is set where anything is left over: rounding that to 53
+    // bits rounds the quotient, and powers of two are exact.
+    let five = fives[-scale]
+    let (up, down) = (mantissa.leadingZeroBitCount, five.leadingZeroBitCount)
+    let top = mantissa << UInt64(up)
+    let (quotient, rest) = (five << UInt64(down)).dividingFullWidth((top >> 1, top << 63))
+    return Double(quotient | (rest == 0 ? 0 : 1)) * power(ofTwo: down - up - 63 + scale)
+  }
+
+  /// 2^exponent for exponents from -1022 to 1023.
+  @inline(__always)
+  private static func power(ofTwo exponent: Int) -> Double {
+    Double(bitPattern: UInt64(exponent + 1023) << 52)
+  }
+
+  private static func slowly(_ text: Slice<UnsafeBufferPointer<UInt8>>, _ mark: DecimalMark) -> Reading {
+    let digits = text.map { $0 == mark.rawValue ? DecimalMark.point.rawValue : $0 }
+    guard let value = Double(String(decoding: digits, as: UTF8.self)) else { return .other }
     return value.isFinite ? .finite(value) : .infinite
   }
 
-  private static func word(_ text: ArraySlice<UInt8>) -> Reading {
+  private static func word(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Reading {
     guard text.count <= 9 else { return .other }
     switch String(decoding: text, as: UTF8.self) {
     case "NA", "N/A", "null", "None", "-": return .missing

@@ -74,15 +74,14 @@ public struct RowEncoder: Sendable {
     case .float(let value): value.isFinite ? Self.short(value.description) : nil
     case .integer(let value): String(value)
     case .value(let value, let kind):
-      if !value.isFinite {
-        nil
-      } else if kind == .number || kind == .text {
-        Self.short(value.description)
-      } else {
-        CalendarText.write(value, as: kind)
-      }
+      value.isFinite ? Self.written(value, kind) : nil
     case .missing: nil
     }
+  }
+
+  /// A value of a column of `kind`, in the form in which such a column is read.
+  static func written(_ value: Double, _ kind: ColumnKind) -> String {
+    kind == .number || kind == .text ? short(value.description) : CalendarText.write(value, as: kind)
   }
 
   /// A whole number without its `.0`.

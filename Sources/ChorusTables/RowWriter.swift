@@ -26,6 +26,8 @@ public final class RowWriter {
   private let name: String
   private let handle: FileHandle
   private let temporary: String?
+  /// Whether the file gets its temporary name only when it is whole.
+  private let isNameless: Bool
   private let target: String
   private var buffer: [UInt8] = []
   private var isOpen = true
@@ -39,7 +41,7 @@ public final class RowWriter {
     encoder = RowEncoder(columns: columns, format: format)
     switch destination {
     case .standardOutput, .file("-"):
-      (name, target, temporary) = ("standard output", "", nil)
+      (name, target, temporary, isNameless) = ("standard output", "", nil, false)
       handle = .standardOutput
     case .file(let path):
       name = path
@@ -53,8 +55,11 @@ public final class RowWriter {
       temporary =
         kind != S_IFREG
         ? nil : (folder.isEmpty ? "." : folder) + "/.\(location.lastPathComponent).\(UUID().uuidString).tmp"
-      let flags = temporary == nil ? O_WRONLY | O_CLOEXEC : O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC
-      let descriptor = open(temporary ?? path, flags, 0o666)
+      var descriptor = temporary == nil ? open(path, O_WRONLY | O_CLOEXEC) : Self.nameless(in: folder)
+      isNameless = temporary != nil && descriptor >= 0
+      if let temporary, !isNameless {
+        descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+      }
       guard descriptor >= 0 else {
         throw TableError(
           .system, path, "can not be made: \(String(cString: strerror(errno))). Check the folder.")
@@ -65,7 +70,18 @@ public final class RowWriter {
   }
 
   deinit {
-    if isOpen, let temporary { unlink(temporary) }
+    if isOpen, !isNameless, let temporary { unlink(temporary) }
+  }
+
+  /// A file without a name, of which nothing is left where the process is ended; negative where the system has none.
+  private static func nameless(in folder: String) -> Int32 {
+    #if os(Linux)
+      // O_TMPFILE, a macro that Swift does not import; a name is given through /proc.
+      guard access("/proc/self/fd", X_OK) == 0 else { return -1 }
+      return open(folder.isEmpty ? "." : folder, O_WRONLY | O_CLOEXEC | O_DIRECTORY | 0o20_000_000, 0o666)
+    #else
+      return -1
+    #endif
   }
 
   /// Writes one row.
@@ -89,8 +105,20 @@ public final class RowWriter {
       isOpen = false
       return
     }
+    #if os(Linux)
+      if isNameless, let temporary {
+        let link = "/proc/self/fd/\(handle.fileDescriptor)"
+        guard linkat(AT_FDCWD, link, AT_FDCWD, temporary, AT_SYMLINK_FOLLOW) == 0 else {
+          throw failure(String(cString: strerror(errno)))
+        }
+      }
+    #endif
     do { try handle.close() } catch { throw failure(error.localizedDescription) }
-    if let temporary, rename(temporary, target) != 0 { throw failure(String(cString: strerror(errno))) }
+    if let temporary, rename(temporary, target) != 0 {
+      let failure = failure(String(cString: strerror(errno)))
+      unlink(temporary)
+      throw failure
+    }
     isOpen = false
   }
 

@@ -71,22 +71,21 @@ extension Table {
     guard !inputs.isEmpty else {
       throw TableError(.unknownColumn, source, "no input column is named; name at least one.")
     }
-    var columns: [Numbers] = []
-    for input in inputs { columns.append(try values(of: input, missing: .allowedExceptNaN)) }
-    let targets = try values(of: target, missing: .allowed)
+    var columns: [(values: [Double], kind: ColumnKind)] = []
+    for input in inputs { columns.append(try checked(input, missing: .allowedExceptNaN)) }
+    let targets = try checked(target, missing: .allowed)
     var result = Selection(
       inputs: inputs, target: target, kinds: columns.map(\.kind), targetKind: targets.kind)
     for row in 0..<rowCount {
-      let x = columns.compactMap { $0.values[row] }
-      if x.count < inputs.count {
+      if columns.contains(where: { $0.values[row].isNaN }) {
         result.incomplete.append(row)
-      } else if let y = targets.values[row] {
+      } else if !targets.values[row].isNaN {
         result.observed.indices.append(row)
-        result.observed.inputs += x
-        result.observed.targets.append(y)
+        for column in columns { result.observed.inputs.append(column.values[row]) }
+        result.observed.targets.append(targets.values[row])
       } else {
         result.missing.indices.append(row)
-        result.missing.inputs += x
+        for column in columns { result.missing.inputs.append(column.values[row]) }
       }
     }
     return result

@@ -11,6 +11,8 @@ public struct TaskFile: Sendable {
     public let dimensions: Int
   }
 
+  private static let sizeLimit = 4 << 30
+
   /// The path as the caller gave it, or `standard input`.
   public let source: String
   public let tasks: [Task]
@@ -19,7 +21,12 @@ public struct TaskFile: Sendable {
   ///
   /// - Throws: `TableError`: `missing`, `system`, `encoding`, or `task` with the line.
   public init(path: String) throws(TableError) {
-    try self.init(SourceText(path: path))
+    let file = try FileSource(path: path)
+    let text = try file.take(Self.sizeLimit)
+    guard text.count < Self.sizeLimit else {
+      throw TableError(.malformed, file.name, "is larger than \(Self.sizeLimit >> 20) MiB; split it.")
+    }
+    try self.init(SourceText(text, name: file.name))
   }
 
   /// Reads the text of a task file.

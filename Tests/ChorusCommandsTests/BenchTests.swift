@@ -170,4 +170,15 @@ import Testing
     #expect(table.split(separator: "\n").count == 1 + 4 * Sweep.threads.sizes.count)
     #expect(try folder.read("out/scaling-threads.svg").contains("the probed peak"))
   }
+
+  @Test func reading() throws {
+    let folder = try Folder()
+    try folder.write("r.csv", "a,b\n" + String(repeating: "1,2\n", count: 100))
+    let all = try folder.chorus("bench", "--read", "r.csv", "--repetitions", "3")
+    #expect(all.code == 0 && all.rows.count == 2, "\(all.errors)")
+    #expect(all.rows.last?.prefix(3) == ["r.csv", "100", "2"] && Double(all.rows[1][7]) ?? 0 > 0)
+    #expect(try folder.chorus("bench", "--read", "r.csv", "--columns", "b").rows[1][2] == "1")
+    #expect(try folder.chorus("bench", "--read", "r.csv", "--columns", "c").code == 65)
+    #expect(try folder.chorus("bench", "--columns", "b").code == 64)
+  }
 }

@@ -4,7 +4,7 @@ import Testing
 @testable import ChorusTables
 
 func table(_ text: String, _ delimiter: Delimiter? = nil) throws(TableError) -> Table {
-  try Table(bytes: Array(text.utf8), source: "t.csv", delimiter: delimiter)
+  try Table(bytes: Array(text.utf8), source: "t.csv", options: TableOptions(delimiter: delimiter))
 }
 
 /// The error of `body`, or nil.
@@ -73,9 +73,9 @@ func refusal(_ body: () throws -> Void) -> TableError? {
   }
 
   @Test func refusesWhatIsTooWideOrTooLong() {
-    let wide = String(repeating: "a,", count: CSVScanner.columnLimit)
+    let wide = String(repeating: "a,", count: CSVReader.columnLimit)
     #expect(refusal { _ = try table(wide) }?.description.contains("more than 100000 columns") == true)
-    let long = [UInt8](repeating: 0x61, count: SourceText.lineLimit + 1)
+    let long = [UInt8](repeating: 0x61, count: TextBuffer.recordLimit + 1)
     let error = refusal { _ = try Table(bytes: Array("a\n".utf8) + long, source: "t.csv") }
     #expect(error?.description.hasPrefix("t.csv:2: the row is longer than 64 MiB") == true)
   }
@@ -113,9 +113,14 @@ func refusal(_ body: () throws -> Void) -> TableError? {
 
   @Test func decimalCommasGetAdvice() throws {
     let table = try table("x;y\n1,5;2\n", .semicolon)
-    #expect(refusal { _ = try table.numbers("x") }?.description.contains("not a number or a date") == true)
+    #expect(
+      refusal { _ = try table.numbers("x") }?.description
+        == "t.csv:2:1: '1,5' is not a number or a date (column 'x'); if its comma is a decimal comma, pass "
+        + "--decimal comma; else write the decimal point as '.'.")
     let second = try Table(bytes: Array("x;y\n1;2\n1,5;2\n".utf8), source: "t.csv")
-    #expect(refusal { _ = try second.numbers("x") }?.description.contains("decimal point as '.'") == true)
+    #expect(
+      refusal { _ = try second.numbers("x") }?.description.contains(
+        "pass --decimal comma; else write the decimal point as '.'") == true)
   }
 
   @Test func splitsRowsByTheirTarget() throws {

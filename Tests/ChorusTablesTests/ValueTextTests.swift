@@ -22,6 +22,42 @@ import Testing
     #expect(value.bitPattern == expected.bitPattern)
   }
 
+  /// Digits of every length, places of every number: both quick ways and the slow one.
+  @Test func randomDigitsAreExact() {
+    var state: UInt64 = 3
+    func next(_ bound: UInt64) -> UInt64 {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return (state >> 33) % bound
+    }
+    var wrong: [String] = []
+    for _ in 0..<300_000 {
+      let count = 1 + Int(next(21))
+      let point = Int(next(UInt64(count) + 1))
+      var text = next(2) == 0 ? "-" : ""
+      for place in 0..<count {
+        if place == point { text += "." }
+        // Runs of nines and zeros lie near the middle between two values more often.
+        text += ["\(next(10))", "9", "0", "5"][Int(next(6)) % 4]
+      }
+      if next(4) == 0 { text += "e\(Int(next(40)) - 30)" }
+      guard case .finite(let value) = read(text), let expected = Double(text) else {
+        wrong.append(text)
+        continue
+      }
+      if value.bitPattern != expected.bitPattern { wrong.append(text) }
+    }
+    #expect(wrong.isEmpty, "\(wrong.prefix(5))")
+  }
+
+  @Test func readsADecimalComma() {
+    func read(_ text: String) -> NumberText.Reading { NumberText.read(ArraySlice(text.utf8), mark: .comma) }
+    #expect(read("-1,5e3") == .finite(-1500))
+    #expect(read(",25") == .finite(0.25))
+    #expect(read("3,14159265358979323846264338327950288") == .finite(Double.pi))
+    #expect(read("1.5") == .other)
+    #expect(read("NA") == .missing)
+  }
+
   @Test func randomDecimalsAreExact() {
     var state: UInt64 = 7
     var wrong = 0
@@ -65,6 +101,7 @@ import Testing
 
   @Test func offsetsAndForms() {
     #expect(CalendarText.read("1970-01-01 02:00+02:00")?.days == 0)
+    #expect(CalendarText.read("1970-01-01t12:00:00,0z")?.days == 0.5)
     #expect(CalendarText.read("1970-01-01T00:00-0530")?.days == 5.5 / 24)
     #expect(CalendarText.write(0.5, as: .date) == "1970-01-01T12:00")
     #expect(CalendarText.write(.infinity, as: .date) == "inf")
@@ -106,6 +143,25 @@ import Testing
     #expect(try values("1970-01-01..1970-01-02/10s").count == 8641)
   }
 
+  @Test func monthsAndYearsAreThoseOfTheCalendar() throws {
+    func dates(_ text: String) throws -> [String] {
+      let axis = try GridSpecification.parse(text).axes[0]
+      return axis.values.map { CalendarText.write($0, as: axis.kind) }
+    }
+    #expect(
+      try dates("2023-12-31..2024-05-01/1mo")
+        == ["2023-12-31", "2024-01-31", "2024-02-29", "2024-03-31", "2024-04-30"])
+    #expect(try dates("2024-02-29..2028-02-29/1y").last == "2028-02-29")
+    #expect(try dates("2024-02-29..2028-02-28/1y").last == "2027-02-28")
+    #expect(try dates("2024-03-31..2023-11-30/-2mo") == ["2024-03-31", "2024-01-31", "2023-11-30"])
+    #expect(
+      try dates("2024-01-31T06:00Z..2024-03-31T05:00Z/1mo") == ["2024-01-31T06:00Z", "2024-02-29T06:00Z"])
+    #expect(try dates("0001-01-01..9999-12-31/1y").count == 9999)
+    #expect(try dates("9999-12-01..9999-12-31/1mo") == ["9999-12-01"])
+    #expect(
+      try dates("2000-01-01T02:00+02:00..2000-01-02T00:00Z/1d") == ["2000-01-01T00:00Z", "2000-01-02T00:00Z"])
+  }
+
   @Test func severalColumnsAreCrossed() throws {
     let grid = try GridSpecification.parse("0..1/1,5..7/1", dimensions: 2)
     #expect(grid.count == 6)
@@ -118,7 +174,11 @@ import Testing
     ("0..nan/1", 1, "not finite"), ("0..1/nan", 1, "the step 'nan'"), ("inf..1/1", 1, "not finite"),
     ("", 1, "no number"), ("..", 1, "lacks a step"), ("../", 1, "no number"), ("a..b/c", 1, "no number"),
     ("0..1/1h", 1, "give a number"), ("1970-01-01..5/1", 1, "to a date, or back"),
-    ("1970-01-01..1970-02-01/1y", 1, "w, d, h, m or s"), ("1970-01-01..1970-02-01/h", 1, "w, d, h, m or s"),
+    ("1970-01-01..1970-02-01/1.5y", 1, "a whole number of months"),
+    ("1970-01-01..1970-02-01/0mo", 1, "a whole number of months"),
+    ("1970-01-01..1970-02-01/99999999999999999999y", 1, "a whole number of months"),
+    ("1970-01-01..1970-02-01/-1mo", 1, "sign"), ("0..10/1mo", 1, "give a number"),
+    ("1970-01-01..1970-02-01/h", 1, "w, d, h, m or s"),
     ("1970-01-01T00:00Z..1970-01-02T00:00/1", 1, "offset"),
     ("0..1000000000/1", 1, "has 1000000001 points; the limit is 1000000"),
     ("0..1/1e-320", 1, "points; the limit"),

@@ -1,0 +1,75 @@
+"""Writes the corpus that fuzzing starts from: small files of each format, by Python's own writers."""
+import gzip, io, pathlib, struct, zlib
+import numpy as np
+
+here = pathlib.Path(__file__).parent / "corpus"
+
+
+def write(target, name, data):
+    folder = here / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(data if isinstance(data, bytes) else data.encode())
+
+
+tables = {
+    "plain": "x,y\n1,2.5\n2,NA\n-3e2,\n",
+    "quoted": '\ufeffx,"na ""me",y\r\n1,"a,é\r\nb",1.5\r\n\r\n2,"""",inf\r3,c,nan\n',
+    "dates": "day,t\n1958-03-29,2014-01-01T00:30\n2000-02-29 06:00:00.5+02:00,2014-01-01T06:00:00Z\n",
+    "semicolons": "a;b\n1,5;-2,25e1\n,5;0\n",
+    "tabs": "a\tb\n\n1\t\n",
+    "digits": "x\n12345678901234567890\n0.1234567890123456789\n1e-400\n9007199254740993\n\n",
+}
+for name, text in tables.items():
+    write("csv", name, text)
+lines = [
+    '{"x": 1, "y": -2.5e-1, "s": "a \\"b\\" \\u00e9\\ud83d\\ude00\\n"}',
+    '{"y": NaN, "x": "2000-01-01", "z": [1, {"a": [true, null]}], "s": ""}',
+    "",
+    ' {"x":null,"y":Infinity,"e":{}} ',
+]
+write("jsonlines", "mixed", "\n".join(lines))
+write("jsonlines", "plain", '{"a":0,"b":1}\n{"a":2,"b":3}\r\n')
+
+
+def saved(array, **more):
+    out = io.BytesIO()
+    np.save(out, array, **more)
+    return out.getvalue()
+
+
+x = np.arange(6.0)
+arrays = {
+    "f8": x, "f4": np.asfortranarray(x.reshape(3, 2).astype("f4")), "f2": x.astype("f2"), "i8": x.astype("i8"),
+    "u1": x.astype("u1"), "bool": x > 2, "days": np.array(["1970-01-02", "NaT"], "datetime64[D]"),
+    "ns": np.array(["1970-01-02"], "datetime64[ns]"), "text": np.array(["a"]),
+    "records": np.array([(1, 2.0)], [("a", "i4"), ("b", "f8")]), "big": x.astype(">f8"), "cube": x.reshape(1, 2, 3),
+}
+for name, array in arrays.items():
+    write("numpy", name, b"\0" + saved(array)[6:])
+for name, save in [("stored", np.savez), ("deflated", np.savez_compressed)]:
+    out = io.BytesIO()
+    save(out, x=x, m=x.reshape(6, 1), k=np.stack([x, -x], 1))
+    write("numpy", name, b"\1" + out.getvalue())
+text = "x,y\n" + "".join(f"{i},{i * i % 7}\n" for i in range(60))
+for name, level, strategy in [
+    ("dynamic", 9, zlib.Z_DEFAULT_STRATEGY), ("fixed", 9, zlib.Z_FIXED), ("stored", 0, zlib.Z_DEFAULT_STRATEGY),
+    ("huffman", 9, zlib.Z_HUFFMAN_ONLY),
+]:
+    packer = zlib.compressobj(level, zlib.DEFLATED, -15, 9, strategy)
+    body = packer.compress(text.encode()) + packer.flush()
+    write("deflate", name, body)
+    end = struct.pack("<II", zlib.crc32(text.encode()), len(text))
+    write("gzip", name, b"\0" * 7 + body + end)
+write("gzip", "named", gzip.compress(text.encode())[3:] + b"\x1f\x8b\x08\x1f" + b"\0" * 6 + b"\2\0abn\0c\0\0\0")
+for index, text in enumerate([
+    "0.1", "-12345678901234567.25e-3", "9007199254740993", "2000-02-29T12:30:00.25+05:30", "0..1/0.1,5..7/1",
+    "1970-01-31..1972-01-01/1mo", "2014-01-01T00:00Z..2014-01-02T00:00Z/12h", "NaN", " -inf ",
+]):
+    write("numbers", str(index), text)
+head = (
+    '{"__metadata__":{"a":"b"},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},'
+    '"i":{"dtype":"I64","shape":[1,1],"data_offsets":[8,16]}}'
+)
+write("safetensors", "two", struct.pack("<Q", len(head)) + head.encode() + b"\0" * 16)
+half = '{"h":{"dtype":"BF16","shape":[3],"data_offsets":[0,6]}}  '
+write("safetensors", "half", struct.pack("<Q", len(half)) + half.encode() + b"\1\2\3\4\5\6")
