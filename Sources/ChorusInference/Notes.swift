@@ -6,6 +6,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
   case contextThinned(from: Int, to: Int)
   case bufferBeyondTraining(rows: Int, trained: Int)
   case fewRows(Int)
+  /// Rounding left a layer's regression without an answer until this much was added to its diagonal.
+  case regressionRaised(by: Double)
   /// Points farther from the observed rows than training went, by that many standard deviations of an input.
   case inputsBeyondTraining(points: Int, reach: Double)
   /// The plan reads parts of the buffer that are no prefix.
@@ -26,6 +28,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
     case .inputsBeyondTraining(let points, let reach):
       "\(points) point\(points == 1 ? " lies" : "s lie") farther from the observed rows than training went"
         + " (\(reach) in the network's units)"
+    case .regressionRaised(let amount):
+      "a layer's regression had no answer at the precision of its numbers; \(amount) was added to its ridge"
     case .fewRows(let rows): "only \(rows) row\(rows == 1 ? " was" : "s were") observed"
     }
   }

@@ -50,19 +50,20 @@ public struct Posterior: Sendable {
     (inputColumns, outputColumn) = (data.inputColumns, data.outputColumn)
     let data = data.count > limit ? Self.thin(data, to: limit) : data
     self.model = model
-    notes = Self.notes(rows: rows, blueprint)
     self.pool = pool
     self.scaling = try scaling ?? Self.scaling(of: data, by: blueprint.scaling)
     let scaled = try self.scaling.apply(data)
     conditioned = Conditioned(
       model.trunk, x: try Self.narrow(scaled.x, "an input of the data"),
       y: try Self.narrow(scaled.y, "a value of the data"), dimensions: dimensions, on: pool)
+    notes = Self.notes(rows: rows, blueprint) + Self.notes(conditioned)
   }
 
   /// The same questions to another state of the context.
   func replacing(_ conditioned: Conditioned) -> Posterior {
     Posterior(
-      model, conditioned, rows: conditioned.y.count, scaling: scaling, inputColumns: inputColumns,
+      model, conditioned, rows: rows + conditioned.y.count - self.conditioned.y.count, scaling: scaling,
+      inputColumns: inputColumns,
       outputColumn: outputColumn, on: pool)
   }
 
@@ -78,7 +79,7 @@ public struct Posterior: Sendable {
     self.inputColumns = inputColumns
     self.outputColumn = outputColumn
     self.pool = pool
-    notes = Self.notes(rows: rows, model.blueprint)
+    notes = Self.notes(rows: rows, model.blueprint) + Self.notes(conditioned)
   }
 
   static func contextLimit(_ blueprint: Blueprint) -> Int {
@@ -94,6 +95,11 @@ public struct Posterior: Sendable {
     if read > trained { notes.append(.contextBeyondTraining(rows: read, trained: trained)) }
     if read < fewRows { notes.append(.fewRows(read)) }
     return notes
+  }
+
+  private static func notes(_ conditioned: Conditioned) -> [Note] {
+    let raised = conditioned.trunk.raised(conditioned.state)
+    return raised > 0 ? [.regressionRaised(by: raised)] : []
   }
 
   /// Numbers in the network's units beyond this are refused: its sums could leave the range of a `Float`, and

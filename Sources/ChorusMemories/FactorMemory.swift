@@ -223,6 +223,8 @@ struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
       zip(first.moments, second.moments).map { $0 + sign * $1 })
   }
 
+  func raised(_ context: Context) -> Double { context.raised }
+
   // MARK: Buffer
 
   /// Factors and values of each path's own rows.

@@ -123,6 +123,8 @@ struct JoinedMemory: Memory {
     first.merge(any: a.inner, b.inner, removing: removing).map { State($0) }
   }
 
+  func raised(_ context: State) -> Double { first.raised(any: context.inner) }
+
   func stateArrays(rows: Int) -> [StateArray] { first.stateArrays(rows: rows) }
   func values(of context: State) -> [[Float]] { first.values(ofAny: context.inner) }
   func context(rows: Int, values: [[Float]]) -> State? {

@@ -187,12 +187,17 @@ public protocol Memory: Sendable {
   /// they may come from any file.
   func context(rows: Int, values: [[Float]]) -> Context?
 
+  /// What had to be added to a diagonal of this context's equation before it had an answer, beyond the ridge that was
+  /// learned; 0 as a rule.
+  func raised(_ context: Context) -> Double
+
   func contextBytes(rows: Int) -> Int
   func bufferBytes(capacity: Int) -> Int
 }
 
 extension Memory {
   public func merge(_ first: Context, _ second: Context, removing: Bool) -> Context? { nil }
+  public func raised(_ context: Context) -> Double { 0 }
 
   // A network's layers hold memories of different types; these take what the memory itself has made, types forgotten.
 
@@ -232,6 +237,9 @@ extension Memory {
   }
   package func values(ofAny context: any AnyObject & Sendable) -> [[Float]] {
     values(of: unsafeDowncast(context, to: Context.self))
+  }
+  package func raised(any context: any AnyObject & Sendable) -> Double {
+    raised(unsafeDowncast(context, to: Context.self))
   }
   package func anyContext(rows: Int, values: [[Float]]) -> (any AnyObject & Sendable)? {
     context(rows: rows, values: values)

@@ -62,6 +62,11 @@ public final class Trunk: Sendable {
     public func rewind(path: Int, to count: Int) { slots[path] = min(max(count, 0), slots[path]) }
   }
 
+  /// The most that a layer had to add to the ridge of its equation before it had an answer; 0 as a rule.
+  public func raised(_ state: ContextState) -> Double {
+    zip(memories, state.layers).map { $0.raised(any: $1) }.max() ?? 0
+  }
+
   /// Bytes of a context state and of one path's buffers.
   public func contextBytes(rows: Int) -> Int {
     memories.reduce(0) { $0 + $1.contextBytes(rows: max(rows, 1)) }

@@ -231,4 +231,29 @@ import Testing
       context: set, own: own, bench.queries(69, seed: 66) + asked, limits: sights.map(\.limit))
     #expect(deviation(Array(trained.suffix(got.count)), wanted) < 1e-4, "\(name)")
   }
+
+  /// Keys so long that the learned ridge is lost in the rounding of their sums.
+  @Test func aSingularSolveIsFiniteAndTellsItsRidge() throws {
+    let sizes = AttentionSizes(heads: 1, width: 8)
+    let compiled = try CompiledMemory(LayerMemory(MemorySpec(function: .linear)), sizes)
+    var table = ParameterTable()
+    let handle = table.declare("ridge", 1, 1)
+    let memory = compiled.memory(Weights(table), [handle])
+    func context(_ scale: Double) -> any AnyObject & Sendable {
+      var stream = RandomStream(seed: 71, 1)
+      let key = stream.normals(8)
+      let rows = (0..<40).flatMap { row in
+        key.map { Float(scale * $0 * (1 + 1e-7 * Double(row))) } + stream.normals(8).map { Float($0) }
+      }
+      let (draft, scratch) = (memory.anyDraft(rows: 40), Arena())
+      memory.write(rows, rows: 0..<40, toAny: draft, scratch: scratch)
+      return memory.finish(any: draft)
+    }
+    #expect(memory.raised(any: context(1)) == 0)
+    let hard = context(1e12)
+    #expect(memory.raised(any: hard) > 0)
+    var read = [Float](repeating: 0, count: 8)
+    memory.read([1, 2, 3, 4, 5, 6, 7, 8], rows: 1, anyContext: hard, into: &read, scratch: Arena())
+    #expect(read.allSatisfy { $0.isFinite })
+  }
 }
