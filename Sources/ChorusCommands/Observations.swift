@@ -14,14 +14,22 @@ struct Observations {
   let group: String?
   /// Units of columns by their names in the file.
   private let units: [String: String]
+  /// What further columns hold, as text: `[columns][rows]`.
+  private(set) var marks: [[String]] = []
 
-  /// - Parameter units: like `accel=g,times=ms`.
-  init(file: String, input: String, target: String, units: String? = nil) throws {
+  /// - Parameters:
+  ///   - units: like `accel=g,times=ms`.
+  ///   - marks: names of columns to keep in ``marks``.
+  init(file: String, input: String, target: String, units: String? = nil, marks: [String] = []) throws {
     let table = try Table.read(path: file)
     let units = try Self.units(units, of: table)
     try self.init(
       file: file, selection: table.select(inputs: Self.names(input), target: target), units: units)
     if let refusal { throw InferenceError.input("\(file): \(refusal)") }
+    self.marks = try marks.map { name in
+      let texts = try table.texts(name)
+      return selection.observed.indices.map { texts[$0] }
+    }
   }
 
   init(file: String, selection: Selection, group: String? = nil, units: [String: String]) throws {
