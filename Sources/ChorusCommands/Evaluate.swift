@@ -3,6 +3,7 @@ import ChorusEvaluation
 import ChorusModels
 import ChorusPlans
 import ChorusPriors
+import ChorusReports
 import ChorusTables
 import Foundation
 
@@ -13,13 +14,17 @@ struct Evaluate: ParsableCommand {
       For every context size: the mean log-density in nats a target of the exact posterior (joint, and as \
       independent marginals), and of the model under three plans: independent, buffer (sequential), re-encode. \
       Orders are the same for buffer and re-encode; their difference is paired over tasks. The last line is over \
-      all sizes.
+      all sizes. oracle_error is the standard error of a task's oracle_joint where the oracle simulates, 0 where it \
+      is exact.
       """)
 
   @Option(help: "functions, gp, or a path.")
   var model = "functions"
 
-  @Option(help: "Prior: gp, gp-noisy, sawtooth, functions.")
+  @Option(
+    help: ArgumentHelp(
+      "\(Priors.names.joined(separator: ", ")); one family, as functions/rbf; or a law outside them: rational-quadratic, gibbs, student, linear-regression.",
+      valueName: "prior"))
   var prior: String
 
   @Option(help: "Context sizes.")
@@ -42,6 +47,12 @@ struct Evaluate: ParsableCommand {
       "The plan in the column buffer: \(PlanTemplate.forms.joined(separator: ", ")).", valueName: "plan"))
   var plan = "sequential"
 
+  @Option(
+    help: ArgumentHelp(
+      "Draw where the targets fell in their own predictive distributions, for every context size.",
+      valueName: "picture.svg"))
+  var calibration: String?
+
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
@@ -54,7 +65,7 @@ struct Evaluate: ParsableCommand {
     "reencode_se",
     "reencode_minus_buffer", "reencode_minus_buffer_se", "buffer_minus_independent",
     "buffer_minus_independent_se",
-    "oracle_minus_reencode", "oracle_minus_reencode_se",
+    "oracle_minus_reencode", "oracle_minus_reencode_se", "oracle_error",
   ]
 
   func validate() throws {
@@ -63,6 +74,7 @@ struct Evaluate: ParsableCommand {
     guard (1...1_000_000).contains(functions) else { throw ValidationError("--functions must be at least 1") }
     guard (1...4096).contains(orders) else { throw ValidationError("--orders must be within 1...4096") }
     guard (1...64).contains(dimensions) else { throw ValidationError("--dimensions must be at least 1") }
+    if let calibration { try PictureFile.check(calibration, option: "--calibration") }
   }
 
   func run() throws {
@@ -72,18 +84,31 @@ struct Evaluate: ParsableCommand {
       let comparison = try OracleComparison(
         model: model, prior: prior, targets: targets, functions: functions, orders: orders, seed: common.seed,
         dimensions: dimensions, plan: PlanTemplate(parsing: plan))
+      if let calibration { try checkFolder(of: calibration) }
       let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
       let sizes = try sizeList(context, option: "--context")
       if let tasks = model.card["tasks"] {
         common.say("model trained on \(tasks) tasks of \(model.card["prior"] ?? "?")")
       }
-      _ = try comparison.rows(contexts: sizes, on: common.pool) { row in
+      let rows = try comparison.rows(contexts: sizes, on: common.pool) { row in
         try writer.write(cells(row))
         try writer.flush()
         common.progress("context \(row.context.map(String.init) ?? "all") done")
       }
       common.progress("")
       try writer.finish()
+      if let calibration {
+        let name = URL(fileURLWithPath: self.model).deletingPathExtension().lastPathComponent
+        let title = "Calibration of \(name) on tasks of \(prior.name)"
+        let charts = rows.map { row in
+          CalibrationChart(
+            row.calibration, title: row.context.map { "N = \($0)" } ?? "all N",
+            note: "\(row.functions) tasks"
+          ).chart
+        }
+        let figure = Figure(title: title, charts: charts, columns: 3, caption: CalibrationChart.caption)
+        try PictureFile.write(figure, title: title, to: calibration)
+      }
     }
   }
 
@@ -98,6 +123,6 @@ struct Evaluate: ParsableCommand {
       + estimates.flatMap { estimate -> [Cell] in
         guard let estimate else { return [.missing, .missing] }
         return [.number(estimate.mean), .number(estimate.standardError)]
-      }
+      } + [row.oracleError.map { .number($0) } ?? .missing]
   }
 }

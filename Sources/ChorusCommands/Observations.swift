@@ -14,16 +14,25 @@ struct Observations {
   let group: String?
   /// Units of columns by their names in the file.
   private let units: [String: String]
+  /// What further columns hold, as text: `[columns][rows]`.
+  private(set) var marks: [[String]] = []
 
-  /// - Parameter units: like `accel=g,times=ms`.
+  /// - Parameters:
+  ///   - units: like `accel=g,times=ms`.
+  ///   - marks: names of columns to keep in ``marks``.
   init(
-    file: String, input: String, target: String, units: String? = nil, reading: ReadingOptions
+    file: String, input: String, target: String, units: String? = nil, marks: [String] = [],
+    reading: ReadingOptions
   ) throws {
     let names = Self.names(input)
-    let table = try reading.table(file, numbers: names + [target])
+    let table = try reading.table(file, numbers: names + [target], texts: marks)
     let units = try Self.units(units, of: table)
     try self.init(file: file, selection: table.select(inputs: names, target: target), units: units)
     if let refusal { throw InferenceError.input("\(file): \(refusal)") }
+    self.marks = try marks.map { name in
+      let texts = try table.texts(name)
+      return selection.observed.indices.map { texts[$0] }
+    }
   }
 
   init(file: String, selection: Selection, group: String? = nil, units: [String: String]) throws {

@@ -141,26 +141,9 @@ struct ReportContent {
     let calibration = heldOut.calibration
     let n = calibration.levels.count
     guard n > 0 else { return [] }
-    let bins = n >= 200 ? 20 : n >= 40 ? 10 : 5
-    let band = Calibration.binomialRange(n, 1 / Double(bins), inside: 0.9)
-    let counts = calibration.counts(bins: bins)
-    let bars = counts.enumerated().map { bin, count in
-      Series.Bar(Double(bin) / Double(bins), Double(bin + 1) / Double(bins), value: Double(count))
-    }
-    let chart = Chart(
-      title: "Where the held-out values fell", subtitle: "probability integral transform, \(n) values",
-      summary:
-        "Counts of held-out values by predicted probability below them: \(counts). Expected within \(band.lowerBound) to \(band.upperBound).",
-      x: Axis("predicted probability of a smaller value", bounds: 0...1), y: Axis("values"),
-      series: [
-        .band(
-          "90 % of counts, if calibrated", x: [0, 1],
-          lower: [Double(band.lowerBound), Double(band.lowerBound)],
-          upper: [Double(band.upperBound), Double(band.upperBound)], colour: .muted, opacity: 0.2),
-        Series("counts", .bars(bars, horizontal: false), colour: .palette(0), opacity: 0.65),
-        Series("", .rule(y: Double(band.lowerBound)), colour: .muted, isDashed: true),
-        Series("", .rule(y: Double(band.upperBound)), colour: .muted, isDashed: true),
-      ], height: 300)
+    let chart = CalibrationChart(
+      calibration, title: "Where the held-out values fell", note: "\(n) values"
+    ).chart
     let rows = calibration.coverage([0.5, 0.8, 0.9, 0.95]).map { row in
       [
         Self.percent(row.nominal), Self.percent(row.observed),

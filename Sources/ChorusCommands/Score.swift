@@ -4,6 +4,7 @@ import ChorusEvaluation
 import ChorusInference
 import ChorusModels
 import ChorusPlans
+import ChorusReports
 import ChorusTables
 import Foundation
 
@@ -12,7 +13,7 @@ struct Score: ParsableCommand {
     abstract: "Hold out rows of a file and score what is predicted for them.",
     discussion: """
       Rows are held out at random (--holdout), or the last ones by the first input column (--last; every further \
-      repetition forgets as many rows more), or --windows of --targets rows, each predicted from the --context rows \
+      repetition forgets as many rows more), or by columns of the file (--splits), or --windows of --targets rows, each predicted from the --context rows \
       before it. A line each repetition, in the file's units and standardised (divided by the context's standard \
       deviation), then "all" with the means; windows have the last alone.
 
@@ -23,7 +24,7 @@ struct Score: ParsableCommand {
       tenths of their predictive distribution.
 
       _se is the standard error over repetitions, _low to _high a 95 % interval of the mean of paired differences by \
-      Student's t; with --holdout, where repetitions share rows, with the correction of Nadeau and Bengio (2003).
+      Student's t; with --holdout and --splits, where repetitions share rows, with the correction of Nadeau and Bengio (2003).
 
       With --functional stdout has another table: how often a number made of all held-out values of a repetition was \
       inside the central intervals that joint draws, and draws of each value on its own, claim for it.
@@ -43,6 +44,12 @@ struct Score: ParsableCommand {
 
   @Option(help: ArgumentHelp("Hold out the last rows.", valueName: "rows"))
   var last: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Columns, one a repetition, that say of each row: context, held-out, or nothing to leave it out.",
+      valueName: "col[,col]"))
+  var splits: String?
 
   @Option(help: ArgumentHelp("Hold out the ends of that many windows.", valueName: "n"))
   var windows: Int?
@@ -85,6 +92,11 @@ struct Score: ParsableCommand {
       "Write every held-out value with its PIT and scores to this file.", valueName: "values.csv"))
   var output: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Draw where the held-out values fell in their own predictive distributions.", valueName: "picture.svg"))
+  var calibration: String?
+
   @Option(help: ArgumentHelp("Refuse plans that need more arithmetic than this.", valueName: "flop"))
   var flopLimit = Posterior.flopLimit
 
@@ -96,8 +108,8 @@ struct Score: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    guard [holdout != nil, last != nil, windows != nil].count(where: { $0 }) <= 1 else {
-      throw ValidationError("--holdout, --last and --windows exclude one another; give one")
+    guard [holdout != nil, last != nil, windows != nil, splits != nil].count(where: { $0 }) <= 1 else {
+      throw ValidationError("--holdout, --last, --splits and --windows exclude one another; give one")
     }
     if let holdout, !(holdout > 0 && holdout <= 0.9) {
       throw ValidationError("--holdout must be above 0 and at most 0.9")
@@ -109,6 +121,13 @@ struct Score: ParsableCommand {
     guard context == nil || windows != nil else { throw ValidationError("--context goes with --windows") }
     guard repetitions == nil || windows == nil else {
       throw ValidationError("--repetitions does not go with --windows: every window is one")
+    }
+    guard repetitions == nil || splits == nil else {
+      throw ValidationError("--repetitions does not go with --splits: every column is one")
+    }
+    if let calibration { try PictureFile.check(calibration, option: "--calibration") }
+    guard calibration == nil || functional == nil else {
+      throw ValidationError("--calibration is of single values and does not go with --functional")
     }
     if let context, context < 2 { throw ValidationError("--context must be at least 2") }
     if let targets, !(1...4096).contains(targets) {
@@ -132,12 +151,13 @@ struct Score: ParsableCommand {
       let template = try PlanTemplate(parsing: plan)
       let functionals = try FunctionalTable.functionals(functional)
       let observations = try Observations(
-        file: file, input: input, target: target, reading: reading)
+        file: file, input: input, target: target, marks: self.splits.map(Observations.names) ?? [],
+        reading: reading)
       try observations.check(functionals)
       let data = observations.data
-      let splits = try splits(of: data)
+      let splits = try self.splits == nil ? self.splits(of: data) : self.splits(by: observations)
       let model = try Model(named: self.model)
-      if let output { try checkFolder(of: output) }
+      for path in [output, calibration].compactMap({ $0 }) { try checkFolder(of: path) }
       let scoring = HeldOutScoring(
         model: model, data: data, plan: template, orders: orders, samples: samples, seed: common.seed,
         flopLimit: flopLimit)
@@ -150,6 +170,7 @@ struct Score: ParsableCommand {
         if let output { try write(results, observations, to: output) }
         try table.write(format)
         common.say(table.verdict)
+        if let calibration { try draw(results, to: calibration) }
       } else {
         let claims = try common.pool.map(splits.count) { index, pool in
           try scoring.claims(functionals, splits[index], on: pool)
@@ -201,6 +222,39 @@ struct Score: ParsableCommand {
       }
       return split
     }
+  }
+
+  /// The splits that columns of the file tell.
+  private func splits(by observations: Observations) throws -> [Split] {
+    try zip(splits.map(Observations.names) ?? [], observations.marks).enumerated().map { repetition, column in
+      let (name, marks) = column
+      if let odd = marks.first(where: { !["", "context", "held-out"].contains($0) }) {
+        throw InferenceError.input(
+          "\(file): column '\(name)' has '\(odd)'; it takes context, held-out or nothing")
+      }
+      guard
+        let split = Split.given(
+          context: marks.indices.filter { marks[$0] == "context" },
+          held: marks.indices.filter { marks[$0] == "held-out" }, together: targets ?? 64,
+          repetition: repetition, seed: common.seed)
+      else {
+        throw InferenceError.input(
+          "\(file): column '\(name)' holds out no row with a value, or leaves fewer than 2 to learn from")
+      }
+      return split
+    }
+  }
+
+  private func draw(_ results: [HeldOutScoring.Result], to path: String) throws {
+    let all = Calibration(levels: results.flatMap(\.calibration.levels))
+    let name = file == "-" ? "standard input" : URL(fileURLWithPath: file).lastPathComponent
+    let title = "Calibration on \(name), \(target)"
+    let picture = CalibrationChart(
+      all, title: "Where the held-out values fell",
+      note: "\(all.levels.count) values of \(results.count) repetition\(results.count == 1 ? "" : "s")")
+    let figure = Figure(
+      title: title, charts: [picture.chart, picture.coverage], columns: 2, caption: CalibrationChart.caption)
+    try PictureFile.write(figure, title: title, to: path)
   }
 
   /// A row each held-out value of each repetition.

@@ -41,12 +41,19 @@ public struct OracleComparison: Sendable {
     public let bufferMinusIndependent: Estimate
     /// Distance of re-encoding to the oracle, paired over tasks.
     public let oracleMinusReencode: Estimate?
+    /// Standard error of a task's `oracleJoint` where the oracle simulates (root mean square over tasks); 0 where it
+    /// is exact.
+    public let oracleError: Double?
+    /// Of all targets, each under its own distribution given the context.
+    public let calibration: Calibration
   }
 
   /// Scores of one task.
   struct Score: Sendable {
     var oracleJoint: Double?
     var oracleIndependent: Double?
+    var oracleError: Double?
+    var levels: [Double] = []
     var independent = 0.0
     var buffer = 0.0
     var reencode = 0.0
@@ -98,6 +105,8 @@ public struct OracleComparison: Sendable {
       let values = scores.compactMap(value)
       return values.isEmpty ? nil : Estimate(values)
     }
+    let errors = scores.compactMap(\.oracleError)
+    let square = errors.reduce(0) { $0 + $1 * $1 } / Double(errors.count)
     return Row(
       context: context, targets: targets, functions: scores.count,
       oracleFunctions: scores.count { $0.oracleJoint != nil }, oracleJoint: estimate(\.oracleJoint),
@@ -105,7 +114,9 @@ public struct OracleComparison: Sendable {
       buffer: Estimate(scores.map(\.buffer)), reencode: Estimate(scores.map(\.reencode)),
       reencodeMinusBuffer: Estimate(scores.map { $0.reencode - $0.buffer }),
       bufferMinusIndependent: Estimate(scores.map { $0.buffer - $0.independent }),
-      oracleMinusReencode: estimate { score in score.oracleJoint.map { $0 - score.reencode } })
+      oracleMinusReencode: estimate { score in score.oracleJoint.map { $0 - score.reencode } },
+      oracleError: errors.isEmpty ? nil : square.squareRoot(),
+      calibration: Calibration(levels: scores.flatMap(\.levels)))
   }
 
   private func scores(context: Int, on pool: ThreadPool) throws -> [Score] {
@@ -129,6 +140,10 @@ public struct OracleComparison: Sendable {
     if let law = try task.oracle?.density(of: task.targetRows, given: task.contextRows) {
       score.oracleJoint = law.joint / m
       score.oracleIndependent = law.independent / m
+      score.oracleError = law.error / m
+    }
+    score.levels = zip(try posterior.marginals(at: asked.inputs, flopLimit: .infinity), asked.y).map {
+      $0.cdf($1)
     }
     let orderSeed = seed &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15
     func density(_ plan: PlanTemplate, _ orders: Int) throws -> Double {

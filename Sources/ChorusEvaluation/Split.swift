@@ -31,6 +31,15 @@ public struct Split: Sendable, Hashable {
       context: order[count...].sorted(), held: order[..<count].sorted(), together: together, &stream)
   }
 
+  /// Rows chosen elsewhere; nil for none held out, or for fewer than two to learn from.
+  public static func given(
+    context: [Int], held: [Int], together: Int, repetition: Int = 0, seed: UInt64
+  ) -> Split? {
+    guard !held.isEmpty, context.count >= 2 else { return nil }
+    var stream = stream(seed, held.count, repetition)
+    return Split(context: context, held: held, together: together, &stream)
+  }
+
   /// The last `count` rows by the first input held out, all before them the context. Each repetition forgets as many
   /// rows more, so that no two hold out the same (forecasts from a rolling origin). Nil where fewer than two rows are left.
   public static func last(

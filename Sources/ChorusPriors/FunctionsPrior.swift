@@ -20,7 +20,9 @@ import Foundation
 /// Everything Gaussian (all but the sawtooth) has an exact oracle; a sawtooth has a ceiling only. Offset and
 /// unit of x and y are not varied: a model for this prior reads tasks in units of their context.
 public struct FunctionsPrior: Prior {
-  public let name = "functions"
+  public var name: String { family.map { "functions/\($0)" } ?? "functions" }
+  /// The only family drawn; nil for all of them by their probabilities.
+  public let family: String?
   public let dimensions = 1...3
 
   /// The families and their probabilities; `PriorTask.component` is one of these names.
@@ -29,12 +31,19 @@ public struct FunctionsPrior: Prior {
     ("sum", 0.26), ("sawtooth", 0.10),
   ]
 
-  public init() {}
+  public init() { family = nil }
+
+  private init(family: String) { self.family = family }
+
+  /// The prior of each family alone, named like `functions/matern32`: for evaluation by part. All but the family
+  /// follows the same law.
+  public static let parts = families.map { FunctionsPrior(family: $0.name) }
 
   public func draw(_ shape: TaskShape, from stream: inout RandomStream) throws(PriorError) -> PriorTask {
     try shape.check(dimensions, limit: 8192)
     let x = InputLayout.draw(from: &stream).points(shape, from: &stream)
-    let family = Self.families[stream.choice(weights: Self.families.map(\.probability))].name
+    let drawn = Self.families[stream.choice(weights: Self.families.map(\.probability))].name
+    let family = self.family ?? drawn
     let total = stream.uniform(in: 0.5...1.5)
     let noise = total * stream.logUniform(in: 1e-5...0.3)
     if family == "sawtooth" {
@@ -72,13 +81,17 @@ public struct FunctionsPrior: Prior {
     let forms: [String: Kernel.Term.Form] = [
       "matern12": .matern12, "matern32": .matern32, "matern52": .matern52,
     ]
+    return .init(forms[family] ?? .rbf, variance: variance, scales: Self.scales(dimensions, &stream))
+  }
+
+  /// Length-scales of one term.
+  static func scales(_ dimensions: Int, _ stream: inout RandomStream) -> [Double] {
     let shortest = [0.03, 0.1, 0.2][min(max(dimensions, 1), 3) - 1]
     let length = stream.logUniform(in: shortest...3)
-    let scales = (0..<dimensions).map { _ in
+    return (0..<dimensions).map { _ in
       let own = length * exp(0.5 * stream.normal())
       return dimensions > 1 && stream.uniform() < 0.2 ? 10 * own : own
     }
-    return .init(forms[family] ?? .rbf, variance: variance, scales: scales)
   }
 
   /// A sawtooth of the given variance (a wave of height 1 has 1/12), period log-uniform on [0.1, 4].

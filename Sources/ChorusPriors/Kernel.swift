@@ -6,8 +6,8 @@ public struct Kernel: Sendable, Hashable, CustomStringConvertible {
   /// One summand. Distances are Euclidean after dividing each dimension by its length-scale:
   /// r² = sum_k ((a_k - b_k) / scales_k)².
   public struct Term: Sendable, Hashable {
-    /// Rasmussen and Williams 2006: equations 4.9 (rbf), 4.14 and 4.17 (Matern), 4.31 (periodic), section
-    /// 2.7 (linear).
+    /// Rasmussen and Williams 2006: equations 4.9 (rbf), 4.14 and 4.17 (Matern), 4.31 (periodic), 4.19 (rational quadratic),
+    /// 4.32 (Gibbs), section 2.7 (linear).
     public enum Form: Sendable, Hashable {
       /// v exp(-r²/2)
       case rbf
@@ -22,6 +22,11 @@ public struct Kernel: Sendable, Hashable, CustomStringConvertible {
       case periodic(period: Double, roughness: Double, direction: [Double])
       /// v (offset + sum_k a_k b_k / scales_k²): Gaussian slopes and a Gaussian constant, √v and √(v offset).
       case linear(offset: Double)
+      /// v (1 + r²/(2 alpha))^-alpha: RBFs of many length-scales together.
+      case rationalQuadratic(alpha: Double)
+      /// RBF whose length-scales are scales_k g(x), with g(x) = exp(rate x·direction) along a unit vector:
+      /// v (2 g g'/(g² + g'²))^(D/2) exp(-r²/(g² + g'²)).
+      case gibbs(rate: Double, direction: [Double])
     }
 
     public var form: Form
@@ -44,6 +49,8 @@ public struct Kernel: Sendable, Hashable, CustomStringConvertible {
       case .matern52: "matern52"
       case .periodic: "periodic"
       case .linear: "linear"
+      case .rationalQuadratic: "rational-quadratic"
+      case .gibbs: "gibbs"
       }
     }
   }
@@ -60,7 +67,10 @@ public struct Kernel: Sendable, Hashable, CustomStringConvertible {
     let dimensions = terms.first?.scales.count ?? 1
     for term in terms {
       var counts = [term.scales.count]
-      if case .periodic(_, _, let direction) = term.form { counts.append(direction.count) }
+      switch term.form {
+      case .periodic(_, _, let direction), .gibbs(_, let direction): counts.append(direction.count)
+      default: break
+      }
       for count in counts where count != dimensions {
         throw .dimensions(asked: count, supported: dimensions...dimensions)
       }
@@ -103,19 +113,24 @@ public struct Kernel: Sendable, Hashable, CustomStringConvertible {
     return out
   }
 
-  /// Columns of scaled inputs [dimensions, count]; for a periodic term one more column, the phase in turns.
+  /// Columns of scaled inputs [dimensions, count]; one more column for a periodic term, the phase in
+  /// turns, and for a Gibbs term, log g.
   private func coordinates(of term: Term, _ x: [Double], count: Int) -> [Double] {
     var columns = [Double](repeating: 0, count: (dimensions + 1) * count)
     for k in 0..<dimensions {
       let inverse = 1 / term.scales[k]
       for i in 0..<count { columns[k * count + i] = x[i * dimensions + k] * inverse }
     }
-    if case .periodic(let period, _, let direction) = term.form {
-      for i in 0..<count {
-        var along = 0.0
-        for k in 0..<dimensions { along += x[i * dimensions + k] * direction[k] }
-        columns[dimensions * count + i] = along / period
-      }
+    let (direction, unit): ([Double], Double)
+    switch term.form {
+    case .periodic(let period, _, let along): (direction, unit) = (along, period)
+    case .gibbs(let rate, let along): (direction, unit) = (along, 1 / rate)
+    default: return columns
+    }
+    for i in 0..<count {
+      var along = 0.0
+      for k in 0..<dimensions { along += x[i * dimensions + k] * direction[k] }
+      columns[dimensions * count + i] = along / unit
     }
     return columns
   }
@@ -178,6 +193,22 @@ private struct TermRow {
         let turns = phase[i] - phase[j]
         let wave = sin(.pi * (turns - turns.rounded()))
         exponent[j] += weight * wave * wave
+      }
+      DoubleKernels.exp(n, exponent, exponent)
+      for j in 0..<n { out[j] += variance * exponent[j] }
+    case .rationalQuadratic(let alpha):
+      squares(i, n, scale: 0.5 / alpha)
+      for j in 0..<n { exponent[j] = -alpha * log1p(exponent[j]) }
+      DoubleKernels.exp(n, exponent, exponent)
+      for j in 0..<n { out[j] += variance * exponent[j] }
+    case .gibbs:
+      // With a = log g and c = cosh(a - a'): 2 g g' / (g² + g'²) = 1/c, and g² + g'² = 2 exp(a + a') c.
+      squares(i, n, scale: -0.5)
+      let growth = columns + dimensions * count
+      for j in 0..<n {
+        let ratio = cosh(growth[i] - growth[j])
+        exponent[j] =
+          exponent[j] * Foundation.exp(-growth[i] - growth[j]) / ratio - 0.5 * Double(dimensions) * log(ratio)
       }
       DoubleKernels.exp(n, exponent, exponent)
       for j in 0..<n { out[j] += variance * exponent[j] }

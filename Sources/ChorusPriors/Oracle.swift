@@ -17,6 +17,21 @@ public protocol Oracle: Sendable {
 }
 
 extension Oracle {
+  /// The rows asked about, context first, when there is nothing wrong with them.
+  func question(
+    _ targets: [Int], given context: [Int], outputs: Int, limit: Int
+  ) throws(OracleError) -> [Int] {
+    guard outputs == rows else { throw .values(expected: rows, found: outputs) }
+    let asked = context + targets
+    guard asked.count <= limit else { throw .tooManyRows(asked: asked.count, limit: limit) }
+    var seen = Set<Int>()
+    for row in asked {
+      guard (0..<rows).contains(row) else { throw .row(row, rows: rows) }
+      guard seen.insert(row).inserted else { throw .repeated(row) }
+    }
+    return asked
+  }
+
   /// The law of the task's own outputs.
   public func density(
     of targets: some Sequence<Int>, given context: some Sequence<Int>
@@ -35,17 +50,22 @@ public struct OracleDensity: Sendable, Hashable {
   public let means: [Double]
   /// Variance of each target given the context, noise included.
   public let variances: [Double]
+  /// Standard error of `joint` where it is estimated by simulation, in nats; 0 where it is exact.
+  public let error: Double
 
   /// log density of all targets together: the sum of `sequential`.
   public var joint: Double { sequential.reduce(0, +) }
   /// The sum of `marginal`: what a predictor of single targets can have at best.
   public var independent: Double { marginal.reduce(0, +) }
 
-  public init(sequential: [Double], marginal: [Double], means: [Double], variances: [Double]) {
+  public init(
+    sequential: [Double], marginal: [Double], means: [Double], variances: [Double], error: Double = 0
+  ) {
     self.sequential = sequential
     self.marginal = marginal
     self.means = means
     self.variances = variances
+    self.error = error
   }
 }
 
@@ -102,14 +122,7 @@ public struct GaussianOracle: Oracle {
     of targets: [Int], given context: [Int], values: [Double]?
   ) throws(OracleError) -> OracleDensity {
     let outputs = values ?? y
-    guard outputs.count == rows else { throw .values(expected: rows, found: outputs.count) }
-    let asked = context + targets
-    guard asked.count <= Self.limit else { throw .tooManyRows(asked: asked.count, limit: Self.limit) }
-    var seen = Set<Int>()
-    for row in asked {
-      guard (0..<rows).contains(row) else { throw .row(row, rows: rows) }
-      guard seen.insert(row).inserted else { throw .repeated(row) }
-    }
+    let asked = try question(targets, given: context, outputs: outputs.count, limit: Self.limit)
     let d = kernel.dimensions
     let points = asked.flatMap { x[($0 * d)..<(($0 + 1) * d)] }
     do {

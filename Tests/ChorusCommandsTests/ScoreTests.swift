@@ -95,6 +95,44 @@ import Testing
     }
   }
 
+  @Test func splitsByColumns() throws {
+    // The last six by columns of the file are the last six by --last; a second column leaves rows out.
+    let rows = (0..<40).map {
+      "\($0),\(Double($0 * 37 % 60) / 7),\($0 < 34 ? "context" : "held-out"),\($0 < 20 ? "" : $0 < 34 ? "context" : "held-out")"
+    }
+    try folder.write("m.csv", "t,level,one,two\n" + rows.joined(separator: "\n") + "\n40,,context,held-out\n")
+    func run(_ more: String...) throws -> Outcome {
+      try folder.start(
+        [
+          "score", "m.csv", "--input", "t", "--target", "level", "--model", "m.safetensors", "--orders", "2",
+          "--samples", "10", "--format", "jsonl",
+        ] + more
+      ).1()
+    }
+    let outcome = try run("--splits", "one,two", "--calibration", "c.svg")
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    let lines = try objects(outcome)
+    let last = try objects(run("--last", "6"))
+    for key in ["independent", "buffer", "reencode", "crps", "energy_buffer", "coverage_90"] {
+      #expect(lines[0][key] as? Double == last[0][key] as? Double, "\(key)")
+    }
+    #expect(lines[0]["context"] as? Double == 34 && lines[2]["context"] as? Double == 14)
+    #expect(lines[2]["buffer"] as? Double != lines[0]["buffer"] as? Double)
+    let picture = try folder.read("c.svg")
+    #expect(
+      picture.contains("12 values of 2 repetitions") && picture.contains("Coverage of central intervals"))
+    let claims = try run("--splits", "one,two", "--functional", "sum")
+    #expect(try objects(claims).map { $0["repetitions"] as? Int } == [2, 2])
+    for (part, arguments) in [
+      ("no column 'three'", ["--splits", "three"]), ("column 't' has '0'", ["--splits", "t"]),
+    ] {
+      let refused = try folder.start(
+        ["score", "m.csv", "--input", "level", "--target", "t", "--model", "m.safetensors"] + arguments
+      ).1()
+      #expect(refused.code == 65 && refused.errors.contains(part), "\(refused.errors)")
+    }
+  }
+
   @Test func refusals() throws {
     func refused(
       _ code: Int32, _ part: String, _ arguments: String..., location: SourceLocation = #_sourceLocation
@@ -107,6 +145,11 @@ import Testing
       #expect(outcome.output.isEmpty && !outcome.signalled, what, sourceLocation: location)
     }
     try refused(64, "exclude one another", "--holdout", "0.2", "--last", "3")
+    try refused(64, "exclude one another", "--splits", "a", "--last", "3")
+    try refused(64, "every column is one", "--splits", "a", "--repetitions", "3")
+    try refused(64, "must end in .svg or .html", "--calibration", "c.png")
+    try refused(64, "does not go with --functional", "--functional", "sum", "--calibration", "c.svg")
+    try refused(74, "nosuch/c.svg: can not be made", "--calibration", "nosuch/c.svg")
     try refused(64, "--holdout must be above 0", "--holdout", "0")
     try refused(64, "--holdout must be above 0", "--holdout", "nan")
     try refused(64, "--last must be at least 1", "--last", "0")

@@ -36,8 +36,12 @@ import Testing
     #expect(
       evaluated.code == 0 && evaluated.errors == "model trained on 48 tasks of gp\n", "\(evaluated.errors)")
     #expect(evaluated.rows.map { $0[0] } == ["context", "4", "8", "all"])
-    #expect(evaluated.rows[0][14] == "reencode_minus_buffer" && evaluated.rows.allSatisfy { $0.count == 20 })
+    #expect(evaluated.rows[0][14] == "reencode_minus_buffer" && evaluated.rows.allSatisfy { $0.count == 21 })
     #expect(try folder.start(arguments + ["--threads", "2"]).1().output == evaluated.output)
+    let drawn = try folder.start(arguments + ["--calibration", "c.svg"]).1()
+    let picture = try folder.read("c.svg")
+    #expect(drawn.output == evaluated.output && picture.contains("Calibration of model on tasks of gp"))
+    #expect(["N = 4", "N = 8", "all N", "6 tasks"].allSatisfy { picture.contains($0) })
     let lines = try folder.start(arguments + ["--format", "jsonl", "--quiet"]).1()
     #expect(lines.errors.isEmpty)
     for line in lines.output.split(separator: "\n") {

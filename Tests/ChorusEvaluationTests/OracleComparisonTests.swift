@@ -51,6 +51,7 @@ import Testing
       #expect(abs(row.reencodeMinusBuffer.mean - (row.reencode.mean - row.buffer.mean)) < 1e-12)
       #expect(abs(row.bufferMinusIndependent.mean - (row.buffer.mean - row.independent.mean)) < 1e-12)
       #expect(abs(gap.mean - (joint.mean - row.reencode.mean)) < 1e-12)
+      #expect(row.oracleError == 0 && row.calibration.levels.count == 5 * functions)
       #expect(row.reencodeMinusBuffer.mean != 0 && row.reencodeMinusBuffer.standardError > 0)
       // An untrained network is no match for the law the tasks came from.
       #expect(joint.mean > row.reencode.mean && joint.mean > independent.mean)
@@ -93,8 +94,17 @@ import Testing
     ).rows(contexts: [5], on: ThreadPool(threads: 2))
     #expect(
       rows[0].oracleJoint == nil && rows[0].oracleIndependent == nil && rows[0].oracleMinusReencode == nil)
-    #expect(rows[0].buffer.mean.isFinite)
+    #expect(rows[0].buffer.mean.isFinite && rows[0].oracleError == nil)
     #expect(rows[0].buffer == rows[1].buffer)
+  }
+
+  @Test func errorOfASimulatingOracle() throws {
+    let rows = try OracleComparison(
+      model: model(), prior: OutsidePrior(.student), targets: 3, functions: 3, orders: 1
+    ).rows(contexts: [5], on: ThreadPool(threads: 2))
+    let error = try #require(rows[0].oracleError)
+    #expect(error > 0 && error < 0.2)
+    #expect(rows[1].oracleError == error)
   }
 
   @Test func failuresSurface() throws {

@@ -70,9 +70,10 @@ struct TaskGeneratorTests {
 
   @Test("Names and sizes that cannot be served are refused with what can")
   func refusals() {
-    #expect(throws: PriorError.unknown(name: "gpp", known: ["gp", "gp-noisy", "sawtooth", "functions"])) {
-      try Priors.named("gpp")
-    }
+    #expect(Priors.names == ["gp", "gp-noisy", "sawtooth", "functions"])
+    let known = Priors.names + Priors.evaluation.map(\.name)
+    #expect(Set(known).count == known.count && known.contains("functions/matern32"))
+    #expect(throws: PriorError.unknown(name: "gpp", known: known)) { try Priors.named("gpp") }
     let generator = TaskGenerator(GPPrior.gp, seed: 1)
     #expect(throws: PriorError.dimensions(asked: 4, supported: 1...3)) {
       try generator.task(0, step: 0, shape: .init(context: 1, targets: 1, dimensions: 4))
