@@ -24,8 +24,7 @@ struct HedgehogFeatures: FeatureMap {
 
   func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix {
     let width = x.columns
-    // [x | −x] as a product with a constant matrix, then the softmax without its shift, which float64 has room for:
-    // beyond ±300 nothing moves any more.
+    // [x | −x] as a product with a constant matrix, less each row's largest value: a softmax does not feel it.
     let sides = tape.input(width, 2 * width, learns: false) { values in
       values.update(repeating: 0, count: 2 * width * width)
       for i in 0..<width {
@@ -33,10 +32,15 @@ struct HedgehogFeatures: FeatureMap {
         values[i * 2 * width + width + i] = -1
       }
     }
-    let powers = tape.map(tape.multiply(x, sides)) { value in
-      let power = exp(min(max(value, -300), 300))
-      return (power, abs(value) < 300 ? power : 0)
+    let top = tape.input(x.rows, 1, learns: false) { values in
+      let from = tape.values(x)
+      for row in 0..<x.rows {
+        values[row] = (0..<width).reduce(0) { max($0, abs(from[row * width + $1])) }
+      }
     }
+    let shifted = tape.add(
+      tape.multiply(x, sides), tape.multiply(top, tape.constant(1, 1, 2 * width)), scale: -1)
+    let powers = tape.map(shifted) { value in (exp(value), exp(value)) }
     let inverse = tape.map(tape.rowSums(powers)) { total in (1 / total, -1 / (total * total)) }
     return tape.scaleRows(powers, by: inverse)
   }
