@@ -242,8 +242,11 @@ import Testing
     func context(_ scale: Double) -> any AnyObject & Sendable {
       var stream = RandomStream(seed: 71, 1)
       let key = stream.normals(8)
-      let rows = (0..<40).flatMap { row in
-        key.map { Float(scale * $0 * (1 + 1e-7 * Double(row))) } + stream.normals(8).map { Float($0) }
+      var rows: [Float] = []
+      for row in 0..<40 {
+        let factor = scale * (1 + 1e-7 * Double(row))
+        rows += key.map { Float(factor * $0) }
+        rows += stream.normals(8).map { Float($0) }
       }
       let (draft, scratch) = (memory.anyDraft(rows: 40), Arena())
       memory.write(rows, rows: 0..<40, toAny: draft, scratch: scratch)
