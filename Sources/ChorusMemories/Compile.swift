@@ -10,12 +10,23 @@ public struct CompiledMemory: Sendable {
   private let layer: LayerMemory
   private let sizes: AttentionSizes
 
+  /// Features of a head, so that a name in a file cannot ask for all memory: a state has their square.
+  public static let featureLimit = 4096
+
   /// Chooses the memories of a layer for heads of these sizes.
   ///
   /// - Parameter set: whether the context is a set, so that a memory that depends on the order is refused.
   public init(_ layer: LayerMemory, _ sizes: AttentionSizes, set: Bool = true) throws(MemoryError) {
     self.layer = layer
     self.sizes = sizes
+    for spec in [layer.context, layer.buffer].compactMap({ $0 }) {
+      let count = try FeatureMaps.named(spec.features).count(sizes.width)
+      guard count <= Self.featureLimit else {
+        throw .refused(
+          "'\(spec.features)' makes \(count) features of a head \(sizes.width) wide; at most \(Self.featureLimit) are held"
+        )
+      }
+    }
     context = try layer.context.kind()
     var shape = context.shape(layer.context, sizes)
     split = shape.parameters.count

@@ -30,4 +30,13 @@ import Testing
       try JSONDecoder().decode(LayerMemory.self, from: Data("\"rigde\"".utf8))
     }
   }
+
+  @Test func featuresThatWouldTakeAllMemoryAreRefused() throws {
+    let layer = try MemoryRegistry.named("linear-taylor")
+    _ = try CompiledMemory(layer, AttentionSizes(heads: 1, width: 64))
+    let refusal = #expect(throws: MemoryError.self) {
+      try CompiledMemory(layer, AttentionSizes(heads: 1, width: 4096))
+    }
+    #expect(refusal?.description.contains("at most 4096") == true)
+  }
 }
