@@ -5,8 +5,8 @@ public struct CompiledMemory: Sendable {
   public let shape: MemoryShape
   /// The parameters that go to the context's memory; the rest are the buffer's.
   private let split: Int
-  private let context: any Memory.Type
-  private let buffer: (any Memory.Type)?
+  private let context: any SpecifiedMemory.Type
+  private let buffer: (any SpecifiedMemory.Type)?
   private let layer: LayerMemory
   private let sizes: AttentionSizes
 
@@ -69,7 +69,7 @@ public struct CompiledMemory: Sendable {
 
 extension MemorySpec {
   /// The memory that computes this, or why none does.
-  func kind() throws(MemoryError) -> any Memory.Type {
+  func kind() throws(MemoryError) -> any SpecifiedMemory.Type {
     let map = try FeatureMaps.named(features)
     switch (function, optimiser) {
     case (.localConstant, .exact):

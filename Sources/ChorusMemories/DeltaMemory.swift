@@ -40,14 +40,6 @@ struct DeltaRule: FactorRule {
     left: UnsafeMutablePointer<Float>, right: UnsafeMutablePointer<Float>
   ) {}
 
-  func map(
-    _ moments: UnsafePointer<Double>, rows: Int, head: Int, into map: UnsafeMutablePointer<Double>,
-    _ scratch: Arena
-  ) -> Double {
-    map.update(from: moments, count: rank * mapColumns)
-    return 0
-  }
-
   func commit(
     key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
     read: FactorRead, factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>

@@ -58,3 +58,14 @@ struct FactorRead {
   /// Rows read, of the set and of the buffer.
   let rows: Int
 }
+
+extension FactorRule {
+  /// The sums themselves.
+  func map(
+    _ moments: UnsafePointer<Double>, rows: Int, head: Int, into map: UnsafeMutablePointer<Double>,
+    _ scratch: Arena
+  ) -> Double {
+    map.update(from: moments, count: rank * mapColumns)
+    return 0
+  }
+}

@@ -61,7 +61,7 @@ enum Softplus {
 }
 
 /// A memory whose training form is written head by head in small matrices.
-protocol HeadwiseMemory: Memory {
+protocol HeadwiseMemory: SpecifiedMemory {
   var sizes: AttentionSizes { get }
   var values: MemoryValues { get }
   /// Records what every part of the head reads.

@@ -8,16 +8,6 @@ struct JoinedMemory: Memory {
   let shape: MemoryShape
   private let empty: any AnyObject & Sendable
 
-  static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
-    // Made from two memories, never from a specification.
-    MemoryShape(stored: 2 * sizes.columns, read: sizes.columns)
-  }
-  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
-    self.init(
-      context: SoftmaxMemory(spec, sizes, values), buffer: SoftmaxMemory(spec, sizes, values),
-      Self.shape(spec, sizes))
-  }
-
   init(context: any Memory, buffer: any Memory, _ shape: MemoryShape) {
     first = context
     second = buffer

@@ -8,7 +8,7 @@ import Foundation
 /// is relative to the weights' sum.
 ///
 /// The covariance of a query's keys is formed: at the widths of heads here that costs less than five products with it.
-struct LocalLinearMemory: Memory {
+struct LocalLinearMemory: SpecifiedMemory {
   let sizes: AttentionSizes
   let shape: MemoryShape
   private let learned: MemoryValues

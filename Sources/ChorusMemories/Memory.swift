@@ -144,8 +144,6 @@ public protocol Memory: Sendable {
   associatedtype Context: AnyObject & Sendable
   associatedtype Buffer: AnyObject
 
-  static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape
-  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues)
   var shape: MemoryShape { get }
   var capability: Capability { get }
 
@@ -195,21 +193,33 @@ public protocol Memory: Sendable {
   func bufferBytes(capacity: Int) -> Int
 }
 
+/// A memory that is made from a specification alone.
+public protocol SpecifiedMemory: Memory {
+  static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues)
+}
+
 extension Memory {
   public func merge(_ first: Context, _ second: Context, removing: Bool) -> Context? { nil }
   public func raised(_ context: Context) -> Double { 0 }
 
   // A network's layers hold memories of different types; these take what the memory itself has made, types forgotten.
 
+  /// What this memory has made, as it made it. A state of another network would be read as something it is not.
+  private func own<State: AnyObject>(_ state: AnyObject, _ type: State.Type) -> State {
+    precondition(Swift.type(of: state) == type, "a memory's state is read by the network that made it")
+    return unsafeDowncast(state, to: type)
+  }
+
   package func anyDraft(rows count: Int) -> any AnyObject & Sendable { draft(rows: count) }
   package func write(
     _ stored: UnsafePointer<Float>, rows range: Range<Int>, toAny draft: any AnyObject & Sendable,
     scratch: Arena
   ) {
-    write(stored, rows: range, to: unsafeDowncast(draft, to: Draft.self), scratch: scratch)
+    write(stored, rows: range, to: own(draft, Draft.self), scratch: scratch)
   }
   package func finish(any draft: any AnyObject & Sendable) -> any AnyObject & Sendable {
-    finish(unsafeDowncast(draft, to: Draft.self))
+    finish(own(draft, Draft.self))
   }
   package func anyBuffer(paths: Int, capacity: Int) -> AnyObject { buffer(paths: paths, capacity: capacity) }
   package func append(
@@ -217,29 +227,29 @@ extension Memory {
     toAny buffer: AnyObject, scratch: Arena
   ) {
     append(
-      stored, rows, context: unsafeDowncast(anyContext, to: Context.self),
-      to: unsafeDowncast(buffer, to: Buffer.self), scratch: scratch)
+      stored, rows, context: own(anyContext, Context.self),
+      to: own(buffer, Buffer.self), scratch: scratch)
   }
   package func read(
     _ queries: UnsafePointer<Float>, rows: Int, anyContext: any AnyObject & Sendable,
     into out: UnsafeMutablePointer<Float>, scratch: Arena
   ) {
     read(
-      queries, rows: rows, context: unsafeDowncast(anyContext, to: Context.self), into: out, scratch: scratch)
+      queries, rows: rows, context: own(anyContext, Context.self), into: out, scratch: scratch)
   }
   package func read(
     _ queries: UnsafePointer<Float>, _ visible: VisibleRows, anyContext: any AnyObject & Sendable,
     anyBuffer: AnyObject, into out: UnsafeMutablePointer<Float>, scratch: Arena
   ) {
     read(
-      queries, visible, context: unsafeDowncast(anyContext, to: Context.self),
-      buffer: unsafeDowncast(anyBuffer, to: Buffer.self), into: out, scratch: scratch)
+      queries, visible, context: own(anyContext, Context.self),
+      buffer: own(anyBuffer, Buffer.self), into: out, scratch: scratch)
   }
   package func values(ofAny context: any AnyObject & Sendable) -> [[Float]] {
-    values(of: unsafeDowncast(context, to: Context.self))
+    values(of: own(context, Context.self))
   }
   package func raised(any context: any AnyObject & Sendable) -> Double {
-    raised(unsafeDowncast(context, to: Context.self))
+    raised(own(context, Context.self))
   }
   package func anyContext(rows: Int, values: [[Float]]) -> (any AnyObject & Sendable)? {
     context(rows: rows, values: values)
@@ -248,6 +258,6 @@ extension Memory {
     any first: any AnyObject & Sendable, _ second: any AnyObject & Sendable, removing: Bool
   ) -> (any AnyObject & Sendable)? {
     merge(
-      unsafeDowncast(first, to: Context.self), unsafeDowncast(second, to: Context.self), removing: removing)
+      own(first, Context.self), own(second, Context.self), removing: removing)
   }
 }

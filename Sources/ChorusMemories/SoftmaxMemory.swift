@@ -7,7 +7,7 @@ import Foundation
 ///
 /// With keys and queries of length 1 and a learned temperature a head it is Gaussian kernel regression: only then does a
 /// key's weight fall with its distance alone (spec 2.2).
-public struct SoftmaxMemory: Memory {
+public struct SoftmaxMemory: SpecifiedMemory {
   public let sizes: AttentionSizes
   public let shape: MemoryShape
   private let unit: Bool

@@ -97,14 +97,6 @@ struct TTTRule: FactorRule {
     gradient(key: key, value: value, head: head, into: right)
   }
 
-  func map(
-    _ moments: UnsafePointer<Double>, rows: Int, head: Int, into map: UnsafeMutablePointer<Double>,
-    _ scratch: Arena
-  ) -> Double {
-    map.update(from: moments, count: rank * mapColumns)
-    return 0
-  }
-
   func commit(
     key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
     read: FactorRead, factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>
