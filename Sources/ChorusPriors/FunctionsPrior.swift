@@ -1,7 +1,7 @@
 import ChorusTensors
 import Foundation
 
-/// Smooth, rough, repeating, trending and jumping functions of one to three inputs: what standardised real
+/// Smooth, rough, repeating, trending, jumping and skewed functions of one to three inputs: what standardised real
 /// series and small tables look like, so that one model pretrained on it can be asked about any of them.
 ///
 /// A task is drawn in these steps, all from its own stream.
@@ -15,9 +15,14 @@ import Foundation
 /// 4. The variances of the terms sum to one uniform number of [0.5, 1.5].
 /// 5. With probability 0.35 a linear trend: slopes and constant are Gaussian, their variance log-uniform on
 ///    [0.1, 10] times that of the rest, so trends dominate in many tasks.
-/// 6. Noise variance log-uniform on [1e-5, 0.3] times that of the rest without the trend.
+/// 6. Noise variance log-uniform on [1e-5, 0.3] times that of the rest without the trend. With probability 0.15 it
+///    changes along a random direction, from 1/r to r times that, r log-uniform on [1.5, 12], as a logistic curve whose
+///    width is log-uniform on [0.05, 2].
+/// 7. Without a trend, with probability 0.25, all of this is seen through a `Skew` of rate ±log-uniform on [0.1, 1], so
+///    that large values vary more than small ones.
 ///
-/// Everything Gaussian (all but the sawtooth) has an exact oracle; a sawtooth has a ceiling only. Offset and
+/// The sawtooth (which takes part in 1, 2, 4 and 6 with constant noise) has a ceiling only; everything else has an exact
+/// oracle. Offset and
 /// unit of x and y are not varied: a model for this prior reads tasks in units of their context.
 public struct FunctionsPrior: Prior {
   public var name: String { family.map { "functions/\($0)" } ?? "functions" }
@@ -27,8 +32,8 @@ public struct FunctionsPrior: Prior {
 
   /// The families and their probabilities; `PriorTask.component` is one of these names.
   public static let families: [(name: String, probability: Double)] = [
-    ("rbf", 0.12), ("matern12", 0.10), ("matern32", 0.13), ("matern52", 0.13), ("periodic", 0.16),
-    ("sum", 0.26), ("sawtooth", 0.10),
+    ("rbf", 0.12), ("matern12", 0.10), ("matern32", 0.12), ("matern52", 0.12), ("periodic", 0.18),
+    ("sum", 0.28), ("sawtooth", 0.08),
   ]
 
   public init() { family = nil }
@@ -59,12 +64,31 @@ public struct FunctionsPrior: Prior {
     } else {
       terms.append(term(family, variance: total, shape.dimensions, &stream))
     }
-    if stream.uniform() < 0.35 {
+    let trend = stream.uniform() < 0.35
+    if trend {
       let slope = total * stream.logUniform(in: 0.1...10)
       terms.append(
         .init(.linear(offset: 1), variance: slope, scales: Array(repeating: 1, count: shape.dimensions)))
     }
-    return try gaussianTask(shape, x: x, kernel: Kernel(terms), noise: noise, component: family, &stream)
+    return try gaussianTask(
+      shape, x: x, kernel: Kernel(terms), noise: Self.noise(noise, x, shape, &stream),
+      skew: !trend && stream.uniform() < 0.25 ? Skew(from: &stream) : nil, component: family, &stream)
+  }
+
+  /// The variance of the noise on each row.
+  private static func noise(
+    _ variance: Double, _ x: [Double], _ shape: TaskShape, _ stream: inout RandomStream
+  ) -> [Double] {
+    let (d, rows) = (shape.dimensions, 0..<shape.rows)
+    guard stream.uniform() < 0.15 else { return rows.map { _ in variance } }
+    let direction = unitVector(d, from: &stream)
+    let strength = log(stream.logUniform(in: 1.5...12))
+    let width = stream.logUniform(in: 0.05...2)
+    let centre = stream.uniform(in: -InputLayout.half...InputLayout.half)
+    return rows.map { row in
+      let along = (0..<d).reduce(0) { $0 + direction[$1] * x[row * d + $1] }
+      return variance * exp(strength * tanh((along - centre) / width))
+    }
   }
 
   private func term(

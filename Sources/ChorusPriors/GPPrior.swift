@@ -45,12 +45,24 @@ func gaussianTask(
   _ shape: TaskShape, x: [Double], kernel: Kernel, noise: Double, component: String,
   _ stream: inout RandomStream
 ) throws(PriorError) -> PriorTask {
+  try gaussianTask(
+    shape, x: x, kernel: kernel, noise: Array(repeating: noise, count: shape.rows), skew: nil,
+    component: component, &stream)
+}
+
+/// A draw of a Gaussian process at `x` with noise of its own on each row, seen through `skew`, with its oracle.
+func gaussianTask(
+  _ shape: TaskShape, x: [Double], kernel: Kernel, noise: [Double], skew: Skew?, component: String,
+  _ stream: inout RandomStream
+) throws(PriorError) -> PriorTask {
   do {
     let factor = try CholeskyFactor(
       lower: kernel.matrix(x, count: shape.rows, noise: noise), count: shape.rows)
     let y = try factor.colour(stream.normals(shape.rows))
     let oracle = try GaussianOracle(kernel: kernel, noise: noise, x: x, y: y)
-    return PriorTask(shape: shape, x: x, y: y, oracle: oracle, component: component)
+    guard let skew else { return PriorTask(shape: shape, x: x, y: y, oracle: oracle, component: component) }
+    let skewed = SkewedOracle(latent: oracle, skew: skew)
+    return PriorTask(shape: shape, x: x, y: skewed.y, oracle: skewed, component: component)
   } catch LinearAlgebraError.notPositiveDefinite(let pivot, _) {
     throw .notPositiveDefinite(kernel: kernel.description, pivot: pivot)
   } catch {

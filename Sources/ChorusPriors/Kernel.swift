@@ -87,9 +87,13 @@ public struct Kernel: Sendable, Hashable, CustomStringConvertible {
     return rows[2]
   }
 
-  /// The covariance of `count` points [count, dimensions] plus `noise` on the diagonal: the lower triangle
-  /// of a row-major [count, count]; the rest is zero.
   package func matrix(_ x: [Double], count: Int, noise: Double) -> [Double] {
+    matrix(x, count: count, noise: Array(repeating: noise, count: count))
+  }
+
+  /// The covariance of `count` points [count, dimensions] plus `noise` [count] on the diagonal: the lower triangle
+  /// of a row-major [count, count]; the rest is zero.
+  package func matrix(_ x: [Double], count: Int, noise: [Double]) -> [Double] {
     var out = [Double](repeating: 0, count: count * count)
     var scratch = [Double](repeating: 0, count: 2 * count)
     // Scaled coordinates of each term, one column after another, so that inner loops run over rows.
@@ -109,7 +113,7 @@ public struct Kernel: Sendable, Hashable, CustomStringConvertible {
         }
       }
     }
-    for i in 0..<count { out[i * count + i] += noise }
+    for i in 0..<count { out[i * count + i] += noise[i] }
     return out
   }
 

@@ -75,10 +75,13 @@ public enum OracleError: Error, Equatable, CustomStringConvertible {
   case repeated(Int)
   case tooManyRows(asked: Int, limit: Int)
   case values(expected: Int, found: Int)
+  /// A value in the context that the law cannot give.
+  case impossible(Int)
   case notPositiveDefinite(kernel: String, pivot: Int)
 
   public var description: String {
     switch self {
+    case .impossible(let row): return "the law of the task cannot give the value of row \(row)"
     case .row(let row, let rows): return "row \(row) is outside the task's \(rows) rows"
     case .repeated(let row): return "row \(row) is asked for twice, or is both target and context"
     case .tooManyRows(let asked, let limit): return "\(asked) rows are asked of an oracle that takes \(limit)"
@@ -98,8 +101,8 @@ public struct GaussianOracle: Oracle {
 
   /// The covariance of the function.
   public let kernel: Kernel
-  /// Variance of the noise on every output.
-  public let noise: Double
+  /// Variance of the noise on each output [rows].
+  public let noise: [Double]
   /// Inputs, row-major [rows, dimensions].
   public let x: [Double]
   /// Outputs [rows].
@@ -107,15 +110,20 @@ public struct GaussianOracle: Oracle {
 
   public var rows: Int { y.count }
 
-  /// Throws `OracleError.values` when the outputs do not match the inputs.
-  public init(kernel: Kernel, noise: Double, x: [Double], y: [Double]) throws(OracleError) {
-    guard x.count == y.count * kernel.dimensions else {
-      throw .values(expected: x.count / max(1, kernel.dimensions), found: y.count)
+  /// Throws `OracleError.values` when the outputs or their noise do not match the inputs.
+  public init(kernel: Kernel, noise: [Double], x: [Double], y: [Double]) throws(OracleError) {
+    for found in [y.count, noise.count] where x.count != found * kernel.dimensions {
+      throw .values(expected: x.count / max(1, kernel.dimensions), found: found)
     }
     self.kernel = kernel
     self.noise = noise
     self.x = x
     self.y = y
+  }
+
+  /// The same noise on every output.
+  public init(kernel: Kernel, noise: Double, x: [Double], y: [Double]) throws(OracleError) {
+    try self.init(kernel: kernel, noise: Array(repeating: noise, count: y.count), x: x, y: y)
   }
 
   public func density(
@@ -127,7 +135,7 @@ public struct GaussianOracle: Oracle {
     let points = asked.flatMap { x[($0 * d)..<(($0 + 1) * d)] }
     do {
       let factor = try CholeskyFactor(
-        lower: kernel.matrix(points, count: asked.count, noise: noise), count: asked.count)
+        lower: kernel.matrix(points, count: asked.count, noise: asked.map { noise[$0] }), count: asked.count)
       let law = try GaussianConditional(factor, values: asked.map { outputs[$0] }, given: context.count)
       return OracleDensity(
         sequential: law.sequential, marginal: law.marginal, means: law.means, variances: law.variances)

@@ -54,7 +54,7 @@ struct OracleTests {
       let others = [
         (Kernel.Term(.matern12, variance: term.variance, scales: term.scales), oracle.noise),
         (Kernel.Term(term.form, variance: term.variance, scales: term.scales.map { 2 * $0 }), oracle.noise),
-        (term, 3 * oracle.noise),
+        (term, oracle.noise.map { 3 * $0 }),
       ]
       for (index, (term, noise)) in others.enumerated() {
         let other = try GaussianOracle(kernel: Kernel([term]), noise: noise, x: task.x, y: task.y)

@@ -79,6 +79,7 @@ struct OutsidePriorTests {
     let task = try TaskGenerator(LinearRegressionPrior(), seed: 5).task(
       0, step: 0, shape: .init(context: 20, targets: 3, dimensions: d))
     let oracle = try #require(task.oracle as? GaussianOracle)
+    let noise = oracle.noise[0]
     let law = try oracle.density(of: task.targetRows, given: task.contextRows)
     let k = d + 1
     func features(_ row: Int) -> [Double] { [1] + task.x[row * d..<(row + 1) * d] }
@@ -88,8 +89,8 @@ struct OutsidePriorTests {
     for row in task.contextRows {
       let f = features(row)
       for i in 0..<k {
-        right[i] += f[i] * task.y[row] / oracle.noise
-        for j in 0..<k { precision[i * k + j] += f[i] * f[j] / oracle.noise }
+        right[i] += f[i] * task.y[row] / noise
+        for j in 0..<k { precision[i * k + j] += f[i] * f[j] / noise }
       }
     }
     let factor = try CholeskyFactor(lower: precision, count: k)
@@ -97,7 +98,7 @@ struct OutsidePriorTests {
     for (place, row) in task.targetRows.enumerated() {
       let f = features(row)
       let mean = zip(f, weights).reduce(0) { $0 + $1.0 * $1.1 }
-      let variance = oracle.noise + zip(f, try factor.solve(f)).reduce(0) { $0 + $1.0 * $1.1 }
+      let variance = noise + zip(f, try factor.solve(f)).reduce(0) { $0 + $1.0 * $1.1 }
       #expect(abs(law.means[place] - mean) < 1e-8)
       #expect(abs(law.variances[place] - variance) < 1e-8)
     }
