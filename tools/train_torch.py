@@ -289,6 +289,8 @@ def load(path, device="cpu"):
     if metadata.get("format") != FORMAT:
         raise SystemExit(f"{path}: the format is {metadata.get('format')!r}, not {FORMAT!r}")
     blueprint = json.loads(metadata["blueprint"])
+    if blueprint.get("periods"):
+        raise SystemExit(f"{path}: the network reads the waves of its context, which are not written here")
     wanted = shapes(blueprint)
     for name, shape in wanted.items():
         if name not in tensors:

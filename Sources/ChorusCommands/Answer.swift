@@ -22,7 +22,7 @@ struct Asker: Sendable {
     _ question: Question, on pool: ThreadPool?, progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> Answer {
     guard question.observations.refusal == nil else {
-      return Answer(question: question, samples: nil, independent: nil)
+      return Answer(question: question, samples: nil, independent: nil, periods: [])
     }
     do {
       let posterior = try question.posterior(model, on: pool)
@@ -33,7 +33,7 @@ struct Asker: Sendable {
       }
       return Answer(
         question: question, samples: try draw(template, progress),
-        independent: independent ? try draw(.independent, nil).paths : nil)
+        independent: independent ? try draw(.independent, nil).paths : nil, periods: posterior.periods)
     } catch {
       // One of many series: say which.
       guard let group = question.observations.group else { throw error }
@@ -58,6 +58,21 @@ struct Answer: Sendable {
   let samples: Posterior.Samples?
   /// Paths of values drawn each on its own.
   let independent: [[Double]]?
+  let periods: [Posterior.Period]
+
+  /// The clearest period of each input, in words.
+  var periodWords: [String] {
+    let selection = question.selection
+    return selection.inputs.indices.compactMap { column in
+      guard let period = periods.first(where: { $0.column == column }),
+        period.evidence > Posterior.Period.clear
+      else { return nil }
+      let length = Double(String(format: "%.4g", period.length)) ?? period.length
+      let unit = selection.kinds[column] == .number ? "" : " days"
+      return "'\(selection.inputs[column])' shows a period of \(length)\(unit):"
+        + " \(Int((100 * period.share).rounded())) % of the variance beside the trend"
+    }
+  }
 
   /// What to be careful about.
   var notes: [String] {

@@ -30,6 +30,7 @@ struct Info: ParsableCommand {
       try row("components", String(blueprint.components))
       try row("input_dimensions", String(blueprint.inputDimensions))
       try row("frequencies", String(blueprint.frequencies))
+      try row("periods", String(blueprint.periods))
       try row("norm", blueprint.norm.rawValue)
       try row("scaling", blueprint.scaling.rawValue)
       try row("trained_context", String(blueprint.trainedContext))

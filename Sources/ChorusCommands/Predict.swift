@@ -187,6 +187,7 @@ struct Predict: ParsableCommand {
         flopLimit: flopLimit, independent: !functionals.isEmpty)
       let answers = try answers(asking, asker)
       common.progress("")
+      if answers.count == 1 { for words in answers[0].periodWords { common.say(words) } }
       for note in asking.notes + Answer.notes(answers) { common.say("note: \(note)") }
       // Files first: whoever reads stdout may stop early, which ends this process.
       if let output { try table.write(answers, to: output) }

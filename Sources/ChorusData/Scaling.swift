@@ -1,6 +1,7 @@
 import Foundation
 
-/// An affine change of units, column by column: scaled = (raw - centre) / scale.
+/// A change of units, column by column: scaled = (raw - centre) / scale. From outputs, what a fit of trend and waves says
+/// at their inputs may be subtracted first.
 ///
 /// A density in scaled units is turned into one in raw units by `logJacobian`: for y = centre + scale * s,
 /// log p(y) = log p(s) - log(scale), once an output.
@@ -13,17 +14,22 @@ public struct Scaling: Sendable, Hashable, Codable {
   public let outputCentre: Double
   /// Scale of the output, greater than 0.
   public let outputScale: Double
+  /// The fit that is subtracted from outputs, in standardised units; nil for nothing.
+  public let periods: Periods?
+  /// The unit of the fit, in the output's, greater than 0.
+  public let fitScale: Double
 
   /// Raw and scaled units are the same.
   public static let identity = Scaling()
 
   private init() {
-    (inputCentres, inputScales, outputCentre, outputScale) = ([], [], 0, 1)
+    (inputCentres, inputScales, outputCentre, outputScale, periods, fitScale) = ([], [], 0, 1, nil, 1)
   }
 
   /// A scale from given numbers. Throws `DataError.badScale`, or `.rowCount` when the columns do not pair up.
   public init(
-    inputCentres: [Double], inputScales: [Double], outputCentre: Double, outputScale: Double
+    inputCentres: [Double], inputScales: [Double], outputCentre: Double, outputScale: Double,
+    periods: Periods? = nil, fitScale: Double = 1
   ) throws(DataError) {
     guard inputCentres.count == inputScales.count else {
       throw .rowCount(what: "scales for the centres", expected: inputCentres.count, found: inputScales.count)
@@ -37,13 +43,18 @@ public struct Scaling: Sendable, Hashable, Codable {
     guard outputScale > 0, outputScale.isFinite, outputCentre.isFinite else {
       throw .badScale("centre \(outputCentre), scale \(outputScale) of the output")
     }
+    guard fitScale > 0, fitScale.isFinite else { throw .badScale("scale \(fitScale) of the fit") }
     self.inputCentres = inputCentres
     self.inputScales = inputScales
     self.outputCentre = outputCentre
     self.outputScale = outputScale
+    self.periods = periods
+    self.fitScale = fitScale
   }
 
-  private enum CodingKeys: CodingKey { case inputCentres, inputScales, outputCentre, outputScale }
+  private enum CodingKeys: CodingKey {
+    case inputCentres, inputScales, outputCentre, outputScale, periods, fitScale
+  }
 
   /// Reads a scale and checks it like the initialiser from numbers.
   public init(from decoder: any Decoder) throws {
@@ -52,7 +63,9 @@ public struct Scaling: Sendable, Hashable, Codable {
       inputCentres: values.decode([Double].self, forKey: .inputCentres),
       inputScales: values.decode([Double].self, forKey: .inputScales),
       outputCentre: values.decode(Double.self, forKey: .outputCentre),
-      outputScale: values.decode(Double.self, forKey: .outputScale))
+      outputScale: values.decode(Double.self, forKey: .outputScale),
+      periods: values.decodeIfPresent(Periods.self, forKey: .periods),
+      fitScale: values.decodeIfPresent(Double.self, forKey: .fitScale) ?? 1)
   }
 
   /// The scale under which the rows have mean 0 and standard deviation 1 (divided by the number of rows) in
@@ -88,6 +101,31 @@ public struct Scaling: Sendable, Hashable, Codable {
     return try Scaling(inputCentres: centres, inputScales: scales, outputCentre: centre, outputScale: scale)
   }
 
+  /// The scale under which inputs have mean 0 and standard deviation 1, and so has what `Periods` with at most `waves` waves
+  /// leave of the outputs: where they foretell nothing it is that of `standardising`.
+  ///
+  /// A rest smaller than a thousandth of the outputs' standard deviation is taken to be that large. Throws as
+  /// `standardising`.
+  public static func residual(
+    x: some RandomAccessCollection<Double>, y: some RandomAccessCollection<Double>, dimensions: Int,
+    waves: Int
+  ) throws(DataError) -> Scaling {
+    let plain = try standardising(x: x, y: y, dimensions: dimensions)
+    let inputs = x.enumerated().map { plain.scaled(input: $1, column: $0 % dimensions) }
+    let outputs = y.map { ($0 - plain.outputCentre) / plain.outputScale }
+    let periods = Periods(
+      x: inputs.map { Float($0) }, y: outputs.map { Float($0) }, dimensions: dimensions, count: waves)
+    let rest = outputs.indices.map {
+      outputs[$0] - periods.foretold(at: inputs[$0 * dimensions..<($0 + 1) * dimensions])
+    }
+    let (centre, scale) = moments(rest, floor: 1e-9)
+    let spread = outputs.contains { abs($0 - outputs[0]) > 0 } ? max(scale, 1e-3) : 1
+    return try Scaling(
+      inputCentres: plain.inputCentres, inputScales: plain.inputScales,
+      outputCentre: plain.outputCentre + plain.outputScale * centre,
+      outputScale: plain.outputScale * spread, periods: periods, fitScale: plain.outputScale)
+  }
+
   private static func moments(
     _ values: some Collection<Double>, floor: Double
   ) -> (centre: Double, scale: Double) {
@@ -113,13 +151,14 @@ public struct Scaling: Sendable, Hashable, Codable {
     inputCentres.isEmpty ? input : (input - inputCentres[column]) / inputScales[column]
   }
 
-  /// An output in scaled units.
-  @inlinable
-  public func scaled(output: Double) -> Double { (output - outputCentre) / outputScale }
+  /// The output that is 0 in scaled units, at a row of scaled inputs `[dimensions]`.
+  public func origin(at inputs: some RandomAccessCollection<Double>) -> Double {
+    guard let periods else { return outputCentre }
+    return outputCentre + fitScale * periods.foretold(at: inputs)
+  }
 
-  /// An output in raw units.
-  @inlinable
-  public func raw(output: Double) -> Double { outputCentre + outputScale * output }
+  /// The origin at each row of scaled inputs.
+  public func origins(_ inputs: Inputs) -> [Double] { (0..<inputs.count).map { origin(at: inputs[$0]) } }
 
   /// Inputs in scaled units. Throws `DataError.dimensions`.
   public func apply(_ inputs: Inputs) throws(DataError) -> Inputs {
@@ -133,16 +172,17 @@ public struct Scaling: Sendable, Hashable, Codable {
 
   /// A data set in scaled units. Throws `DataError.dimensions`.
   public func apply(_ data: Dataset) throws(DataError) -> Dataset {
-    try Dataset(
-      inputs: apply(data.inputs), y: data.y.map { scaled(output: $0) }, inputColumns: data.inputColumns,
-      outputColumn: data.outputColumn)
+    let inputs = try apply(data.inputs)
+    let y = zip(data.y, origins(inputs)).map { ($0 - $1) / outputScale }
+    return try Dataset(
+      inputs: inputs, y: y, inputColumns: data.inputColumns, outputColumn: data.outputColumn)
   }
 
   /// A data set back in raw units. Throws `DataError.dimensions`.
   public func invert(_ data: Dataset) throws(DataError) -> Dataset {
-    try Dataset(
-      inputs: invert(data.inputs), y: data.y.map { raw(output: $0) }, inputColumns: data.inputColumns,
-      outputColumn: data.outputColumn)
+    let y = zip(data.y, origins(data.inputs)).map { $1 + outputScale * $0 }
+    return try Dataset(
+      inputs: invert(data.inputs), y: y, inputColumns: data.inputColumns, outputColumn: data.outputColumn)
   }
 
   /// log |d scaled / d raw| of `count` outputs: add it to a log density in scaled units to have one in raw units.

@@ -17,6 +17,8 @@ public struct TaskBatch: Sendable, Hashable {
   public var x: [Float]
   /// Outputs: [tasks, rows].
   public var y: [Float]
+  /// What the scale of a task knows of its context's periods; nil where nobody has looked.
+  public var periods: [Periods?]
 
   /// Rows a task: context, then buffer, then targets.
   public var rows: Int { context + buffer + targets }
@@ -45,6 +47,7 @@ public struct TaskBatch: Sendable, Hashable {
     guard !overflow, cells < 1 << 34 else { throw .size(what: "the number of values", found: cells) }
     x = Array(repeating: 0, count: cells)
     y = Array(repeating: 0, count: tasks * rows)
+    periods = Array(repeating: nil, count: tasks)
   }
 
   /// Writes task `index`: inputs [rows, dimensions] and outputs [rows] in Double, scaled on the way.
@@ -66,12 +69,14 @@ public struct TaskBatch: Sendable, Hashable {
       throw .dimensions(what: "a scaling", expected: dimensions, found: scaling.inputCentres.count)
     }
     let start = index * rows
+    periods[index] = scaling.periods
+    var own = [Double](repeating: 0, count: dimensions)
     for row in 0..<rows {
-      y[start + row] = Float(scaling.scaled(output: outputs[row]))
       for column in 0..<dimensions {
-        let value = scaling.scaled(input: inputs[row * dimensions + column], column: column)
-        x[(start + row) * dimensions + column] = Float(value)
+        own[column] = scaling.scaled(input: inputs[row * dimensions + column], column: column)
+        x[(start + row) * dimensions + column] = Float(own[column])
       }
+      y[start + row] = Float((outputs[row] - scaling.origin(at: own)) / scaling.outputScale)
     }
   }
 }

@@ -1,3 +1,4 @@
+import ChorusData
 import ChorusModels
 import ChorusPlans
 import ChorusTensors
@@ -47,12 +48,15 @@ struct Conditioned: Sendable {
   let y: [Float]
   let state: Trunk.ContextState
 
-  init(_ trunk: Trunk, x: [Float], y: [Float], dimensions: Int, on pool: ThreadPool?) {
+  /// - Parameter periods: those of the rows, where they are known.
+  init(
+    _ trunk: Trunk, x: [Float], y: [Float], dimensions: Int, periods: Periods? = nil, on pool: ThreadPool?
+  ) {
     self.trunk = trunk
     self.dimensions = dimensions
     self.x = x
     self.y = y
-    state = trunk.encode(x: x, y: y, dimensions: dimensions, on: pool)
+    state = trunk.encode(x: x, y: y, dimensions: dimensions, periods: periods, on: pool)
   }
 
   /// Rows whose state is known already.
@@ -90,7 +94,8 @@ struct NetworkConditioner: Conditioner {
     self.conditioned = conditioned
     self.x = x
     embedded = conditioned.trunk.embed(
-      x, count: x.count / max(conditioned.dimensions, 1), dimensions: conditioned.dimensions)
+      x, count: x.count / max(conditioned.dimensions, 1), dimensions: conditioned.dimensions,
+      periods: conditioned.state.periods)
   }
 
   var capability: Plan.Capability { conditioned.trunk.capability }
@@ -100,7 +105,7 @@ struct NetworkConditioner: Conditioner {
     let d = conditioned.dimensions
     return trunk.encode(
       x: conditioned.x + rows.flatMap { x[$0.target * d..<($0.target + 1) * d] },
-      y: conditioned.y + rows.map(\.value), dimensions: d)
+      y: conditioned.y + rows.map(\.value), dimensions: d, periods: conditioned.state.periods)
   }
 
   func branch(paths: Int, capacity: Int) -> Trunk.Paths { trunk.branch(paths: paths, capacity: capacity) }

@@ -51,11 +51,12 @@ public struct Posterior: Sendable {
     let data = data.count > limit ? Self.thin(data, to: limit) : data
     self.model = model
     self.pool = pool
-    self.scaling = try scaling ?? Self.scaling(of: data, by: blueprint.scaling)
+    self.scaling = try scaling ?? Self.scaling(of: data, by: blueprint)
     let scaled = try self.scaling.apply(data)
     conditioned = Conditioned(
       model.trunk, x: try Self.narrow(scaled.x, "an input of the data"),
-      y: try Self.narrow(scaled.y, "a value of the data"), dimensions: dimensions, on: pool)
+      y: try Self.narrow(scaled.y, "a value of the data"), dimensions: dimensions,
+      periods: self.scaling.periods, on: pool)
     notes = Self.notes(rows: rows, blueprint) + Self.notes(conditioned)
   }
 
@@ -116,14 +117,16 @@ public struct Posterior: Sendable {
     return values.map(Float.init)
   }
 
-  private static func scaling(of data: Dataset, by rule: Blueprint.ScalingRule) throws -> Scaling {
-    guard rule == .standardise else { return .identity }
+  private static func scaling(of data: Dataset, by blueprint: Blueprint) throws -> Scaling {
+    guard blueprint.scaling != .none else { return .identity }
     guard data.count >= 2 else {
       throw InferenceError.scale(
         "this model scales data by the context's mean and standard deviation and needs at least 2 observed rows"
           + " (found \(data.count)); observe more, or pass a scale")
     }
-    return try Scaling.standardising(context: data)
+    guard blueprint.scaling == .residual else { return try Scaling.standardising(context: data) }
+    return try Scaling.residual(
+      x: data.x, y: data.y, dimensions: data.dimensions, waves: blueprint.periods)
   }
 
   /// Keeps `count` rows: sorted by the first input (ties in the order given), every (n/count)-th one.
@@ -204,10 +207,12 @@ public struct Posterior: Sendable {
     }
     let sampler = try sampler(inputs, plan, seed)
     let (paths, trace) = try sampler.sample(count, latent: latent, progress: progress)
+    let origins = try scaling.origins(scaling.apply(inputs))
     let notes = notes + bufferNotes(plan, latent: latent)
     let (outside, note) = try outside(inputs, notes)
     return Samples(
-      paths: paths.map { path in path.map { scaling.raw(output: Double($0)) } }, plan: plan, trace: trace,
+      paths: paths.map { path in zip(path, origins).map { $1 + scaling.outputScale * Double($0) } },
+      plan: plan, trace: trace,
       notes: notes + (note.map { [$0] } ?? []), outside: outside)
   }
 
@@ -237,7 +242,8 @@ public struct Posterior: Sendable {
     let orders = plan.order == .random ? orders : 1
     guard inputs.count > 0 else { return LogDensity(value: 0, orders: [], plan: plan, notes: notes) }
     let sampler = try sampler(inputs, plan, seed)
-    let scaled = try Self.narrow(y.map { scaling.scaled(output: $0) }, "a value")
+    let origins = try scaling.origins(scaling.apply(inputs))
+    let scaled = try Self.narrow(zip(y, origins).map { ($0 - $1) / scaling.outputScale }, "a value")
     let jacobian = scaling.logJacobian(outputs: y.count)
     let scores = try sampler.logDensities(of: scaled, orders: orders).map { $0 + jacobian }
     return LogDensity(
@@ -255,8 +261,9 @@ public struct Posterior: Sendable {
   {
     _ = try resolve(.independent, inputs, paths: 1, flopLimit)
     guard inputs.count > 0 else { return [] }
-    return try conditioner(inputs).marginals(inputs.count, on: pool).map {
-      $0.scaled(by: scaling.outputScale, offset: scaling.outputCentre)
+    let mixtures = try conditioner(inputs).marginals(inputs.count, on: pool)
+    return try zip(mixtures, scaling.origins(scaling.apply(inputs))).map {
+      $0.scaled(by: scaling.outputScale, offset: $1)
     }
   }
 

@@ -17,6 +17,7 @@ public struct SavedContext: Sendable {
     var fingerprint: String
     var rows: Int
     var scaling: Scaling
+    var periods: Periods
     var inputColumns: [Column]
     var outputColumn: Column
   }
@@ -94,7 +95,7 @@ public struct SavedContext: Sendable {
       throw malformed("it holds \(unused.count) arrays too many, the first '\(unused[0])'")
     }
     let values = try arrays.map { try content.floats($0.name, shape: $0.shape) }
-    guard let state = model.trunk.context(rows: read, values: values) else {
+    guard let state = model.trunk.context(rows: read, periods: header.periods, values: values) else {
       throw malformed("an array of the context's state holds a value that no state has")
     }
     return Posterior(
@@ -105,7 +106,8 @@ public struct SavedContext: Sendable {
   fileprivate static func writer(_ posterior: Posterior, card: [String: String]) throws -> SafetensorsWriter {
     let header = Header(
       model: posterior.model.name, fingerprint: try posterior.model.fingerprint, rows: posterior.rows,
-      scaling: posterior.scaling, inputColumns: posterior.inputColumns, outputColumn: posterior.outputColumn)
+      scaling: posterior.scaling, periods: posterior.conditioned.state.periods,
+      inputColumns: posterior.inputColumns, outputColumn: posterior.outputColumn)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     var metadata = card

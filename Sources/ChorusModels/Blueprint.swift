@@ -4,8 +4,9 @@ import ChorusTensors
 /// Everything that fixes a model's arithmetic but its weights. Codable as JSON; unknown versions are refused.
 public struct Blueprint: Sendable, Hashable, Codable {
   public enum Norm: String, Sendable, Codable { case pre, post }
-  /// How a data set's numbers become the network's: not at all, or by mean and standard deviation of the context.
-  public enum ScalingRule: String, Sendable, Codable { case none, standardise }
+  /// How a data set's numbers become the network's: not at all, by mean and standard deviation of the context, or by
+  /// what a fit of trend and waves leaves of the outputs (`Scaling.residual`), which needs `periods`.
+  public enum ScalingRule: String, Sendable, Codable { case none, standardise, residual }
 
   public var version = 1
   /// Width d of a row's representation.
@@ -23,6 +24,9 @@ public struct Blueprint: Sendable, Hashable, Codable {
   public var inputDimensions = 1
   /// Octaves of sine and cosine features given to the input embedder beside the raw input; 0 for none.
   public var frequencies = 0
+  /// Waves in the context, along each input, that are given to the input embedder with the trend; 0 for neither. See
+  /// `Periods`.
+  public var periods = 0
   public var norm = Norm.pre
   /// Length of a learned table of buffer positions; 0 (the default) for none.
   public var bufferPositions = 0
@@ -37,7 +41,7 @@ public struct Blueprint: Sendable, Hashable, Codable {
 
   enum CodingKeys: String, CodingKey, CaseIterable {
     case version, width, layers, heads, feedForward, embedderHidden, headHidden, components, sigmaFloor
-    case inputDimensions, frequencies, norm, bufferPositions, scaling, memories
+    case inputDimensions, frequencies, periods, norm, bufferPositions, scaling, memories
     case trainedContext, trainedBuffer
   }
 
@@ -58,6 +62,7 @@ public struct Blueprint: Sendable, Hashable, Codable {
     try read(.sigmaFloor, \.sigmaFloor)
     try read(.inputDimensions, \.inputDimensions)
     try read(.frequencies, \.frequencies)
+    try read(.periods, \.periods)
     try read(.norm, \.norm)
     try read(.bufferPositions, \.bufferPositions)
     try read(.scaling, \.scaling)
@@ -66,8 +71,11 @@ public struct Blueprint: Sendable, Hashable, Codable {
     try read(.trainedBuffer, \.trainedBuffer)
   }
 
-  /// Columns of the input features: raw inputs, their mask, then sines and cosines of each.
-  public var featureCount: Int { inputDimensions * (2 + 2 * frequencies) }
+  /// Columns of the input features: raw inputs, their mask, sines and cosines of each, the context's trend and waves.
+  public var featureCount: Int {
+    inputDimensions
+      * (2 + 2 * frequencies + (periods > 0 ? Network.lineFeatures + periods * Network.waveFeatures : 0))
+  }
   public var attention: AttentionSizes { AttentionSizes(heads: heads, width: width / max(heads, 1)) }
 
   /// The memory of a layer.
@@ -94,11 +102,15 @@ public struct Blueprint: Sendable, Hashable, Codable {
     try check("components", components, 1...256)
     try check("inputDimensions", inputDimensions, 1...64)
     try check("frequencies", frequencies, 0...16)
+    try check("periods", periods, 0...8)
     try check("bufferPositions", bufferPositions, 0...4096)
     try check("trainedContext", trainedContext, 0...1_000_000)
     try check("trainedBuffer", trainedBuffer, 1...1_000_000)
     guard sigmaFloor.isFinite, sigmaFloor > 0 else {
       throw .blueprint("sigmaFloor must be a positive number")
+    }
+    guard scaling != .residual || periods > 0 else {
+      throw .blueprint("scaling 'residual' fits waves; periods must be at least 1")
     }
     guard width % heads == 0, (width / heads) % 4 == 0 else {
       throw .blueprint("width \(width) must be a multiple of 4·heads (heads is \(heads))")

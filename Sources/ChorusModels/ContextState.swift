@@ -1,3 +1,4 @@
+import ChorusData
 import ChorusMemories
 import ChorusTensors
 
@@ -13,7 +14,7 @@ extension Trunk {
   }
 
   /// The context state with these values, which may come from any file: nil where no encoding of `rows` rows has them.
-  public func context(rows: Int, values: [[Float]]) -> ContextState? {
+  public func context(rows: Int, periods: Periods = .none, values: [[Float]]) -> ContextState? {
     guard (0...Int(Int32.max)).contains(rows) else { return nil }
     let arrays = layerArrays(rows: rows)
     guard values.count == arrays.reduce(0, { $0 + $1.count }) else { return nil }
@@ -24,7 +25,7 @@ extension Trunk {
       layers.append(context)
       first += layer.count
     }
-    return ContextState(rows: rows, layers: layers)
+    return ContextState(rows: rows, periods: periods, layers: layers)
   }
 
   private func layerArrays(rows: Int) -> [[StateArray]] {

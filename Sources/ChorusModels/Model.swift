@@ -83,13 +83,13 @@ public struct Model: Sendable {
   /// The largest magnitude of an input that training has shown, in the network's units; nil where nothing tells it.
   ///
   /// It is the card's `input_reach`. Models of the built-in priors that lack one have that of the prior: ±2 for the
-  /// Gaussian processes; 3√3 for `functions`, whose farthest question is as far beyond a context on half of the domain
+  /// Gaussian processes and sawtooths; 3√3 for `functions`, whose farthest question is as far beyond a context on half of the domain
   /// as the context is wide, by whose mean and standard deviation inputs are scaled.
   public var inputReach: Double? {
     if let text = card["input_reach"], let reach = Double(text), reach > 0, reach.isFinite { return reach }
     switch (card["prior"], blueprint.scaling) {
-    case ("functions", .standardise): return 5.2
-    case ("gp", .none), ("gp-noisy", .none): return 2
+    case ("functions", .standardise), ("functions", .residual): return 5.2
+    case ("gp", .none), ("gp-noisy", .none), ("sawtooth", .none): return 2
     default: return nil
     }
   }

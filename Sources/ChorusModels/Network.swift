@@ -1,3 +1,4 @@
+import ChorusData
 import ChorusMemories
 import ChorusTensors
 import Foundation
@@ -182,8 +183,11 @@ public struct Network: Sendable {
   }
 
   /// The features of one input, zero-padded: x | mask | for each dimension sin(ω_f x), then cos(ω_f x), with
-  /// ω_f = (π/4)·2^f, f = 0 ..< frequencies. `x` is in the network's units.
-  func writeFeatures(_ x: UnsafePointer<Float>, dimensions: Int, into out: UnsafeMutablePointer<Float>) {
+  /// ω_f = (π/4)·2^f, f = 0 ..< frequencies | for each dimension what `Periods` fits to the context, and the features of its waves.
+  /// `x` is in the network's units.
+  func writeFeatures(
+    _ x: UnsafePointer<Float>, dimensions: Int, _ periods: Periods, into out: UnsafeMutablePointer<Float>
+  ) {
     let size = blueprint.inputDimensions
     out.update(repeating: 0, count: blueprint.featureCount)
     for i in 0..<min(dimensions, size) {
@@ -196,6 +200,39 @@ public struct Network: Sendable {
         waves[blueprint.frequencies + f] = Float(cos(omega * Double(x[i])))
         omega *= 2
       }
+    }
+    guard blueprint.periods > 0 else { return }
+    var out = out + size * (2 + 2 * blueprint.frequencies)
+    for (column, line) in periods.lines.prefix(min(dimensions, size)).enumerated() {
+      if let line {
+        let x = Double(x[column])
+        out[0] = Float(line.skill)
+        out[1] = Float(line.skill * line.trend(at: x))
+        out[2] = Float(line.skill * line.season(at: x))
+        for (index, wave) in line.waves.prefix(blueprint.periods).enumerated() {
+          Self.write(wave, at: x, into: out + Self.lineFeatures + index * Self.waveFeatures)
+        }
+      }
+      out += Self.lineFeatures + blueprint.periods * Self.waveFeatures
+    }
+  }
+
+  /// The skill of the fit along an input, then its trend and its waves at the row, each times the skill: what the fit says
+  /// is there to be copied where it can be trusted, and away where it cannot.
+  static let lineFeatures = 3
+  /// Features of one wave at one row.
+  static let waveFeatures = 9
+
+  /// log(frequency)/2, share, log(1 + evidence)/4, then cosine and sine of the row's phase and of its first two
+  /// harmonics.
+  private static func write(_ wave: Periods.Wave, at x: Double, into out: UnsafeMutablePointer<Float>) {
+    out[0] = Float(0.5 * log(wave.frequency))
+    out[1] = Float(wave.share)
+    out[2] = Float(0.25 * log1p(wave.evidence))
+    for harmonic in 1...3 {
+      let phase = 2 * Double.pi * Double(harmonic) * wave.frequency * x
+      out[1 + 2 * harmonic] = Float(cos(phase))
+      out[2 + 2 * harmonic] = Float(sin(phase))
     }
   }
 }

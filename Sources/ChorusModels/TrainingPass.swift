@@ -111,14 +111,26 @@ extension Network {
     features.withUnsafeMutableBufferPointer { out in
       batch.x.withUnsafeBufferPointer { x in
         guard let out = out.baseAddress, let x = x.baseAddress else { return }
-        for row in 0..<tasks.count * count {
-          writeFeatures(
-            x + (tasks.lowerBound * count + row) * dimensions, dimensions: dimensions,
-            into: out + row * blueprint.featureCount)
+        for (index, task) in tasks.enumerated() {
+          let periods = periods(of: task, in: batch)
+          for row in 0..<count {
+            writeFeatures(
+              x + (task * count + row) * dimensions, dimensions: dimensions, periods,
+              into: out + (index * count + row) * blueprint.featureCount)
+          }
         }
       }
     }
     return features
+  }
+
+  /// The waves in the context of a task.
+  private func periods(of task: Int, in batch: TaskBatch) -> Periods {
+    if let known = batch.periods[task] { return known }
+    let (first, d) = (task * batch.rows, batch.dimensions)
+    return Periods(
+      x: batch.x[first * d..<(first + batch.context) * d], y: batch.y[first..<first + batch.context],
+      dimensions: d, count: blueprint.periods)
   }
 
   /// Outputs of context and buffer rows, task by task.

@@ -19,7 +19,7 @@ extension Trunk {
     guard state.rows > 0 else { return removing ? nil : encode(x: x, y: y, dimensions: dimensions) }
     return scratch.with { arena in
       let h = arena.floats(count * blueprint.width)
-      observe(x, y, 0..<count, dimensions: dimensions, into: h, arena)
+      observe(x, y, 0..<count, dimensions: dimensions, state.periods, into: h, arena)
       var layers: [any AnyObject & Sendable] = []
       for (index, block) in network.blocks.enumerated() {
         let (memory, old) = (memories[index], state.layers[index])
@@ -38,7 +38,8 @@ extension Trunk {
           memory.read(queries, rows: count, anyContext: removing ? old : merged, into: out, scratch: arena)
         }
       }
-      return ContextState(rows: state.rows + (removing ? -count : count), layers: layers)
+      return ContextState(
+        rows: state.rows + (removing ? -count : count), periods: state.periods, layers: layers)
     }
   }
 }

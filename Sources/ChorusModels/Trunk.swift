@@ -1,3 +1,4 @@
+import ChorusData
 import ChorusMemories
 import ChorusTensors
 
@@ -32,6 +33,8 @@ public final class Trunk: Sendable {
   public struct ContextState: Sendable {
     /// Rows read; 0 for an empty context, which is held as one learned token.
     public let rows: Int
+    /// The waves that the rows' inputs were shown with, and those of buffers and targets have to be.
+    public let periods: Periods
     let layers: [any AnyObject & Sendable]
   }
 
@@ -77,8 +80,8 @@ public final class Trunk: Sendable {
 
   // MARK: Embedding
 
-  /// Ex of `count` inputs, `x` `[count, dimensions]` in the network's units.
-  public func embed(_ x: [Float], count: Int, dimensions: Int) -> EmbeddedInputs {
+  /// Ex of `count` inputs, `x` `[count, dimensions]` in the network's units, for questions to a context with these waves.
+  public func embed(_ x: [Float], count: Int, dimensions: Int, periods: Periods = .none) -> EmbeddedInputs {
     let d = blueprint.width
     let rows = FloatBuffer(count: count * d)
     let width = blueprint.featureCount
@@ -88,7 +91,7 @@ public final class Trunk: Sendable {
         guard let x = x.baseAddress else { return }
         for row in 0..<count {
           network.writeFeatures(
-            x + row * dimensions, dimensions: dimensions, into: features + row * width)
+            x + row * dimensions, dimensions: dimensions, periods, into: features + row * width)
         }
       }
       apply(network.inputs, features, rows: count, into: rows.pointer, arena)
@@ -122,9 +125,11 @@ public final class Trunk: Sendable {
   ///
   /// Rows are worked off in tiles that go through a whole block at a time, so that their activations stay in the
   /// cache; the tile size is fixed, so the bytes do not depend on the number of threads.
-  public func encode(x: [Float], y: [Float], dimensions: Int, on pool: ThreadPool? = nil)
-    -> ContextState
-  {
+  /// - Parameter periods: the waves to show the inputs with; nil looks for them in these rows.
+  public func encode(
+    x: [Float], y: [Float], dimensions: Int, periods: Periods? = nil, on pool: ThreadPool? = nil
+  ) -> ContextState {
+    let periods = periods ?? Periods(x: x, y: y, dimensions: dimensions, count: blueprint.periods)
     let count = y.count
     let rows = max(count, 1)
     let d = blueprint.width
@@ -141,7 +146,7 @@ public final class Trunk: Sendable {
         let range = item * tile..<min((item + 1) * tile, rows)
         scratch.with { arena in
           let h = h.pointer + range.lowerBound * d
-          if index == 0, count > 0 { observe(x, y, range, dimensions: dimensions, into: h, arena) }
+          if index == 0, count > 0 { observe(x, y, range, dimensions: dimensions, periods, into: h, arena) }
           if let previous {
             let block = network.blocks[index - 1]
             let queries = normed(block, h, rows: range.count, arena)
@@ -160,12 +165,12 @@ public final class Trunk: Sendable {
       if let pool { pool.run(tiles, body) } else { for item in 0..<tiles { body(item) } }
       layers.append(memory.finish(any: draft))
     }
-    return ContextState(rows: count, layers: layers)
+    return ContextState(rows: count, periods: periods, layers: layers)
   }
 
   /// Tokens of the observed rows in `range`: Ex(x) + Ey(y) + role.
   func observe(
-    _ x: [Float], _ y: [Float], _ range: Range<Int>, dimensions: Int,
+    _ x: [Float], _ y: [Float], _ range: Range<Int>, dimensions: Int, _ periods: Periods,
     into h: UnsafeMutablePointer<Float>,
     _ arena: Arena
   ) {
@@ -177,7 +182,7 @@ public final class Trunk: Sendable {
       guard let x = x.baseAddress else { return }
       for (place, row) in range.enumerated() {
         network.writeFeatures(
-          x + row * dimensions, dimensions: dimensions, into: features + place * width)
+          x + row * dimensions, dimensions: dimensions, periods, into: features + place * width)
       }
     }
     y.withUnsafeBufferPointer { y in

@@ -11,6 +11,8 @@ public struct TaskGenerator: Sendable {
     /// Each task in units in which its own context has mean 0 and standard deviation 1; a task whose context
     /// has fewer than two rows stays as drawn.
     case context
+    /// Inputs like `context`, outputs as what a fit of at most that many waves to the context leaves: `Scaling.residual`.
+    case residual(waves: Int)
   }
 
   public let prior: any Prior
@@ -35,10 +37,14 @@ public struct TaskGenerator: Sendable {
 
   /// The scale a task is shown in, after `units`.
   public func scaling(of task: PriorTask) throws(PriorError) -> Scaling {
-    guard units == .context, task.shape.context >= 2 else { return .identity }
+    guard units != .raw, task.shape.context >= 2 else { return .identity }
     let (n, d) = (task.shape.context, task.shape.dimensions)
+    let (x, y) = (task.x.prefix(n * d), task.y.prefix(n))
     do {
-      return try Scaling.standardising(x: task.x.prefix(n * d), y: task.y.prefix(n), dimensions: d)
+      guard case .residual(let waves) = units else {
+        return try Scaling.standardising(x: x, y: y, dimensions: d)
+      }
+      return try Scaling.residual(x: x, y: y, dimensions: d, waves: waves)
     } catch { throw .data(error) }
   }
 

@@ -18,8 +18,9 @@ extension TrainingConfiguration {
     case "gp", "gp-noisy", "sawtooth": break
     case "functions":
       configuration.blueprint.inputDimensions = 3
+      configuration.blueprint.periods = 3
       configuration.dimensions = [1, 1, 1, 2, 3]
-      configuration.blueprint.scaling = .standardise
+      configuration.blueprint.scaling = .residual
       configuration.context = [2, 512]
       configuration.smallContexts = 0.5
       configuration.blueprint.trainedContext = 512

@@ -176,15 +176,24 @@ extension Trainer {
     progress.withLock { $0 = step }
   }
 
-  /// Takes a model's weights as the first ones.
+  /// Takes a model's weights as the first ones; it may have read plainly standardised data. Where it knew of no waves, the last rows of the input embedder's first
+  /// matrix are for their features and stay as drawn: from zeros, queries and keys would both have to grow before either
+  /// gained by it.
   func begin(from model: Model) throws {
     var blueprint = model.blueprint
+    if blueprint.periods == 0 { blueprint.periods = configuration.blueprint.periods }
+    if blueprint.scaling == .standardise, configuration.blueprint.scaling == .residual {
+      blueprint.scaling = .residual
+    }
     blueprint.trainedContext = configuration.blueprint.trainedContext
     blueprint.trainedBuffer = configuration.blueprint.trainedBuffer
     guard blueprint == configuration.blueprint else {
       throw TrainingError.configuration("the model to start from has another blueprint")
     }
-    weights.values.copy(from: model.trunk.weights.values)
+    let given = model.trunk.weights
+    for (own, from) in zip(network.table.all, model.trunk.network.table.all) {
+      weights[own].update(from: given[from], count: from.count)
+    }
     averagedWeights.values.copy(from: weights.values)
     weights.pack(on: pool)
   }

@@ -29,7 +29,12 @@ public final class Trainer: Sendable {
   public init(_ configuration: TrainingConfiguration, prior: any Prior, on pool: ThreadPool) throws {
     try configuration.validate()
     self.configuration = configuration
-    let units: TaskGenerator.Units = configuration.blueprint.scaling == .standardise ? .context : .raw
+    let units: TaskGenerator.Units =
+      switch configuration.blueprint.scaling {
+      case .none: .raw
+      case .standardise: .context
+      case .residual: .residual(waves: configuration.blueprint.periods)
+      }
     tasks = TaskGenerator(prior, seed: configuration.seed, units: units, domain: .tasks)
     validation = TaskGenerator(prior, seed: configuration.seed, units: units, domain: .evaluation)
     self.pool = pool

@@ -102,7 +102,7 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     try check((1...1_000_000).contains(validationTasks), "validationTasks must be within 1...1000000")
     try check(
       validateEvery > 0 && checkpointEvery > 0, "validateEvery and checkpointEvery must be at least 1")
-    if blueprint.scaling == .standardise {
+    if blueprint.scaling != .none {
       try check(context[0] >= 2, "a standardising model needs contexts of at least 2 rows")
     }
   }

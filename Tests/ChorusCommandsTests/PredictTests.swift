@@ -16,6 +16,27 @@ import Testing
     ).1()
   }
 
+  @Test func aClearPeriodIsTold() throws {
+    try folder.writeModel("p.safetensors") {
+      $0.scaling = .standardise
+      $0.periods = 1
+    }
+    let level = [3, 4, 4, 5, 6, 1, 0]
+    let rows = (1...63).map { day in
+      let (month, own) = day <= 31 ? (1, day) : day <= 59 ? (2, day - 31) : (3, day - 59)
+      return "2026-0\(month)-\(own < 10 ? "0" : "")\(own),\(level[day % 7])\n"
+    }
+    try folder.write("w.csv", "day,level\n" + rows.joined())
+    let outcome = try folder.chorus(
+      "predict", "w.csv", "--input", "day", "--target", "level", "--at", "2026-03-05", "--model",
+      "p.safetensors")
+    #expect(outcome.code == 0)
+    let words = try #require(outcome.errors.split(separator: "\n").first { $0.contains("period") })
+    let parts = words.split(separator: " ")
+    #expect(words.contains("'day' shows a period of ") && words.contains(" days: "), "\(words)")
+    #expect(parts.compactMap { Double($0) }.contains { abs($0 - 7) < 0.05 }, "\(words)")
+  }
+
   @Test func rowsWithoutATarget() throws {
     let outcome = try predict()
     #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome.errors)")

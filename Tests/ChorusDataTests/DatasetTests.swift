@@ -78,11 +78,63 @@ struct ScalingTests {
     let scaling = try Scaling(inputCentres: [0], inputScales: [1], outputCentre: 3, outputScale: 4)
     // A standard normal in scaled units is N(3, 16) in raw ones.
     let raw = 5.0
-    let scaled = scaling.scaled(output: raw)
+    let scaled = try scaling.apply(Dataset(x: [0.5], y: [raw])).y[0]
     let density: Double = -0.5 * log(2 * Double.pi) - 0.5 * scaled * scaled + scaling.logJacobian()
     let direct: Double = -0.5 * log(32 * Double.pi) - 4 / 32.0
     #expect(abs(density - direct) < 1e-14)
-    #expect(scaling.raw(output: scaled) == raw)
+    #expect(try scaling.invert(Dataset(x: [0.5], y: [scaled])).y == [raw])
+  }
+
+  @Test("Of a season with noise, the noise is left: zero mean, unit spread, and back again")
+  func residual() throws {
+    let x = (0..<120).map { 3000 + 0.5 * Double($0) }
+    let y = x.enumerated().map {
+      40 + 0.1 * $1 + 5 * sin(2 * .pi * $1 / 7.3) + 0.2 * sin(Double(13 * $0 * $0))
+    }
+    let data = try Dataset(x: x, y: y)
+    let scaling = try Scaling.residual(x: x, y: y, dimensions: 1, waves: 3)
+    let scaled = try scaling.apply(data)
+    let (mean, squares) = (scaled.y.reduce(0, +) / 120, scaled.y.reduce(0) { $0 + $1 * $1 } / 120)
+    #expect(abs(mean) < 1e-9 && abs(squares - 1) < 1e-9)
+    // The noise has a standard deviation of 0.14; the fit has taken little of it.
+    #expect(scaling.outputScale > 0.1 && scaling.outputScale < 0.2)
+    #expect(abs(scaling.logJacobian() + log(scaling.outputScale)) < 1e-15)
+    let back = try scaling.invert(scaled)
+    for (a, b) in zip(back.x + back.y, x + y) { #expect(abs(a - b) < 1e-9) }
+    // The season goes on where nothing was seen.
+    let ahead = 3000 + 0.5 * 130.0
+    let origin = try scaling.origins(scaling.apply(Inputs([ahead])))[0]
+    #expect(abs(origin - (40 + 0.1 * ahead + 5 * sin(2 * .pi * ahead / 7.3))) < 0.5)
+    let decoded = try JSONDecoder().decode(Scaling.self, from: JSONEncoder().encode(scaling))
+    #expect(decoded == scaling)
+  }
+
+  @Test("Where nothing can be foretold, a residual scale is the plain one, whatever the rows")
+  func residualOfNothing() throws {
+    for (x, y) in [
+      ([1.0, 2], [5.0, 9]), ([1, 1, 1], [5, 9, 2]),
+      (Array(stride(from: 0.0, to: 20, by: 1)), [Double](repeating: 3, count: 20)),
+    ] {
+      let (plain, residual) = try (
+        Scaling.standardising(x: x, y: y, dimensions: 1),
+        Scaling.residual(x: x, y: y, dimensions: 1, waves: 2)
+      )
+      let data = try Dataset(x: x, y: y)
+      let (a, b) = try (plain.apply(data), residual.apply(data))
+      for (a, b) in zip(a.y, b.y) { #expect(abs(a - b) < 1e-9) }
+    }
+    // A fit that a file made up is refused and does not stop the process.
+    let scaling = try Scaling.residual(
+      x: (0..<60).map(Double.init), y: (0..<60).map { sin(Double($0)) }, dimensions: 1, waves: 1)
+    let text = String(decoding: try JSONEncoder().encode(scaling), as: UTF8.self)
+    for (good, bad) in [
+      ("\"degree\":3", "\"degree\":-2"), ("\"harmonics\":2", "\"harmonics\":0"),
+      ("\"fitScale\":", "\"fitScale\":-"),
+    ] {
+      #expect(text.contains(good))
+      let data = Data(text.replacingOccurrences(of: good, with: bad).utf8)
+      #expect(throws: (any Error).self) { try JSONDecoder().decode(Scaling.self, from: data) }
+    }
   }
 
   @Test("A scale that cannot be made is refused")

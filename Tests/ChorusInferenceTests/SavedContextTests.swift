@@ -12,7 +12,8 @@ import Testing
 
   private func model(_ seed: UInt64 = 1, card: [String: String] = [:]) throws -> Model {
     let small = try smallModel(seed: seed) {
-      $0.scaling = .standardise
+      $0.scaling = .residual
+      $0.periods = 2
       $0.trainedContext = 8
       $0.trainedBuffer = 4
     }

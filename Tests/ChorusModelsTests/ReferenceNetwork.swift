@@ -18,6 +18,8 @@ struct ReferenceNetwork {
   }
 
   let blueprint: Blueprint
+  /// The waves in the context.
+  var periods = Periods.none
   /// All parameters in one line, as the table lays them out.
   var values: [Double]
   private let places: [String: (offset: Int, rows: Int, columns: Int)]
@@ -65,6 +67,13 @@ struct ReferenceNetwork {
     return plus(t, linear(path + ".down", gelu(linear(path + ".up", t))))
   }
 
+  /// One row of a network with waves: log f / 2, share, log(1 + evidence) / 4, then cos and sin of 1, 2 and 3 phases.
+  private func features(_ wave: Periods.Wave, _ x: Double) -> Row {
+    let turn = 2 * Double.pi * wave.frequency * x
+    return [log(wave.frequency) / 2, wave.share, log(1 + wave.evidence) / 4]
+      + [1, 2, 3].flatMap { [cos($0 * turn), sin($0 * turn)] }
+  }
+
   private func features(_ x: Row) -> Row {
     let size = blueprint.inputDimensions
     func padded(_ row: Row) -> Row { row + Row(repeating: 0, count: size - row.count) }
@@ -74,6 +83,15 @@ struct ReferenceNetwork {
       out +=
         i < x.count
         ? omegas.map { sin($0 * x[i]) } + omegas.map { cos($0 * x[i]) } : omegas.flatMap { _ in [0, 0] }
+    }
+    for i in 0..<(blueprint.periods > 0 ? size : 0) {
+      let line = i < x.count && i < periods.lines.count ? periods.lines[i] : nil
+      out +=
+        line.map { [$0.skill, $0.skill * $0.trend(at: x[i]), $0.skill * $0.season(at: x[i])] } ?? [0, 0, 0]
+      for index in 0..<blueprint.periods {
+        let wave = line.flatMap { index < $0.waves.count ? $0.waves[index] : nil }
+        out += wave.map { features($0, x[i]) } ?? Row(repeating: 0, count: 9)
+      }
     }
     return out
   }

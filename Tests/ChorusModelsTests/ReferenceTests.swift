@@ -18,7 +18,8 @@ import Testing
     let trunk = try randomTrunk(variant.blueprint)
     let batch = try randomBatch(context: shape[0], buffer: shape[1], targets: shape[2])
     let prefixes = Self.prefixes(batch)
-    let reference = ReferenceNetwork(trunk.network, trunk.weights)
+    var reference = ReferenceNetwork(trunk.network, trunk.weights)
+    reference.periods = batch.periods(trunk.blueprint.periods)
     let expected = reference.predict(ReferenceNetwork.tokens(batch, task: 0, prefixes: prefixes))
       .flatMap { $0.map { Float($0) } }
     let scale = expected.reduce(1) { max($0, Double(abs($1))) }

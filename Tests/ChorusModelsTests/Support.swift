@@ -33,13 +33,14 @@ func smallBlueprint(_ change: (inout Blueprint) -> Void = { _ in }) -> Blueprint
 
 /// The forms of the network that the tests go through.
 enum Variant: String, CaseIterable, Sendable {
-  case pre, post, positions, postPositions
+  case pre, post, positions, postPositions, periods
 
   var blueprint: Blueprint {
     smallBlueprint {
       $0.norm = self == .post || self == .postPositions ? .post : .pre
       // Fewer than some tests commit, so that the last position is used again.
       $0.bufferPositions = self == .positions || self == .postPositions ? 4 : 0
+      $0.periods = self == .periods ? 2 : 0
     }
   }
 }
@@ -81,6 +82,11 @@ extension TaskBatch {
     batch.y = Array(y[task * rows..<(task + 1) * rows])
     return batch
   }
+
+  /// The waves in the context of a batch of one task.
+  func periods(_ count: Int) -> Periods {
+    Periods(x: x[..<(context * dimensions)], y: y[..<context], dimensions: dimensions, count: count)
+  }
 }
 
 extension Trunk {
@@ -102,7 +108,7 @@ extension Trunk {
   func embeddedRest(_ batch: TaskBatch) -> EmbeddedInputs {
     embed(
       Array(batch.x[(batch.context * batch.dimensions)...]), count: batch.buffer + batch.targets,
-      dimensions: batch.dimensions)
+      dimensions: batch.dimensions, periods: batch.periods(blueprint.periods))
   }
 
   /// One call for a single path: commits to the next free slots, each row reading those up to its own; query q reads

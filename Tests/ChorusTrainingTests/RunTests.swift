@@ -187,4 +187,33 @@ import Testing
       _ = try Self.open(other.path, start: model) { $0.blueprint.headHidden = 17 }
     }
   }
+
+  /// A network that is to know waves goes on from one that does not.
+  @Test func aRunMayTeachWavesToAModel() throws {
+    let (first, second, third) = (try ScratchFolder(), try ScratchFolder(), try ScratchFolder())
+    let run = try Self.open(first.path)
+    try Self.train(run, to: 3)
+    let model = run.trainer.model(card: [:])
+    let next = try Self.open(second.path, start: model) {
+      $0.blueprint.periods = 2
+      $0.context = [10, 12]
+    }
+    let old = model.trunk.weights
+    let (before, after) = (old.values.array, next.trainer.weights)
+    for (own, from) in zip(next.trainer.network.table.all, model.trunk.network.table.all) {
+      let kept = Array(UnsafeBufferPointer(start: after[own], count: from.count))
+      #expect(kept == Array(before[from.offset..<from.offset + from.count]), "\(own.path)")
+    }
+    let averages = next.trainer.averagedWeights
+    #expect(averages.values.array == after.values.array)
+    let matrix = try #require(next.trainer.network.table["embed.x.in.weight"])
+    let drawn = after[matrix][(matrix.rows - 1) * matrix.columns]
+    #expect(drawn != 0)
+    try Self.train(next, to: 3)
+    let last = (matrix.rows - 1) * matrix.columns
+    #expect(next.trainer.weights[matrix][last] != drawn, "waves are learned from")
+    #expect(throws: TrainingError.self) {
+      _ = try Self.open(third.path, start: next.trainer.model(card: [:]))
+    }
+  }
 }

@@ -1,0 +1,81 @@
+import ChorusData
+import ChorusModels
+import Testing
+
+@testable import ChorusInference
+
+/// The waves that a network is shown are those of the rows observed at first, whatever is read later.
+@Suite struct PosteriorPeriodsTests {
+  private static func week(_ days: Range<Int>) throws -> Dataset {
+    let x = days.map { 20_000 + Double($0) }
+    return try Dataset(x: x, y: x.map { 5 + 0.01 * $0 + (Int($0) % 7 < 5 ? 2 : -1) })
+  }
+
+  @Test func periodsAreInTheUnitsOfTheData() throws {
+    let model = try smallModel {
+      $0.scaling = .standardise
+      $0.periods = 2
+      $0.trainedContext = 100
+    }
+    let posterior = try model.condition(on: Self.week(0..<90))
+    let first = try #require(posterior.periods.first)
+    #expect(posterior.periods.count == 2 && first.column == 0)
+    #expect(abs(first.length - 7) < 0.05 && first.share > 0.5)
+    #expect(first.evidence > Posterior.Period.clear)
+    let plain = try smallModel { $0.scaling = .standardise }
+    #expect(try plain.condition(on: Self.week(0..<90)).periods.isEmpty)
+  }
+
+  /// With weights that say nothing of the inputs, what is left to answer with is the fit: it is subtracted before the
+  /// network and added after it, in marginals, paths and densities alike.
+  @Test func residualsComeBackInTheUnitsOfTheData() throws {
+    let model = try smallModel {
+      $0.scaling = .residual
+      $0.periods = 2
+      $0.trainedContext = 100
+    }
+    let posterior = try model.condition(on: Self.week(0..<90))
+    let at = try Inputs((90..<97).map { 20_000 + Double($0) })
+    let origins = try posterior.scaling.origins(posterior.scaling.apply(at))
+    for (row, origin) in origins.enumerated() {
+      let value = 5 + 0.01 * at[row].reduce(0, +) + (Int(at[row].reduce(0, +)) % 7 < 5 ? 2 : -1)
+      #expect(abs(origin - value) < 1.5, "the fit goes on into the next week")
+    }
+    let marginals = try posterior.marginals(at: at)
+    let paths = try posterior.sample(4, at: at, plan: .independent, seed: 1).paths
+    let alone = NetworkConditioner(
+      posterior.conditioned, x: try posterior.scaling.apply(at).values.map { Float($0) }
+    )
+    .marginals(at.count, on: nil)
+    let scale = posterior.scaling.outputScale
+    for row in 0..<at.count {
+      #expect(abs(marginals[row].mean - (origins[row] + scale * alone[row].mean)) < 1e-4)
+      for path in paths { #expect(abs(path[row] - origins[row]) < 100 * scale) }
+      let density = try posterior.logDensity(
+        of: [paths[0][row]], at: Inputs(Array(at[row])), plan: .independent, orders: 1)
+      #expect(abs(density.value - marginals[row].logDensity(paths[0][row])) < 1e-3)
+    }
+    let seen = try posterior.observed
+    let given = try Self.week(0..<90)
+    for (a, b) in zip(seen.y, given.y) { #expect(abs(a - b) < 1e-4) }
+    let more = try posterior.observing(more: Self.week(90..<95))
+    #expect(more.scaling == posterior.scaling)
+  }
+
+  @Test func laterRowsAreReadWithTheSameWaves() throws {
+    let model = try smallModel {
+      $0.scaling = .standardise
+      $0.periods = 2
+    }
+    let posterior = try model.condition(on: Self.week(0..<60))
+    let more = try posterior.observing(more: Self.week(60..<75))
+    #expect(more.periods == posterior.periods && more.rows == 75)
+    let conditioner = NetworkConditioner(posterior.conditioned, x: [3, 4])
+    let encoded = conditioner.encode(with: [(target: 1, value: 0.5), (target: 0, value: -2)])
+    #expect(encoded.rows == 62 && encoded.periods == posterior.conditioned.state.periods)
+    // They would be others if they were looked for anew.
+    let rows = posterior.conditioned
+    let anew = model.trunk.encode(x: rows.x + [4, 3], y: rows.y + [0.5, -2], dimensions: 1)
+    #expect(anew.periods != encoded.periods)
+  }
+}
