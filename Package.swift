@@ -51,7 +51,7 @@ let package = Package(
       "Models", "Memories", "Data", "Storage",
       resources: [
         .copy("Weights/functions.safetensors"), .copy("Weights/gp.safetensors"),
-        .copy("Weights/gp-noisy.safetensors"),
+        .copy("Weights/gp-noisy.safetensors"), .copy("Weights/sawtooth.safetensors"),
       ]),
     module("Inference", "Models", "Plans"),
     module("Priors", "Tensors", "Data"),

@@ -42,7 +42,7 @@ struct Explain: ParsableCommand {
       valueName: "file"))
   var inputs: String?
 
-  @Option(help: "functions, gp, gp-noisy, or a path to a .safetensors file.")
+  @Option(help: "functions, gp, gp-noisy, sawtooth, or a path to a .safetensors file.")
   var model = "functions"
 
   @Option(help: "Paths drawn side by side.")

@@ -36,7 +36,7 @@ struct ComparePlans: ParsableCommand {
     "speculative(draft:8)", "coarse-to-fine-verified(r:2)",
   ]
 
-  @Option(help: "functions, gp, gp-noisy, or a path.")
+  @Option(help: "functions, gp, gp-noisy, sawtooth, or a path.")
   var model = "gp"
 
   @Option(help: "Prior: gp, gp-noisy, sawtooth, functions.")
