@@ -64,9 +64,7 @@ struct Answer: Sendable {
   var periodWords: [String] {
     let selection = question.selection
     return selection.inputs.indices.compactMap { column in
-      guard let period = periods.first(where: { $0.column == column }),
-        period.evidence > Posterior.Period.clear
-      else { return nil }
+      guard let period = periods.first(where: { $0.column == column && $0.isClear }) else { return nil }
       let length = Double(String(format: "%.4g", period.length)) ?? period.length
       let unit = selection.kinds[column] == .number ? "" : " days"
       return "'\(selection.inputs[column])' shows a period of \(length)\(unit):"

@@ -27,6 +27,10 @@ public struct Periods: Sendable, Hashable, Codable {
     public let waves: [Wave]
     /// The part of the variance that the fit foretells of parts of the range that it has not seen, 0...1.
     public let skill: Double
+    /// How many of the waves, the strongest, are in the fit.
+    public var kept: Int { shape.frequencies.count }
+    /// From the least row to the largest.
+    public var range: Double { shape.range }
     let shape: Shape
     /// Factors of the fit's columns.
     let factors: [Double]

@@ -12,8 +12,12 @@ extension Posterior {
     /// How far it stands out of noise: see `Periods.Wave.evidence`.
     public let evidence: Double
 
-    /// What noise hardly ever has at any of the frequencies looked at.
-    public static let clear = 25.0
+    /// How well a fit with this wave foretells parts of the range that it has not seen, 0...1; 0 for a wave that does not
+    /// help. See `Periods.Line.skill`.
+    public let skill: Double
+    /// Whether it can be taken for a season: seen three times at least, out of reach of noise (no frequency of noise has this
+    /// evidence), and more than half of the variance can be foretold with it.
+    public let isClear: Bool
   }
 
   /// The periods of the context, the strongest of each input first; none for a model that is not shown any
@@ -21,8 +25,12 @@ extension Posterior {
   public var periods: [Period] {
     conditioned.state.periods.lines.enumerated().flatMap { column, line in
       let scale = scaling.inputScales.isEmpty ? 1 : scaling.inputScales[column]
-      return (line?.waves ?? []).map {
-        Period(column: column, length: scale / $0.frequency, share: $0.share, evidence: $0.evidence)
+      guard let line else { return [Period]() }
+      return line.waves.enumerated().map { index, wave in
+        let skill = index < line.kept ? line.skill : 0
+        return Period(
+          column: column, length: scale / wave.frequency, share: wave.share, evidence: wave.evidence,
+          skill: skill, isClear: skill > 0.5 && wave.evidence > 25 && wave.frequency * line.range >= 3)
       }
     }
   }

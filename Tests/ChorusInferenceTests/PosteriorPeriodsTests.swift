@@ -1,5 +1,6 @@
 import ChorusData
 import ChorusModels
+import Foundation
 import Testing
 
 @testable import ChorusInference
@@ -21,7 +22,11 @@ import Testing
     let first = try #require(posterior.periods.first)
     #expect(posterior.periods.count == 2 && first.column == 0)
     #expect(abs(first.length - 7) < 0.05 && first.share > 0.5)
-    #expect(first.evidence > Posterior.Period.clear)
+    #expect(first.isClear && first.skill > 0.8 && first.evidence > 25)
+    // One bump is no season, however well a wave may fit it.
+    let x = (0..<90).map(Double.init)
+    let bump = try Dataset(x: x, y: x.map { exp(-($0 - 40) * ($0 - 40) / 200) })
+    #expect(try model.condition(on: bump).periods.allSatisfy { !$0.isClear })
     let plain = try smallModel { $0.scaling = .standardise }
     #expect(try plain.condition(on: Self.week(0..<90)).periods.isEmpty)
   }
