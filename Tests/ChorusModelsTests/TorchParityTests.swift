@@ -17,12 +17,13 @@ import Testing
     try compare(Model(path: Self.fixture("torch-\(norm)")), "torch-\(norm)-outputs")
   }
 
-  /// A trained model, read by PyTorch: the shipped weights are what the fixture's outputs were computed from.
+  /// A trained model, read by PyTorch: the shipped weights are what the fixture's outputs were computed from. Trained on
+  /// nearly noiseless functions it is steep: PyTorch's own 32-bit outputs miss its 64-bit ones by 1.5e-4 here.
   @Test func shippedWeightsAgree() throws {
-    try compare(Model(named: "gp"), "torch-gp-outputs")
+    try compare(Model(named: "gp"), "torch-gp-outputs", within: 3e-4)
   }
 
-  private func compare(_ model: Model, _ name: String) throws {
+  private func compare(_ model: Model, _ name: String, within tolerance: Float = 1e-4) throws {
     let d = model.blueprint.inputDimensions
     let file = try Safetensors(path: Self.fixture(name))
     func count(_ key: String) throws -> Int { try #require(file.metadata[key].flatMap(Int.init)) }
@@ -46,7 +47,7 @@ import Testing
         query: (c..<c + m).map(Int32.init), limits: limits)
       for index in 0..<m * width {
         let wanted = expected[task * m * width + index]
-        #expect(abs(outputs[index] - wanted) < 1e-4 * max(1, abs(wanted)))
+        #expect(abs(outputs[index] - wanted) < tolerance * max(1, abs(wanted)))
       }
     }
   }
