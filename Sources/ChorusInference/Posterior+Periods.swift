@@ -28,9 +28,12 @@ extension Posterior {
       guard let line else { return [Period]() }
       return line.waves.enumerated().map { index, wave in
         let skill = index < line.kept ? line.skill : 0
+        // A saved context may hold any numbers.
+        let sound = (0...1).contains(wave.share) && wave.frequency > 0
         return Period(
           column: column, length: scale / wave.frequency, share: wave.share, evidence: wave.evidence,
-          skill: skill, isClear: skill > 0.5 && wave.evidence > 25 && wave.frequency * line.range >= 3)
+          skill: skill,
+          isClear: sound && skill > 0.5 && wave.evidence > 25 && wave.frequency * line.range >= 3)
       }
     }
   }
