@@ -31,8 +31,7 @@ import Testing
     #expect(try plain.condition(on: Self.week(0..<90)).periods.isEmpty)
   }
 
-  /// With weights that say nothing of the inputs, what is left to answer with is the fit: it is subtracted before the
-  /// network and added after it, in marginals, paths and densities alike.
+  /// The fit is subtracted before the network and added after it, in marginals, paths and densities alike.
   @Test func residualsComeBackInTheUnitsOfTheData() throws {
     let model = try smallModel {
       $0.scaling = .residual
