@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The tables of docs/models.md, made by `chorus evaluate`, as Markdown on standard output.
 
-    python tools/model_tables.py --chorus .build/release/chorus distance --model gp
+    python tools/model_tables.py --chorus .build/release/chorus distance --model gp --attainable
     python tools/model_tables.py --chorus .build/release/chorus outside --model functions
     python tools/model_tables.py --chorus .build/release/chorus families --model functions
 
@@ -23,13 +23,15 @@ DISTANCE = ["oracle_joint", "oracle_independent", "independent", "buffer", "reen
 BRIEF = ["oracle_joint", "independent", "buffer", "reencode", "buffer_minus_independent", "oracle_minus_reencode"]
 WORDS = {"oracle_joint": "oracle joint", "oracle_independent": "oracle independent", "reencode": "re-encode",
          "reencode_minus_buffer": "re-encode − buffer", "buffer_minus_independent": "buffer − independent",
-         "oracle_minus_reencode": "oracle − re-encode"}
+         "oracle_minus_reencode": "oracle − re-encode", "attainable_joint": "attainable joint",
+         "attainable_minus_reencode": "attainable − re-encode"}
+ATTAINABLE = ["attainable_joint", "attainable_minus_reencode"]
 
 
-def evaluate(options, prior, functions, orders, dimensions=1):
+def evaluate(options, prior, functions, orders, dimensions=1, more=()):
     command = [options.chorus, "evaluate", "--model", options.model, "--prior", prior, "--functions", str(functions),
                "--orders", str(orders), "--seed", "5", "--dimensions", str(dimensions), "--threads",
-               str(options.threads), "--quiet"]
+               str(options.threads), "--quiet", *more]
     answer = subprocess.run(command, capture_output=True, text=True)
     if answer.returncode:
         sys.exit(f"{' '.join(command)}\n{answer.stderr}")
@@ -48,10 +50,11 @@ def heading(columns):
 def distance(options):
     """Context size by context size."""
     table = evaluate(options, options.prior or options.model, options.functions or 256, options.orders or 8,
-                     options.dimensions)
-    heading(["N"] + [WORDS.get(name, name) for name in DISTANCE])
+                     options.dimensions, ["--attainable"] if options.attainable else [])
+    columns = DISTANCE + (ATTAINABLE if options.attainable else [])
+    heading(["N"] + [WORDS.get(name, name) for name in columns])
     for size, row in table.items():
-        print(f"| {size} | " + " | ".join(cell(row, name) for name in DISTANCE) + " |")
+        print(f"| {size} | " + " | ".join(cell(row, name) for name in columns) + " |")
 
 
 def laws(options, priors):
@@ -73,6 +76,8 @@ def main():
     parser.add_argument("--dimensions", type=int, default=1, help="inputs, in the table `distance`")
     parser.add_argument("--functions", type=int, help="tasks a context size (256, or 64 a law)")
     parser.add_argument("--orders", type=int, help="orders averaged (8, or 4 for laws)")
+    parser.add_argument("--attainable", action="store_true",
+                        help="two columns more in `distance` of gp and gp-noisy: what the prior alone allows")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     if options.table == "distance":

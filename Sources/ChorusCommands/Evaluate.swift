@@ -14,7 +14,8 @@ struct Evaluate: ParsableCommand {
       For every context size: the mean log-density in nats a target of the exact posterior (joint, and as \
       independent marginals), and of the model under three plans: independent, buffer (sequential), re-encode. \
       Orders are the same for buffer and re-encode; their difference is paired over tasks. The last line is over \
-      all sizes. oracle_error is the standard error of a task's oracle_joint where the oracle simulates, 0 where it \
+      all sizes. The oracle knows each task's hyperparameters, which no data tell; --attainable adds what \
+      somebody has who knows the prior alone, and that is the most a model can have. oracle_error is the standard error of a task's oracle_joint where the oracle simulates, 0 where it \
       is exact.
       """)
 
@@ -53,6 +54,12 @@ struct Evaluate: ParsableCommand {
       valueName: "picture.svg"))
   var calibration: String?
 
+  @Flag(
+    help:
+      "Add the columns attainable_joint and attainable_minus_reencode (gp and gp-noisy; seconds a task at 128 rows)."
+  )
+  var attainable = false
+
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
@@ -66,6 +73,9 @@ struct Evaluate: ParsableCommand {
     "reencode_minus_buffer", "reencode_minus_buffer_se", "buffer_minus_independent",
     "buffer_minus_independent_se",
     "oracle_minus_reencode", "oracle_minus_reencode_se", "oracle_error",
+  ]
+  static let attainableColumns = [
+    "attainable_joint", "attainable_joint_se", "attainable_minus_reencode", "attainable_minus_reencode_se",
   ]
 
   func validate() throws {
@@ -83,9 +93,15 @@ struct Evaluate: ParsableCommand {
       let prior = try Priors.named(self.prior)
       let comparison = try OracleComparison(
         model: model, prior: prior, targets: targets, functions: functions, orders: orders, seed: common.seed,
-        dimensions: dimensions, plan: PlanTemplate(parsing: plan))
+        dimensions: dimensions, plan: PlanTemplate(parsing: plan), attainable: attainable)
+      if attainable, !(prior is GPPrior) {
+        throw ValidationError(
+          "--attainable: the hyperparameters of \(prior.name) cannot be summed out; ask for gp or gp-noisy")
+      }
       if let calibration { try checkFolder(of: calibration) }
-      let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
+      let writer = try RowWriter(
+        columns: Self.columns + (attainable ? Self.attainableColumns : []), format: format,
+        to: .standardOutput)
       let sizes = try sizeList(context, option: "--context")
       if let tasks = model.card["tasks"] {
         common.say("model trained on \(tasks) tasks of \(model.card["prior"] ?? "?")")
@@ -118,11 +134,15 @@ struct Evaluate: ParsableCommand {
       row.reencodeMinusBuffer,
       row.bufferMinusIndependent, row.oracleMinusReencode,
     ]
-    let context: Cell = row.context.map { .integer($0) } ?? .text("all")
-    return [context, .integer(row.targets), .integer(row.functions), .integer(row.oracleFunctions)]
-      + estimates.flatMap { estimate -> [Cell] in
+    func cells(_ estimates: [OracleComparison.Estimate?]) -> [Cell] {
+      estimates.flatMap { estimate -> [Cell] in
         guard let estimate else { return [.missing, .missing] }
         return [.number(estimate.mean), .number(estimate.standardError)]
-      } + [row.oracleError.map { .number($0) } ?? .missing]
+      }
+    }
+    let context: Cell = row.context.map { .integer($0) } ?? .text("all")
+    return [context, .integer(row.targets), .integer(row.functions), .integer(row.oracleFunctions)]
+      + cells(estimates) + [row.oracleError.map { .number($0) } ?? .missing]
+      + (attainable ? cells([row.attainableJoint, row.attainableMinusReencode]) : [])
   }
 }

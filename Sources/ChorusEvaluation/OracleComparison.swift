@@ -41,6 +41,10 @@ public struct OracleComparison: Sendable {
     public let bufferMinusIndependent: Estimate
     /// Distance of re-encoding to the oracle, paired over tasks.
     public let oracleMinusReencode: Estimate?
+    /// With the prior alone, the hyperparameters unknown; nil when it was not asked for, or no task has it.
+    public let attainableJoint: Estimate?
+    /// Distance of re-encoding to that, paired over tasks: what more training can gain.
+    public let attainableMinusReencode: Estimate?
     /// Standard error of a task's `oracleJoint` where the oracle simulates (root mean square over tasks); 0 where it
     /// is exact.
     public let oracleError: Double?
@@ -53,6 +57,7 @@ public struct OracleComparison: Sendable {
     var oracleJoint: Double?
     var oracleIndependent: Double?
     var oracleError: Double?
+    var attainable: Double?
     var levels: [Double] = []
     var independent = 0.0
     var buffer = 0.0
@@ -68,10 +73,12 @@ public struct OracleComparison: Sendable {
   public let dimensions: Int
   /// The plan that `buffer` stands for.
   public let plan: PlanTemplate
+  /// Whether to ask `PriorTask.attainable` too.
+  public let attainable: Bool
 
   public init(
     model: Model, prior: any Prior, targets: Int, functions: Int, orders: Int = 8, seed: UInt64 = 0,
-    dimensions: Int = 1, plan: PlanTemplate = .sequential
+    dimensions: Int = 1, plan: PlanTemplate = .sequential, attainable: Bool = false
   ) {
     self.model = model
     self.prior = prior
@@ -81,6 +88,7 @@ public struct OracleComparison: Sendable {
     self.seed = seed
     self.dimensions = dimensions
     self.plan = plan
+    self.attainable = attainable
   }
 
   /// A row for each context size, then one over all of them.
@@ -115,6 +123,8 @@ public struct OracleComparison: Sendable {
       reencodeMinusBuffer: Estimate(scores.map { $0.reencode - $0.buffer }),
       bufferMinusIndependent: Estimate(scores.map { $0.buffer - $0.independent }),
       oracleMinusReencode: estimate { score in score.oracleJoint.map { $0 - score.reencode } },
+      attainableJoint: estimate(\.attainable),
+      attainableMinusReencode: estimate { score in score.attainable.map { $0 - score.reencode } },
       oracleError: errors.isEmpty ? nil : square.squareRoot(),
       calibration: Calibration(levels: scores.flatMap(\.levels)))
   }
@@ -141,6 +151,10 @@ public struct OracleComparison: Sendable {
       score.oracleJoint = law.joint / m
       score.oracleIndependent = law.independent / m
       score.oracleError = law.error / m
+    }
+    if attainable {
+      let law = try task.attainable?.density(of: task.targetRows, given: task.contextRows)
+      score.attainable = law.map { $0.joint / m }
     }
     score.levels = zip(try posterior.marginals(at: asked.inputs, flopLimit: .infinity), asked.y).map {
       $0.cdf($1)

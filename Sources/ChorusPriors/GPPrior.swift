@@ -26,17 +26,48 @@ public struct GPPrior: Prior {
     self.noise = noise
   }
 
+  private static let forms: [(form: Kernel.Term.Form, probability: Double)] = [
+    (.rbf, 0.4), (.matern32, 0.3), (.matern52, 0.3),
+  ]
+  private static let variances = 0.5...1.5
+  private static let lengths = 0.1...1.0
+
+  /// Choices of hyperparameters at the midpoints of a grid over their law, each with its part of it.
+  func hyperparameters(
+    dimensions: Int, lengths: Int, variances: Int
+  ) throws(OracleError) -> [(kernel: Kernel, share: Double)] {
+    func midpoints(_ range: ClosedRange<Double>, _ count: Int) -> [Double] {
+      (0..<count).map {
+        range.lowerBound + (Double($0) + 0.5) / Double(count) * (range.upperBound - range.lowerBound)
+      }
+    }
+    var choices = [(kernel: Kernel, share: Double)]()
+    for (form, probability) in Self.forms {
+      for length in midpoints(Self.lengths, lengths) {
+        for variance in midpoints(Self.variances, variances) {
+          let term = Kernel.Term(
+            form, variance: variance, scales: Array(repeating: length, count: dimensions))
+          guard let kernel = try? Kernel([term]) else { continue }
+          choices.append((kernel, probability / Double(lengths * variances)))
+        }
+      }
+    }
+    return choices
+  }
+
   public func draw(_ shape: TaskShape, from stream: inout RandomStream) throws(PriorError) -> PriorTask {
     try shape.check(dimensions, limit: 8192)
     let x = SobolSet.subset(shape.rows, dimensions: shape.dimensions, low: -2, high: 2, from: &stream)
-    let forms: [Kernel.Term.Form] = [.rbf, .matern32, .matern52]
-    let form = forms[stream.choice(weights: [0.4, 0.3, 0.3])]
-    let variance = stream.uniform(in: 0.5...1.5)
-    let scale = stream.uniform(in: 0.1...1)
+    let form = Self.forms[stream.choice(weights: Self.forms.map(\.probability))].form
+    let variance = stream.uniform(in: Self.variances)
+    let scale = stream.uniform(in: Self.lengths)
     let kernel = try Kernel([
       .init(form, variance: variance, scales: Array(repeating: scale, count: shape.dimensions))
     ])
-    return try gaussianTask(shape, x: x, kernel: kernel, noise: noise, component: kernel.description, &stream)
+    var task = try gaussianTask(
+      shape, x: x, kernel: kernel, noise: noise, component: kernel.description, &stream)
+    task.attainable = AttainableOracle(prior: self, x: task.x, y: task.y, dimensions: shape.dimensions)
+    return task
   }
 }
 

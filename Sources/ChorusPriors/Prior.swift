@@ -57,6 +57,9 @@ public struct PriorTask: Sendable {
   public let y: [Double]
   /// The exact answers, where they can be computed.
   public let oracle: (any Oracle)?
+  /// The exact answers of somebody who knows the prior, but not this task's hyperparameters, where they can be computed:
+  /// what a model can have at best. Slow.
+  public internal(set) var attainable: (any Oracle)?
   /// The expected log density of a target, in nats, to somebody who knows everything but its noise. No model
   /// can have more, and it may be far out of reach: a ceiling, not an oracle.
   public let ceiling: Double?

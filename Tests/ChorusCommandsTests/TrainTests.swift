@@ -38,6 +38,20 @@ import Testing
     #expect(evaluated.rows.map { $0[0] } == ["context", "4", "8", "all"])
     #expect(evaluated.rows[0][14] == "reencode_minus_buffer" && evaluated.rows.allSatisfy { $0.count == 21 })
     #expect(try folder.start(arguments + ["--threads", "2"]).1().output == evaluated.output)
+    // The columns of those who know the prior alone come last and change no other.
+    let more = try folder.start(arguments + ["--attainable"]).1()
+    #expect(
+      more.rows.map { Array($0.prefix(21)) } == evaluated.rows && more.rows.allSatisfy { $0.count == 25 })
+    #expect(more.rows[0][21] == "attainable_joint")
+    for row in more.rows.dropFirst() {
+      // attainable_joint − reencode is what is told as attainable_minus_reencode.
+      let numbers = row.dropFirst().map { Double($0) ?? .nan }
+      #expect(abs(numbers[20] - numbers[11] - numbers[22]) < 1e-9)
+    }
+    let none = try folder.start(
+      ["evaluate", "--model", "run/model.safetensors", "--prior", "sawtooth", "--attainable"]
+    ).1()
+    #expect(none.code == 64 && none.errors.contains("ask for gp or gp-noisy"), "\(none.errors)")
     let drawn = try folder.start(arguments + ["--calibration", "c.svg"]).1()
     let picture = try folder.read("c.svg")
     #expect(drawn.output == evaluated.output && picture.contains("Calibration of model on tasks of gp"))
