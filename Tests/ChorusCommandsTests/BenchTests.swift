@@ -58,13 +58,13 @@ import Testing
   }
 
   #if os(Linux)
-    /// Memory that was used and freed before counts again when it is used again. 64 MB, since other tests free some meanwhile.
+    /// Memory that was used and freed before counts again when it is used again. 256 MB, since other tests free some meanwhile.
     @Test func residenceThatGrowsIsSeen() throws {
       for _ in 0..<2 {
         let memory = MemoryGrowth()
         var blocks: [[UInt64]] = []
-        for value in 1...64 { blocks.append([UInt64](repeating: UInt64(value), count: 1 << 17)) }
-        #expect(blocks.count == 64)
+        for value in 1...256 { blocks.append([UInt64](repeating: UInt64(value), count: 1 << 17)) }
+        #expect(blocks.count == 256)
         let grown = try #require(memory.bytes)
         #expect(grown > 32 << 20)
       }
