@@ -1,6 +1,6 @@
 import Foundation
 
-/// What a reader of the data would see in it at once, along each input on its own: a trend, and waves with their periods.
+/// What a reader of the data would see in it at once: a trend, waves with their periods, and how much else there is.
 ///
 /// A network hardly finds a period by itself: it would have to compare all pairs of rows at all lags. A least-squares
 /// periodogram does it in closed form for rows at any places (Lomb 1976; Scargle 1982): a cubic in the input, the trend, is
@@ -8,9 +8,9 @@ import Foundation
 /// is taken out too, and so on (Roberts, Lehár and Dreher 1987). Frequencies run from 1.5 cycles over the range of the rows
 /// (slower ones are trends) to half a cycle a row, at most `highest`. Time O(rows · frequencies) a wave.
 ///
-/// Trend and waves are then fitted together, and eight parts of the range are each foretold from the other seven. As
-/// many waves are kept as foretell best, and the `skill` says how well: near 1 for a season, 0 for a wave that was read
-/// into a smooth curve or into noise.
+/// Trends (straight, then bent) and waves of all inputs are then fitted together, with at most a quarter as many columns as
+/// there are rows, and eight parts of the range are each foretold from the other seven. As much of the trend and as many waves are kept as foretell best, and the `skill` says how well: near 1 for a
+/// season, 0 for a wave that was read into a smooth curve or into noise.
 public struct Periods: Sendable, Hashable, Codable {
   public struct Wave: Sendable, Hashable, Codable {
     /// Cycles a unit of the input.
@@ -25,25 +25,29 @@ public struct Periods: Sendable, Hashable, Codable {
   public struct Line: Sendable, Hashable, Codable {
     /// Strongest first; fewer than asked for where the rows cannot tell them.
     public let waves: [Wave]
-    /// The part of the variance that the fit foretells of parts of the range that it has not seen, 0...1.
-    public let skill: Double
     /// How many of the waves, the strongest, are in the fit.
     public var kept: Int { shape.frequencies.count }
     /// From the least row to the largest.
     public var range: Double { shape.range }
+    /// What of this line is in the fit.
     let shape: Shape
-    /// Factors of the fit's columns.
+    /// Factors of the shape's columns, the constant left out.
     let factors: [Double]
 
-    /// The cubic of the fit at `x`; from an eighth of the range outside of the rows on what it is there, as a cubic says
-    /// nothing far out.
+    /// The trend of the fit along this input, up to the fit's `constant`; from an eighth of the range outside of the rows on
+    /// its mean slope alone.
     public func trend(at x: Double) -> Double {
-      zip(shape.powers(of: x), factors).reduce(0) { $0 + $1.0 * $1.1 }
+      zip(shape.powers(of: x).dropFirst(), factors).reduce(0) { $0 + $1.0 * $1.1 }
+    }
+
+    /// How far `x` is outside of the rows, in ranges of theirs; 0 between them.
+    func outside(_ x: Double) -> Double {
+      max(0, shape.low - x, x - shape.low - shape.range) / shape.range
     }
 
     /// The waves of the fit at `x`.
     public func season(at x: Double) -> Double {
-      zip(shape.turns(at: x), factors.dropFirst(shape.degree + 1)).reduce(0) { $0 + $1.0 * $1.1 }
+      zip(shape.turns(at: x), factors.dropFirst(shape.degree)).reduce(0) { $0 + $1.0 * $1.1 }
     }
   }
 
@@ -58,6 +62,11 @@ public struct Periods: Sendable, Hashable, Codable {
     init(low: Double, range: Double, degree: Int, harmonics: Int, frequencies: [Double]) {
       (self.low, self.range, self.degree) = (low, range, degree)
       (self.harmonics, self.frequencies) = (harmonics, frequencies)
+    }
+
+    /// The same place with other columns.
+    func with(degree: Int, frequencies: [Double]) -> Shape {
+      Shape(low: low, range: range, degree: degree, harmonics: harmonics, frequencies: frequencies)
     }
 
     /// Reads a shape and refuses one that no search can find.
@@ -76,9 +85,14 @@ public struct Periods: Sendable, Hashable, Codable {
       }
     }
 
+    /// 1, u and what u² and u³ are within an eighth of the range outside of the rows: a line goes on, a bend says nothing far
+    /// out.
     func powers(of x: Double) -> [Double] {
-      let u = max(-1.25, min(1.25, 2 * (x - low) / range - 1))
-      return (0...degree).map { (0..<$0).reduce(1) { power, _ in power * u } }
+      let u = 2 * (x - low) / range - 1
+      let near = max(-1.25, min(1.25, u))
+      return (0...degree).map { power in
+        power == 1 ? u : (0..<power).reduce(1) { product, _ in product * near }
+      }
     }
 
     func turns(at x: Double) -> [Double] {
@@ -91,30 +105,56 @@ public struct Periods: Sendable, Hashable, Codable {
     }
   }
 
-  /// What the fit along one input says at a row `[dimensions]`, times its skill: the most skilful of all inputs.
-  public func foretold(at x: some RandomAccessCollection<Double>) -> Double {
-    var (best, skill) = (0.0, 0.0)
-    for (line, x) in zip(lines, x) {
-      guard let line, line.skill > skill else { continue }
-      (best, skill) = (line.skill * (line.trend(at: x) + line.season(at: x)), line.skill)
-    }
-    return best
-  }
-
   /// Along each input; nil where there are too few rows, or they have no extent.
   public let lines: [Line?]
+  /// What the fit says where all trends and waves are 0.
+  public let constant: Double
+  /// The part of the variance that the fit foretells of parts of the range that it has not seen, 0...1, less what as many
+  /// waves would take of noise.
+  public let skill: Double
+
+  /// The size of what the fit misses of a part between others that it has not seen, beside what it leaves of the rows.
+  public let inside: Double
+  /// The same of a part beyond the others: how far the fit can be trusted to go on.
+  public let beyond: Double
+  /// The size of what a row's neighbours do not tell of it, beside what the fit leaves: 1 for noise, near 0 for a smooth
+  /// curve seen closely.
+  public let roughness: Double
 
   /// Nothing along any input.
-  public static let none = Periods(lines: [])
+  public static let none = Periods(lines: [], constant: 0, skill: 0, inside: 1, beyond: 1, roughness: 1)
 
-  private init(lines: [Line?]) { self.lines = lines }
+  init(
+    lines: [Line?], constant: Double, skill: Double, inside: Double, beyond: Double, roughness: Double
+  ) {
+    (self.lines, self.constant, self.skill) = (lines, constant, skill)
+    (self.inside, self.beyond, self.roughness) = (inside, beyond, roughness)
+  }
+
+  /// What the fit says at a row `[dimensions]`, times its skill.
+  public func foretold(at x: some RandomAccessCollection<Double>) -> Double {
+    guard skill > 0 else { return 0 }
+    return skill
+      * zip(lines, x).reduce(constant) { sum, pair in
+        sum + (pair.0.map { $0.trend(at: pair.1) + $0.season(at: pair.1) } ?? 0)
+      }
+  }
+
+  /// How much larger the fit's errors are at a row than among the rows it was made from: 1 between them, an eighth of the
+  /// range outside of them as much as they were beyond parts of the rows (at least 1), and farther out by the root of the
+  /// distance, as of a random walk.
+  public func growth(at x: some RandomAccessCollection<Double>) -> Double {
+    guard skill > 0, beyond > 1 else { return 1 }
+    let outside = zip(lines, x).reduce(0.0) { most, pair in max(most, pair.0?.outside(pair.1) ?? 0) }
+    return 1 + (beyond - 1) * min(8 * outside, (8 * outside).squareRoot())
+  }
 
   /// The highest frequency that is looked for, in cycles a unit of the input.
   public static let highest = 30.0
   /// Rows below which nothing is looked for.
   public static let fewest = 8
 
-  /// Looks for `count` waves along each input: `x` `[rows, dimensions]`, `y` `[rows]`.
+  /// Looks for `count` waves along each input, and keeps as many of all in the fit: `x` `[rows, dimensions]`, `y` `[rows]`.
   public init(
     x: some RandomAccessCollection<Float>, y: some RandomAccessCollection<Float>, dimensions: Int,
     count: Int
@@ -124,11 +164,16 @@ public struct Periods: Sendable, Hashable, Codable {
       return
     }
     let outputs = y.map(Double.init)
-    lines = (0..<dimensions).map { column in
-      let inputs = (0..<y.count).map { Double(x[x.index(x.startIndex, offsetBy: $0 * dimensions + column)]) }
-      guard var search = WaveSearch(inputs, outputs) else { return nil }
-      let waves = (0..<count).compactMap { _ in search.next() }
-      return JointFit(inputs, outputs, search.shape, waves).line
+    // No more waves than the fit can have beside the trend.
+    let room =
+      max(0, y.count / JointFit.rowsPerColumn - JointFit.degree - 1)
+      / (2 * WaveSearch.harmonics(rows: y.count))
+    let waves = min(count, room)
+    let searches = (0..<dimensions).map { column in
+      WaveSearch(
+        (0..<y.count).map { Double(x[x.index(x.startIndex, offsetBy: $0 * dimensions + column)]) }, outputs,
+        count: waves)
     }
+    self = JointFit(searches, outputs, waves: waves).periods
   }
 }

@@ -1,10 +1,10 @@
 import Foundation
 
 /// A change of units, column by column: scaled = (raw - centre) / scale. From outputs, what a fit of trend and waves says
-/// at their inputs may be subtracted first.
+/// at their inputs may be subtracted first, and the unit may grow where that fit knows less.
 ///
-/// A density in scaled units is turned into one in raw units by `logJacobian`: for y = centre + scale * s,
-/// log p(y) = log p(s) - log(scale), once an output.
+/// A density in scaled units is turned into one in raw units by the scale of each output's `Unit`: for
+/// y = origin + scale * s, log p(y) = log p(s) - log(scale).
 public struct Scaling: Sendable, Hashable, Codable {
   /// Centre of each input column; empty for `.identity`, which suits any number of dimensions.
   public let inputCentres: [Double]
@@ -151,14 +151,26 @@ public struct Scaling: Sendable, Hashable, Codable {
     inputCentres.isEmpty ? input : (input - inputCentres[column]) / inputScales[column]
   }
 
-  /// The output that is 0 in scaled units, at a row of scaled inputs `[dimensions]`.
-  public func origin(at inputs: some RandomAccessCollection<Double>) -> Double {
-    guard let periods else { return outputCentre }
-    return outputCentre + fitScale * periods.foretold(at: inputs)
+  /// What 0 and 1 in scaled units are in the output's, at one row of inputs.
+  public struct Unit: Sendable, Hashable {
+    public let origin: Double
+    /// Greater than 0.
+    public let scale: Double
+
+    public func scaled(_ output: Double) -> Double { (output - origin) / scale }
+    public func raw(_ scaled: Double) -> Double { origin + scale * scaled }
   }
 
-  /// The origin at each row of scaled inputs.
-  public func origins(_ inputs: Inputs) -> [Double] { (0..<inputs.count).map { origin(at: inputs[$0]) } }
+  /// The unit of outputs at a row of scaled inputs `[dimensions]`.
+  public func unit(at inputs: some RandomAccessCollection<Double>) -> Unit {
+    guard let periods else { return Unit(origin: outputCentre, scale: outputScale) }
+    return Unit(
+      origin: outputCentre + fitScale * periods.foretold(at: inputs),
+      scale: outputScale * periods.growth(at: inputs))
+  }
+
+  /// The unit at each row of scaled inputs.
+  public func units(_ inputs: Inputs) -> [Unit] { (0..<inputs.count).map { unit(at: inputs[$0]) } }
 
   /// Inputs in scaled units. Throws `DataError.dimensions`.
   public func apply(_ inputs: Inputs) throws(DataError) -> Inputs {
@@ -173,20 +185,17 @@ public struct Scaling: Sendable, Hashable, Codable {
   /// A data set in scaled units. Throws `DataError.dimensions`.
   public func apply(_ data: Dataset) throws(DataError) -> Dataset {
     let inputs = try apply(data.inputs)
-    let y = zip(data.y, origins(inputs)).map { ($0 - $1) / outputScale }
+    let y = zip(data.y, units(inputs)).map { $1.scaled($0) }
     return try Dataset(
       inputs: inputs, y: y, inputColumns: data.inputColumns, outputColumn: data.outputColumn)
   }
 
   /// A data set back in raw units. Throws `DataError.dimensions`.
   public func invert(_ data: Dataset) throws(DataError) -> Dataset {
-    let y = zip(data.y, origins(data.inputs)).map { $1 + outputScale * $0 }
+    let y = zip(data.y, units(data.inputs)).map { $1.raw($0) }
     return try Dataset(
       inputs: invert(data.inputs), y: y, inputColumns: data.inputColumns, outputColumn: data.outputColumn)
   }
-
-  /// log |d scaled / d raw| of `count` outputs: add it to a log density in scaled units to have one in raw units.
-  public func logJacobian(outputs count: Int = 1) -> Double { -Double(count) * log(outputScale) }
 
   private func map(
     _ inputs: Inputs, _ change: (Double, Int) -> Double

@@ -76,7 +76,7 @@ public struct TaskBatch: Sendable, Hashable {
         own[column] = scaling.scaled(input: inputs[row * dimensions + column], column: column)
         x[(start + row) * dimensions + column] = Float(own[column])
       }
-      y[start + row] = Float((outputs[row] - scaling.origin(at: own)) / scaling.outputScale)
+      y[start + row] = Float(scaling.unit(at: own).scaled(outputs[row]))
     }
   }
 }

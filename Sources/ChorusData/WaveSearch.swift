@@ -7,10 +7,10 @@ struct WaveSearch {
   /// Frequencies go up by a fifth of a cycle over the range: a peak is about one cycle wide.
   private static let fineness = 5.0
   private static let limit = 2048
-  /// Rows below which a harmonic would fit noise.
-  private static let fewForHarmonics = 24
+  /// Harmonics of a wave, the first being the wave itself: a second one would fit noise where rows are few.
+  static func harmonics(rows: Int) -> Int { rows < 32 ? 1 : 2 }
 
-  private let x: [Double]
+  let x: [Double]
   /// What the waves found so far have left, and its sum of squares at the outset.
   private var rest: [Double]
   private let total: Double
@@ -19,39 +19,53 @@ struct WaveSearch {
   private let first: Double
   private let step: Double
   private let count: Int
+  /// The waves, in the order found, and the sum of squares that each explained.
+  private(set) var waves: [Periods.Wave] = []
+  private(set) var explained: [Double] = []
 
-  /// nil where the rows have no extent, or are too few for a frequency between the bounds.
-  init?(_ x: [Double], _ y: [Double]) {
+  /// How many frequencies a search chooses from, counted as many as are independent.
+  var choices: Double { Double(count) / Self.fineness }
+
+  /// Finds up to `count` waves; nil where the rows have no extent, or are too few for a frequency between the bounds.
+  init?(_ x: [Double], _ y: [Double], count: Int) {
+    self.init(x, y)
+    while waves.count < count, next() {}
+  }
+
+  private init?(_ x: [Double], _ y: [Double]) {
     guard let low = x.min(), let high = x.max(), high > low else { return nil }
     let range = high - low
     first = 1.5 / range
     step = 1 / (Self.fineness * range)
     let last = min(Periods.highest, Double(x.count) / (2 * range))
     guard step.isFinite, last >= first + 2 * step else { return nil }
-    count = min(Self.limit, Int((last - first) / step) + 1)
+    self.count = min(Self.limit, Int((last - first) / step) + 1)
     self.x = x
     rest = y
     total = Self.squares(y)
     shape = Periods.Shape(
       low: low, range: range, degree: min(3, (x.count - 2) / 4),
-      harmonics: x.count < Self.fewForHarmonics ? 1 : 2, frequencies: [])
+      harmonics: Self.harmonics(rows: x.count), frequencies: [])
     remove(x.map(shape.powers))
   }
 
-  /// The strongest wave in what is left, which is then without it; nil when nothing is left.
-  mutating func next() -> Periods.Wave? {
+  /// Takes the strongest wave out of what is left; false when nothing is left.
+  private mutating func next() -> Bool {
     let left = Self.squares(rest)
-    guard left > 1e-9 * total, left.isFinite else { return nil }
-    let power = explained()
-    guard let best = power.indices.max(by: { power[$0] < power[$1] }), power[best] > 0 else { return nil }
+    guard left > 1e-9 * total, left.isFinite else { return false }
+    let power = explained(from: first, by: step, count: count)
+    guard let best = power.indices.max(by: { power[$0] < power[$1] }), power[best] > 0 else { return false }
     let frequency = refined(first + step * Double(best))
-    let share = min(explained(from: frequency, count: 1)[0] / left, 1)
+    explained.append(min(explained(from: frequency, count: 1)[0], left))
+    let share = explained[explained.count - 1] / left
     let wave = Periods.Shape(
       low: shape.low, range: shape.range, degree: 0, harmonics: shape.harmonics, frequencies: [frequency])
     remove(x.map(wave.turns))
-    return Periods.Wave(
-      frequency: frequency, share: share,
-      evidence: share / max(1 - share, 1e-6) * Double(x.count - 3) / 2)
+    waves.append(
+      Periods.Wave(
+        frequency: frequency, share: share,
+        evidence: share / max(1 - share, 1e-6) * Double(x.count - 3) / 2))
+    return true
   }
 
   /// The top of the parabola through three frequencies around one, at ever smaller distances.
@@ -66,8 +80,6 @@ struct WaveSearch {
     }
     return best
   }
-
-  private func explained() -> [Double] { explained(from: first, by: step, count: count) }
 
   /// The sum of squares that a sine and a cosine of each of `count` frequencies explain. Angles grow by the same amount
   /// from one frequency to the next, so each row turns a pair of numbers instead of asking for sines.
@@ -131,92 +143,5 @@ struct WaveSearch {
     var sum = 0.0
     for (a, b) in zip(a, b) { sum += a * b }
     return sum
-  }
-}
-
-/// Trend and waves fitted together, and judged by parts of the range that the fit has not seen.
-struct JointFit {
-  let line: Periods.Line
-
-  /// Parts of the range, each foretold from the others.
-  private static let parts = 8
-  /// Added to the squares of every factor: enough to keep a fit of few rows in bounds.
-  private static let ridge = 1e-3
-
-  init(_ x: [Double], _ y: [Double], _ shape: Periods.Shape, _ waves: [Periods.Wave]) {
-    func with(_ count: Int) -> Periods.Shape {
-      Periods.Shape(
-        low: shape.low, range: shape.range, degree: shape.degree, harmonics: shape.harmonics,
-        frequencies: waves.prefix(count).map(\.frequency))
-    }
-    let full = with(waves.count)
-    let rows = zip(x, y).map { x, y in full.powers(of: x) + full.turns(at: x) + [y] }
-    let order = x.indices.sorted { x[$0] == x[$1] ? $0 < $1 : x[$0] < x[$1] }
-    let sums = (0..<Self.parts).map { part in
-      let members = order[part * x.count / Self.parts..<(part + 1) * x.count / Self.parts]
-      return (members, Products(members.map { rows[$0] }, columns: rows[0].count))
-    }
-    let all = sums.dropFirst().reduce(sums[0].1) { $0.plus($1.1, 1) }
-    let mean = y.reduce(0, +) / Double(y.count)
-    let spread = y.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    var best = (skill: 0.0, waves: 0, factors: [Double]())
-    for count in 0...waves.count {
-      let columns = shape.degree + 1 + 2 * shape.harmonics * count
-      var missed = 0.0
-      for (members, own) in sums {
-        let factors = all.plus(own, -1).solved(columns, ridge: Self.ridge)
-        for row in members {
-          let foretold = zip(rows[row], factors).reduce(0) { $0 + $1.0 * $1.1 }
-          missed += (y[row] - foretold) * (y[row] - foretold)
-        }
-      }
-      let skill = 1 - missed / spread
-      if skill > best.skill { best = (skill, count, all.solved(columns, ridge: Self.ridge)) }
-    }
-    line = Periods.Line(
-      waves: waves, skill: best.skill, shape: with(best.waves), factors: best.factors)
-  }
-
-  /// Sums of products of columns, the last of which is y.
-  private struct Products {
-    let columns: Int
-    var values: [Double]
-
-    init(_ rows: [[Double]], columns: Int) {
-      self.columns = columns
-      values = [Double](repeating: 0, count: columns * columns)
-      for row in rows {
-        for i in 0..<columns {
-          for j in 0...i { values[i * columns + j] += row[i] * row[j] }
-        }
-      }
-    }
-
-    func plus(_ other: Products, _ sign: Double) -> Products {
-      var out = self
-      for index in values.indices { out.values[index] += sign * other.values[index] }
-      return out
-    }
-
-    /// The factors of the first `count` columns that fit y best, by a Cholesky factor.
-    func solved(_ count: Int, ridge: Double) -> [Double] {
-      var l = [Double](repeating: 0, count: count * count)
-      var z = [Double](repeating: 0, count: count)
-      for i in 0..<count {
-        for j in 0...i {
-          var sum = values[i * columns + j] + (i == j ? ridge : 0)
-          for k in 0..<j { sum -= l[i * count + k] * l[j * count + k] }
-          l[i * count + j] = i == j ? max(sum, ridge).squareRoot() : sum / l[j * count + j]
-        }
-        z[i] = values[(columns - 1) * columns + i]
-        for k in 0..<i { z[i] -= l[i * count + k] * z[k] }
-        z[i] /= l[i * count + i]
-      }
-      for i in (0..<count).reversed() {
-        for k in i + 1..<count { z[i] -= l[k * count + i] * z[k] }
-        z[i] /= l[i * count + i]
-      }
-      return z
-    }
   }
 }

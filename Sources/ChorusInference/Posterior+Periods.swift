@@ -13,7 +13,7 @@ extension Posterior {
     public let evidence: Double
 
     /// How well a fit with this wave foretells parts of the range that it has not seen, 0...1; 0 for a wave that does not
-    /// help. See `Periods.Line.skill`.
+    /// help. See `Periods.skill`.
     public let skill: Double
     /// Whether it can be taken for a season: seen three times at least, out of reach of noise (no frequency of noise has this
     /// evidence), and more than half of the variance can be foretold with it.
@@ -23,11 +23,12 @@ extension Posterior {
   /// The periods of the context, the strongest of each input first; none for a model that is not shown any
   /// (`Blueprint.periods`).
   public var periods: [Period] {
-    conditioned.state.periods.lines.enumerated().flatMap { column, line in
+    let seen = conditioned.state.periods
+    return seen.lines.enumerated().flatMap { column, line in
       let scale = scaling.inputScales.isEmpty ? 1 : scaling.inputScales[column]
       guard let line else { return [Period]() }
       return line.waves.enumerated().map { index, wave in
-        let skill = index < line.kept ? line.skill : 0
+        let skill = index < line.kept ? seen.skill : 0
         // A saved context may hold any numbers.
         let sound = (0...1).contains(wave.share) && wave.frequency > 0
         return Period(

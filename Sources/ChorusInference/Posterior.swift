@@ -207,11 +207,11 @@ public struct Posterior: Sendable {
     }
     let sampler = try sampler(inputs, plan, seed)
     let (paths, trace) = try sampler.sample(count, latent: latent, progress: progress)
-    let origins = try scaling.origins(scaling.apply(inputs))
+    let units = try scaling.units(scaling.apply(inputs))
     let notes = notes + bufferNotes(plan, latent: latent)
     let (outside, note) = try outside(inputs, notes)
     return Samples(
-      paths: paths.map { path in zip(path, origins).map { $1 + scaling.outputScale * Double($0) } },
+      paths: paths.map { path in zip(path, units).map { $1.raw(Double($0)) } },
       plan: plan, trace: trace,
       notes: notes + (note.map { [$0] } ?? []), outside: outside)
   }
@@ -242,9 +242,9 @@ public struct Posterior: Sendable {
     let orders = plan.order == .random ? orders : 1
     guard inputs.count > 0 else { return LogDensity(value: 0, orders: [], plan: plan, notes: notes) }
     let sampler = try sampler(inputs, plan, seed)
-    let origins = try scaling.origins(scaling.apply(inputs))
-    let scaled = try Self.narrow(zip(y, origins).map { ($0 - $1) / scaling.outputScale }, "a value")
-    let jacobian = scaling.logJacobian(outputs: y.count)
+    let units = try scaling.units(scaling.apply(inputs))
+    let scaled = try Self.narrow(zip(y, units).map { $1.scaled($0) }, "a value")
+    let jacobian = -units.reduce(0) { $0 + log($1.scale) }
     let scores = try sampler.logDensities(of: scaled, orders: orders).map { $0 + jacobian }
     return LogDensity(
       value: Self.logMeanExp(scores), orders: scores, plan: plan, notes: notes + bufferNotes(plan))
@@ -262,8 +262,8 @@ public struct Posterior: Sendable {
     _ = try resolve(.independent, inputs, paths: 1, flopLimit)
     guard inputs.count > 0 else { return [] }
     let mixtures = try conditioner(inputs).marginals(inputs.count, on: pool)
-    return try zip(mixtures, scaling.origins(scaling.apply(inputs))).map {
-      $0.scaled(by: scaling.outputScale, offset: $1)
+    return try zip(mixtures, scaling.units(scaling.apply(inputs))).map {
+      $0.scaled(by: $1.scale, offset: $1.origin)
     }
   }
 

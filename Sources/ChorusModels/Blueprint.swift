@@ -24,7 +24,7 @@ public struct Blueprint: Sendable, Hashable, Codable {
   public var inputDimensions = 1
   /// Octaves of sine and cosine features given to the input embedder beside the raw input; 0 for none.
   public var frequencies = 0
-  /// Waves in the context, along each input, that are given to the input embedder with the trend; 0 for neither. See
+  /// Waves that a fit of the context may have, whose trend and season are given to the input embedder; 0 for no fit. See
   /// `Periods`.
   public var periods = 0
   public var norm = Norm.pre
@@ -73,8 +73,8 @@ public struct Blueprint: Sendable, Hashable, Codable {
 
   /// Columns of the input features: raw inputs, their mask, sines and cosines of each, the context's trend and waves.
   public var featureCount: Int {
-    inputDimensions
-      * (2 + 2 * frequencies + (periods > 0 ? Network.lineFeatures + periods * Network.waveFeatures : 0))
+    inputDimensions * (2 + 2 * frequencies)
+      + (periods > 0 ? inputDimensions * Network.lineFeatures + Network.fitFeatures : 0)
   }
   public var attention: AttentionSizes { AttentionSizes(heads: heads, width: width / max(heads, 1)) }
 

@@ -183,12 +183,13 @@ public struct Network: Sendable {
   }
 
   /// The features of one input, zero-padded: x | mask | for each dimension sin(ω_f x), then cos(ω_f x), with
-  /// ω_f = (π/4)·2^f, f = 0 ..< frequencies | for each dimension what `Periods` fits to the context, and the features of its waves.
+  /// ω_f = (π/4)·2^f, f = 0 ..< frequencies | for each dimension what `Periods` fits to the context | what is known of its rest.
   /// `x` is in the network's units.
   func writeFeatures(
-    _ x: UnsafePointer<Float>, dimensions: Int, _ periods: Periods, into out: UnsafeMutablePointer<Float>
+    _ x: UnsafePointer<Float>, dimensions: Int, _ periods: Periods, into features: UnsafeMutablePointer<Float>
   ) {
     let size = blueprint.inputDimensions
+    var out = features
     out.update(repeating: 0, count: blueprint.featureCount)
     for i in 0..<min(dimensions, size) {
       out[i] = x[i]
@@ -202,37 +203,26 @@ public struct Network: Sendable {
       }
     }
     guard blueprint.periods > 0 else { return }
-    var out = out + size * (2 + 2 * blueprint.frequencies)
+    out += size * (2 + 2 * blueprint.frequencies)
     for (column, line) in periods.lines.prefix(min(dimensions, size)).enumerated() {
       if let line {
         let x = Double(x[column])
-        out[0] = Float(line.skill)
-        out[1] = Float(line.skill * line.trend(at: x))
-        out[2] = Float(line.skill * line.season(at: x))
-        for (index, wave) in line.waves.prefix(blueprint.periods).enumerated() {
-          Self.write(wave, at: x, into: out + Self.lineFeatures + index * Self.waveFeatures)
-        }
+        out[0] = Float(periods.skill)
+        out[1] = Float(periods.skill * line.trend(at: x))
+        out[2] = Float(periods.skill * line.season(at: x))
       }
-      out += Self.lineFeatures + blueprint.periods * Self.waveFeatures
+      out += Self.lineFeatures
     }
+    let last = features + blueprint.featureCount - Self.fitFeatures
+    last[0] = Float(log(periods.inside))
+    last[1] = Float(log(periods.beyond))
+    last[2] = Float(log(periods.roughness))
   }
 
-  /// The skill of the fit along an input, then its trend and its waves at the row, each times the skill: what the fit says
+  /// The skill of the fit, then its trend and its waves along an input at the row, each times the skill: what the fit says
   /// is there to be copied where it can be trusted, and away where it cannot.
   static let lineFeatures = 3
-  /// Features of one wave at one row.
-  static let waveFeatures = 9
-
-  /// log(frequency)/2, share, log(1 + evidence)/4, then cosine and sine of the row's phase and of its first two
-  /// harmonics.
-  private static func write(_ wave: Periods.Wave, at x: Double, into out: UnsafeMutablePointer<Float>) {
-    out[0] = Float(0.5 * log(wave.frequency))
-    out[1] = Float(wave.share)
-    out[2] = Float(0.25 * log1p(wave.evidence))
-    for harmonic in 1...3 {
-      let phase = 2 * Double.pi * Double(harmonic) * wave.frequency * x
-      out[1 + 2 * harmonic] = Float(cos(phase))
-      out[2 + 2 * harmonic] = Float(sin(phase))
-    }
-  }
+  /// How much larger than the rest the fit's errors are where it has not seen rows, and how rough the rest is: logarithms of
+  /// `Periods.inside`, `.beyond` and `.roughness`.
+  static let fitFeatures = 3
 }

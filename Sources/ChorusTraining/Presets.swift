@@ -18,7 +18,7 @@ extension TrainingConfiguration {
     case "gp", "gp-noisy", "sawtooth": break
     case "functions":
       configuration.blueprint.inputDimensions = 3
-      configuration.blueprint.periods = 3
+      configuration.blueprint.periods = 6
       configuration.dimensions = [1, 1, 1, 2, 3]
       configuration.blueprint.scaling = .residual
       configuration.context = [2, 512]

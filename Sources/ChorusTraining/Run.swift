@@ -176,9 +176,9 @@ extension Trainer {
     progress.withLock { $0 = step }
   }
 
-  /// Takes a model's weights as the first ones; it may have read plainly standardised data. Where it knew of no waves, the last rows of the input embedder's first
-  /// matrix are for their features and stay as drawn: from zeros, queries and keys would both have to grow before either
-  /// gained by it.
+  /// Takes a model's weights as the first ones; it may have read plainly standardised data. Where it was shown no fit, the last
+  /// rows of the input embedder's first matrix are for the fit's features and stay as drawn: from zeros, queries and keys
+  /// would both have to grow before either gained by it.
   func begin(from model: Model) throws {
     var blueprint = model.blueprint
     if blueprint.periods == 0 { blueprint.periods = configuration.blueprint.periods }

@@ -27,8 +27,12 @@ struct PeriodsTests {
     return (x, x.map { Float(signal(Double($0)) + noise * numbers.noise()) })
   }
 
+  private static func periods(_ rows: (x: [Float], y: [Float]), _ count: Int = 3) -> Periods {
+    Periods(x: rows.x, y: rows.y, dimensions: 1, count: count)
+  }
+
   private static func line(_ rows: (x: [Float], y: [Float]), _ count: Int = 3) -> Periods.Line? {
-    Periods(x: rows.x, y: rows.y, dimensions: 1, count: count).lines.first.flatMap { $0 }
+    periods(rows, count).lines.first.flatMap { $0 }
   }
 
   private static func waves(_ rows: (x: [Float], y: [Float]), _ count: Int = 3) -> [Periods.Wave] {
@@ -92,15 +96,18 @@ struct PeriodsTests {
   @Test("Trend and waves together give the rows back where there is nothing else")
   func fit() throws {
     let signal = { (x: Double) in
-      1 - 2 * x + 0.5 * x * x * x + cos(2 * .pi * 5 * x) + 0.5 * sin(4 * .pi * 5 * x)
+      1 - 2 * x + 0.5 * x * x + cos(2 * .pi * 5 * x) + 0.5 * sin(4 * .pi * 5 * x)
     }
-    let line = try #require(Self.line(Self.rows(300, noise: 0, signal)))
+    let periods = Self.periods(Self.rows(300, noise: 0, signal))
+    let line = try #require(periods.lines[0])
     for x in [-1.5, -0.37, 0.2, 1.6] {
-      #expect(abs(line.trend(at: x) + line.season(at: x) - signal(x)) < 0.01)
+      let fit = periods.constant + line.trend(at: x) + line.season(at: x)
+      #expect(abs(fit - signal(x)) < 0.01 && periods.foretold(at: [x]) == periods.skill * fit)
     }
-    #expect(line.skill > 0.999 && line.skill <= 1)
-    // Waves go on; the trend stays where it is an eighth of the range beyond the rows.
-    #expect(line.trend(at: 4) == line.trend(at: 9) && line.trend(at: -4) == line.trend(at: -9))
+    #expect(periods.skill > 0.999 && periods.skill <= 1)
+    // Waves go on, and so does the slope; the bend stays what it is an eighth of the range beyond the rows.
+    let slope = line.trend(at: 5) - line.trend(at: 4)
+    #expect(abs(line.trend(at: 9) - line.trend(at: 4) - 5 * slope) < 1e-9 && abs(slope + 2) < 0.2)
     #expect(abs(line.season(at: 3.1) - (cos(2 * .pi * 5 * 3.1) + 0.5 * sin(4 * .pi * 5 * 3.1))) < 0.02)
   }
 
@@ -108,9 +115,10 @@ struct PeriodsTests {
   @Test("What the fit leaves is orthogonal to the powers and the waves")
   func orthogonal() throws {
     let rows = Self.rows(150, noise: 0.5) { sin(2 * .pi * 4 * $0) + $0 }
-    let line = try #require(Self.line(rows))
+    let periods = Self.periods(rows)
+    let line = try #require(periods.lines[0])
     let left = zip(rows.x, rows.y).map { x, y in
-      Double(y) - line.trend(at: Double(x)) - line.season(at: Double(x))
+      Double(y) - periods.constant - line.trend(at: Double(x)) - line.season(at: Double(x))
     }
     let frequency = line.waves[0].frequency
     for column in [{ _ in 1 }, { $0 }, { $0 * $0 }, { cos(2 * .pi * frequency * $0) }] as [(Double) -> Double]
@@ -123,18 +131,78 @@ struct PeriodsTests {
   @Test("Skill is near one for a season, and near nothing for what cannot be foretold")
   func skill() throws {
     for seed in 0..<20 as Range<UInt64> {
-      let season = try #require(
-        Self.line(Self.rows(120, noise: 0.2, seed: seed) { 2 * sin(2 * .pi * 3.3 * $0) }))
+      let season = Self.periods(Self.rows(120, noise: 0.2, seed: seed) { 2 * sin(2 * .pi * 3.3 * $0) })
       #expect(season.skill > 0.9)
-      let noise = try #require(Self.line(Self.rows(120, noise: 1, seed: seed) { _ in 0 }))
-      #expect(noise.skill < 0.2)
+      let noise = Self.periods(Self.rows(120, noise: 1, seed: seed) { _ in 0 })
+      #expect(noise.skill < 0.15)
       // A level of its own on each of 24 parts of the range is no season, whatever waves are read into it.
       var levels = Numbers(state: seed + 100)
       let steps = (0..<24).map { _ in levels.noise() }
-      let jumps = try #require(
-        Self.line(Self.rows(120, noise: 0.1, seed: seed) { steps[min(23, Int(($0 + 1.7) / 3.4 * 24))] }))
+      let jumps = Self.periods(
+        Self.rows(120, noise: 0.1, seed: seed) { steps[min(23, Int(($0 + 1.7) / 3.4 * 24))] })
       #expect(jumps.skill < 0.8)
     }
+  }
+
+  @Test("A fit has a quarter as many columns as there are rows, and follows a straight line from eight on")
+  func fewRows() throws {
+    for (count, degree) in [(8, 1), (11, 1), (12, 2), (16, 2)] {
+      let bent = Self.periods(Self.rows(count, noise: 0) { 1 + 2 * $0 - $0 * $0 })
+      #expect(try #require(bent.lines[0]).kept == 0)
+      #expect(bent.skill > 0 && (bent.skill > 0.99) == (degree == 2), "\(count) rows: \(bent.skill)")
+      let straight = Self.periods(Self.rows(count, noise: 0) { 5 * $0 - 1 })
+      #expect(straight.skill > 0.99 && abs(straight.foretold(at: [0.3]) - 0.5) < 0.1)
+    }
+    let wave = { (x: Double) in sin(2 * .pi * 1.7 * x) }
+    #expect(Self.periods(Self.rows(19, noise: 0, wave)).lines[0]?.waves.isEmpty == true)
+    #expect(Self.periods(Self.rows(28, noise: 0, wave)).lines[0]?.kept == 1)
+  }
+
+  @Test("Trends and waves of several inputs add up, and parts are left out along each of them")
+  func additive() throws {
+    var numbers = Numbers(state: 3)
+    let rows = (0..<240).map { _ in (0..<3).map { _ in 3.4 * numbers.next() - 1.7 } }
+    let signal = { (x: [Double]) in 2 + x[0] - 0.5 * x[1] * x[1] + sin(2 * .pi * 2.3 * x[2]) }
+    let y = rows.map { Float(signal($0) + 0.1 * numbers.noise()) }
+    let periods = Periods(x: rows.joined().map { Float($0) }, y: y, dimensions: 3, count: 2)
+    #expect(periods.skill > 0.97 && periods.lines.map { $0?.kept } == [0, 0, 1])
+    for x in [[0.5, -1, 0.2], [-1.5, 1.5, 1]] { #expect(abs(periods.foretold(at: x) - signal(x)) < 0.2) }
+    // A column that never changes is left out, and the others are fitted as if it were not there.
+    let padded: [[Float]] = rows.map { [Float($0[0]), 4, Float($0[1]), Float($0[2])] }
+    let without = Periods(x: Array(padded.joined()), y: y, dimensions: 4, count: 2)
+    #expect(without.lines[1] == nil && without.skill == periods.skill)
+    #expect(without.foretold(at: [0.5, 4, -1, 0.2]) == periods.foretold(at: [0.5, -1, 0.2]))
+  }
+
+  @Test("How rough the rest is, and how wrong the fit where it has not seen rows, beside the rest")
+  func errors() throws {
+    var numbers = Numbers(state: 5)
+    let noise = Self.periods(Self.rows(400, noise: 1) { _ in 0 })
+    #expect(abs(noise.roughness - 1) < 0.15 && abs(noise.inside - 1) < 0.1)
+    let smooth = Self.periods(Self.rows(400, noise: 0) { sin(3 * $0 * $0) })
+    #expect(smooth.roughness < 0.05)
+    // By hand, on rows too few for any fit but a straight line that does not help.
+    let (x, y): ([Float], [Float]) = ([0, 1, 2, 4, 5, 6, 7, 9], [1, -1, 2, -2, 2, -1, 1, -1])
+    let hand = (1..<7).map { i in
+      let weight = Double((x[i + 1] - x[i]) / (x[i + 1] - x[i - 1]))
+      let miss = weight * Double(y[i - 1]) + (1 - weight) * Double(y[i + 1]) - Double(y[i])
+      return miss * miss / (weight * weight + (1 - weight) * (1 - weight) + 1)
+    }
+    let square = y.reduce(0) { $0 + Double($1 * $1) } / 8
+    let few = Self.periods((x, y))
+    #expect(few.skill == 0)
+    #expect(abs(few.roughness - (hand.reduce(0, +) / 6 / square).squareRoot()) < 1e-6)
+    // Each of eight rows is a part; without a fit nothing is foretold of any.
+    let ends = (Double(y[0] * y[0] + y[7] * y[7]) / 2 / square).squareRoot()
+    #expect(abs(few.beyond - ends) < 1e-6)
+    // A bend that is only seen at one end is no part of what the others foretell of it.
+    let bent = Self.periods(
+      Self.rows(200, noise: 0.05) { $0 + ($0 > 1.2 ? 20 * ($0 - 1.2) * ($0 - 1.2) : 0) })
+    #expect(bent.beyond > 1.5 && bent.beyond > 2 * bent.inside, "\(bent.beyond), \(bent.inside)")
+    let two = Periods(
+      x: (0..<50).flatMap { [Float($0 % 7), Float($0 / 7)] }, y: (0..<50).map { _ in Float(numbers.noise()) },
+      dimensions: 2, count: 1)
+    #expect(abs(two.roughness - 1) < 0.3)
   }
 
   @Test("The order of the rows does not matter, nor the units of y")

@@ -40,8 +40,8 @@ import Testing
     }
     let posterior = try model.condition(on: Self.week(0..<90))
     let at = try Inputs((90..<97).map { 20_000 + Double($0) })
-    let origins = try posterior.scaling.origins(posterior.scaling.apply(at))
-    for (row, origin) in origins.enumerated() {
+    let units = try posterior.scaling.units(posterior.scaling.apply(at))
+    for (row, origin) in units.map(\.origin).enumerated() {
       let value = 5 + 0.01 * at[row].reduce(0, +) + (Int(at[row].reduce(0, +)) % 7 < 5 ? 2 : -1)
       #expect(abs(origin - value) < 1.5, "the fit goes on into the next week")
     }
@@ -51,10 +51,11 @@ import Testing
       posterior.conditioned, x: try posterior.scaling.apply(at).values.map { Float($0) }
     )
     .marginals(at.count, on: nil)
-    let scale = posterior.scaling.outputScale
+    #expect(
+      units.allSatisfy { $0.scale > posterior.scaling.outputScale }, "the week ahead is less well known")
     for row in 0..<at.count {
-      #expect(abs(marginals[row].mean - (origins[row] + scale * alone[row].mean)) < 1e-4)
-      for path in paths { #expect(abs(path[row] - origins[row]) < 100 * scale) }
+      #expect(abs(marginals[row].mean - units[row].raw(alone[row].mean)) < 1e-4)
+      for path in paths { #expect(abs(path[row] - units[row].origin) < 100 * units[row].scale) }
       let density = try posterior.logDensity(
         of: [paths[0][row]], at: Inputs(Array(at[row])), plan: .independent, orders: 1)
       #expect(abs(density.value - marginals[row].logDensity(paths[0][row])) < 1e-3)

@@ -68,12 +68,6 @@ struct ReferenceNetwork {
   }
 
   /// One row of a network with waves: log f / 2, share, log(1 + evidence) / 4, then cos and sin of 1, 2 and 3 phases.
-  private func features(_ wave: Periods.Wave, _ x: Double) -> Row {
-    let turn = 2 * Double.pi * wave.frequency * x
-    return [log(wave.frequency) / 2, wave.share, log(1 + wave.evidence) / 4]
-      + [1, 2, 3].flatMap { [cos($0 * turn), sin($0 * turn)] }
-  }
-
   private func features(_ x: Row) -> Row {
     let size = blueprint.inputDimensions
     func padded(_ row: Row) -> Row { row + Row(repeating: 0, count: size - row.count) }
@@ -87,12 +81,10 @@ struct ReferenceNetwork {
     for i in 0..<(blueprint.periods > 0 ? size : 0) {
       let line = i < x.count && i < periods.lines.count ? periods.lines[i] : nil
       out +=
-        line.map { [$0.skill, $0.skill * $0.trend(at: x[i]), $0.skill * $0.season(at: x[i])] } ?? [0, 0, 0]
-      for index in 0..<blueprint.periods {
-        let wave = line.flatMap { index < $0.waves.count ? $0.waves[index] : nil }
-        out += wave.map { features($0, x[i]) } ?? Row(repeating: 0, count: 9)
-      }
+        line.map { [periods.skill, periods.skill * $0.trend(at: x[i]), periods.skill * $0.season(at: x[i])] }
+        ?? [0, 0, 0]
     }
+    if blueprint.periods > 0 { out += [log(periods.inside), log(periods.beyond), log(periods.roughness)] }
     return out
   }
 
