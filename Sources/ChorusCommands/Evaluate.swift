@@ -15,8 +15,8 @@ struct Evaluate: ParsableCommand {
       independent marginals), and of the model under three plans: independent, buffer (sequential), re-encode. \
       Orders are the same for buffer and re-encode; their difference is paired over tasks. The last line is over \
       all sizes. The oracle knows each task's hyperparameters, which no data tell; --attainable adds what \
-      somebody has who knows the prior alone, and that is the most a model can have. oracle_error is the standard error of a task's oracle_joint where the oracle simulates, 0 where it \
-      is exact.
+      somebody has who knows the prior alone, and that is the most a model can have. \
+      oracle_error is the standard error of a task's oracle_joint where the oracle simulates, 0 where it is exact.
       """)
 
   @Option(help: "functions, gp, or a path.")

@@ -9,8 +9,9 @@ import Foundation
 /// (slower ones are trends) to half a cycle a row, at most `highest`. Time O(rows · frequencies) a wave.
 ///
 /// Trends (straight, then bent) and waves of all inputs are then fitted together, with at most a quarter as many columns as
-/// there are rows, and eight parts of the range are each foretold from the other seven. As much of the trend and as many waves are kept as foretell best, and the `skill` says how well: near 1 for a
-/// season, 0 for a wave that was read into a smooth curve or into noise.
+/// there are rows, and eight parts of the range are each foretold from the other seven. As much of the trend and as many
+/// waves are kept as foretell best, and the `skill` says how well: near 1 for a season, 0 for a wave that was read into a
+/// smooth curve or into noise.
 public struct Periods: Sendable, Hashable, Codable {
   public struct Wave: Sendable, Hashable, Codable {
     /// Cycles a unit of the input.
@@ -129,6 +130,23 @@ public struct Periods: Sendable, Hashable, Codable {
   ) {
     (self.lines, self.constant, self.skill) = (lines, constant, skill)
     (self.inside, self.beyond, self.roughness) = (inside, beyond, roughness)
+  }
+
+  /// Reads what was seen and refuses numbers that no fit has.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    lines = try values.decode([Line?].self, forKey: .lines)
+    constant = try values.decode(Double.self, forKey: .constant)
+    skill = try values.decode(Double.self, forKey: .skill)
+    inside = try values.decode(Double.self, forKey: .inside)
+    beyond = try values.decode(Double.self, forKey: .beyond)
+    roughness = try values.decode(Double.self, forKey: .roughness)
+    guard constant.isFinite, (0...1).contains(skill),
+      [inside, beyond, roughness].allSatisfy({ $0 > 0 && $0.isFinite })
+    else {
+      throw DecodingError.dataCorrupted(
+        .init(codingPath: decoder.codingPath, debugDescription: "no fit has these errors"))
+    }
   }
 
   /// What the fit says at a row `[dimensions]`, times its skill.

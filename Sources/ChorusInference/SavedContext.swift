@@ -81,7 +81,9 @@ public struct SavedContext: Sendable {
       throw malformed("the context has \(dimensions) input columns, which the model has not")
     }
     guard read <= header.rows,
-      header.scaling.inputCentres.isEmpty || header.scaling.inputCentres.count == dimensions
+      header.scaling.inputCentres.isEmpty || header.scaling.inputCentres.count == dimensions,
+      header.periods.lines.count <= dimensions,
+      header.scaling.periods.map({ $0 == header.periods }) ?? true
     else { throw malformed("its numbers of rows or columns contradict each other") }
     let x = try content.floats("x", shape: [read, dimensions])
     let y = try content.floats("y", shape: [read])

@@ -46,20 +46,20 @@ public struct AttainableOracle: Oracle {
     let voices = try prior.hyperparameters(
       dimensions: dimensions, lengths: lengths, variances: variances
     ).map { choice throws(OracleError) in
-      try voice(choice.kernel, share: choice.share, points, values, given: context.count)
+      try voice(choice.term, share: choice.share, points, values, given: context.count)
     }
     // The chain rule of the mixture: each density is a ratio of evidences.
     var evidence = voices.map(\.weight)
     let before = Self.logSum(evidence)
     var (sequential, marginal, means, variances) = ([Double](), [Double](), [Double](), [Double]())
     var last = before
+    let shares = voices.map { exp($0.weight - before) }
     for target in targets.indices {
       marginal.append(Self.logSum(voices.map { $0.weight + $0.law.marginal[target] }) - before)
       for index in voices.indices { evidence[index] += voices[index].law.sequential[target] }
       let next = Self.logSum(evidence)
       sequential.append(next - last)
       last = next
-      let shares = voices.map { exp($0.weight - before) }
       let mean = zip(shares, voices).reduce(0) { $0 + $1.0 * $1.1.law.means[target] }
       means.append(mean)
       variances.append(
@@ -72,17 +72,17 @@ public struct AttainableOracle: Oracle {
   }
 
   private func voice(
-    _ kernel: Kernel, share: Double, _ points: [Double], _ values: [Double], given: Int
+    _ term: Kernel.Term, share: Double, _ points: [Double], _ values: [Double], given: Int
   ) throws(OracleError) -> Voice {
     do {
       let factor = try CholeskyFactor(
-        lower: kernel.matrix(points, count: values.count, noise: prior.noise), count: values.count)
+        lower: Kernel([term]).matrix(points, count: values.count, noise: prior.noise), count: values.count)
       let context = try GaussianConditional(factor, values: values, given: 0).sequential.prefix(given)
       return Voice(
         weight: log(share) + context.reduce(0, +),
         law: try GaussianConditional(factor, values: values, given: given))
-    } catch .notPositiveDefinite(let pivot, _) {
-      throw .notPositiveDefinite(kernel: kernel.description, pivot: pivot)
+    } catch LinearAlgebraError.notPositiveDefinite(let pivot, _) {
+      throw .notPositiveDefinite(kernel: term.name, pivot: pivot)
     } catch {
       throw .values(expected: values.count, found: values.count)
     }

@@ -35,20 +35,19 @@ public struct GPPrior: Prior {
   /// Choices of hyperparameters at the midpoints of a grid over their law, each with its part of it.
   func hyperparameters(
     dimensions: Int, lengths: Int, variances: Int
-  ) throws(OracleError) -> [(kernel: Kernel, share: Double)] {
+  ) -> [(term: Kernel.Term, share: Double)] {
     func midpoints(_ range: ClosedRange<Double>, _ count: Int) -> [Double] {
       (0..<count).map {
         range.lowerBound + (Double($0) + 0.5) / Double(count) * (range.upperBound - range.lowerBound)
       }
     }
-    var choices = [(kernel: Kernel, share: Double)]()
+    var choices = [(term: Kernel.Term, share: Double)]()
     for (form, probability) in Self.forms {
       for length in midpoints(Self.lengths, lengths) {
         for variance in midpoints(Self.variances, variances) {
           let term = Kernel.Term(
             form, variance: variance, scales: Array(repeating: length, count: dimensions))
-          guard let kernel = try? Kernel([term]) else { continue }
-          choices.append((kernel, probability / Double(lengths * variances)))
+          choices.append((term, probability / Double(lengths * variances)))
         }
       }
     }

@@ -133,6 +133,9 @@ import Testing
     }
     #expect(try header("\"rows\":7", "\"rows\":6").contains("contradict"))
     #expect(try header("\"rows\":7", "\"rows\":-1").contains("contradict"))
+    #expect(try header("\"lines\":[]", "\"lines\":[null,null]").contains("contradict"))
+    #expect(try header("\"skill\":0", "\"skill\":7").contains("cannot be read"))
+    #expect(try header("\"roughness\":1", "\"roughness\":-1").contains("cannot be read"))
     #expect(try header("\"outputScale\":", "\"outputScale\":-").contains("cannot be read"))
     #expect(try header("[{\"name\":\"day\",\"unit\":\"d\"}]", "[]").contains("0 input columns"))
     #expect(try header("\"inputScales\":[", "\"inputScales\":[1,").contains("cannot be read"))
