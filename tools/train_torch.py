@@ -28,7 +28,7 @@ DEFAULT_BLUEPRINT = {
     "version": 1, "width": 128, "layers": 6, "heads": 4, "feedForward": 256,
     "embedderHidden": 256, "headHidden": 256, "components": 20, "sigmaFloor": 0.001,
     "inputDimensions": 1, "frequencies": 6, "norm": "pre", "bufferPositions": 0,
-    "scaling": "none",
+    "scaling": "none", "neighbours": 0,
 }
 
 
@@ -87,6 +87,108 @@ def write_tensors(path, tensors, metadata):
 
 
 # ---------------------------------------------------------------------------------------------
+# Splines through the nearest rows
+# ---------------------------------------------------------------------------------------------
+
+# Generalised covariances sign |h|^power and how many monomials a function may have besides.
+SPLINES = ((1, -1.0, 1), (3, 1.0, 2), (5, -1.0, 3))
+SPLINE_FEATURES = 2 * len(SPLINES) + 1
+SPLINE_NOISES = (1e-7, 1e-5, 1e-3, 1e-1, 1e1)
+
+
+class Splines:
+    """What the rows near a point say of it: the twin of Chorus's LocalSpline, for one input.
+
+    x and y are the rows [T, R], `contexts` of which settle how much noise there is.
+    """
+
+    def __init__(self, x, y, contexts, neighbours):
+        self.x, self.y, self.neighbours = x.double(), y.double(), neighbours
+        T, n = x.shape[0], contexts
+        self.noise = torch.full((len(SPLINES), T), 1e-5, dtype=torch.float64, device=x.device)
+        if n == 0:
+            return
+        # Sorted by place, and by value where places are the same.
+        order = self.y[:, :n].argsort(dim=-1, stable=True)
+        order = order.gather(1, self.x[:, :n].gather(1, order).argsort(dim=-1, stable=True))
+        count = min(24, n)
+        judges = order[:, (2 * torch.arange(count) + 1) * n // (2 * count)]
+        seen = torch.arange(x.shape[1], device=x.device).expand(count, -1) < n
+        rows = self.nearest(self.x.gather(1, judges), seen)
+        reach = rows[3]
+        typical = reach.sort(-1).values[:, count // 2]
+        once = min(1.0, n / (count * min(neighbours, n)))
+        choices = torch.tensor(SPLINE_NOISES, dtype=torch.float64, device=x.device)
+        for index, form in enumerate(SPLINES):
+            merits = torch.stack([self.fit(form, rows, choice * (typical[:, None] / reach) ** form[0])[3]
+                                  .sum(-1) for choice in SPLINE_NOISES], -1)
+            mean = (F.softmax(once * merits, -1) * choices.log()).sum(-1)
+            self.noise[index] = mean.exp() * typical ** form[0]
+
+    def nearest(self, points, seen):
+        """Steps to, values and presence of the rows nearest to points [T, M] among those that point m
+        sees (seen [M, R] or [T, M, R]), and the farthest of their distances, which is the unit of steps."""
+        T, M = points.shape
+        R = self.x.shape[1]
+        seen = seen.expand(T, M, R)
+        distance = (self.x[:, None, :] - points[..., None]).abs().masked_fill(~seen, math.inf)
+        distance, index = distance.topk(min(self.neighbours, R), -1, largest=False)
+        there = distance.isfinite()
+        reach = distance.masked_fill(~there, 0).amax(-1) if R else torch.zeros_like(points)
+        reach = torch.where(reach > 0, reach, torch.ones_like(reach))
+        steps = self.x[:, None, :].expand(T, M, R).gather(2, index) - points[..., None]
+        values = self.y[:, None, :].expand(T, M, R).gather(2, index)
+        return (steps / reach[..., None]).masked_fill(~there, 0), values.masked_fill(~there, 0), there, reach
+
+    def fit(self, form, rows, noise):
+        """Value, variance, variance of the noise, and restricted log-likelihood up to a constant; all 0, 1, 1, 0
+        where rows are too few."""
+        power, sign, q = form
+        u, y, there, _ = rows
+        k, n = u.shape[-1], there.sum(-1)
+        matrix = u.new_zeros(*u.shape[:-1], k + q, k + q)
+        pairs = there[..., :, None] & there[..., None, :]
+        diagonal = torch.where(there, (noise + 1e-8)[..., None].expand_as(u), torch.ones_like(u))
+        matrix[..., :k, :k] = sign * (u[..., :, None] - u[..., None, :]).abs() ** power * pairs
+        matrix[..., :k, :k] += torch.diag_embed(diagonal)
+        p = torch.stack([u ** m for m in range(q)], -1) * there[..., None]
+        matrix[..., :k, k:], matrix[..., k:, :k] = p, p.transpose(-1, -2)
+        matrix[..., k:, k:] = -1e-9 * torch.eye(q, dtype=u.dtype, device=u.device)
+        here = u.new_zeros(*u.shape[:-1], k + q)
+        here[..., :k], here[..., k] = sign * u.abs() ** power * there, 1
+        both = torch.stack([here, F.pad(y, (0, q))], -1)
+        answers = torch.linalg.solve(matrix, both)
+        value = (answers[..., :k, 0] * y).sum(-1)
+        error = -(here * answers[..., 0]).sum(-1)
+        rest = (answers[..., :k, 1] * y).sum(-1).clamp_min(0)
+        freedom = n - q
+        factor = rest / freedom.clamp_min(1)
+        merit = -0.5 * torch.linalg.slogdet(matrix)[1] - 0.5 * freedom * rest.clamp_min(1e-30).log()
+        enough = freedom > 0
+        one = torch.ones_like(value)
+        return (torch.where(enough, value, 0 * one).clamp(-4, 4),
+                torch.where(enough, factor * (error.clamp_min(0) + noise) + 1e-6, one).clamp(max=64),
+                torch.where(enough, factor * noise + 1e-6, one).clamp(max=64),
+                torch.where(enough, merit, 0 * one))
+
+    def tell(self, points, seen):
+        """Features [T, M, SPLINE_FEATURES], centres and units [T, M] of points."""
+        rows = self.nearest(points.double(), seen)
+        fits = [self.fit(form, rows, noise[:, None] / rows[3] ** form[0])
+                for form, noise in zip(SPLINES, self.noise)]
+        centre, unit = fits[1][0], fits[1][1].sqrt()
+        away = [((fits[i][0] - centre) / unit).clamp(-8, 8) / 4 for i in (0, 2)]
+        logs = [fit[1].log() / 4 for fit in fits]
+        return torch.stack([centre, *logs, *away, fits[1][2].log() / 4], -1), centre, unit
+
+    def judge(self, seen):
+        """Features [T, R, SPLINE_FEATURES + 2] of the rows themselves."""
+        features, centre, unit = self.tell(self.x, seen)
+        distance = ((self.y - centre) / unit).clamp(-8, 8)
+        return torch.cat([features, torch.stack([distance / 4, (distance.abs() + 0.05).log() / 2], -1)], -1)
+
+
+# ---------------------------------------------------------------------------------------------
 # The network
 # ---------------------------------------------------------------------------------------------
 
@@ -102,6 +204,9 @@ def shapes(blueprint):
         out[f"embed.{side}.up.bias"] = (h,)
         out[f"embed.{side}.down.weight"] = (h, d)
         out[f"embed.{side}.down.bias"] = (d,)
+    if b["neighbours"] > 0:
+        out["embed.near.weight"] = (SPLINE_FEATURES, d)
+        out["embed.row.weight"] = (SPLINE_FEATURES + 2, d)
     for name in ("role.context", "role.buffer", "role.target", "context.empty"):
         out[name] = (d,)
     if b["bufferPositions"] > 0:
@@ -148,7 +253,10 @@ def initial(blueprint, seed):
             value /= math.sqrt(2 * blueprint["layers"])
         if name == "head.down.weight":
             value *= 0.1
-        if name == "head.down.bias":
+        if name == "head.down.bias" and blueprint["neighbours"] > 0:
+            sizes = 0.05 * 200 ** (torch.arange(C) / max(C - 1, 1))
+            value = torch.cat([torch.zeros(2 * C), torch.log(torch.expm1(sizes))])
+        elif name == "head.down.bias":
             value = torch.cat([torch.zeros(C), torch.linspace(-1, 1, C),
                                torch.full((C,), math.log(math.expm1(1 / max(C - 1, 1))))])
         parameters[name] = value
@@ -190,6 +298,17 @@ class Network:
         t = self.linear(features, f"embed.{side}.in")
         return t + self.linear(F.gelu(self.linear(t, f"embed.{side}.up")), f"embed.{side}.down")
 
+    def surroundings(self, xc, yc, xb, yb, xt, limits):
+        """What the rows near targets and near rows say of them, and the centres and units of the targets."""
+        N, C = xc.shape[1], xb.shape[1]
+        x, y = torch.cat([xc, xb], 1)[..., 0], torch.cat([yc, yb], 1)
+        splines = Splines(x, y, N, self.blueprint["neighbours"])
+        place = torch.arange(N + C, device=x.device)
+        sees = place[None] < N + limits[:, None]
+        near, centre, unit = splines.tell(xt[..., 0], sees)
+        rows = splines.judge((place[None] < place.clamp(min=N)[:, None]) & (place[None] != place[:, None]))
+        return near.to(xt.dtype), rows.to(xt.dtype), centre.to(xt.dtype), unit.to(xt.dtype)
+
     def attend(self, q, k, v, mask):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
 
@@ -214,6 +333,11 @@ class Network:
         ex = self.embed(self.features(x, live), "x")
         ey = self.embed(torch.cat([yc, yb], 1).unsqueeze(-1), "y")
         P = N + plain
+        if b["neighbours"] > 0:
+            with torch.no_grad():
+                near, rows, self.centre, self.unit = self.surroundings(xc, yc, xb, yb, xt, limits)
+            near, rows = near @ self.p["embed.near.weight"], rows @ self.p["embed.row.weight"]
+            ex = ex + torch.cat([rows[:, :N], near[:, :plain], rows[:, N:], near[:, plain:]], 1)
         context = ex[:, :N] + ey[:, :N] + self.p["role.context"]
         if N == 0:
             context = self.p["context.empty"].expand(T, 1, d)
@@ -272,6 +396,11 @@ class Network:
         return self.linear(F.gelu(self.linear(h, "head.up")), "head.down")
 
     def log_density(self, outputs, y):
+        if self.blueprint["neighbours"] > 0:
+            return self.mixture(outputs, (y - self.centre) / self.unit) - self.unit.log()
+        return self.mixture(outputs, y)
+
+    def mixture(self, outputs, y):
         logits, means, raw = outputs.chunk(3, -1)
         sd = F.softplus(raw) + self.blueprint["sigmaFloor"]
         z = (y.unsqueeze(-1) - means) / sd
@@ -288,7 +417,7 @@ def load(path, device="cpu"):
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != FORMAT:
         raise SystemExit(f"{path}: the format is {metadata.get('format')!r}, not {FORMAT!r}")
-    blueprint = json.loads(metadata["blueprint"])
+    blueprint = {"neighbours": 0} | json.loads(metadata["blueprint"])
     if blueprint.get("periods"):
         raise SystemExit(f"{path}: the network reads the waves of its context, which are not written here")
     wanted = shapes(blueprint)

@@ -157,6 +157,8 @@ public struct Scaling: Sendable, Hashable, Codable {
     /// Greater than 0.
     public let scale: Double
 
+    public init(origin: Double, scale: Double) { (self.origin, self.scale) = (origin, scale) }
+
     public func scaled(_ output: Double) -> Double { (output - origin) / scale }
     public func raw(_ scaled: Double) -> Double { origin + scale * scaled }
   }

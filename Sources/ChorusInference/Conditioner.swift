@@ -76,12 +76,16 @@ struct NetworkConditioner: Conditioner {
     let raw: UnsafePointer<Float>
     let components: Int
     let floor: Float
+    let unit: Scaling.Unit
 
     func draw(component uniform: Double, normal: Double) -> Double {
-      GaussianMixture.draw(raw, components: components, floor: floor, component: uniform, normal: normal)
+      GaussianMixture.draw(
+        raw, components: components, floor: floor, unit: unit, component: uniform, normal: normal)
     }
 
-    var mixture: GaussianMixture { GaussianMixture(raw, components: components, floor: floor) }
+    var mixture: GaussianMixture {
+      GaussianMixture(raw, components: components, floor: floor, offset: unit.origin, scale: unit.scale)
+    }
   }
 
   private let conditioned: Conditioned
@@ -113,11 +117,13 @@ struct NetworkConditioner: Conditioner {
   func advance(
     _ paths: Trunk.Paths, _ context: Trunk.ContextState, _ rows: RowBatch, _ body: (Answer) -> Void
   ) {
-    var raw = trunk.advance(paths, context, inputs: embedded, rows: rows)
+    let answers = trunk.advance(paths, context, inputs: embedded, rows: rows)
     let (components, floor) = (trunk.blueprint.components, trunk.blueprint.sigmaFloor)
-    for _ in 0..<rows.queries {
-      body(Answer(raw: raw, components: components, floor: floor))
-      raw += 3 * components
+    for query in 0..<rows.queries {
+      body(
+        Answer(
+          raw: answers.raw + query * 3 * components, components: components, floor: floor,
+          unit: answers.unit(query)))
     }
   }
 

@@ -1,3 +1,4 @@
+import ChorusData
 import Foundation
 
 /// A mixture of Gaussians: what the network says of one value. Units are the caller's.
@@ -83,7 +84,8 @@ public struct GaussianMixture: Sendable, Hashable {
   /// The same draw, bit for bit, from the head's raw parameters in the network's units, without making the mixture:
   /// only one deviation is needed.
   static func draw(
-    _ raw: UnsafePointer<Float>, components: Int, floor: Float, component uniform: Double, normal: Double
+    _ raw: UnsafePointer<Float>, components: Int, floor: Float, unit: Scaling.Unit, component uniform: Double,
+    normal: Double
   ) -> Double {
     var top = Double(raw[0])
     for c in 1..<max(components, 1) { top = max(top, Double(raw[c])) }
@@ -97,7 +99,8 @@ public struct GaussianMixture: Sendable, Hashable {
       if remaining < 0 { break }
       chosen += 1
     }
-    return Double(raw[components + chosen]) + deviation(raw[2 * components + chosen], floor: floor) * normal
+    let mean = unit.raw(Double(raw[components + chosen]))
+    return mean + unit.scale * deviation(raw[2 * components + chosen], floor: floor) * normal
   }
 
   /// sd = softplus(raw) + floor.

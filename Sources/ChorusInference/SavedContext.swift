@@ -97,7 +97,10 @@ public struct SavedContext: Sendable {
       throw malformed("it holds \(unused.count) arrays too many, the first '\(unused[0])'")
     }
     let values = try arrays.map { try content.floats($0.name, shape: $0.shape) }
-    guard let state = model.trunk.context(rows: read, periods: header.periods, values: values) else {
+    guard
+      let state = model.trunk.context(
+        x: x, y: y, dimensions: dimensions, periods: header.periods, values: values)
+    else {
       throw malformed("an array of the context's state holds a value that no state has")
     }
     return Posterior(

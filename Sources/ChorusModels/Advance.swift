@@ -1,3 +1,4 @@
+import ChorusData
 import ChorusMemories
 import ChorusTensors
 
@@ -9,7 +10,8 @@ extension Trunk {
     precondition(count > 0 && capacity >= 0, "there is at least one path")
     return Paths(
       count: count, capacity: capacity,
-      layers: memories.map { $0.anyBuffer(paths: count, capacity: capacity) })
+      layers: memories.map { $0.anyBuffer(paths: count, capacity: capacity) },
+      rowsOf: blueprint.neighbours > 0 ? blueprint.inputDimensions : 0)
   }
 
   /// Commits rows to the paths' buffers and queries further rows, in one network call.
@@ -18,11 +20,11 @@ extension Trunk {
   /// included. The last layer computes only what the queries read. A row's bytes do not depend on the other rows of
   /// the call, but for the values that it reads.
   /// - Parameter rows: of all paths, in order; its inputs are indices into `inputs`.
-  /// - Returns: the head's parameters, `[queries, 3·components]` in the batch's order, valid until the next call.
+  /// - Returns: what is said of the queries in the batch's order, valid until the next call.
   @discardableResult
   public func advance(
     _ paths: Paths, _ context: ContextState, inputs: EmbeddedInputs, rows batch: RowBatch
-  ) -> UnsafePointer<Float> {
+  ) -> Answers {
     let arena = paths.arena
     arena.reset()
     check(batch, paths, inputs)
@@ -30,7 +32,8 @@ extension Trunk {
     let places = Places(batch, arena)
     var rows = batch.count
     var h = arena.floats(rows * d)
-    assemble(h, batch, inputs, arena)
+    let near = surroundings(batch, paths, context, inputs, arena)
+    assemble(h, batch, inputs, near, arena)
     var visible = places.rows
     let commitNormed = arena.floats(batch.commits * d)
     let (queryH, queryNormed) = (arena.floats(batch.queries * d), arena.floats(batch.queries * d))
@@ -57,7 +60,20 @@ extension Trunk {
       }
       arena.rewind(to: mark)
     }
-    return UnsafePointer(head(h, rows: batch.queries, arena))
+    return Answers(raw: head(h, rows: batch.queries, arena), units: near?.units)
+  }
+
+  /// What a network call says of its queries.
+  public struct Answers {
+    /// The head's parameters, `[queries, 3·components]`.
+    public let raw: UnsafePointer<Float>
+    let units: UnsafePointer<Double>?
+
+    /// What 0 and 1 in a query's parameters are in the network's units.
+    public func unit(_ query: Int) -> Scaling.Unit {
+      guard let units else { return Scaling.Unit(origin: 0, scale: 1) }
+      return Scaling.Unit(origin: units[2 * query], scale: units[2 * query + 1])
+    }
   }
 
   /// The kernels trust what they are given. Nothing read from a file or a flag decides it; a caller that gets it
@@ -71,9 +87,23 @@ extension Trunk {
       precondition(slot < paths.capacity, "a slot lies within the paths' capacity")
       paths.fill(path: Int(batch.path[row]), slot: slot)
     }
+    if network.near != nil { keep(batch, paths, inputs) }
     for row in 0..<batch.count {
       precondition(
         Int(batch.limits[row]) <= paths.slots[Int(batch.path[row])], "a row reads slots that were written")
+    }
+  }
+
+  private func keep(_ batch: RowBatch, _ paths: Paths, _ inputs: EmbeddedInputs) {
+    var commit = 0
+    inputs.x.withUnsafeBufferPointer { x in
+      guard let x = x.baseAddress else { return }
+      for row in 0..<batch.count where batch.slots[row] >= 0 {
+        paths.keep(
+          x + Int(batch.inputs[row]) * inputs.dimensions, batch.values[commit], path: Int(batch.path[row]),
+          slot: Int(batch.slots[row]), dimensions: inputs.dimensions)
+        commit += 1
+      }
     }
   }
 
@@ -104,25 +134,35 @@ extension Trunk {
     return out
   }
 
-  /// Tokens of the rows of one call: Ex(x) + Ey(y) + role for committed rows, Ex(x) + role for queries.
+  /// Tokens of the rows of one call: Ex(x) + Ey(y) + role for committed rows, Ex(x) + role for queries; and what rows near
+  /// by say.
   private func assemble(
-    _ h: UnsafeMutablePointer<Float>, _ batch: RowBatch, _ inputs: EmbeddedInputs, _ arena: Arena
+    _ h: UnsafeMutablePointer<Float>, _ batch: RowBatch, _ inputs: EmbeddedInputs,
+    _ surroundings: RowSurroundings?, _ arena: Arena
   ) {
     let d = blueprint.width
     let outputs = arena.floats(batch.commits * d)
     if batch.commits > 0 { apply(network.outputs, batch.values, rows: batch.commits, into: outputs, arena) }
     let (buffer, target) = (weights[network.roleBuffer], weights[network.roleTarget])
     var ey = UnsafePointer(outputs)
+    var (commits, queries) = (surroundings?.commits, surroundings?.queries)
+    func addNext(of rows: inout UnsafePointer<Float>?, to out: UnsafeMutablePointer<Float>) {
+      guard let row = rows else { return }
+      for column in 0..<d { out[column] += row[column] }
+      rows = row + d
+    }
     for row in 0..<batch.count {
       let out = h + row * d
       let ex = inputs.rows.pointer + Int(batch.inputs[row]) * d
       let slot = Int(batch.slots[row])
       guard slot >= 0 else {
         for column in 0..<d { out[column] = ex[column] + target[column] }
+        addNext(of: &queries, to: out)
         continue
       }
       for column in 0..<d { out[column] = ey[column] + ex[column] + buffer[column] }
       ey += d
+      addNext(of: &commits, to: out)
       if let positions = network.positions {
         add(positions, row: min(slot, positions.rows - 1), to: out, rows: 1)
       }

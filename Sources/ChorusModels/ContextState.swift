@@ -13,9 +13,12 @@ extension Trunk {
     zip(memories, context.layers).flatMap { $0.values(ofAny: $1) }
   }
 
-  /// The context state with these values, which may come from any file: nil where no encoding of `rows` rows has them.
-  public func context(rows: Int, periods: Periods = .none, values: [[Float]]) -> ContextState? {
-    guard (0...Int(Int32.max)).contains(rows) else { return nil }
+  /// The context state with these values, which may come from any file: nil where no encoding of these rows has them.
+  public func context(
+    x: [Float], y: [Float], dimensions: Int, periods: Periods = .none, values: [[Float]]
+  ) -> ContextState? {
+    let rows = y.count
+    guard dimensions > 0, x.count == rows * dimensions else { return nil }
     let arrays = layerArrays(rows: rows)
     guard values.count == arrays.reduce(0, { $0 + $1.count }) else { return nil }
     var (layers, first): ([any AnyObject & Sendable], Int) = ([], 0)
@@ -25,7 +28,8 @@ extension Trunk {
       layers.append(context)
       first += layer.count
     }
-    return ContextState(rows: rows, periods: periods, layers: layers)
+    return ContextState(
+      rows: rows, periods: periods, near: nearRows(x: x, y: y, dimensions: dimensions), layers: layers)
   }
 
   private func layerArrays(rows: Int) -> [[StateArray]] {

@@ -6,7 +6,8 @@ import Foundation
 /// The parameters of a blueprint by path, as handles that the training pass and the inference pass both read.
 ///
 /// One transformer serves context, buffer and targets (Hassan et al. 2026, App. A.1): a row's token is
-/// Ex(x) + Ey(y) + role, a target's Ex(x) + role.
+/// Ex(x) + Ey(y) + role, a target's Ex(x) + role. Where the blueprint has neighbours, a token also takes in what the
+/// other rows near it say, and the head predicts in their unit (`LocalSpline`).
 public struct Network: Sendable {
   /// A linear map `[in, out]` with its bias.
   struct Linear: Sendable {
@@ -39,6 +40,10 @@ public struct Network: Sendable {
   public let table: ParameterTable
   let inputs: Embedder
   let outputs: Embedder
+  /// From what the rows near a target say, where the blueprint has neighbours.
+  let near: Parameter?
+  /// The same of an observed row, from what the others near it say.
+  let nearRow: Parameter?
   let roleContext: Parameter
   let roleBuffer: Parameter
   let roleTarget: Parameter
@@ -69,6 +74,8 @@ public struct Network: Sendable {
     }
     inputs = embedder("embed.x", blueprint.featureCount)
     outputs = embedder("embed.y", 1)
+    near = blueprint.neighbours > 0 ? table.declare("embed.near.weight", LocalSpline.features, d) : nil
+    nearRow = blueprint.neighbours > 0 ? table.declare("embed.row.weight", LocalSpline.rowFeatures, d) : nil
     roleContext = table.declare("role.context", 1, d)
     roleBuffer = table.declare("role.buffer", 1, d)
     roleTarget = table.declare("role.target", 1, d)
@@ -174,6 +181,14 @@ public struct Network: Sendable {
 
   private func initialiseHeadBias(_ values: UnsafeMutablePointer<Float>) {
     let count = blueprint.components
+    guard near == nil else {
+      // Errors of a spline in its own unit: as many sizes of one bell, from a twentieth of the unit to ten of it.
+      for c in 0..<count {
+        let deviation = 0.05 * pow(200, Double(c) / Double(max(count - 1, 1)))
+        (values[c], values[count + c], values[2 * count + c]) = (0, 0, Float(log(expm1(deviation))))
+      }
+      return
+    }
     let spacing = count > 1 ? 2 / Double(count - 1) : 1
     for c in 0..<count {
       values[c] = 0

@@ -39,12 +39,19 @@ extension Network {
     }
   }
 
-  /// Records the forward pass of `tasks` of a batch and returns the head's parameters of all targets,
-  /// `[tasks·M, 3·components]`, task by task.
+  /// What a training pass says of the targets, task by task.
+  public struct Prediction {
+    /// The head's parameters, `[tasks·M, 3·components]`.
+    public let parameters: Node
+    /// What 0 and 1 in each target's parameters are in the network's units; nil where they are in those.
+    public let units: [Scaling.Unit]?
+  }
+
+  /// Records the forward pass of `tasks` of a batch.
   ///
   /// - Parameter prefixes: for every target of those tasks, how many buffer rows it sees.
   /// - Precondition: the batch is in the network's units (see `Scaling`).
-  public func record(_ batch: TaskBatch, tasks: Range<Int>, prefixes: [Int32], on tape: Tape) -> Node {
+  public func record(_ batch: TaskBatch, tasks: Range<Int>, prefixes: [Int32], on tape: Tape) -> Prediction {
     let empty = batch.context == 0
     let layout = Layout(
       tasks: tasks.count, context: empty ? 1 : batch.context, buffer: batch.buffer, targets: batch.targets)
@@ -65,6 +72,17 @@ extension Network {
     terms.append(.parameter(roleContext, tokens.role(.context)))
     terms.append(.parameter(roleBuffer, tokens.role(.buffer)))
     terms.append(.parameter(roleTarget, tokens.role(.target)))
+    let surroundings = surroundings(batch, tasks, prefixes)
+    if let near, let nearRow, let surroundings {
+      let told = tape.constant(
+        surroundings.targets, rows: surroundings.units.count, columns: LocalSpline.features)
+      terms.append(.node(tape.linear(told, near), tokens.targets))
+      if !observed.isEmpty {
+        let told = tape.constant(
+          surroundings.rows, rows: observed.count, columns: LocalSpline.rowFeatures)
+        terms.append(.node(tape.linear(told, nearRow), tokens.outputs))
+      }
+    }
     if empty { terms.append(.parameter(emptyContext, tokens.role(.empty))) }
     if let positions { terms.append(.parameter(positions, tokens.positions(limit: positions.rows))) }
     var h = tape.gather(terms, rows: layout.rows, columns: d)
@@ -73,7 +91,8 @@ extension Network {
     }
     if let finalNorm { h = tape.layerNorm(h, gain: finalNorm.gain, bias: finalNorm.bias) }
     let hidden = tape.linear(h, headUp.weight, bias: headUp.bias, activation: .gelu)
-    return tape.linear(hidden, headDown.weight, bias: headDown.bias)
+    return Prediction(
+      parameters: tape.linear(hidden, headDown.weight, bias: headDown.bias), units: surroundings?.units)
   }
 
   /// One transformer block. The last one computes only what the targets read.
@@ -148,6 +167,16 @@ extension Network {
     var outputs: [Int32] = []
     var roles: [Role] = []
     var buffered: [Int32] = []
+
+    /// Each target by its number.
+    var targets: [Int32] {
+      var count: Int32 = -1
+      return roles.map {
+        guard $0 == .target else { return -1 }
+        count += 1
+        return count
+      }
+    }
 
     func role(_ role: Role) -> [Int32] { roles.map { $0 == role ? 0 : -1 } }
     func positions(limit: Int) -> [Int32] { buffered.map { Int($0) < limit ? $0 : Int32(limit - 1) } }

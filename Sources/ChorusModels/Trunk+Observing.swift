@@ -17,9 +17,14 @@ extension Trunk {
     let count = y.count
     guard count > 0 else { return state }
     guard state.rows > 0 else { return removing ? nil : encode(x: x, y: y, dimensions: dimensions) }
+    // All rows that those observed here have near them, with these last.
+    let others = removing ? state.near?.changed(x: x, y: y, removing: true) : state.near
+    let near = others?.changed(x: x, y: y, removing: false)
     return scratch.with { arena in
       let h = arena.floats(count * blueprint.width)
-      observe(x, y, 0..<count, dimensions: dimensions, state.periods, into: h, arena)
+      observe(
+        x, y, 0..<count, dimensions: dimensions, state.periods, near, place: others?.count ?? 0, into: h,
+        arena)
       var layers: [any AnyObject & Sendable] = []
       for (index, block) in network.blocks.enumerated() {
         let (memory, old) = (memories[index], state.layers[index])
@@ -39,7 +44,8 @@ extension Trunk {
         }
       }
       return ContextState(
-        rows: state.rows + (removing ? -count : count), periods: state.periods, layers: layers)
+        rows: state.rows + (removing ? -count : count), periods: state.periods,
+        near: removing ? others : near, layers: layers)
     }
   }
 }

@@ -35,6 +35,8 @@ public final class Trunk: Sendable {
     public let rows: Int
     /// The waves that the rows' inputs were shown with, and those of buffers and targets have to be.
     public let periods: Periods
+    /// The rows themselves, where the network looks at those near a target.
+    let near: NearRows?
     let layers: [any AnyObject & Sendable]
   }
 
@@ -42,6 +44,9 @@ public final class Trunk: Sendable {
   public struct EmbeddedInputs: Sendable {
     public let count: Int
     let rows: FloatBuffer
+    /// The inputs themselves, `[count, dimensions]`.
+    let x: [Float]
+    let dimensions: Int
   }
 
   /// The private buffers of `count` paths that advance side by side; belongs to one thread at a time.
@@ -52,15 +57,44 @@ public final class Trunk: Sendable {
     public private(set) var slots: [Int]
     let layers: [AnyObject]
     let arena = Arena(blockCount: 1 << 15)
+    /// Inputs `[paths, capacity, inputDimensions]` and values of the committed rows, where the network looks at those near a
+    /// target.
+    private let rows: FloatBuffer
+    private let values: FloatBuffer
+    private let inputDimensions: Int
+    private var spline: LocalSpline?
 
-    init(count: Int, capacity: Int, layers: [AnyObject]) {
+    init(count: Int, capacity: Int, layers: [AnyObject], rowsOf inputDimensions: Int) {
       self.count = count
       self.capacity = capacity
       self.layers = layers
+      self.inputDimensions = inputDimensions
+      rows = FloatBuffer(count: count * capacity * inputDimensions)
+      values = FloatBuffer(count: inputDimensions > 0 ? count * capacity : 0)
       slots = [Int](repeating: 0, count: count)
     }
 
     func fill(path: Int, slot: Int) { slots[path] = max(slots[path], slot + 1) }
+
+    /// Keeps a committed row `[dimensions]` as it is.
+    func keep(_ x: UnsafePointer<Float>, _ y: Float, path: Int, slot: Int, dimensions: Int) {
+      let place = path * capacity + slot
+      (rows.pointer + place * inputDimensions).update(from: x, count: dimensions)
+      values.pointer[place] = y
+    }
+
+    func show(path: Int, slot: Int, to spline: LocalSpline) {
+      let place = path * capacity + slot
+      spline.show(rows.pointer + place * inputDimensions, values.pointer[place])
+    }
+
+    func spline(neighbours: Int, dimensions: Int) -> LocalSpline {
+      if let spline, spline.dimensions == dimensions { return spline }
+      let new = LocalSpline(most: neighbours, dimensions: dimensions)
+      spline = new
+      return new
+    }
+
     /// Forgets the rows of a path in slots `count` and above.
     public func rewind(path: Int, to count: Int) { slots[path] = min(max(count, 0), slots[path]) }
   }
@@ -72,10 +106,14 @@ public final class Trunk: Sendable {
 
   /// Bytes of a context state and of one path's buffers.
   public func contextBytes(rows: Int) -> Int {
-    memories.reduce(0) { $0 + $1.contextBytes(rows: max(rows, 1)) }
+    memories.reduce(keptBytes(rows: rows)) { $0 + $1.contextBytes(rows: max(rows, 1)) }
   }
   public func bufferBytes(capacity: Int) -> Int {
-    memories.reduce(0) { $0 + $1.bufferBytes(capacity: capacity) }
+    memories.reduce(keptBytes(rows: capacity)) { $0 + $1.bufferBytes(capacity: capacity) }
+  }
+  /// Rows as they are, where the network looks at those near a target.
+  private func keptBytes(rows: Int) -> Int {
+    network.near == nil ? 0 : 4 * rows * (blueprint.inputDimensions + 1)
   }
 
   // MARK: Embedding
@@ -96,7 +134,7 @@ public final class Trunk: Sendable {
       }
       apply(network.inputs, features, rows: count, into: rows.pointer, arena)
     }
-    return EmbeddedInputs(count: count, rows: rows)
+    return EmbeddedInputs(count: count, rows: rows, x: x, dimensions: dimensions)
   }
 
   func apply(
@@ -130,6 +168,7 @@ public final class Trunk: Sendable {
     x: [Float], y: [Float], dimensions: Int, periods: Periods? = nil, on pool: ThreadPool? = nil
   ) -> ContextState {
     let periods = periods ?? Periods(x: x, y: y, dimensions: dimensions, count: blueprint.periods)
+    let near = nearRows(x: x, y: y, dimensions: dimensions)
     let count = y.count
     let rows = max(count, 1)
     let d = blueprint.width
@@ -146,7 +185,9 @@ public final class Trunk: Sendable {
         let range = item * tile..<min((item + 1) * tile, rows)
         scratch.with { arena in
           let h = h.pointer + range.lowerBound * d
-          if index == 0, count > 0 { observe(x, y, range, dimensions: dimensions, periods, into: h, arena) }
+          if index == 0, count > 0 {
+            observe(x, y, range, dimensions: dimensions, periods, near, into: h, arena)
+          }
           if let previous {
             let block = network.blocks[index - 1]
             let queries = normed(block, h, rows: range.count, arena)
@@ -165,14 +206,21 @@ public final class Trunk: Sendable {
       if let pool { pool.run(tiles, body) } else { for item in 0..<tiles { body(item) } }
       layers.append(memory.finish(any: draft))
     }
-    return ContextState(rows: count, periods: periods, layers: layers)
+    return ContextState(
+      rows: count, periods: periods, near: near, layers: layers)
   }
 
-  /// Tokens of the observed rows in `range`: Ex(x) + Ey(y) + role.
+  func nearRows(x: [Float], y: [Float], dimensions: Int) -> NearRows? {
+    guard blueprint.neighbours > 0 else { return nil }
+    return NearRows(x: x, y: y, dimensions: dimensions, neighbours: blueprint.neighbours)
+  }
+
+  /// Tokens of the observed rows in `range`: Ex(x) + Ey(y) + role, and what the others say of them.
+  ///
+  /// - Parameter near: all rows observed, these among them from `place` on.
   func observe(
-    _ x: [Float], _ y: [Float], _ range: Range<Int>, dimensions: Int, _ periods: Periods,
-    into h: UnsafeMutablePointer<Float>,
-    _ arena: Arena
+    _ x: [Float], _ y: [Float], _ range: Range<Int>, dimensions: Int, _ periods: Periods, _ near: NearRows?,
+    place: Int = 0, into h: UnsafeMutablePointer<Float>, _ arena: Arena
   ) {
     let d = blueprint.width
     let width = blueprint.featureCount
@@ -191,6 +239,11 @@ public final class Trunk: Sendable {
     }
     apply(network.inputs, features, rows: range.count, into: h, arena)
     for index in 0..<range.count * d { h[index] += outputs[index] }
+    if let near, let nearRow = network.nearRow {
+      let told = arena.floats(range.count * LocalSpline.rowFeatures)
+      near.judge(range.lowerBound + place..<range.upperBound + place, into: told)
+      weights.linear(told, rows: range.count, nearRow, residual: h, into: h)
+    }
     add(network.roleContext, to: h, rows: range.count)
   }
 

@@ -15,7 +15,8 @@ extension TrainingConfiguration {
     configuration.validationTasks = 128
     configuration.validateEvery = 1000
     switch prior {
-    case "gp", "gp-noisy", "sawtooth": break
+    case "gp": predictAroundSplines(&configuration.blueprint)
+    case "gp-noisy", "sawtooth": break
     case "functions":
       configuration.blueprint.inputDimensions = 3
       configuration.blueprint.periods = 6
@@ -29,5 +30,11 @@ extension TrainingConfiguration {
         "no prior '\(prior)'; give gp, gp-noisy, sawtooth, functions, or a configuration file (.json)")
     }
     return configuration
+  }
+
+  /// Functions that rows near by tell much of: the head's unit is the error of a spline through twelve of them.
+  private static func predictAroundSplines(_ blueprint: inout Blueprint) {
+    blueprint.neighbours = 12
+    blueprint.sigmaFloor = 0.01
   }
 }

@@ -62,7 +62,7 @@ public final class Trainer: Sendable {
   }
 
   /// The sizes of a step's tasks, a pure function of the stream.
-  private func shape(from stream: inout RandomStream) -> TaskShape {
+  func shape(from stream: inout RandomStream) -> TaskShape {
     TaskShape(
       context: contextSize(from: &stream),
       buffer: configuration.buffers[stream.below(configuration.buffers.count)],
@@ -129,15 +129,26 @@ public final class Trainer: Sendable {
     let batch = try Objective.batch(tasks, index: task, step: step, shape, &stream)
     let prefixes = Objective.prefixes(targets: shape.targets, buffer: shape.buffer, from: &stream)
     tape.reset()
-    let parameters = network.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape)
-    let weight = 1 / Float(shape.targets * configuration.batch)
-    let (loss, logDensities) = tape.mixtureLoss(
-      parameters, y: Array(batch.y.suffix(shape.targets)),
-      rowWeights: [Float](repeating: weight, count: shape.targets), floor: network.blueprint.sigmaFloor)
+    let (loss, logDensities) = self.loss(
+      batch, prefixes, weight: 1 / Float(shape.targets * configuration.batch), on: tape)
     tape.backward(from: loss, into: gradients)
     var sums = LossSums()
     sums.add(logDensities: logDensities, prefixes: prefixes)
     return sums
+  }
+
+  /// The weighted loss of a batch of one task, and the log-densities of its targets in the network's units.
+  private func loss(
+    _ batch: TaskBatch, _ prefixes: [Int32], weight: Float, on tape: Tape
+  ) -> (loss: Node, logDensities: [Float]) {
+    let prediction = network.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape)
+    var y = Array(batch.y.suffix(batch.targets))
+    if let units = prediction.units { y = zip(y, units).map { Float($1.scaled(Double($0))) } }
+    let (loss, logDensities) = tape.mixtureLoss(
+      prediction.parameters, y: y, rowWeights: [Float](repeating: weight, count: batch.targets),
+      floor: network.blueprint.sigmaFloor)
+    guard let units = prediction.units else { return (loss, logDensities) }
+    return (loss, zip(logDensities, units).map { $0 - Float(log($1.scale)) })
   }
 
   /// Loss of the averaged weights on tasks that are the same at every call and never trained on.
@@ -151,10 +162,7 @@ public final class Trainer: Sendable {
         let batch = try Objective.batch(validation, index: index, step: 0, shape, &stream)
         let prefixes = Objective.prefixes(targets: shape.targets, buffer: shape.buffer, from: &stream)
         let tape = Tape(optimiser.average)
-        let parameters = network.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape)
-        let (_, logDensities) = tape.mixtureLoss(
-          parameters, y: Array(batch.y.suffix(shape.targets)),
-          rowWeights: [Float](repeating: 1, count: shape.targets), floor: network.blueprint.sigmaFloor)
+        let (_, logDensities) = loss(batch, prefixes, weight: 1, on: tape)
         var sums = LossSums()
         sums.add(logDensities: logDensities, prefixes: prefixes)
         outcome.set(index, .success(sums))

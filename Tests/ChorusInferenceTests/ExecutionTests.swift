@@ -22,11 +22,12 @@ import Testing
   ]
 
   private func sampler(
-    _ plan: PlanTemplate, context: Int, targets: Int, seed: UInt64
+    _ plan: PlanTemplate, context: Int, targets: Int, seed: UInt64, neighbours: Int = 0
   ) throws -> (Sampler<CountingConditioner<NetworkConditioner>>, Counters) {
     let data = try wave(context)
     let conditioned = Conditioned(
-      try smallModel().trunk, x: data.x.map(Float.init), y: data.y.map(Float.init), dimensions: 1, on: nil)
+      try smallModel { $0.neighbours = neighbours }.trunk, x: data.x.map(Float.init),
+      y: data.y.map(Float.init), dimensions: 1, on: nil)
     let at = try places(targets)
     let base = NetworkConditioner(conditioned, x: at.values.map(Float.init))
     let counting = CountingConditioner(base, observedRows: context)
@@ -35,8 +36,9 @@ import Testing
     return (Sampler(counting, plan: plan, seed: seed), counting.counters)
   }
 
-  @Test(arguments: plans) func densitiesAreThoseOfTheDraws(text: String) throws {
-    let (sampler, counters) = try sampler(PlanTemplate(parsing: text), context: 9, targets: 23, seed: 4)
+  @Test(arguments: plans, [0, 5]) func densitiesAreThoseOfTheDraws(text: String, neighbours: Int) throws {
+    let (sampler, counters) = try sampler(
+      PlanTemplate(parsing: text), context: 9, targets: 23, seed: 4, neighbours: neighbours)
     let path = try sampler.sample(1).paths[0]
     let laws = counters.value.laws
     let drawn = path.indices.reduce(0.0) { $0 + (laws[$1]?.logDensity(Double(path[$1])) ?? .nan) }
@@ -163,11 +165,13 @@ import Testing
         input: Int32(target), y: Float(drawn[target]), slot: Int32(slot), reads: .prefix(slot + 1))
     }
     for target in 0..<9 { batch.query(input: Int32(target), reads: .prefix(9)) }
-    let raw = trunk.advance(paths, context, inputs: inputs, rows: batch)
+    let answers = trunk.advance(paths, context, inputs: inputs, rows: batch)
     let stride = 3 * trunk.blueprint.components
     for target in 0..<9 {
+      let unit = answers.unit(target)
       let law = GaussianMixture(
-        raw + target * stride, components: trunk.blueprint.components, floor: trunk.blueprint.sigmaFloor)
+        answers.raw + target * stride, components: trunk.blueprint.components,
+        floor: trunk.blueprint.sigmaFloor, offset: unit.origin, scale: unit.scale)
       #expect(abs(law.mean - latent[target]) < 1e-5)
     }
     withExtendedLifetime(paths) {}

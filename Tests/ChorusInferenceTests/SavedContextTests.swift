@@ -16,6 +16,7 @@ import Testing
       $0.periods = 2
       $0.trainedContext = 8
       $0.trainedBuffer = 4
+      $0.neighbours = 4
     }
     return Model(trunk: small.trunk, card: card, source: "somewhere/small.safetensors")
   }

@@ -81,9 +81,12 @@ struct Chain {
     }
     batch.query(input: Int32(order[position]), reads: .prefix(buffered))
     let paths = trunk.branch(paths: 1, capacity: buffered)
-    let raw = trunk.advance(paths, context, inputs: inputs, rows: batch)
+    let answers = trunk.advance(paths, context, inputs: inputs, rows: batch)
     defer { withExtendedLifetime(paths) {} }
-    return GaussianMixture(raw, components: trunk.blueprint.components, floor: trunk.blueprint.sigmaFloor)
+    let unit = answers.unit(0)
+    return GaussianMixture(
+      answers.raw, components: trunk.blueprint.components, floor: trunk.blueprint.sigmaFloor,
+      offset: unit.origin, scale: unit.scale)
   }
 }
 

@@ -43,7 +43,8 @@ import Testing
       let state = trunk.encoded(batch)
       let (arrays, values) = (trunk.stateArrays(rows: count), trunk.values(of: state))
       #expect(arrays.map(\.count) == values.map(\.count) && Set(arrays.map(\.name)).count == arrays.count)
-      let back = try #require(trunk.context(rows: count, values: values))
+      let (x, y) = (Array(batch.x[0..<2 * count]), Array(batch.y[batch.contextRows]))
+      let back = try #require(trunk.context(x: x, y: y, dimensions: 2, values: values))
       #expect(back.rows == count)
       func answer(_ state: Trunk.ContextState) -> [Float] {
         let paths = trunk.branch(paths: 1, capacity: 3)
@@ -52,9 +53,11 @@ import Testing
           y: Array(batch.y[batch.bufferRows]), query: [3, 4, 5, 6], limits: [0, 1, 2, 3])
       }
       #expect(same(answer(back), answer(state)))
-      #expect(trunk.context(rows: count + 2, values: values) == nil)
-      #expect(trunk.context(rows: count, values: Array(values.dropLast())) == nil)
-      #expect(trunk.context(rows: Int.max, values: values) == nil)
+      let (longX, longY) = (x + [0, 0, 0, 0], y + [0, 0])
+      #expect(trunk.context(x: longX, y: longY, dimensions: 2, values: values) == nil)
+      #expect(trunk.context(x: x, y: y, dimensions: 2, values: Array(values.dropLast())) == nil)
+      #expect(trunk.context(x: x, y: y + [0], dimensions: 2, values: values) == nil)
+      #expect(trunk.context(x: x, y: y, dimensions: 0, values: values) == nil)
     }
   }
 }

@@ -33,7 +33,7 @@ import Testing
     let rowWeights = (0..<count).map { Float(1 + $0 % 3) / Float(count) }
 
     let tape = Tape(weights)
-    let parameters = network.record(batch, tasks: 0..<batch.tasks, prefixes: prefixes, on: tape)
+    let parameters = network.record(batch, tasks: 0..<batch.tasks, prefixes: prefixes, on: tape).parameters
     let y = (0..<batch.tasks).flatMap { task in batch.targetRows.map { batch.y[task * batch.rows + $0] } }
     let (node, _) = tape.mixtureLoss(
       parameters, y: y, rowWeights: rowWeights, floor: network.blueprint.sigmaFloor)
@@ -86,7 +86,7 @@ import Testing
       let gradients = FloatBuffer(count: network.table.count)
       for _ in 0..<times {
         tape.reset()
-        let parameters = network.record(batch, tasks: 0..<1, prefixes: [0, 2], on: tape)
+        let parameters = network.record(batch, tasks: 0..<1, prefixes: [0, 2], on: tape).parameters
         let (node, _) = tape.mixtureLoss(parameters, y: [0, 1], rowWeights: [1, 1], floor: 1e-3)
         tape.backward(from: node, into: gradients)
       }

@@ -88,6 +88,25 @@ struct ReferenceNetwork {
     return out
   }
 
+  /// A token, and what the observed rows that it reads say of it, itself left out.
+  private func embedded(_ place: Int, _ tokens: [Token], _ spline: ReferenceSpline?) -> Row {
+    let token = tokens[place]
+    guard let spline else { return embedded(token) }
+    let rows = tokens.indices.filter { $0 != place && sees(token, tokens[$0]) }.compactMap { other in
+      switch tokens[other] {
+      case .context(let x, let y), .buffer(let x, let y, _): (x: x, y: y)
+      case .empty, .target: nil
+      }
+    }
+    switch token {
+    case .empty: return embedded(token)
+    case .context(let x, let y), .buffer(let x, let y, _):
+      return plus(embedded(token), linear("embed.row.weight", spline.judge(y, rows, at: x)))
+    case .target(let x, _):
+      return plus(embedded(token), linear("embed.near.weight", spline.tell(rows, at: x).features))
+    }
+  }
+
   private func embedded(_ token: Token) -> Row {
     switch token {
     case .empty: return vector("context.empty")
@@ -143,7 +162,11 @@ struct ReferenceNetwork {
 
   /// The head's parameters of every target, in order.
   func predict(_ tokens: [Token]) -> [Row] {
-    var h = tokens.map(embedded)
+    let context = tokens.compactMap { token in
+      if case .context(let x, let y) = token { (x: x, y: y) } else { nil }
+    }
+    let spline = blueprint.neighbours > 0 ? ReferenceSpline(context, neighbours: blueprint.neighbours) : nil
+    var h = tokens.indices.map { embedded($0, tokens, spline) }
     for layer in 0..<blueprint.layers {
       let path = "block.\(layer)"
       if blueprint.norm == .pre {

@@ -33,7 +33,7 @@ func smallBlueprint(_ change: (inout Blueprint) -> Void = { _ in }) -> Blueprint
 
 /// The forms of the network that the tests go through.
 enum Variant: String, CaseIterable, Sendable {
-  case pre, post, positions, postPositions, periods
+  case pre, post, positions, postPositions, periods, neighbours
 
   var blueprint: Blueprint {
     smallBlueprint {
@@ -41,6 +41,7 @@ enum Variant: String, CaseIterable, Sendable {
       // Fewer than some tests commit, so that the last position is used again.
       $0.bufferPositions = self == .positions || self == .postPositions ? 4 : 0
       $0.periods = self == .periods ? 2 : 0
+      $0.neighbours = self == .neighbours ? 9 : 0
     }
   }
 }
@@ -93,7 +94,7 @@ extension Trunk {
   /// Head parameters of the training pass.
   func recorded(_ batch: TaskBatch, prefixes: [Int32]) -> [Float] {
     let tape = Tape(weights)
-    let node = network.record(batch, tasks: 0..<batch.tasks, prefixes: prefixes, on: tape)
+    let node = network.record(batch, tasks: 0..<batch.tasks, prefixes: prefixes, on: tape).parameters
     return Array(UnsafeBufferPointer(start: tape.values(node), count: node.rows * node.columns))
   }
 
@@ -133,7 +134,7 @@ extension Trunk {
     _ paths: Paths, _ context: ContextState, inputs: EmbeddedInputs, batch: RowBatch
   ) -> [Float] {
     let out = advance(paths, context, inputs: inputs, rows: batch)
-    return Array(UnsafeBufferPointer(start: out, count: batch.queries * 3 * blueprint.components))
+    return Array(UnsafeBufferPointer(start: out.raw, count: batch.queries * 3 * blueprint.components))
   }
 
   /// Head parameters by inference, in one call: all buffer rows committed, all targets queried.

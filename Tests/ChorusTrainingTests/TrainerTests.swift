@@ -1,4 +1,5 @@
 import ChorusTensors
+import Foundation
 import Testing
 
 @testable import ChorusModels
@@ -55,6 +56,55 @@ import Testing
     #expect(after.mean < before.mean - 0.5, "\(before.mean) to \(after.mean)")
     #expect(after.tasks == 64)
     #expect(after.meanBuffered < after.meanFree, "buffer rows tell something")
+  }
+
+  /// A head that predicts in the unit of a spline is judged in the network's.
+  @Test func lossesAreInTheUnitsOfTheNetwork() throws {
+    let trainer = try Self.trainer {
+      $0.blueprint.neighbours = 4
+      $0.validationTasks = 3
+    }
+    let told = try trainer.validate()
+    var sums = LossSums()
+    for index in 0..<3 {
+      var stream = RandomStream(seed: trainer.configuration.seed, .evaluation, UInt64(index))
+      let shape = trainer.shape(from: &stream)
+      let batch = try Objective.batch(trainer.validation, index: index, step: 0, shape, &stream)
+      let prefixes = Objective.prefixes(targets: shape.targets, buffer: shape.buffer, from: &stream)
+      let tape = Tape(trainer.averagedWeights)
+      let prediction = trainer.network.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape)
+      let units = try #require(prediction.units)
+      let raw = tape.values(prediction.parameters)
+      let count = trainer.network.blueprint.components
+      let densities = units.enumerated().map { target, unit in
+        let row = (0..<3 * count).map { Double(raw[target * 3 * count + $0]) }
+        let total = (0..<count).reduce(0) { $0 + exp(row[$1]) }
+        let y = Double(batch.y[batch.targetRows.lowerBound + target])
+        let terms = (0..<count).map { c in
+          let deviation = unit.scale * (log(1 + exp(row[2 * count + c])) + 1e-3)
+          let z = (y - unit.origin - unit.scale * row[count + c]) / deviation
+          return row[c] - log(total) - z * z / 2 - log(deviation) - log(2 * Double.pi) / 2
+        }
+        let top = terms.max() ?? 0
+        return Float(top + log(terms.reduce(0) { $0 + exp($1 - top) }))
+      }
+      sums.add(logDensities: densities, prefixes: prefixes)
+    }
+    #expect(abs(told.meanFree - sums.meanFree) < 1e-4 * max(1, abs(sums.meanFree)))
+    #expect(abs(told.meanBuffered - sums.meanBuffered) < 1e-4 * max(1, abs(sums.meanBuffered)))
+  }
+
+  @Test func splinesAreWhereTheLossBegins() throws {
+    func loss(_ neighbours: Int) throws -> Double {
+      let trainer = try Self.trainer {
+        $0.blueprint.neighbours = neighbours
+        $0.blueprint.components = 8
+        $0.context = [6, 8]
+        $0.validationTasks = 32
+      }
+      return try trainer.validate().mean
+    }
+    #expect(try loss(8) < loss(0) - 1)
   }
 
   /// Validation looks and leaves no trace.
