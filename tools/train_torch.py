@@ -28,7 +28,7 @@ DEFAULT_BLUEPRINT = {
     "version": 1, "width": 128, "layers": 6, "heads": 4, "feedForward": 256,
     "embedderHidden": 256, "headHidden": 256, "components": 20, "sigmaFloor": 0.001,
     "inputDimensions": 1, "frequencies": 6, "norm": "pre", "bufferPositions": 0,
-    "scaling": "none", "neighbours": 0,
+    "scaling": "none", "neighbours": 0, "localComponents": 0,
 }
 
 
@@ -253,12 +253,11 @@ def initial(blueprint, seed):
             value /= math.sqrt(2 * blueprint["layers"])
         if name == "head.down.weight":
             value *= 0.1
-        if name == "head.down.bias" and blueprint["neighbours"] > 0:
-            sizes = 0.05 * 200 ** (torch.arange(C) / max(C - 1, 1))
-            value = torch.cat([torch.zeros(2 * C), torch.log(torch.expm1(sizes))])
-        elif name == "head.down.bias":
-            value = torch.cat([torch.zeros(C), torch.linspace(-1, 1, C),
-                               torch.full((C,), math.log(math.expm1(1 / max(C - 1, 1))))])
+        if name == "head.down.bias":
+            L = blueprint["localComponents"]
+            sizes = torch.log(torch.expm1(0.05 * 200 ** (torch.arange(L) / max(L - 1, 1))))
+            value = torch.cat([torch.zeros(C + L), torch.linspace(-1, 1, C - L), sizes,
+                               torch.full((C - L,), math.log(math.expm1(1 / max(C - L - 1, 1))))])
         parameters[name] = value
     return parameters
 
@@ -396,13 +395,13 @@ class Network:
         return self.linear(F.gelu(self.linear(h, "head.up")), "head.down")
 
     def log_density(self, outputs, y):
-        if self.blueprint["neighbours"] > 0:
-            return self.mixture(outputs, (y - self.centre) / self.unit) - self.unit.log()
-        return self.mixture(outputs, y)
-
-    def mixture(self, outputs, y):
         logits, means, raw = outputs.chunk(3, -1)
         sd = F.softplus(raw) + self.blueprint["sigmaFloor"]
+        if self.blueprint["localComponents"] > 0:
+            own = torch.arange(sd.shape[-1], device=sd.device) < self.blueprint["localComponents"]
+            unit = torch.where(own, self.unit[..., None], torch.ones_like(sd))
+            means = torch.where(own, self.centre[..., None] + unit * means, means)
+            sd = sd * unit
         z = (y.unsqueeze(-1) - means) / sd
         terms = F.log_softmax(logits, -1) - 0.5 * z * z - sd.log() - 0.5 * math.log(2 * math.pi)
         return terms.logsumexp(-1)
@@ -417,7 +416,7 @@ def load(path, device="cpu"):
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != FORMAT:
         raise SystemExit(f"{path}: the format is {metadata.get('format')!r}, not {FORMAT!r}")
-    blueprint = {"neighbours": 0} | json.loads(metadata["blueprint"])
+    blueprint = {"neighbours": 0, "localComponents": 0} | json.loads(metadata["blueprint"])
     if blueprint.get("periods"):
         raise SystemExit(f"{path}: the network reads the waves of its context, which are not written here")
     wanted = shapes(blueprint)

@@ -179,10 +179,7 @@ void ck_attention_backward(const ck_attention_backward_args *args) { table()->at
 void ck_factor_read(const ck_factor_args *args) { table()->factor_read(args); }
 void ck_local_linear(const ck_local_linear_args *args) { table()->local_linear(args); }
 
-void ck_mixture(int rows, int components, const float *params, const float *y, float floor, float *logp,
-                const float *weight, float *dparams) {
-  table()->mixture(rows, components, params, y, floor, logp, weight, dparams);
-}
+void ck_mixture(const ck_mixture_args *args) { table()->mixture(args); }
 
 void ck_adamw(size_t n, float *w, const float *gradient, float *first, float *second, float gradient_scale,
               float rate, float beta1, float beta2, float correction1, float correction2, float epsilon, float decay,

@@ -31,6 +31,8 @@ struct Info: ParsableCommand {
       try row("input_dimensions", String(blueprint.inputDimensions))
       try row("frequencies", String(blueprint.frequencies))
       try row("periods", String(blueprint.periods))
+      try row("neighbours", String(blueprint.neighbours))
+      try row("local_components", String(blueprint.localComponents))
       try row("norm", blueprint.norm.rawValue)
       try row("scaling", blueprint.scaling.rawValue)
       try row("trained_context", String(blueprint.trainedContext))

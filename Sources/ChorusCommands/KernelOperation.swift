@@ -226,9 +226,12 @@ enum KernelOperation: String, CaseIterable {
     let (parameters, slope) = (numbers(count), FloatBuffer(count: count))
     let (y, density) = (numbers(shape.rows), FloatBuffer(count: shape.rows))
     return KernelBench.Case(shape: "\(shape)", numbers: shape.rows * shape.width) {
-      ck_mixture(
-        Int32(shape.rows), Int32(shape.width), parameters.pointer, y.pointer, 1e-3, density.pointer, nil,
-        backward ? slope.pointer : nil)
+      var arguments = ck_mixture_args()
+      (arguments.rows, arguments.components) = (Int32(shape.rows), Int32(shape.width))
+      (arguments.params, arguments.y) = (UnsafePointer(parameters.pointer), UnsafePointer(y.pointer))
+      (arguments.floor, arguments.logp) = (1e-3, density.pointer)
+      arguments.dparams = backward ? slope.pointer : nil
+      ck_mixture(&arguments)
     }
   }
 

@@ -74,18 +74,14 @@ struct NetworkConditioner: Conditioner {
   /// The head's raw parameters of one row, read where they lie.
   struct Answer: Predictive {
     let raw: UnsafePointer<Float>
-    let components: Int
-    let floor: Float
+    let head: GaussianMixture.Head
     let unit: Scaling.Unit
 
     func draw(component uniform: Double, normal: Double) -> Double {
-      GaussianMixture.draw(
-        raw, components: components, floor: floor, unit: unit, component: uniform, normal: normal)
+      GaussianMixture.draw(raw, head, unit: unit, component: uniform, normal: normal)
     }
 
-    var mixture: GaussianMixture {
-      GaussianMixture(raw, components: components, floor: floor, offset: unit.origin, scale: unit.scale)
-    }
+    var mixture: GaussianMixture { GaussianMixture(raw, head, unit: unit) }
   }
 
   private let conditioned: Conditioned
@@ -118,12 +114,9 @@ struct NetworkConditioner: Conditioner {
     _ paths: Trunk.Paths, _ context: Trunk.ContextState, _ rows: RowBatch, _ body: (Answer) -> Void
   ) {
     let answers = trunk.advance(paths, context, inputs: embedded, rows: rows)
-    let (components, floor) = (trunk.blueprint.components, trunk.blueprint.sigmaFloor)
+    let head = GaussianMixture.Head(trunk.blueprint)
     for query in 0..<rows.queries {
-      body(
-        Answer(
-          raw: answers.raw + query * 3 * components, components: components, floor: floor,
-          unit: answers.unit(query)))
+      body(Answer(raw: answers.raw + query * 3 * head.components, head: head, unit: answers.unit(query)))
     }
   }
 

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusModels
 import Foundation
 
 /// A mixture of Gaussians: what the network says of one value. Units are the caller's.
@@ -8,15 +9,28 @@ public struct GaussianMixture: Sendable, Hashable {
   public let means: [Double]
   public let deviations: [Double]
 
+  /// What of a blueprint its head's parameters are read by.
+  struct Head: Sendable {
+    let components: Int
+    let local: Int
+    let floor: Float
+  }
+
+  private static let plain = Scaling.Unit(origin: 0, scale: 1)
+
   /// From the head's raw parameters in the network's units: logits | means | raw scales, with
-  /// sd = softplus(raw) + floor (Hassan et al. 2026, D.1); then y = offset + scale·network value.
-  init(_ raw: UnsafePointer<Float>, components: Int, floor: Float, offset: Double = 0, scale: Double = 1) {
+  /// sd = softplus(raw) + floor (Hassan et al. 2026, D.1); the local components are in `unit`.
+  init(_ raw: UnsafePointer<Float>, _ head: Head, unit: Scaling.Unit) {
+    let components = head.components
     let logits = (0..<components).map { Double(raw[$0]) }
     let top = logits.max() ?? 0
     let normaliser = top + log(logits.reduce(0) { $0 + exp($1 - top) })
+    func own(_ component: Int) -> Scaling.Unit { component < head.local ? unit : Self.plain }
     logWeights = logits.map { $0 - normaliser }
-    means = (0..<components).map { offset + scale * Double(raw[components + $0]) }
-    deviations = (0..<components).map { scale * Self.deviation(raw[2 * components + $0], floor: floor) }
+    means = (0..<components).map { own($0).raw(Double(raw[components + $0])) }
+    deviations = (0..<components).map {
+      own($0).scale * Self.deviation(raw[2 * components + $0], floor: head.floor)
+    }
   }
 
   public var mean: Double { zip(logWeights, means).reduce(0) { $0 + exp($1.0) * $1.1 } }
@@ -84,9 +98,9 @@ public struct GaussianMixture: Sendable, Hashable {
   /// The same draw, bit for bit, from the head's raw parameters in the network's units, without making the mixture:
   /// only one deviation is needed.
   static func draw(
-    _ raw: UnsafePointer<Float>, components: Int, floor: Float, unit: Scaling.Unit, component uniform: Double,
-    normal: Double
+    _ raw: UnsafePointer<Float>, _ head: Head, unit: Scaling.Unit, component uniform: Double, normal: Double
   ) -> Double {
+    let components = head.components
     var top = Double(raw[0])
     for c in 1..<max(components, 1) { top = max(top, Double(raw[c])) }
     var sum = 0.0
@@ -99,13 +113,21 @@ public struct GaussianMixture: Sendable, Hashable {
       if remaining < 0 { break }
       chosen += 1
     }
-    let mean = unit.raw(Double(raw[components + chosen]))
-    return mean + unit.scale * deviation(raw[2 * components + chosen], floor: floor) * normal
+    let own = chosen < head.local ? unit : plain
+    let mean = own.raw(Double(raw[components + chosen]))
+    return mean + own.scale * deviation(raw[2 * components + chosen], floor: head.floor) * normal
   }
 
   /// sd = softplus(raw) + floor.
   private static func deviation(_ raw: Float, floor: Float) -> Double {
     let value = Double(raw)
     return max(value, 0) + log1p(exp(-abs(value))) + Double(floor)
+  }
+}
+
+extension GaussianMixture.Head {
+  init(_ blueprint: Blueprint) {
+    self.init(
+      components: blueprint.components, local: blueprint.localComponents, floor: blueprint.sigmaFloor)
   }
 }

@@ -4,7 +4,7 @@ import ChorusModels
 extension Posterior {
   /// The posterior with further rows observed, without reading the old ones again; in the units fixed by the first.
   ///
-  /// Exact for a network of one layer. In a deeper one the old rows do not read the new ones, so it is an approximation that costs a
+  /// Exact for a network of one layer without neighbours. In any other the old rows do not read the new ones, so it is an approximation that costs a
   /// small part of `Model.condition(on:)` with all rows; docs/memories.md tells what it loses.
   ///
   /// - Throws: `ModelError.input` for another number of inputs, or a model whose memories cannot be merged.
@@ -29,7 +29,7 @@ extension Posterior {
 
   /// The posterior without some of its rows, counted in the order they were observed.
   ///
-  /// Exact for a network of one layer; in a deeper one the rows that stay have read those that left.
+  /// Exact for a network of one layer without neighbours; in any other the rows that stay have read those that left.
   ///
   /// - Throws: `ModelError.input` for a row that is not there, for all rows at once, or for a model whose memories
   ///   cannot take rows out.

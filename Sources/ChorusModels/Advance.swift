@@ -69,7 +69,7 @@ extension Trunk {
     public let raw: UnsafePointer<Float>
     let units: UnsafePointer<Double>?
 
-    /// What 0 and 1 in a query's parameters are in the network's units.
+    /// What 0 and 1 in the parameters of a query's local components are in the network's units.
     public func unit(_ query: Int) -> Scaling.Unit {
       guard let units else { return Scaling.Unit(origin: 0, scale: 1) }
       return Scaling.Unit(origin: units[2 * query], scale: units[2 * query + 1])

@@ -27,9 +27,11 @@ public struct Blueprint: Sendable, Hashable, Codable {
   /// Waves that a fit of the context may have, whose trend and season are given to the input embedder; 0 for no fit. See
   /// `Periods`.
   public var periods = 0
-  /// Rows nearest to a target that splines go through, which the head predicts around and in the unit of; 0 for none. See
-  /// `LocalSpline`.
+  /// Rows nearest to a point that splines go through, which the network is told of; 0 for none. See `LocalSpline`.
   public var neighbours = 0
+  /// Components, the first ones, that are around the spline and in its unit; the others are in the network's. Where a file
+  /// does not tell, all of them if there are neighbours.
+  public var localComponents = 0
   public var norm = Norm.pre
   /// Length of a learned table of buffer positions; 0 (the default) for none.
   public var bufferPositions = 0
@@ -44,7 +46,8 @@ public struct Blueprint: Sendable, Hashable, Codable {
 
   enum CodingKeys: String, CodingKey, CaseIterable {
     case version, width, layers, heads, feedForward, embedderHidden, headHidden, components, sigmaFloor
-    case inputDimensions, frequencies, periods, neighbours, norm, bufferPositions, scaling, memories
+    case inputDimensions, frequencies, periods, neighbours, localComponents, norm, bufferPositions, scaling,
+      memories
     case trainedContext, trainedBuffer
   }
 
@@ -67,6 +70,8 @@ public struct Blueprint: Sendable, Hashable, Codable {
     try read(.frequencies, \.frequencies)
     try read(.periods, \.periods)
     try read(.neighbours, \.neighbours)
+    localComponents = neighbours > 0 ? components : 0
+    try read(.localComponents, \.localComponents)
     try read(.norm, \.norm)
     try read(.bufferPositions, \.bufferPositions)
     try read(.scaling, \.scaling)
@@ -108,6 +113,7 @@ public struct Blueprint: Sendable, Hashable, Codable {
     try check("frequencies", frequencies, 0...16)
     try check("periods", periods, 0...8)
     try check("neighbours", neighbours, 0...64)
+    try check("localComponents", localComponents, neighbours > 0 ? 1...components : 0...0)
     try check("bufferPositions", bufferPositions, 0...4096)
     try check("trainedContext", trainedContext, 0...1_000_000)
     try check("trainedBuffer", trainedBuffer, 1...1_000_000)

@@ -7,7 +7,7 @@ import Foundation
 ///
 /// One transformer serves context, buffer and targets (Hassan et al. 2026, App. A.1): a row's token is
 /// Ex(x) + Ey(y) + role, a target's Ex(x) + role. Where the blueprint has neighbours, a token also takes in what the
-/// other rows near it say, and the head predicts in their unit (`LocalSpline`).
+/// other rows near it say, and some of the head's components are in their unit (`LocalSpline`).
 public struct Network: Sendable {
   /// A linear map `[in, out]` with its bias.
   struct Linear: Sendable {
@@ -181,19 +181,18 @@ public struct Network: Sendable {
 
   private func initialiseHeadBias(_ values: UnsafeMutablePointer<Float>) {
     let count = blueprint.components
-    guard near == nil else {
-      // Errors of a spline in its own unit: as many sizes of one bell, from a twentieth of the unit to ten of it.
-      for c in 0..<count {
-        let deviation = 0.05 * pow(200, Double(c) / Double(max(count - 1, 1)))
-        (values[c], values[count + c], values[2 * count + c]) = (0, 0, Float(log(expm1(deviation))))
-      }
-      return
+    let local = blueprint.localComponents
+    // Errors of a spline in its own unit: as many sizes of one bell, from a twentieth of the unit to ten of it.
+    for c in 0..<local {
+      let deviation = 0.05 * pow(200, Double(c) / Double(max(local - 1, 1)))
+      (values[c], values[count + c], values[2 * count + c]) = (0, 0, Float(log(expm1(deviation))))
     }
-    let spacing = count > 1 ? 2 / Double(count - 1) : 1
-    for c in 0..<count {
-      values[c] = 0
-      values[count + c] = count > 1 ? Float(-1 + spacing * Double(c)) : 0
-      values[2 * count + c] = Float(log(exp(spacing / 2) - 1))
+    let spread = count - local
+    let spacing = spread > 1 ? 2 / Double(spread - 1) : 1
+    for c in 0..<spread {
+      values[local + c] = 0
+      values[count + local + c] = spread > 1 ? Float(-1 + spacing * Double(c)) : 0
+      values[2 * count + local + c] = Float(log(exp(spacing / 2) - 1))
     }
   }
 

@@ -43,7 +43,7 @@ extension Network {
   public struct Prediction {
     /// The head's parameters, `[tasks·M, 3·components]`.
     public let parameters: Node
-    /// What 0 and 1 in each target's parameters are in the network's units; nil where they are in those.
+    /// What 0 and 1 in the parameters of each target's local components are in the network's units; nil without neighbours.
     public let units: [Scaling.Unit]?
   }
 

@@ -5,7 +5,8 @@ extension Trunk {
   /// A context with further rows read, or (`removing`) with rows taken out: layer by layer the rows' own keys and values
   /// join the state or leave it, and no other row is read again.
   ///
-  /// With one layer that is what encoding all rows at once gives, since keys and values come from the rows alone. In
+  /// With one layer that is what encoding all rows at once gives, since keys and values come from the rows alone (and, where
+  /// the blueprint has neighbours, from those near them, which the rows that were there before do not see change). In
   /// deeper layers the rows that were there before keep the keys they had: they have not read the new ones, or have still
   /// read those that left.
   ///

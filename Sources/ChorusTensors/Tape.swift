@@ -210,14 +210,33 @@ public final class Tape {
   ///
   /// `parameters` is `[rows, 3·components]`: logits, means, raw scales with sd = softplus(raw) + floor (Hassan et
   /// al. 2026, D.1). The returned node is the `[1, 1]` loss.
+  ///
+  /// - Parameter own: units of the rows' own for the first `local` components: y in them and their logarithms.
   public func mixtureLoss(
-    _ parameters: Node, y: [Float], rowWeights: [Float], floor: Float
+    _ parameters: Node, y: [Float], rowWeights: [Float], floor: Float,
+    own: (local: Int, y: [Float], logUnits: [Float])? = nil
   ) -> (loss: Node, logDensities: [Float]) {
     let rows = parameters.rows
     let gradient = arena.floats(rows * parameters.columns)
     var logp = [Float](repeating: 0, count: rows)
-    ck_mixture(
-      Int32(rows), Int32(parameters.columns / 3), values(parameters), y, floor, &logp, rowWeights, gradient)
+    var arguments = ck_mixture_args()
+    (arguments.rows, arguments.components) = (Int32(rows), Int32(parameters.columns / 3))
+    (arguments.params, arguments.floor) = (UnsafePointer(values(parameters)), floor)
+    (arguments.local, arguments.dparams) = (Int32(own?.local ?? 0), gradient)
+    y.withUnsafeBufferPointer { y in
+      rowWeights.withUnsafeBufferPointer { rowWeights in
+        (own?.y ?? []).withUnsafeBufferPointer { ownY in
+          (own?.logUnits ?? []).withUnsafeBufferPointer { logUnits in
+            logp.withUnsafeMutableBufferPointer { logp in
+              (arguments.y, arguments.weight) = (y.baseAddress, rowWeights.baseAddress)
+              (arguments.own_y, arguments.log_unit) = (ownY.baseAddress, logUnits.baseAddress)
+              arguments.logp = logp.baseAddress
+              ck_mixture(&arguments)
+            }
+          }
+        }
+      }
+    }
     let loss = arena.floats(1)
     var total = 0.0
     for row in 0..<rows { total -= Double(rowWeights[row]) * Double(logp[row]) }

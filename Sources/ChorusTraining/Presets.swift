@@ -35,6 +35,7 @@ extension TrainingConfiguration {
   /// Functions that rows near by tell much of: the head's unit is the error of a spline through twelve of them.
   private static func predictAroundSplines(_ blueprint: inout Blueprint) {
     blueprint.neighbours = 12
+    blueprint.localComponents = blueprint.components
     blueprint.sigmaFloor = 0.01
   }
 }

@@ -142,13 +142,16 @@ public final class Trainer: Sendable {
     _ batch: TaskBatch, _ prefixes: [Int32], weight: Float, on tape: Tape
   ) -> (loss: Node, logDensities: [Float]) {
     let prediction = network.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape)
-    var y = Array(batch.y.suffix(batch.targets))
-    if let units = prediction.units { y = zip(y, units).map { Float($1.scaled(Double($0))) } }
-    let (loss, logDensities) = tape.mixtureLoss(
+    let y = Array(batch.y.suffix(batch.targets))
+    let own = prediction.units.map { units in
+      (
+        local: network.blueprint.localComponents,
+        y: zip(y, units).map { Float($1.scaled(Double($0))) }, logUnits: units.map { Float(log($0.scale)) }
+      )
+    }
+    return tape.mixtureLoss(
       prediction.parameters, y: y, rowWeights: [Float](repeating: weight, count: batch.targets),
-      floor: network.blueprint.sigmaFloor)
-    guard let units = prediction.units else { return (loss, logDensities) }
-    return (loss, zip(logDensities, units).map { $0 - Float(log($1.scale)) })
+      floor: network.blueprint.sigmaFloor, own: own)
   }
 
   /// Loss of the averaged weights on tasks that are the same at every call and never trained on.

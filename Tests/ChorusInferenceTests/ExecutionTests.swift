@@ -26,7 +26,10 @@ import Testing
   ) throws -> (Sampler<CountingConditioner<NetworkConditioner>>, Counters) {
     let data = try wave(context)
     let conditioned = Conditioned(
-      try smallModel { $0.neighbours = neighbours }.trunk, x: data.x.map(Float.init),
+      try smallModel {
+        $0.neighbours = neighbours
+        $0.localComponents = min(neighbours, 2)
+      }.trunk, x: data.x.map(Float.init),
       y: data.y.map(Float.init), dimensions: 1, on: nil)
     let at = try places(targets)
     let base = NetworkConditioner(conditioned, x: at.values.map(Float.init))
@@ -170,8 +173,7 @@ import Testing
     for target in 0..<9 {
       let unit = answers.unit(target)
       let law = GaussianMixture(
-        answers.raw + target * stride, components: trunk.blueprint.components,
-        floor: trunk.blueprint.sigmaFloor, offset: unit.origin, scale: unit.scale)
+        answers.raw + target * stride, GaussianMixture.Head(trunk.blueprint), unit: unit)
       #expect(abs(law.mean - latent[target]) < 1e-5)
     }
     withExtendedLifetime(paths) {}

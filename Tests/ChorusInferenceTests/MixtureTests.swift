@@ -1,3 +1,4 @@
+import ChorusData
 import ChorusTensors
 import Foundation
 import Testing
@@ -10,14 +11,19 @@ import Testing
 
   @Test func readsTheHead() {
     let raw: [Float] = [0, Float(log(3.0)), -1, 2, 0, 100]
-    let read = GaussianMixture(raw, components: 2, floor: 0.25, offset: 10, scale: 2)
+    let unit = Scaling.Unit(origin: 10, scale: 2)
+    let read = GaussianMixture(raw, GaussianMixture.Head(components: 2, local: 2, floor: 0.25), unit: unit)
     #expect(abs(exp(read.logWeights[0]) - 0.25) < 1e-7)
     #expect(abs(exp(read.logWeights[1]) - 0.75) < 1e-7)
     #expect(read.means == [8, 14])
     #expect(abs(read.deviations[0] - 2 * (log(2) + 0.25)) < 1e-12)
     #expect(read.deviations[1] == 200.5)
+    let half = GaussianMixture(raw, GaussianMixture.Head(components: 2, local: 1, floor: 0.25), unit: unit)
+    #expect(half.means == [8, 2] && half.deviations == [read.deviations[0], 100.25])
     let loud: [Float] = [3e38, -3e38, 0, 0, -3e38, 3e38]
-    let extreme = GaussianMixture(loud, components: 2, floor: 1e-3)
+    let extreme = GaussianMixture(
+      loud, GaussianMixture.Head(components: 2, local: 0, floor: 1e-3),
+      unit: Scaling.Unit(origin: 0, scale: 1))
     #expect(extreme.logWeights[0] == 0 && extreme.deviations[0] == Double(Float(1e-3)))
     #expect(extreme.logDensity(0.1).isFinite)
   }

@@ -9,7 +9,12 @@ import Testing
 
 /// A model that predicts around splines through the nearest rows: every way to its answers is the same way.
 @Suite struct PosteriorNeighboursTests {
-  private func model() throws -> Model { try smallModel { $0.neighbours = 5 } }
+  private func model() throws -> Model {
+    try smallModel {
+      $0.neighbours = 5
+      $0.localComponents = 2
+    }
+  }
 
   /// Every conditional of a plan made by hand: rows merged into the context and rows in the buffer are near alike.
   @Test(arguments: everyPlan) func densitiesAreProductsOfConditionals(template: PlanTemplate) throws {

@@ -17,6 +17,7 @@ import Testing
       $0.trainedContext = 8
       $0.trainedBuffer = 4
       $0.neighbours = 4
+      $0.localComponents = 1
     }
     return Model(trunk: small.trunk, card: card, source: "somewhere/small.safetensors")
   }

@@ -84,9 +84,7 @@ struct Chain {
     let answers = trunk.advance(paths, context, inputs: inputs, rows: batch)
     defer { withExtendedLifetime(paths) {} }
     let unit = answers.unit(0)
-    return GaussianMixture(
-      answers.raw, components: trunk.blueprint.components, floor: trunk.blueprint.sigmaFloor,
-      offset: unit.origin, scale: unit.scale)
+    return GaussianMixture(answers.raw, GaussianMixture.Head(trunk.blueprint), unit: unit)
   }
 }
 

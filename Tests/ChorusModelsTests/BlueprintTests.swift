@@ -52,7 +52,11 @@ import Testing
     (#"{"inputDimensions": 65}"#, "inputDimensions"), (#"{"frequencies": -1}"#, "frequencies"),
     (#"{"bufferPositions": -1}"#, "bufferPositions"), (#"{"sigmaFloor": 0}"#, "sigmaFloor"),
     (#"{"sigmaFloor": -1}"#, "sigmaFloor"), (#"{"trainedBuffer": 0}"#, "trainedBuffer"),
-    (#"{"trainedContext": -1}"#, "trainedContext"),
+    (#"{"trainedContext": -1}"#, "trainedContext"), (#"{"neighbours": -1}"#, "neighbours"),
+    (#"{"neighbours": 65}"#, "neighbours"), (#"{"localComponents": 1}"#, "localComponents"),
+    (#"{"neighbours": 4, "localComponents": 0}"#, "localComponents"),
+    (#"{"neighbours": 4, "localComponents": 21}"#, "localComponents"),
+    (#"{"neighbours": 4, "components": 0}"#, "components"),
   ]
 
   @Test(arguments: wrong)
@@ -65,6 +69,12 @@ import Testing
     }
     #expect(text.contains(name))
     #expect(throws: ModelError.self) { _ = try Network(blueprint) }
+  }
+
+  @Test func whatIsNotToldOfLocalComponents() throws {
+    #expect(try decoded("{}").localComponents == 0)
+    #expect(try decoded(#"{"neighbours": 4, "components": 7}"#).localComponents == 7)
+    #expect(try decoded(#"{"neighbours": 4, "localComponents": 3}"#).localComponents == 3)
   }
 
   @Test func notANumberIsNoFloor() {

@@ -42,6 +42,7 @@ enum Variant: String, CaseIterable, Sendable {
       $0.bufferPositions = self == .positions || self == .postPositions ? 4 : 0
       $0.periods = self == .periods ? 2 : 0
       $0.neighbours = self == .neighbours ? 9 : 0
+      $0.localComponents = self == .neighbours ? 2 : 0
     }
   }
 }

@@ -191,14 +191,22 @@ import Testing
       let gradient = memory.floats(rows * width)
       let again = memory.floats(rows)
       y[0] = 40  // far out in the tail of every component
-      table.mixture(Int32(rows), Int32(components), params, y, 0.01, logp, weight, gradient)
-      table.mixture(Int32(rows), Int32(components), params, y, 0.01, again, nil, nil)
+      let (ownY, logUnit, local) = (memory.normals(rows), memory.normals(rows), shape.rows * components / 13)
+      var arguments = ck_mixture_args()
+      (arguments.rows, arguments.components, arguments.local) = (Int32(rows), Int32(components), Int32(local))
+      (arguments.params, arguments.y, arguments.floor) = (UnsafePointer(params), UnsafePointer(y), 0.01)
+      (arguments.own_y, arguments.log_unit) = (UnsafePointer(ownY), UnsafePointer(logUnit))
+      arguments.logp = again
+      table.mixture(&arguments)
+      (arguments.logp, arguments.weight, arguments.dparams) = (logp, UnsafePointer(weight), gradient)
+      table.mixture(&arguments)
       #expect(sameBytes(logp, again, rows))
-      func reference(_ p: [Double], _ y: Double) -> Double {
+      func reference(_ p: [Double], _ r: Int) -> Double {
         let joint = (0..<components).map { c in
           let sd = log1p(exp(p[2 * components + c])) + Double(Float(0.01))
-          let z = (y - p[components + c]) / sd
-          return p[c] - 0.5 * z * z - log(sd) - 0.5 * log(2 * .pi)
+          let z = (Double(c < local ? ownY[r] : y[r]) - p[components + c]) / sd
+          let unit = c < local ? Double(logUnit[r]) : 0
+          return p[c] - 0.5 * z * z - log(sd) - 0.5 * log(2 * .pi) - unit
         }
         let best = joint.max()!
         let most = p[..<components].max()!
@@ -208,7 +216,7 @@ import Testing
       var deviation = Deviation()
       for r in 0..<rows {
         let p = (0..<width).map { Double(params[r * width + $0]) }
-        let wanted = reference(p, Double(y[r]))
+        let wanted = reference(p, r)
         deviation.note(logp[r], wanted, allowed: 1e-5 * (1 + abs(wanted)), "row \(r)")
         for i in 0..<width {
           var up = p
@@ -216,7 +224,7 @@ import Testing
           up[i] += 1e-5
           down[i] -= 1e-5
           let slope =
-            (reference(up, Double(y[r])) - reference(down, Double(y[r]))) / 2e-5 * -Double(weight[r])
+            (reference(up, r) - reference(down, r)) / 2e-5 * -Double(weight[r])
           deviation.note(
             gradient[r * width + i], slope, allowed: 3e-5 * (1 + abs(slope)), "gradient \(r), \(i)")
         }

@@ -159,30 +159,40 @@ import Testing
     }
   }
 
-  @Test(arguments: [1, 5, 8, 20])
-  func mixtureLossAndItsLogDensities(components: Int) {
+  /// All components in the units of y, and some of them in a unit of the row's own.
+  @Test(arguments: [1, 5, 8, 20], [0, 1, 4])
+  func mixtureLossAndItsLogDensities(components: Int, local: Int) {
     var check = TapeCheck()
     let rows = 6
     let p = check.declare("p", rows, 3 * components)
     let y: [Float] = [0.3, -1.5, 2, 0, 4, -0.25]
     let rowWeights: [Float] = [0.5, 0.25, 0, 1, 2, 0.125]
     let floor: Float = 0.0625
+    let own = (
+      local: min(local, components), y: [1.5, 0, -0.5, 2, 0.25, -3] as [Float],
+      logUnits: [0.5, -1, 0, 1, -2, 0.75] as [Float]
+    )
+    func logDensity(_ values: Dense, _ row: Int) -> Double {
+      TapeReference.logDensity(
+        values, row, Double(y[row]), floor: Double(floor),
+        own: (own.local, Double(own.y[row]), Double(own.logUnits[row])))
+    }
     check.scalar { tape, _ in
       let (loss, logDensities) = tape.mixtureLoss(
-        TapeCheck.input(p, on: tape), y: y, rowWeights: rowWeights, floor: floor)
+        TapeCheck.input(p, on: tape), y: y, rowWeights: rowWeights, floor: floor,
+        own: local > 0 ? own : nil)
       let values = Dense(rows, 3 * components) {
         Double(tape.weights[p][$0 * 3 * components + $1])
       }
       for row in 0..<rows {
-        let expected = TapeReference.logDensity(values, row, Double(y[row]), floor: Double(floor))
+        let expected = logDensity(values, row)
         #expect(abs(Double(logDensities[row]) - expected) < 1e-5 * max(1, abs(expected)))
       }
       return loss
     } reference: { m in
       guard let p = m["p"] else { return .nan }
       return (0..<rows).reduce(0.0) {
-        $0 - Double(rowWeights[$1])
-          * TapeReference.logDensity(p, $1, Double(y[$1]), floor: Double(floor))
+        $0 - Double(rowWeights[$1]) * logDensity(p, $1)
       }
     }
   }

@@ -1,3 +1,4 @@
+import ChorusData
 import ChorusTensors
 import Foundation
 import Testing
@@ -62,6 +63,7 @@ import Testing
   @Test func lossesAreInTheUnitsOfTheNetwork() throws {
     let trainer = try Self.trainer {
       $0.blueprint.neighbours = 4
+      $0.blueprint.localComponents = 2
       $0.validationTasks = 3
     }
     let told = try trainer.validate()
@@ -81,8 +83,9 @@ import Testing
         let total = (0..<count).reduce(0) { $0 + exp(row[$1]) }
         let y = Double(batch.y[batch.targetRows.lowerBound + target])
         let terms = (0..<count).map { c in
-          let deviation = unit.scale * (log(1 + exp(row[2 * count + c])) + 1e-3)
-          let z = (y - unit.origin - unit.scale * row[count + c]) / deviation
+          let own = c < 2 ? unit : Scaling.Unit(origin: 0, scale: 1)
+          let deviation = own.scale * (log(1 + exp(row[2 * count + c])) + 1e-3)
+          let z = (y - own.raw(row[count + c])) / deviation
           return row[c] - log(total) - z * z / 2 - log(deviation) - log(2 * Double.pi) / 2
         }
         let top = terms.max() ?? 0
@@ -99,6 +102,7 @@ import Testing
       let trainer = try Self.trainer {
         $0.blueprint.neighbours = neighbours
         $0.blueprint.components = 8
+        $0.blueprint.localComponents = neighbours
         $0.context = [6, 8]
         $0.validationTasks = 32
       }

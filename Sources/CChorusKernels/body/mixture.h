@@ -9,15 +9,21 @@ typedef struct {
   v8 z, sd, raw;
 } mixture_terms;
 
-INLINE mixture_terms mixture_group(int components, int j, const float *row, float y, float floor) {
-  const int some = min_int(8, components - j);
+INLINE mixture_terms mixture_group(const ck_mixture_args *a, int r, int j, const float *row) {
+  const int components = a->components, some = min_int(8, components - j);
   const i8 valid = lanes8() < some;
+  v8 y = splat(a->y[r]), unit = splat(0);
+  if (j < a->local) {
+    const i8 own = lanes8() < a->local - j;
+    y = select8(own, splat(a->own_y[r]), y);
+    unit = select8(own, splat(a->log_unit[r]), unit);
+  }
   mixture_terms t;
   v8 logit = load_upto8(row + j, some);
   t.raw = load_upto8(row + 2 * components + j, some);
-  t.sd = softplus8(t.raw) + splat(floor);
-  t.z = (splat(y) - load_upto8(row + components + j, some)) / t.sd;
-  v8 joint = FMA(splat(-0.5f) * t.z, t.z, logit - log8(t.sd) - splat(HALF_LOG_TWO_PI));
+  t.sd = softplus8(t.raw) + splat(a->floor);
+  t.z = (y - load_upto8(row + components + j, some)) / t.sd;
+  v8 joint = FMA(splat(-0.5f) * t.z, t.z, logit - log8(t.sd) - splat(HALF_LOG_TWO_PI) - unit);
   t.logit = select8(valid, logit, splat(UNSEEN));
   t.joint = select8(valid, joint, splat(UNSEEN));
   return t;
@@ -35,28 +41,28 @@ INLINE v8 merge_log(v8 best, v8 total) {
   return most + log8(splat(sum8(total * exp8(best - most))));
 }
 
-static void mixture(int rows, int components, const float *params, const float *y, float floor, float *logp,
-                    const float *weight, float *dparams) {
+static void mixture(const ck_mixture_args *a) {
+  const int components = a->components;
   mixture_terms kept[MIXTURE_CACHE];
-  for (int r = 0; r < rows; ++r) {
-    const float *row = params + (size_t)r * 3 * components;
+  for (int r = 0; r < a->rows; ++r) {
+    const float *row = a->params + (size_t)r * 3 * components;
     v8 best = splat(UNSEEN), total = splat(0), logit_best = best, logit_total = total;
     for (int j = 0; j < components; j += 8) {
-      const mixture_terms t = mixture_group(components, j, row, y[r], floor);
+      const mixture_terms t = mixture_group(a, r, j, row);
       if (j / 8 < MIXTURE_CACHE) kept[j / 8] = t;
       gather_log(t.joint, &best, &total);
       gather_log(t.logit, &logit_best, &logit_total);
     }
     // Lanes that saw no component hold the sum of 2^0 at UNSEEN; against a real maximum they vanish.
     const v8 joint = merge_log(best, total), norm = merge_log(logit_best, logit_total);
-    logp[r] = joint[0] - norm[0];
-    if (!dparams) continue;
-    const v8 w = splat(weight ? weight[r] : 1.0f);
-    float *out = dparams + (size_t)r * 3 * components;
+    a->logp[r] = joint[0] - norm[0];
+    if (!a->dparams) continue;
+    const v8 w = splat(a->weight ? a->weight[r] : 1.0f);
+    float *out = a->dparams + (size_t)r * 3 * components;
     for (int j = 0; j < components; j += 8) {
       const int some = min_int(8, components - j);
       const mixture_terms t =
-          j / 8 < MIXTURE_CACHE ? kept[j / 8] : mixture_group(components, j, row, y[r], floor);
+          j / 8 < MIXTURE_CACHE ? kept[j / 8] : mixture_group(a, r, j, row);
       const v8 share = w * exp8(t.joint - joint), inverse = splat(1.0f) / t.sd;
       store_upto8(out + j, FMA(w, exp8(t.logit - norm), -share), some);
       store_upto8(out + components + j, -share * t.z * inverse, some);

@@ -214,10 +214,19 @@ size_t ck_local_linear_scratch(int width, int shared_count, int capacity);
 // ---- the mixture-of-Gaussians head --------------------------------------------------------------
 
 /// params: [rows, 3*components] = weight logits | means | raw scales, sd = softplus(raw) + floor.
-/// logp[r] = log sum_c w_c N(y; mu_c, sd_c). With dparams (stride 3*components, or NULL):
+/// logp[r] = log sum_c w_c N(y; mu_c, sd_c). The first `local` components are in a unit of the row's own, of which own_y is y
+/// and log_unit the logarithm: theirs is N(own_y; mu_c, sd_c)/unit. With dparams (stride 3*components, or NULL):
 /// dparams = weight[r] * d(-logp[r])/dparams; weight NULL means 1.
-void ck_mixture(int rows, int components, const float *params, const float *y, float floor, float *logp,
-                const float *weight, float *dparams);
+typedef struct {
+  int rows, components, local;
+  float floor;
+  const float *params, *y;
+  const float *own_y, *log_unit;  // [rows]; NULL where local is 0
+  float *logp;
+  const float *weight;
+  float *dparams;
+} ck_mixture_args;
+void ck_mixture(const ck_mixture_args *args);
 
 // ---- optimiser ----------------------------------------------------------------------------------
 

@@ -40,8 +40,7 @@ typedef struct {
   void (*attention_backward)(const ck_attention_backward_args *args);
   void (*factor_read)(const ck_factor_args *args);
   void (*local_linear)(const ck_local_linear_args *args);
-  void (*mixture)(int rows, int components, const float *params, const float *y, float floor, float *logp,
-                  const float *weight, float *dparams);
+  void (*mixture)(const ck_mixture_args *args);
   void (*adamw)(size_t n, float *w, const float *gradient, float *first, float *second, float gradient_scale,
                 float rate, float beta1, float beta2, float correction1, float correction2, float epsilon,
                 float decay, float *average, float keep);
