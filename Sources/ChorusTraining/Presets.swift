@@ -15,11 +15,19 @@ extension TrainingConfiguration {
     configuration.validationTasks = 128
     configuration.validateEvery = 1000
     switch prior {
-    case "gp": predictAroundSplines(&configuration.blueprint)
+    case "gp":
+      // Rows near by tell nearly all of a noiseless function: everything is said in the unit of a spline's error.
+      configuration.blueprint.neighbours = 12
+      configuration.blueprint.localComponents = configuration.blueprint.components
+      configuration.blueprint.sigmaFloor = 0.01
     case "gp-noisy", "sawtooth": break
     case "functions":
       configuration.blueprint.inputDimensions = 3
       configuration.blueprint.periods = 6
+      // Jumps and waves are told in the network's units, beside what a spline tells.
+      configuration.blueprint.neighbours = 12
+      configuration.blueprint.localComponents = 10
+      configuration.blueprint.components = 30
       configuration.dimensions = [1, 1, 1, 2, 3]
       configuration.blueprint.scaling = .residual
       configuration.context = [2, 512]
@@ -30,12 +38,5 @@ extension TrainingConfiguration {
         "no prior '\(prior)'; give gp, gp-noisy, sawtooth, functions, or a configuration file (.json)")
     }
     return configuration
-  }
-
-  /// Functions that rows near by tell much of: the head's unit is the error of a spline through twelve of them.
-  private static func predictAroundSplines(_ blueprint: inout Blueprint) {
-    blueprint.neighbours = 12
-    blueprint.localComponents = blueprint.components
-    blueprint.sigmaFloor = 0.01
   }
 }

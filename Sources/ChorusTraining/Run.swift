@@ -176,23 +176,46 @@ extension Trainer {
     progress.withLock { $0 = step }
   }
 
-  /// Takes a model's weights as the first ones; it may have read plainly standardised data. Where it was shown no fit, the last
-  /// rows of the input embedder's first matrix are for the fit's features and stay as drawn: from zeros, queries and keys
-  /// would both have to grow before either gained by it.
+  /// Takes a model's weights as the first ones; it may have read plainly standardised data, and have had no neighbours.
+  ///
+  /// Where it was shown no fit, the last rows of the input embedder's first matrix are for the fit's features and stay as drawn:
+  /// from zeros, queries and keys would both have to grow before either gained by it. Where it had no neighbours, what they say
+  /// begins at zero, and its components are the head's other ones.
   func begin(from model: Model) throws {
     var blueprint = model.blueprint
-    if blueprint.periods == 0 { blueprint.periods = configuration.blueprint.periods }
-    if blueprint.scaling == .standardise, configuration.blueprint.scaling == .residual {
-      blueprint.scaling = .residual
+    let own = configuration.blueprint
+    if blueprint.periods == 0 { blueprint.periods = own.periods }
+    if blueprint.scaling == .standardise, own.scaling == .residual { blueprint.scaling = .residual }
+    if blueprint.neighbours == 0 {
+      (blueprint.neighbours, blueprint.localComponents) = (own.neighbours, own.localComponents)
+      blueprint.components += own.localComponents
     }
-    blueprint.trainedContext = configuration.blueprint.trainedContext
-    blueprint.trainedBuffer = configuration.blueprint.trainedBuffer
-    guard blueprint == configuration.blueprint else {
-      throw TrainingError.configuration("the model to start from has another blueprint")
+    (blueprint.trainedContext, blueprint.trainedBuffer) = (own.trainedContext, own.trainedBuffer)
+    guard blueprint == own else {
+      throw TrainingError.configuration(
+        "the model to start from has another blueprint"
+          + (own.neighbours == 0
+            ? "" : "; one without neighbours needs \(own.components - own.localComponents) components"))
     }
+    let before = model.trunk.network.table
     let given = model.trunk.weights
-    for (own, from) in zip(network.table.all, model.trunk.network.table.all) {
-      weights[own].update(from: given[from], count: from.count)
+    for parameter in network.table.all {
+      guard let from = before[parameter.path] else {
+        weights[parameter].update(repeating: 0, count: parameter.count)
+        continue
+      }
+      guard from.columns != parameter.columns else {
+        weights[parameter].update(from: given[from], count: from.count)
+        continue
+      }
+      // logits | means | raw scales, each with the local components first.
+      let (kept, all) = (from.columns / 3, parameter.columns / 3)
+      for row in 0..<from.rows {
+        for part in 0..<3 {
+          (weights[parameter] + row * parameter.columns + part * all + all - kept)
+            .update(from: given[from] + row * from.columns + part * kept, count: kept)
+        }
+      }
     }
     averagedWeights.values.copy(from: weights.values)
     weights.pack(on: pool)

@@ -1,3 +1,4 @@
+import ChorusPriors
 import ChorusStorage
 import ChorusTensors
 import Foundation
@@ -215,5 +216,45 @@ import Testing
     #expect(throws: TrainingError.self) {
       _ = try Self.open(third.path, start: next.trainer.model(card: [:]))
     }
+  }
+
+  /// A network that is to look at the nearest rows goes on from one that does not: at first they say nothing, and the old
+  /// components say what they said.
+  @Test func aRunMayTeachNeighboursToAModel() throws {
+    let (first, second, third) = (try ScratchFolder(), try ScratchFolder(), try ScratchFolder())
+    let run = try Self.open(first.path)
+    try Self.train(run, to: 3)
+    let model = run.trainer.model(card: [:])
+    func teach(_ folder: ScratchFolder, components: Int) throws -> Run {
+      try Self.open(folder.path, start: model) {
+        $0.blueprint.neighbours = 4
+        $0.blueprint.localComponents = 2
+        $0.blueprint.components = components
+      }
+    }
+    let next = try teach(second, components: 5)
+    let configuration = next.trainer.configuration
+    var stream = RandomStream(seed: 1)
+    let batch = try Objective.batch(
+      next.trainer.tasks, index: 0, step: 0,
+      TaskShape(context: 6, buffer: 2, targets: configuration.targets, dimensions: 1), &stream)
+    let prefixes = [Int32](repeating: 1, count: configuration.targets)
+    func outputs(_ network: Network, _ weights: Weights) -> [Float] {
+      let tape = Tape(weights)
+      let node = network.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape).parameters
+      return Array(UnsafeBufferPointer(start: tape.values(node), count: node.rows * node.columns))
+    }
+    let before = outputs(model.trunk.network, model.trunk.weights)
+    let after = outputs(next.trainer.network, next.trainer.weights)
+    for target in 0..<configuration.targets {
+      for part in 0..<3 {
+        for component in 0..<3 {
+          #expect(
+            after[target * 15 + part * 5 + 2 + component] == before[target * 9 + part * 3 + component])
+        }
+      }
+    }
+    try Self.train(next, to: 3)
+    #expect(throws: TrainingError.self) { _ = try teach(third, components: 3) }
   }
 }
