@@ -27,7 +27,8 @@ public struct Blueprint: Sendable, Hashable, Codable {
   /// Waves that a fit of the context may have, whose trend and season are given to the input embedder; 0 for no fit. See
   /// `Periods`.
   public var periods = 0
-  /// Rows nearest to a point that splines go through, which the network is told of; 0 for none. See `LocalSpline`.
+  /// Rows nearest to a point that splines go through, which the network is told of; 0 for none. Outputs have to be of order 1
+  /// in the network's units. See `LocalSpline`.
   public var neighbours = 0
   /// Components, the first ones, that are around the spline and in its unit; the others are in the network's. Where a file
   /// does not tell, all of them if there are neighbours.
