@@ -67,7 +67,7 @@ struct ReferenceNetwork {
     return plus(t, linear(path + ".down", gelu(linear(path + ".up", t))))
   }
 
-  /// One row of a network with waves: log f / 2, share, log(1 + evidence) / 4, then cos and sin of 1, 2 and 3 phases.
+  /// x, mask, sines and cosines; where a fit is shown, its skill, trend and season along each input, then what is known of its rest.
   private func features(_ x: Row) -> Row {
     let size = blueprint.inputDimensions
     func padded(_ row: Row) -> Row { row + Row(repeating: 0, count: size - row.count) }
