@@ -194,6 +194,8 @@ void ck_solve_lower_f64(int n, const double *l, int ldl, int transposed, double 
   table()->solve_lower_f64(n, l, ldl, transposed, b, columns, ldb);
 }
 
+int ck_schur_f64(int n, int rows, double *a, int lda) { return table()->schur_f64(n, rows, a, lda); }
+
 void ck_multiply_lower_f64(int n, const double *l, int ldl, const double *x, double *y) {
   table()->multiply_lower_f64(n, l, ldl, x, y);
 }

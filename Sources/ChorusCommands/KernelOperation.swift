@@ -21,6 +21,8 @@ enum KernelOperation: String, CaseIterable {
   case adamw
   case cholesky
   case solve
+  /// Systems as small as a spline's.
+  case schur
 
   func cases() -> [KernelBench.Case] {
     switch self {
@@ -44,6 +46,7 @@ enum KernelOperation: String, CaseIterable {
     case .adamw: KernelShapes.vectors.map(Self.adamw)
     case .cholesky: KernelShapes.matrices.map { Self.cholesky($0, solve: false) }
     case .solve: KernelShapes.matrices.map { Self.cholesky($0, solve: true) }
+    case .schur: KernelShapes.systems.map(Self.schur)
     }
   }
 
@@ -264,15 +267,30 @@ enum KernelOperation: String, CaseIterable {
     }
   }
 
-  /// Doubles on the heap, freed with the last reference.
+  /// Elimination of n columns with two rows and columns more, as a spline through a few rows needs.
+  private static func schur(_ n: Int) -> KernelBench.Case {
+    let stride = (n + 5) / 4 * 4
+    let matrix = (0..<(n + 2) * stride).map { index in
+      let (i, j) = (index / stride, index % stride)
+      return j >= n + 2 || (i == j && i >= n) ? 0 : 1 / Double(1 + abs(i - j))
+    }
+    let work = Scratch(matrix)
+    return KernelBench.Case(shape: "\(n)", flops: 2 * Double(n * n * n) / 3 + 4 * Double(n * n)) {
+      work.fill(matrix)
+      _ = ck_schur_f64(Int32(n), Int32(n + 2), work.pointer, Int32(stride))
+    }
+  }
+
+  /// Doubles on the heap, from the beginning of a line of the cache on, freed with the last reference.
   private final class Scratch {
     let pointer: UnsafeMutablePointer<Double>
+    private let memory: UnsafeMutableRawPointer
     init(_ values: [Double]) {
-      pointer = .allocate(capacity: values.count)
-      pointer.initialize(repeating: 0, count: values.count)
+      memory = .allocate(byteCount: values.count * MemoryLayout<Double>.stride, alignment: 64)
+      pointer = memory.initializeMemory(as: Double.self, repeating: 0, count: values.count)
       fill(values)
     }
-    deinit { pointer.deallocate() }
+    deinit { memory.deallocate() }
     func fill(_ values: [Double]) {
       values.withUnsafeBufferPointer { source in
         if let base = source.baseAddress { pointer.update(from: base, count: source.count) }

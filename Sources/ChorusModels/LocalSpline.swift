@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusTensors
 import Foundation
 
 /// What the rows nearest to a point say of the value there: splines through them, each with the standard deviation of its
@@ -53,8 +54,14 @@ final class LocalSpline {
   private let point: UnsafeMutablePointer<Float>
   /// Rows less the point, `[count, dimensions]`, in units of the farthest one's distance.
   private let steps: UnsafeMutablePointer<Double>
-  /// The matrix with two right sides, `[size, size + 2]`.
+  /// Squares of the distances between rows, and to the point as one row more, in those units, and their roots:
+  /// `[count + 1, most + 1]`, below the diagonal.
+  private let between: UnsafeMutablePointer<Double>
+  private let lengths: UnsafeMutablePointer<Double>
+  /// The matrix bordered by what two right sides are multiplied with: `[size + 2, pitch(size)]`.
   private let system: UnsafeMutablePointer<Double>
+  /// Its memory, which begins at a line of the cache: registers that straddle two lines halve the speed.
+  private let memory: UnsafeMutableRawPointer
 
   /// - Parameter most: rows that a spline goes through, the nearest ones.
   init(most: Int, dimensions: Int) {
@@ -65,13 +72,18 @@ final class LocalSpline {
     values = .allocate(capacity: most)
     rows = .allocate(capacity: most * dimensions)
     point = .allocate(capacity: dimensions)
-    steps = .allocate(capacity: most * dimensions)
-    system = .allocate(capacity: size * (size + 2))
+    steps = .allocate(capacity: (most + 1) * dimensions)
+    between = .allocate(capacity: (most + 1) * (most + 1))
+    lengths = .allocate(capacity: (most + 1) * (most + 1))
+    let numbers = (size + 2) * Self.pitch(size)
+    memory = .allocate(byteCount: numbers * MemoryLayout<Double>.stride, alignment: 64)
+    system = memory.bindMemory(to: Double.self, capacity: numbers)
   }
 
   deinit {
     for pointer in [squares, rows, values, point] { pointer.deallocate() }
-    for pointer in [steps, system] { pointer.deallocate() }
+    for pointer in [steps, between, lengths] { pointer.deallocate() }
+    memory.deallocate()
   }
 
   static func monomials(degree: Int, _ dimensions: Int) -> Int {
@@ -165,12 +177,24 @@ final class LocalSpline {
     features[Self.features + 1] = Float(log(abs(distance) + 0.05) / 2)
   }
 
-  /// Rows less the point, in units of the farthest one's distance, which it returns.
+  /// Rows less the point, in units of the farthest one's distance, which it returns, and all distances.
   private func step() -> Double {
     let far = Double(count > 0 ? squares[count - 1] : 0).squareRoot()
     let reach = far > 0 ? far : 1
     for index in 0..<count * dimensions {
       steps[index] = (Double(rows[index]) - Double(point[index % dimensions])) / reach
+    }
+    for column in 0..<dimensions { steps[count * dimensions + column] = 0 }
+    for i in 0...count {
+      for j in 0..<i {
+        var square = 0.0
+        for column in 0..<dimensions {
+          let difference = steps[i * dimensions + column] - steps[j * dimensions + column]
+          square += difference * difference
+        }
+        between[i * (most + 1) + j] = square
+        lengths[i * (most + 1) + j] = square.squareRoot()
+      }
     }
     return reach
   }
@@ -180,80 +204,72 @@ final class LocalSpline {
   /// - Parameter noise: ν for distances in units of the farthest row's.
   private func spline(_ form: Form, noise: Double) -> (unit: Scaling.Unit, noise: Double) {
     let q = Self.monomials(degree: form.degree, dimensions)
-    let size = count + q
-    let unknown = (Scaling.Unit(origin: 0, scale: 1), 1.0)
-    guard count > q else { return unknown }
-    fill(form, q, size, noise)
-    guard solve(size) != nil else { return unknown }
-    // Column 0: weights of the rows and multipliers of the monomials; column 1: B y.
-    let width = size + 2
-    var (value, error) = (0.0, 0.0)
-    for row in 0..<count {
-      value += system[row * width + size] * Double(values[row])
-      error -= system[row * width + size] * form.sign * length(of: row, power: form.power)
+    guard count > q, let schur = eliminate(form, q, noise) else {
+      return (Scaling.Unit(origin: 0, scale: 1), 1.0)
     }
-    error -= system[count * width + size]
-    let factor = rest(size) / Double(count - q)
+    let factor = max(-schur.values, 0) / Double(count - q)
     let least = Self.leastUnit * Self.leastUnit
-    let scale = (factor * (max(error, 0) + noise) + least).squareRoot()
+    let scale = (factor * (max(schur.point, 0) + noise) + least).squareRoot()
     return (
       Scaling.Unit(
-        origin: min(max(value, -Self.mostValue), Self.mostValue), scale: min(scale, Self.mostUnit)),
+        origin: min(max(-schur.both, -Self.mostValue), Self.mostValue), scale: min(scale, Self.mostUnit)),
       min((factor * noise + least).squareRoot(), Self.mostUnit)
     )
   }
 
-  /// yᵀBy of a solved system.
-  private func rest(_ size: Int) -> Double {
-    var sum = 0.0
-    for row in 0..<count { sum += system[row * (size + 2) + size + 1] * Double(values[row]) }
-    return max(sum, 0)
-  }
-
-  private func length(of row: Int, power: Int) -> Double {
-    var square = 0.0
-    for column in 0..<dimensions {
-      let difference = steps[row * dimensions + column]
-      square += difference * difference
-    }
-    return Self.raise(square, power)
-  }
-
   /// |h|^power from |h|².
   private static func raise(_ square: Double, _ power: Int) -> Double {
+    raise(square, square.squareRoot(), power)
+  }
+
+  private static func raise(_ square: Double, _ length: Double, _ power: Int) -> Double {
     switch power {
-    case 1: square.squareRoot()
-    case 3: square * square.squareRoot()
-    default: square * square * square.squareRoot()
+    case 1: length
+    case 3: square * length
+    default: square * square * length
     }
   }
 
-  /// [K + νI, P; Pᵀ, −εI] with the right sides [k; p] of the point and [y; 0].
+  private static func pitch(_ size: Int) -> Int { (size + 5) / 4 * 4 }
+
+  /// What is left of a zero block beside A after eliminating A, with k̃ = [k; p] of the point and ỹ = [y; 0]:
+  /// −k̃ᵀA⁻¹k̃, which is the variance of the error, −k̃ᵀA⁻¹ỹ, which is less the value, and −ỹᵀA⁻¹ỹ = −yᵀBy, in units of c.
+  /// nil for a matrix without an inverse.
+  private func eliminate(_ form: Form, _ q: Int, _ noise: Double) -> (
+    point: Double, both: Double, values: Double
+  )? {
+    let size = count + q
+    fill(form, q, size, noise)
+    let width = Self.pitch(size)
+    guard DoubleKernels.schur(size, rows: size + 2, system, width) == size else { return nil }
+    let (point, values) = (size, size + 1)
+    return (
+      system[point * width + point], system[point * width + values], system[values * width + values]
+    )
+  }
+
+  /// A = [K + νI, P; Pᵀ, −εI], bordered on both sides by k̃ and ỹ.
   private func fill(_ form: Form, _ q: Int, _ size: Int, _ noise: Double) {
-    let width = size + 2
-    for index in 0..<size * width { system[index] = 0 }
-    for i in 0..<count {
+    let width = Self.pitch(size)
+    for index in 0..<(size + 2) * width { system[index] = 0 }
+    func set(_ i: Int, _ j: Int, _ value: Double) {
+      system[i * width + j] = value
+      system[j * width + i] = value
+    }
+    for i in 0...count {
+      let first = i * (most + 1)
+      let row = i == count ? size : i
       for j in 0..<i {
-        var square = 0.0
-        for column in 0..<dimensions {
-          let difference = steps[i * dimensions + column] - steps[j * dimensions + column]
-          square += difference * difference
-        }
-        let covariance = form.sign * Self.raise(square, form.power)
-        system[i * width + j] = covariance
-        system[j * width + i] = covariance
+        set(row, j, form.sign * Self.raise(between[first + j], lengths[first + j], form.power))
       }
+    }
+    for i in 0..<count {
       system[i * width + i] = noise + Self.nugget
-      for m in 0..<q {
-        let value = monomial(m, row: i)
-        system[i * width + count + m] = value
-        system[(count + m) * width + i] = value
-      }
-      system[i * width + size] = form.sign * length(of: i, power: form.power)
-      system[i * width + size + 1] = Double(values[i])
+      for m in 0..<q { set(i, count + m, monomial(m, row: i)) }
+      set(i, size + 1, Double(values[i]))
     }
     for m in 0..<q { system[(count + m) * width + count + m] = -Self.slack }
-    system[count * width + size] = 1  // of all monomials at the point only the constant is not 0
+    set(size, count, 1)  // of all monomials at the point only the constant is not 0
   }
 
   /// 1, then each column, then products of two.
@@ -267,43 +283,6 @@ final class LocalSpline {
       place -= dimensions - i
     }
     return 0
-  }
-
-  /// Gaussian elimination with partial pivoting: both answers in place of the right sides. Returns log|A|; nil for a matrix
-  /// without an inverse.
-  private func solve(_ size: Int) -> Double? {
-    let (a, width) = (system, size + 2)
-    var determinant = 0.0
-    for column in 0..<size {
-      var pivot = column
-      for row in column..<size where abs(a[row * width + column]) > abs(a[pivot * width + column]) {
-        pivot = row
-      }
-      let head = a[pivot * width + column]
-      guard abs(head) > 1e-300, head.isFinite else { return nil }
-      determinant += log(abs(head))
-      if pivot != column {
-        for k in column..<width {
-          (a[pivot * width + k], a[column * width + k]) = (a[column * width + k], a[pivot * width + k])
-        }
-      }
-      let own = a + column * width
-      for row in column + 1..<max(size, column + 1) {
-        let other = a + row * width
-        let factor = other[column] / head
-        if factor == 0 { continue }
-        for k in column + 1..<width { other[k] -= factor * own[k] }
-      }
-    }
-    for column in stride(from: size - 1, through: 0, by: -1) {
-      let own = a + column * width
-      for side in size..<width {
-        var value = own[side]
-        for k in column + 1..<max(size, column + 1) { value -= own[k] * a[k * width + side] }
-        own[side] = value / own[column]
-      }
-    }
-    return determinant
   }
 
   // MARK: Noise
@@ -366,9 +345,10 @@ final class LocalSpline {
   /// The restricted log-likelihood of the rows shown, with c at its maximum and up to a constant.
   private func merit(_ form: Form, noise: Double) -> Double {
     let q = Self.monomials(degree: form.degree, dimensions)
-    guard count > q else { return 0 }
-    fill(form, q, count + q, noise)
-    guard let determinant = solve(count + q) else { return 0 }
-    return -0.5 * determinant - 0.5 * Double(count - q) * log(max(rest(count + q), 1e-30))
+    guard count > q, let schur = eliminate(form, q, noise) else { return 0 }
+    let width = Self.pitch(count + q)
+    var determinant = 0.0
+    for row in 0..<count + q { determinant += log(abs(system[row * width + row])) }
+    return -0.5 * determinant - 0.5 * Double(count - q) * log(max(-schur.values, 1e-30))
   }
 }

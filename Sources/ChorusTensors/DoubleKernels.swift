@@ -18,6 +18,12 @@ package enum DoubleKernels {
       Int32(n), l, Int32(ldl), transposed ? 1 : 0, b, Int32(columns), Int32(ldb))
   }
 
+  /// Eliminates the first n columns of a: [rows, lda] by pivots of the first n rows, so that the other rows hold the
+  /// Schur complement; `lda` is a multiple of 4. Gives n, or the first column without a pivot.
+  package static func schur(_ n: Int, rows: Int, _ a: UnsafeMutablePointer<Double>, _ lda: Int) -> Int {
+    Int(ck_schur_f64(Int32(n), Int32(rows), a, Int32(lda)))
+  }
+
   /// y := L x.
   package static func multiplyLower(
     _ n: Int, _ l: UnsafePointer<Double>, _ ldl: Int, _ x: UnsafePointer<Double>,

@@ -75,4 +75,6 @@ package enum KernelShapes {
   package static let vectors = [128, 3_072, 16_384]
   /// Sides of a covariance matrix.
   package static let matrices = [32, 64, 150, 320]
+  /// Rows and monomials of the splines through twelve rows, with one input and with three.
+  package static let systems = [13, 14, 15, 22]
 }

@@ -94,6 +94,55 @@ import Testing
     #expect(table.cholesky_f64(0, nil, 1) == 0)
   }
 
+  /// [A, B; C, D] with B = A X leaves D - C X, whatever the order of A's rows and where its diagonal is zero.
+  @Test(arguments: instances, [1, 2, 3, 4, 7, 13, 14, 15, 24, 33])
+  func schurComplement(isa: Int32, n: Int) {
+    let table = kernels(isa)
+    withMemory(seed: n) { memory in
+      let (sides, more) = (2, 3)
+      let stride = (n + sides + 3) / 4 * 4
+      let a = memory.doubles((n + more) * stride)
+      let x = memory.doubles(n * sides)
+      let order = (0..<n).map { ($0 * 5 + 2) % n }
+      if n % 5 != 0 {
+        // Big elements off the diagonal, as nowhere near it as the order says.
+        for i in 0..<n { for j in 0..<n { a[i * stride + j] *= i == j ? 0 : 0.1 } }
+        for i in 0..<n { a[i * stride + order[i]] = 3 + Double(i) }
+      }
+      for i in 0..<n {
+        for side in 0..<sides {
+          a[i * stride + n + side] = (0..<n).reduce(0) { $0 + a[i * stride + $1] * x[$1 * sides + side] }
+        }
+      }
+      for i in 0..<n + more { for j in n + sides..<stride { a[i * stride + j] = 0 } }
+      let before = Array(UnsafeBufferPointer(start: a, count: (n + more) * stride))
+      #expect(table.schur_f64(Int32(n), Int32(n + more), a, Int32(stride)) == Int32(n))
+      var deviation = Deviation()
+      for row in n..<n + more {
+        for side in 0..<sides {
+          let sum = (0..<n).reduce(before[row * stride + n + side]) {
+            $0 - before[row * stride + $1] * x[$1 * sides + side]
+          }
+          deviation.note(a[row * stride + n + side], sum, allowed: 1e-10 * Double(n), "\(row), \(side)")
+        }
+      }
+      deviation.expectSmall("Schur complement of \(n)")
+    }
+  }
+
+  @Test(arguments: instances)
+  func schurNamesTheColumnWithoutAPivot(isa: Int32) {
+    let table = kernels(isa)
+    for bad in [0, 3, 5] {
+      for value in [0, Double.nan, .infinity] {
+        var a = [Double](repeating: 0, count: 8 * 8)
+        for i in 0..<6 { a[i * 8 + i] = i == bad ? value : 2 }
+        #expect(table.schur_f64(6, 8, &a, 8) == Int32(bad))
+      }
+    }
+    #expect(table.schur_f64(0, 2, nil, 4) == 0)
+  }
+
   @Test(arguments: instances)
   func exponential(isa: Int32) {
     let table = kernels(isa)

@@ -206,6 +206,36 @@ static void multiply_lower_f64(int n, const double *l, int ldl, const double *x,
   for (int i = n - 1; i >= 0; --i) y[i] = dot_f64(i + 1, l + (ptrdiff_t)i * ldl, x);
 }
 
+/// a := [U, *; 0, S] with S = D - C A^-1 B for a = [A, B; C, D], A: [n, n] leading.
+static int schur_f64(int n, int rows, double *a, int lda) {
+  for (int c = 0; c < n; ++c) {
+    double *own = a + (ptrdiff_t)c * lda;
+    int pivot = c;
+    double most = __builtin_fabs(own[c]);
+    for (int r = c + 1; r < n; ++r) {
+      const double size = __builtin_fabs(a[(ptrdiff_t)r * lda + c]);
+      if (size > most) most = size, pivot = r;
+    }
+    if (!(most > 1e-300 && most < __builtin_inf())) return c;
+    // Whole registers: what lies left of column c is 0 in exact arithmetic and is read no more.
+    const int begin = c / 4 * 4;
+    if (pivot != c) {
+      double *other = a + (ptrdiff_t)pivot * lda;
+      for (int k = begin; k < lda; k += 4) {
+        const v4d mine = load4d(own + k);
+        store4d(own + k, load4d(other + k)), store4d(other + k, mine);
+      }
+    }
+    const double inverse = -1 / own[c];
+    for (int r = c + 1; r < rows; ++r) {
+      double *other = a + (ptrdiff_t)r * lda;
+      const v4d factor = (v4d)(other[c] * inverse);
+      for (int k = begin; k < lda; k += 4) store4d(other + k, FMA(factor, load4d(own + k), load4d(other + k)));
+    }
+  }
+  return n;
+}
+
 #define PRODUCT_STEPS 128  // inner dimension of one packed panel
 
 /// c [rows, columns <= 8] += alpha * a [rows, k] * panel [k, 8].

@@ -38,6 +38,7 @@ const ck_table CK_TABLE = {
     .adamw = adamw,
     .cholesky_f64 = cholesky_f64,
     .solve_lower_f64 = solve_lower_f64,
+    .schur_f64 = schur_f64,
     .multiply_lower_f64 = multiply_lower_f64,
     .multiply_f64 = multiply_f64,
     .exp_f64 = exp_f64,

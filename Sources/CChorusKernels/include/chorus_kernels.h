@@ -243,6 +243,10 @@ void ck_adamw(size_t n, float *w, const float *gradient, float *first, float *se
 int ck_cholesky_f64(int n, double *a, int lda);
 /// b [n, columns] := L^-1 b, or (transposed) L^-T b.
 void ck_solve_lower_f64(int n, const double *l, int ldl, int transposed, double *b, int columns, int ldb);
+/// Gaussian elimination of the first n columns of a [rows, lda], lda a multiple of 4, with partial pivoting among the
+/// first n rows: the other rows become the Schur complement, D - C A^-1 B of [A, B; C, D]; pivots are on the diagonal.
+/// Returns n, or the first column without a pivot. For small systems: nothing is packed.
+int ck_schur_f64(int n, int rows, double *a, int lda);
 /// y [n] = L x for a lower-triangular L.
 void ck_multiply_lower_f64(int n, const double *l, int ldl, const double *x, double *y);
 typedef struct {

@@ -46,6 +46,7 @@ typedef struct {
                 float decay, float *average, float keep);
   int (*cholesky_f64)(int n, double *a, int lda);
   void (*solve_lower_f64)(int n, const double *l, int ldl, int transposed, double *b, int columns, int ldb);
+  int (*schur_f64)(int n, int rows, double *a, int lda);
   void (*multiply_lower_f64)(int n, const double *l, int ldl, const double *x, double *y);
   void (*multiply_f64)(const ck_multiply_f64_args *args);
   void (*exp_f64)(size_t n, const double *x, double *y);
