@@ -56,7 +56,7 @@ struct Evaluate: ParsableCommand {
 
   @Flag(
     help:
-      "Add the columns attainable_joint and attainable_minus_reencode (gp and gp-noisy; seconds a task at 128 rows)."
+      "Add the columns attainable_joint and attainable_minus_reencode (gp, gp-noisy and sawtooth; up to seconds a task at 128 rows)."
   )
   var attainable = false
 
@@ -94,9 +94,10 @@ struct Evaluate: ParsableCommand {
       let comparison = try OracleComparison(
         model: model, prior: prior, targets: targets, functions: functions, orders: orders, seed: common.seed,
         dimensions: dimensions, plan: PlanTemplate(parsing: plan), attainable: attainable)
-      if attainable, !(prior is GPPrior) {
+      if attainable, !(prior is GPPrior), !(prior is SawtoothPrior) {
         throw ValidationError(
-          "--attainable: the hyperparameters of \(prior.name) cannot be summed out; ask for gp or gp-noisy")
+          "--attainable: the hyperparameters of \(prior.name) cannot be summed out; ask for gp, gp-noisy or sawtooth"
+        )
       }
       if let calibration { try checkFolder(of: calibration) }
       let writer = try RowWriter(

@@ -92,7 +92,7 @@ public struct MemoryComparison: Sendable {
     let observed = try task.dataset(task.contextRows)
     let posterior = try model.condition(on: observed)
     let asked = try task.dataset(task.targetRows)
-    let law = try task.oracle?.density(of: task.targetRows, given: task.contextRows)
+    let law = try task.exactLaw()
     let orderSeed = seed &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15
     let m = Double(targets)
     func density(_ posterior: Posterior, independent: Bool = false) throws -> Double {

@@ -147,14 +147,13 @@ public struct OracleComparison: Sendable {
     let posterior = try model.condition(on: observed)
     let m = Double(targets)
     var score = Score()
-    if let law = try task.oracle?.density(of: task.targetRows, given: task.contextRows) {
+    if let law = try task.exactLaw() {
       score.oracleJoint = law.joint / m
       score.oracleIndependent = law.independent / m
       score.oracleError = law.error / m
     }
     if attainable {
-      let law = try task.attainable?.density(of: task.targetRows, given: task.contextRows)
-      score.attainable = law.map { $0.joint / m }
+      score.attainable = try task.attainableLaw().map { $0.joint / m }
     }
     score.levels = zip(try posterior.marginals(at: asked.inputs, flopLimit: .infinity), asked.y).map {
       $0.cdf($1)

@@ -177,7 +177,7 @@ public struct PlanComparison: Sendable {
     var score = Score()
     score.sequential = mean(try densities(.sequential).orders) / count
     score.reencode = mean(try densities(.reencode).orders) / count
-    let exact = try task.oracle?.density(of: task.targetRows, given: task.contextRows).joint
+    let exact = try task.exactLaw()?.joint
     for template in plans {
       let result = try densities(template)
       let average = mean(result.orders)

@@ -21,8 +21,8 @@ import Foundation
 /// 7. Without a trend, with probability 0.25, all of this is seen through a `Skew` of rate ±log-uniform on [0.1, 1], so
 ///    that large values vary more than small ones.
 ///
-/// The sawtooth (which takes part in 1, 2, 4 and 6 with constant noise) has a ceiling only; everything else has an exact
-/// oracle. Offset and
+/// The sawtooth (which takes part in 1, 2, 4 and 6 with constant noise) has an oracle with one input, with more a ceiling
+/// only; everything else has an exact oracle. Offset and
 /// unit of x and y are not varied: a model for this prior reads tasks in units of their context.
 public struct FunctionsPrior: Prior {
   public var name: String { family.map { "functions/\($0)" } ?? "functions" }
@@ -127,8 +127,15 @@ public struct FunctionsPrior: Prior {
     let height = (12 * variance).squareRoot()
     let deviation = noise.squareRoot()
     let y = wave.values(x).map { height * ($0 - 0.5) + deviation * stream.normal() }
+    var oracle: SawtoothOracle?
+    if shape.dimensions == 1 {
+      let waves = SawtoothOracle.Waves(
+        frequencies: 0.25...10, logUniform: true, height: height, offset: 0.5, deviations: [deviation])
+      oracle = SawtoothOracle(waves, x: x, y: y)
+    }
     return PriorTask(
-      shape: shape, x: x, y: y, ceiling: noiseCeiling(deviation: deviation), component: "sawtooth")
+      shape: shape, x: x, y: y, oracle: oracle, ceiling: noiseCeiling(deviation: deviation),
+      component: "sawtooth")
   }
 }
 

@@ -75,12 +75,16 @@ public enum OracleError: Error, Equatable, CustomStringConvertible {
   case repeated(Int)
   case tooManyRows(asked: Int, limit: Int)
   case values(expected: Int, found: Int)
+  /// The context tells so little that the law cannot be told in as many pieces as an oracle takes.
+  case unresolved(cells: Int)
   /// A value in the context that the law cannot give.
   case impossible(Int)
   case notPositiveDefinite(kernel: String, pivot: Int)
 
   public var description: String {
     switch self {
+    case .unresolved(let cells):
+      return "the context leaves more than \(cells) different waves; give more rows"
     case .impossible(let row): return "the law of the task cannot give the value of row \(row)"
     case .row(let row, let rows): return "row \(row) is outside the task's \(rows) rows"
     case .repeated(let row): return "row \(row) is asked for twice, or is both target and context"

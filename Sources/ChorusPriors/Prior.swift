@@ -83,6 +83,24 @@ public struct PriorTask: Sendable {
   public var bufferRows: Range<Int> { shape.context..<(shape.context + shape.buffer) }
   public var targetRows: Range<Int> { (shape.context + shape.buffer)..<shape.rows }
 
+  /// What the oracle says of the targets given the context; nil where there is no oracle, or none for so few rows.
+  public func exactLaw() throws(OracleError) -> OracleDensity? {
+    try law(by: oracle)
+  }
+
+  /// The same of `attainable`.
+  public func attainableLaw() throws(OracleError) -> OracleDensity? {
+    try law(by: attainable)
+  }
+
+  private func law(by oracle: (any Oracle)?) throws(OracleError) -> OracleDensity? {
+    do {
+      return try oracle?.density(of: targetRows, given: contextRows)
+    } catch OracleError.unresolved {
+      return nil
+    }
+  }
+
   /// The rows of `range` as a data set. Throws `DataError`.
   public func dataset(_ range: Range<Int>) throws(DataError) -> Dataset {
     guard range.lowerBound >= 0, range.upperBound <= shape.rows else {

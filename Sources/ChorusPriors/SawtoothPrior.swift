@@ -5,13 +5,15 @@ import Foundation
 /// y = (omega (u·x - phi)) mod 1 + noise, u uniform on the unit sphere (a random sign in one dimension), omega
 /// uniform on [3, 5], phi on [0, 1], the noise's standard deviation on [0.05, 0.1]; inputs as in `GPPrior`.
 ///
-/// The law of the wave given a context has no closed form, so there is no oracle. `PriorTask.ceiling` is
+/// The law of the wave given a context has no closed form; with one input it is summed out (`SawtoothOracle`, which is told
+/// the noise; the attainable one sums that out too), with more there is no oracle. `PriorTask.ceiling` is
 /// -log(2 pi e sigma²)/2, the expected log density of a target when everything but its noise is known; its
 /// average over sigma is `averageCeiling`.
 public struct SawtoothPrior: Prior {
   public let name = "sawtooth"
   public let dimensions = 1...SobolSet.maximumDimensions
   static let deviations = 0.05...0.1
+  static let frequencies = 3.0...5.0
 
   public init() {}
 
@@ -25,11 +27,21 @@ public struct SawtoothPrior: Prior {
   public func draw(_ shape: TaskShape, from stream: inout RandomStream) throws(PriorError) -> PriorTask {
     try shape.check(dimensions)
     let x = SobolSet.subset(shape.rows, dimensions: shape.dimensions, low: -2, high: 2, from: &stream)
-    let wave = Sawtooth(dimensions: shape.dimensions, frequency: stream.uniform(in: 3...5), from: &stream)
+    let wave = Sawtooth(
+      dimensions: shape.dimensions, frequency: stream.uniform(in: Self.frequencies), from: &stream)
     let deviation = stream.uniform(in: Self.deviations)
     let y = wave.values(x).map { $0 + deviation * stream.normal() }
-    return PriorTask(
-      shape: shape, x: x, y: y, ceiling: noiseCeiling(deviation: deviation), component: name)
+    func oracle(_ deviations: [Double]) -> SawtoothOracle? {
+      guard shape.dimensions == 1 else { return nil }
+      return SawtoothOracle(.init(frequencies: Self.frequencies, deviations: deviations), x: x, y: y)
+    }
+    var task = PriorTask(
+      shape: shape, x: x, y: y, oracle: oracle([deviation]), ceiling: noiseCeiling(deviation: deviation),
+      component: name)
+    let range = Self.deviations.upperBound - Self.deviations.lowerBound
+    task.attainable = oracle(
+      (0..<8).map { Self.deviations.lowerBound + (Double($0) + 0.5) / 8 * range })
+    return task
   }
 }
 

@@ -49,9 +49,9 @@ import Testing
       #expect(abs(numbers[20] - numbers[11] - numbers[22]) < 1e-9)
     }
     let none = try folder.start(
-      ["evaluate", "--model", "run/model.safetensors", "--prior", "sawtooth", "--attainable"]
+      ["evaluate", "--model", "run/model.safetensors", "--prior", "functions", "--attainable"]
     ).1()
-    #expect(none.code == 64 && none.errors.contains("ask for gp or gp-noisy"), "\(none.errors)")
+    #expect(none.code == 64 && none.errors.contains("ask for gp, gp-noisy or sawtooth"), "\(none.errors)")
     let drawn = try folder.start(arguments + ["--calibration", "c.svg"]).1()
     let picture = try folder.read("c.svg")
     #expect(drawn.output == evaluated.output && picture.contains("Calibration of model on tasks of gp"))

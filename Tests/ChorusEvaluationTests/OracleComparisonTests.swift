@@ -88,9 +88,12 @@ import Testing
   }
 
   @Test func priorsWithoutAnOracleAndOtherUnits() throws {
-    let standardising = try model { $0.scaling = .standardise }
+    let standardising = try model {
+      $0.scaling = .standardise
+      $0.inputDimensions = 2
+    }
     let rows = try OracleComparison(
-      model: standardising, prior: SawtoothPrior(), targets: 3, functions: 3, orders: 1
+      model: standardising, prior: SawtoothPrior(), targets: 3, functions: 3, orders: 1, dimensions: 2
     ).rows(contexts: [5], on: ThreadPool(threads: 2))
     #expect(
       rows[0].oracleJoint == nil && rows[0].oracleIndependent == nil && rows[0].oracleMinusReencode == nil)
