@@ -77,7 +77,7 @@ def main():
     parser.add_argument("--functions", type=int, help="tasks a context size (256, or 64 a law)")
     parser.add_argument("--orders", type=int, help="orders averaged (8, or 4 for laws)")
     parser.add_argument("--attainable", action="store_true",
-                        help="two columns more in `distance` of gp and gp-noisy: what the prior alone allows")
+                        help="two columns more in `distance` of gp, gp-noisy and sawtooth: what the prior alone allows")
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     if options.table == "distance":

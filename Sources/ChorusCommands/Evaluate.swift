@@ -14,8 +14,9 @@ struct Evaluate: ParsableCommand {
       For every context size: the mean log-density in nats a target of the exact posterior (joint, and as \
       independent marginals), and of the model under three plans: independent, buffer (sequential), re-encode. \
       Orders are the same for buffer and re-encode; their difference is paired over tasks. The last line is over \
-      all sizes. The oracle knows each task's hyperparameters, which no data tell; --attainable adds what \
-      somebody has who knows the prior alone, and that is the most a model can have. \
+      all sizes. The oracle knows each task's hyperparameters (of a sawtooth height and noise, not the wave), which \
+      no data tell; --attainable adds what somebody has who knows the prior alone, and that is the most a model \
+      can have. \
       oracle_error is the standard error of a task's oracle_joint where the oracle simulates, 0 where it is exact.
       """)
 

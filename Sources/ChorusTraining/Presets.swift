@@ -20,7 +20,10 @@ extension TrainingConfiguration {
       configuration.blueprint.neighbours = 12
       configuration.blueprint.localComponents = configuration.blueprint.components
       configuration.blueprint.sigmaFloor = 0.01
-    case "gp-noisy", "sawtooth": break
+    case "gp-noisy": break
+    case "sawtooth":
+      // A wave is found from some dozen rows: what is left to learn is how to find it from fewer.
+      configuration.smallContexts = 1
     case "functions":
       configuration.blueprint.inputDimensions = 3
       configuration.blueprint.periods = 6
