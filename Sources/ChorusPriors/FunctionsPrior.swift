@@ -122,7 +122,8 @@ public struct FunctionsPrior: Prior {
   private func sawtooth(
     _ shape: TaskShape, x: [Double], variance: Double, noise: Double, _ stream: inout RandomStream
   ) -> PriorTask {
-    let frequency = 1 / stream.logUniform(in: 0.1...4)
+    let periods = 0.1...4.0
+    let frequency = 1 / stream.logUniform(in: periods)
     let wave = Sawtooth(dimensions: shape.dimensions, frequency: frequency, from: &stream)
     let height = (12 * variance).squareRoot()
     let deviation = noise.squareRoot()
@@ -130,7 +131,8 @@ public struct FunctionsPrior: Prior {
     var oracle: SawtoothOracle?
     if shape.dimensions == 1 {
       let waves = SawtoothOracle.Waves(
-        frequencies: 0.25...10, logUniform: true, height: height, offset: 0.5, deviations: [deviation])
+        frequencies: 1 / periods.upperBound...1 / periods.lowerBound, logUniform: true, height: height,
+        offset: 0.5, deviations: [deviation])
       oracle = SawtoothOracle(waves, x: x, y: y)
     }
     return PriorTask(

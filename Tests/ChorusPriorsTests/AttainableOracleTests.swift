@@ -32,17 +32,9 @@ struct AttainableOracleTests {
       prior: .noisy, x: task.x, y: task.y, dimensions: 1, lengths: 6, variances: 3)
     let law = try oracle.density(of: task.targetRows, given: task.contextRows)
     let deviation = law.variances[0].squareRoot()
-    var (mass, first, second) = (0.0, 0.0, 0.0)
-    let step = deviation / 20
-    for place in -240...240 {
-      let y = law.means[0] + Double(place) * step
-      let p = try oracle.density(of: [5], given: Array(0..<5), values: Array(task.y.prefix(5)) + [y]).joint
-      mass += exp(p) * step
-      first += exp(p) * step * y
-      second += exp(p) * step * y * y
-    }
-    #expect(abs(mass - 1) < 1e-3 && abs(first - law.means[0]) < 1e-3 * deviation)
-    #expect(abs(second - first * first - law.variances[0]) < 0.01 * law.variances[0])
+    let found = try Integral(of: oracle, task, law, step: deviation / 20, reach: 12 * deviation)
+    #expect(abs(found.mass - 1) < 1e-3 && abs(found.mean - law.means[0]) < 1e-3 * deviation)
+    #expect(abs(found.variance - law.variances[0]) < 0.01 * law.variances[0])
   }
 
   @Test("A finer rule says the same", arguments: [GPPrior.gp, .noisy])

@@ -18,6 +18,27 @@ struct Average {
   }
 }
 
+/// Mass, mean and variance of an oracle's density of a task's only target, summed over a grid around the mean that it tells.
+struct Integral {
+  private(set) var mass = 0.0
+  private(set) var mean = 0.0
+  private(set) var variance = 0.0
+
+  init(of oracle: any Oracle, _ task: PriorTask, _ law: OracleDensity, step: Double, reach: Double) throws {
+    let seen = Array(task.contextRows)
+    var square = 0.0
+    for place in -Int(reach / step)...Int(reach / step) {
+      let y = law.means[0] + Double(place) * step
+      let values = task.y.prefix(seen.count) + [y]
+      let weight = exp(try oracle.density(of: [seen.count], given: seen, values: Array(values)).joint) * step
+      mass += weight
+      mean += weight * y
+      square += weight * y * y
+    }
+    variance = square - mean * mean
+  }
+}
+
 @Suite("Gaussian process priors")
 struct GPPriorTests {
   /// Ceilings of the paper's GP task measured independently (in Python) with the true kernel and

@@ -96,17 +96,10 @@ struct SawtoothOracleTests {
     let law = try oracle.density(of: task.targetRows, given: task.contextRows)
     let deviation = law.variances[0].squareRoot()
     let noise = try #require(oracle as? SawtoothOracle).waves.deviations[0]
-    var (mass, first, second) = (0.0, 0.0, 0.0)
-    let step = min(deviation, noise) / 5
-    for place in -Int(6 * deviation / step)...Int(6 * deviation / step) {
-      let y = law.means[0] + Double(place) * step
-      let p = try oracle.density(of: [4], given: Array(0..<4), values: Array(task.y.prefix(4)) + [y]).joint
-      mass += exp(p) * step
-      first += exp(p) * step * y
-      second += exp(p) * step * y * y
-    }
-    #expect(abs(mass - 1) < 1e-3 && abs(first - law.means[0]) < 1e-2 * deviation)
-    #expect(abs(second - first * first - law.variances[0]) < 0.01 * law.variances[0])
+    let found = try Integral(
+      of: oracle, task, law, step: min(deviation, noise) / 5, reach: 6 * deviation)
+    #expect(abs(found.mass - 1) < 1e-3 && abs(found.mean - law.means[0]) < 1e-2 * deviation)
+    #expect(abs(found.variance - law.variances[0]) < 0.01 * law.variances[0])
   }
 
   @Test("Finer cells say the same, whatever the noise", arguments: [8, 32, 128])
