@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 /// With CHORUS_STRICT set (as in .ci/run) warnings in our own targets are errors; never for those who depend on us.
@@ -15,10 +15,6 @@ func module(
     dependencies: dependencies.map { .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)") } + products,
     resources: resources, swiftSettings: swiftSettings)
 }
-
-/// SHA-256 where the platform has no CryptoKit.
-let crypto = Target.Dependency.product(
-  name: "Crypto", package: "swift-crypto", condition: .when(platforms: [.linux, .android, .windows]))
 
 /// The tests of one module; `uses` names further modules the tests import.
 func tests(_ name: String, uses: String..., resources: [Resource] = []) -> Target {
@@ -37,14 +33,13 @@ let package = Package(
     .executable(name: "chorus", targets: ["ChorusCLI"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-crypto", from: "3.12.3"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: [
     .target(name: "CChorusKernels", cSettings: cSettings),
     module("Tensors", "CChorusKernels"),
     module("Data"),
-    module("Storage", "Tensors", products: [crypto]),
+    module("Storage", "CChorusKernels", "Tensors"),
     module("Memories", "Tensors"),
     module("Plans"),
     module(
@@ -72,7 +67,7 @@ let package = Package(
       ], swiftSettings: swiftSettings),
     tests("Tensors", uses: "CChorusKernels"),
     tests("Data"),
-    tests("Storage"),
+    tests("Storage", uses: "CChorusKernels"),
     tests("Memories", uses: "Tensors"),
     tests("Models", uses: "Memories", resources: [.copy("Fixtures")]),
     tests("Plans"),
