@@ -101,6 +101,17 @@ public struct PriorTask: Sendable {
     }
   }
 
+  /// The same rows with input column `order[i]` in place i, without the exact answers, which know the columns as drawn.
+  ///
+  /// - Precondition: `order` is a permutation of the columns.
+  public func withColumns(in order: [Int]) -> PriorTask {
+    let d = shape.dimensions
+    precondition(order.sorted() == Array(0..<d), "a permutation names every column once")
+    return PriorTask(
+      shape: shape, x: (0..<shape.rows).flatMap { row in order.map { x[row * d + $0] } }, y: y,
+      ceiling: ceiling, component: component)
+  }
+
   /// The rows of `range` as a data set. Throws `DataError`.
   public func dataset(_ range: Range<Int>) throws(DataError) -> Dataset {
     guard range.lowerBound >= 0, range.upperBound <= shape.rows else {

@@ -25,15 +25,11 @@ enum Objective {
   static func batch(
     _ generator: TaskGenerator, index: Int, step: Int, _ shape: TaskShape, _ stream: inout RandomStream
   ) throws -> TaskBatch {
+    var task = try generator.task(index, step: step, shape: shape)
+    // Before anything is fitted to the columns, so that what is found along one belongs to it.
+    if shape.dimensions > 1 { task = task.withColumns(in: stream.permutation(shape.dimensions)) }
     var batch = try TaskGenerator.empty(1, shape)
-    try generator.store(try generator.task(index, step: step, shape: shape), 0, into: &batch)
-    let d = shape.dimensions
-    guard d > 1 else { return batch }
-    let order = stream.permutation(d)
-    let x = batch.x
-    for row in 0..<batch.rows {
-      for column in 0..<d { batch.x[row * d + column] = x[row * d + order[column]] }
-    }
+    try generator.store(task, 0, into: &batch)
     return batch
   }
 }

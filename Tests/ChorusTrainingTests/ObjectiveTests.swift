@@ -1,3 +1,5 @@
+import ChorusData
+import ChorusPriors
 import ChorusTensors
 import Foundation
 import Testing
@@ -44,6 +46,44 @@ import Testing
       }
       let expected = Double(rounds * (targets / 2)) / Double(buffer)
       for count in counts[1...] { #expect(abs(count - expected) < 5 * expected.squareRoot()) }
+    }
+  }
+
+  /// Columns come in random order, and what was fitted along a column is that column's.
+  @Test func fitsTravelWithTheirColumns() throws {
+    let shape = TaskShape(context: 60, buffer: 2, targets: 3, dimensions: 3)
+    let generator = TaskGenerator(ColumnsPrior(), seed: 4, units: .residual(waves: 2))
+    var places: Set<Int> = []
+    for index in 0..<40 {
+      var stream = RandomStream(seed: 5, UInt64(index))
+      let batch = try Objective.batch(generator, index: index, step: 0, shape, &stream)
+      // The prior's waves run along its first column alone, and that column's rows alone are evenly spaced.
+      let columns = (0..<3).map { column in (0..<60).map { batch.x[$0 * 3 + column] } }
+      let even = columns.map { values in
+        let sorted = values.sorted()
+        let steps = zip(sorted.dropFirst(), sorted).map { $0 - $1 }
+        return (steps.max() ?? 0) < 1.01 * (steps.min() ?? 0)
+      }
+      #expect(even.count { $0 } == 1)
+      let place = try #require(even.firstIndex(of: true))
+      let periods = try #require(batch.periods[0])
+      #expect(periods.skill > 0.5)
+      let evidence = periods.lines.map { $0?.waves.first?.evidence ?? 0 }
+      #expect(evidence[place] > 100)
+      #expect(evidence.indices.allSatisfy { $0 == place || evidence[$0] < 30 })
+      places.insert(place)
+    }
+    #expect(places.count == 3)
+  }
+
+  /// Evenly spaced rows with a wave along the first of three columns, noise along the others.
+  private struct ColumnsPrior: Prior {
+    let name = "columns"
+    let dimensions = 3...3
+    func draw(_ shape: TaskShape, from stream: inout RandomStream) throws(PriorError) -> PriorTask {
+      let x = (0..<shape.rows).flatMap { [Double($0) / 30, stream.normal(), stream.normal()] }
+      let y = (0..<shape.rows).map { sin(2 * .pi * 3 * x[3 * $0]) + 0.01 * stream.normal() }
+      return PriorTask(shape: shape, x: x, y: y, component: name)
     }
   }
 
