@@ -52,7 +52,7 @@ let package = Package(
     module("Priors", "Tensors", "Data"),
     module("Training", "Models", "Priors"),
     module("Evaluation", "Inference", "Priors"),
-    module("Tables", "Data"),
+    module("Tables", "Data", "Tensors"),
     module("Reports"),
     module(
       "Commands", "Evaluation", "Training", "Tables", "Reports", "CChorusKernels",

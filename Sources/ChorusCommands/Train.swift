@@ -5,6 +5,7 @@ import ChorusModels
 import ChorusPriors
 import ChorusStorage
 import ChorusTables
+import ChorusTensors
 import ChorusTraining
 import Foundation
 import Synchronization

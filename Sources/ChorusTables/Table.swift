@@ -1,3 +1,5 @@
+import ChorusTensors
+
 /// A table read from a file: named columns of numbers, dates or text.
 ///
 /// A file is read once, block by block. A column is kept as numbers, as text, or not at all; with the places of the
