@@ -3,19 +3,21 @@ import ChorusTensors
 /// A specification that has a memory: its type is chosen, its parameters can be declared.
 public struct CompiledMemory: Sendable {
   public let shape: MemoryShape
+  public let capability: Capability
   /// The parameters that go to the context's memory; the rest are the buffer's.
-  private let split: Int
-  private let context: any SpecifiedMemory.Type
-  private let buffer: (any SpecifiedMemory.Type)?
-  private let layer: LayerMemory
-  private let sizes: AttentionSizes
+  let split: Int
+  let context: any SpecifiedMemory.Type
+  let buffer: (any SpecifiedMemory.Type)?
+  let layer: LayerMemory
+  let sizes: AttentionSizes
 
   /// Features of a head, so that a name in a file cannot ask for all memory: a state has their square.
   public static let featureLimit = 4096
 
   /// Chooses the memories of a layer for heads of these sizes.
   ///
-  /// - Parameter set: whether the context is a set, so that a memory that depends on the order is refused.
+  /// - Parameter set: whether the context is a set, so that a memory that depends on the order is refused, and so is one of
+  ///   the paths' rows that cannot read any prefix of them, as plans over sets ask for.
   public init(_ layer: LayerMemory, _ sizes: AttentionSizes, set: Bool = true) throws(MemoryError) {
     self.layer = layer
     self.sizes = sizes
@@ -33,11 +35,12 @@ public struct CompiledMemory: Sendable {
     if let spec = layer.buffer {
       let kind = try spec.kind()
       let own = kind.shape(spec, sizes)
-      guard own.stored <= shape.stored, own.stored == 2 * sizes.columns else {
+      guard own.layout == StoredLayout(sizes) else {
         throw .refused(
           "a joined buffer memory has weights of its own; give the context's memory learned weights only")
       }
       buffer = kind
+      capability = Self.joined(context.capability(layer.context), kind.capability(spec))
       shape.gated = own.read
       shape.read += own.read
       shape.parameters =
@@ -49,13 +52,21 @@ public struct CompiledMemory: Sendable {
         }
     } else {
       buffer = nil
+      capability = context.capability(layer.context)
     }
     self.shape = shape
-    if set, layer.context.optimiser == .online {
-      throw .notASet(
-        MemoryRegistry.name(of: layer) ?? "a memory with an online optimiser",
-        instead: MemoryRegistry.all.map(\.name).filter { $0 != "delta" })
-    }
+    guard set else { return }
+    let name = MemoryRegistry.name(of: layer) ?? "this memory"
+    guard capability.holdsSet else { throw .notASet(name, instead: MemoryRegistry.setMemories) }
+    guard capability.prefixReads == .any else { throw .newestOnly(name, instead: MemoryRegistry.setMemories) }
+  }
+
+  /// One memory's context, the other's buffer.
+  private static func joined(_ context: Capability, _ buffer: Capability) -> Capability {
+    Capability(
+      holdsSet: context.holdsSet, fixedState: context.fixedState, rewind: buffer.rewind,
+      subsetReads: buffer.subsetReads, merge: context.merge, remove: context.remove,
+      prefixReads: buffer.prefixReads)
   }
 
   /// The memory with its learned numbers: `handles` as the shape tells, of `weights`.
@@ -63,7 +74,7 @@ public struct CompiledMemory: Sendable {
     let first = context.init(layer.context, sizes, MemoryValues(weights, Array(handles.prefix(split))))
     guard let buffer, let spec = layer.buffer else { return first }
     let second = buffer.init(spec, sizes, MemoryValues(weights, Array(handles.dropFirst(split))))
-    return JoinedMemory(context: first, buffer: second, shape)
+    return JoinedMemory(context: first, buffer: second, shape, capability)
   }
 }
 

@@ -11,7 +11,7 @@ struct DeltaRule: FactorRule {
 
   static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
     MemoryShape(
-      stored: 2 * sizes.columns, read: sizes.columns,
+      StoredLayout(sizes), read: sizes.columns,
       parameters: [MemoryParameter("rate", sizes.heads, initial: 2)])
   }
 
@@ -22,7 +22,21 @@ struct DeltaRule: FactorRule {
     rank = map.count(sizes.width)
   }
 
-  var capability: Capability { Capability(holdsSet: false, fixedState: true) }
+  static func capability(_ spec: MemorySpec) -> Capability { Capability(holdsSet: false, fixedState: true) }
+
+  /// The rule row by row, then φ(q)·S.
+  static func reference(_ query: [Double], _ head: ReferenceHead) -> ReferenceRead {
+    let rate = head.sigmoid(head.numbers[0][head.head])
+    let state = head.recurrence { state, row, _ in
+      let key = head.features(row.key)
+      let known = head.read(key, state)
+      for i in key.indices {
+        for j in known.indices { state[i][j] += rate * key[i] * (row.value[j] - known[j]) }
+      }
+    }
+    return ReferenceRead(head.read(head.features(query), state))
+  }
+
   var momentColumns: Int { sizes.width }
   var mapColumns: Int { sizes.width }
   let valueColumn = 0
@@ -36,17 +50,17 @@ struct DeltaRule: FactorRule {
 
   /// Not summed up: the rows are read one after the other.
   func moment(
-    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
-    left: UnsafeMutablePointer<Float>, right: UnsafeMutablePointer<Float>
+    _ row: StoredRow, key: UnsafePointer<Float>, head: Int, left: UnsafeMutablePointer<Float>,
+    right: UnsafeMutablePointer<Float>
   ) {}
 
   func commit(
-    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
-    read: FactorRead, factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>
+    _ row: StoredRow, key: UnsafePointer<Float>, head: Int, read: FactorRead,
+    factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>
   ) {
     let rate = Float(Softplus.slope(Double(values[0][head])))
     factor.update(from: key, count: rank)
-    for j in 0..<sizes.width { stored[j] = rate * (value[j] - read.mapped[j]) }
+    for j in 0..<sizes.width { stored[j] = rate * (row.value[j] - read.mapped[j]) }
   }
 
   func finish(

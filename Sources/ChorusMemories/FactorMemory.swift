@@ -16,23 +16,23 @@ struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
     self.sizes = sizes
     self.values = values
     shape = Rule.shape(spec, sizes)
+    capability = Rule.capability(spec)
   }
 
-  var capability: Capability { rule.capability }
+  let capability: Capability
+  static func capability(_ spec: MemorySpec) -> Capability { Rule.capability(spec) }
+  static func reference(_ query: [Double], _ head: ReferenceHead) -> ReferenceRead {
+    Rule.reference(query, head)
+  }
 
   // MARK: Context
 
-  /// Rows of a tile summed up together; sums are added in the tiles' order.
-  static var tile: Int { 32 }
-
+  /// The sums of a set, or, with a sequential rule, the rows themselves.
   final class Draft: Sendable {
-    let rows: Int
-    /// Sums of each tile, `[tiles][heads][rank, momentColumns]`; with a sequential rule the stored rows themselves.
-    let parts: FloatBuffer
-    init(rows: Int, count: Int) {
-      self.rows = rows
-      parts = FloatBuffer(count: count)
-    }
+    let moments: Moments?
+    let stored: StoredRows?
+    init(moments: Moments) { (self.moments, stored) = (moments, nil) }
+    init(stored: StoredRows) { (moments, self.stored) = (nil, stored) }
   }
 
   final class Context: Sendable {
@@ -55,78 +55,47 @@ struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
   private var mapCount: Int { ck_packed_count(Int32(rule.rank), Int32(rule.mapColumns)) }
 
   func draft(rows count: Int) -> Draft {
-    let tiles = (count + Self.tile - 1) / Self.tile
+    if rule.sequential { return Draft(stored: StoredRows(count: count, columns: shape.stored)) }
     return Draft(
-      rows: count,
-      count: rule.sequential ? count * shape.stored : tiles * sizes.heads * momentCount)
+      moments: Moments(rows: count, heads: sizes.heads, rank: rule.rank, columns: rule.momentColumns))
   }
 
   func write(_ stored: UnsafePointer<Float>, rows range: Range<Int>, to draft: Draft, scratch: Arena) {
-    if rule.sequential {
-      (draft.parts.pointer + range.lowerBound * shape.stored).update(
-        from: stored, count: range.count * shape.stored)
-      return
-    }
-    for first in stride(from: range.lowerBound, to: range.upperBound, by: Self.tile) {
-      let count = min(Self.tile, range.upperBound - first)
-      let rows = stored + (first - range.lowerBound) * shape.stored
-      for head in 0..<sizes.heads {
-        let out = draft.parts.pointer + (first / Self.tile * sizes.heads + head) * momentCount
-        sum(rows, count, head, into: out, scratch)
-      }
-    }
-  }
-
-  /// Σ left·rightᵀ of one head of some rows.
-  private func sum(
-    _ rows: UnsafePointer<Float>, _ count: Int, _ head: Int, into out: UnsafeMutablePointer<Float>,
-    _ scratch: Arena
-  ) {
+    draft.stored?.write(stored, rows: range)
+    guard let moments = draft.moments else { return }
     let mark = scratch.mark
-    let (rank, columns) = (rule.rank, rule.momentColumns)
-    let key = scratch.floats(rank)
-    let (left, right) = (scratch.zeros(count * rank), scratch.zeros(count * columns))
-    for index in 0..<count {
-      let row = StoredRow(rows + index * shape.stored, head, sizes, shape)
+    let key = scratch.floats(rule.rank)
+    moments.write(rows: range, scratch) { index, head, left, right in
+      let row = StoredRow(stored + index * shape.stored, head, shape.layout)
       rule.features(row.key, into: key)
-      rule.moment(
-        key: key, value: row.value, extra: row.extra, head: head, left: left + index * rank,
-        right: right + index * columns)
+      rule.moment(row, key: key, head: head, left: left, right: right)
     }
-    let (m, n, k) = (Int32(rank), Int32(columns), Int32(count))
-    ck_matmul_tn(
-      m, n, k, left, m, right, n, out, n, 0, scratch.floats(ck_matmul_tn_scratch(m, n, k)))
     scratch.rewind(to: mark)
   }
 
   func finish(_ draft: Draft) -> Context {
+    if let moments = draft.moments { return context(rows: moments.rows, moments.total) }
     var moments = [Double](repeating: 0, count: sizes.heads * momentCount)
-    if rule.sequential {
-      addInOrder(draft, to: &moments)
-    } else {
-      for part in 0..<draft.parts.count / max(1, moments.count) {
-        for i in moments.indices { moments[i] += Double(draft.parts.pointer[part * moments.count + i]) }
-      }
-    }
-    return context(rows: draft.rows, moments)
+    if let stored = draft.stored { addInOrder(stored, to: &moments) }
+    return context(rows: draft.stored?.count ?? 0, moments)
   }
 
   /// The delta rule's way: every row is read before it is written.
-  private func addInOrder(_ draft: Draft, to moments: inout [Double]) {
+  private func addInOrder(_ rows: StoredRows, to moments: inout [Double]) {
     let (rank, columns) = (rule.rank, rule.momentColumns)
     let scratch = Arena(blockCount: 1 << 12)
     let (key, left, right) = (scratch.floats(rank), scratch.floats(rank), scratch.floats(columns))
     let read = scratch.floats(rule.mapColumns)
-    for index in 0..<draft.rows {
+    for index in 0..<rows.count {
       for head in 0..<sizes.heads {
-        let row = StoredRow(draft.parts.pointer + index * shape.stored, head, sizes, shape)
+        let row = StoredRow(rows.row(index), head, shape.layout)
         let base = head * momentCount
         rule.features(row.key, into: key)
         for j in 0..<columns {
           read[j] = Float((0..<rank).reduce(0.0) { $0 + Double(key[$1]) * moments[base + $1 * columns + j] })
         }
         rule.commit(
-          key: key, value: row.value, extra: row.extra, head: head,
+          row, key: key, head: head,
           read: FactorRead(mapped: read, sum: 0, square: 0, projected: read, rows: index), factor: left,
           stored: right)
         for i in 0..<rank {
@@ -153,11 +122,11 @@ struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
       }
     }
     return Context(
-      rows: rows, moments: rule.capability.merge ? moments : [], maps: maps, raised: raised)
+      rows: rows, moments: capability.merge ? moments : [], maps: maps, raised: raised)
   }
 
   func merge(_ first: Context, _ second: Context, removing: Bool) -> Context? {
-    guard rule.capability.merge else { return nil }
+    guard capability.merge else { return nil }
     let sign = removing ? -1.0 : 1.0
     return context(
       rows: max(0, first.rows + (removing ? -second.rows : second.rows)),
@@ -214,10 +183,9 @@ struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
         }
       }
       for head in 0..<heads {
-        let row = StoredRow(stored + index * shape.stored, head, sizes, shape)
+        let row = StoredRow(stored + index * shape.stored, head, shape.layout)
         rule.commit(
-          key: work.features + (index * heads + head) * rule.rank, value: row.value, extra: row.extra,
-          head: head,
+          row, key: work.features + (index * heads + head) * rule.rank, head: head,
           read: work.read(
             index, head, heads, rows: context.rows + slot, rule.mapColumns, projected + head * rule.rank),
           factor: buffer.factors.pointer + path * buffer.factorsStride
@@ -386,13 +354,13 @@ struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
   func stateArrays(rows: Int) -> [StateArray] {
     let sums = [sizes.heads, rule.rank, rule.momentColumns]
     return [StateArray("map", [sizes.heads, rule.rank, rule.mapColumns])]
-      + (rule.capability.merge ? [StateArray("sums", sums), StateArray("sums.rest", sums)] : [])
+      + (capability.merge ? [StateArray("sums", sums), StateArray("sums.rest", sums)] : [])
   }
 
   func values(of context: Context) -> [[Float]] {
     let whole = context.moments.map { Float($0) }
     return [PackedHeads.plain(context.maps, sizes.heads, rule.rank, rule.mapColumns)]
-      + (rule.capability.merge ? [whole, zip(context.moments, whole).map { Float($0 - Double($1)) }] : [])
+      + (capability.merge ? [whole, zip(context.moments, whole).map { Float($0 - Double($1)) }] : [])
   }
 
   func context(rows: Int, values: [[Float]]) -> Context? {
@@ -406,7 +374,7 @@ struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
   // MARK: Sizes
 
   func contextBytes(rows: Int) -> Int {
-    4 * sizes.heads * mapCount + (rule.capability.merge ? 8 * sizes.heads * momentCount : 0)
+    4 * sizes.heads * mapCount + (capability.merge ? 8 * sizes.heads * momentCount : 0)
   }
   func bufferBytes(capacity: Int) -> Int { 4 * sizes.heads * capacity * (rule.rank + sizes.width) }
 }

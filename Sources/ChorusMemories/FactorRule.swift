@@ -4,8 +4,9 @@ import ChorusTensors
 /// term a further row adds. Functions see one head of one row.
 protocol FactorRule: Sendable {
   static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape
+  static func capability(_ spec: MemorySpec) -> Capability
+  static func reference(_ query: [Double], _ head: ReferenceHead) -> ReferenceRead
   init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues)
-  var capability: Capability { get }
 
   /// Width of φ of keys and queries.
   var rank: Int { get }
@@ -26,8 +27,8 @@ protocol FactorRule: Sendable {
   func features(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>)
   /// The terms of a row's moment. `key` is φ(k); both outputs may be written anywhere in their widths.
   func moment(
-    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
-    left: UnsafeMutablePointer<Float>, right: UnsafeMutablePointer<Float>)
+    _ row: StoredRow, key: UnsafePointer<Float>, head: Int, left: UnsafeMutablePointer<Float>,
+    right: UnsafeMutablePointer<Float>)
   /// From the sums `[rank, momentColumns]` of `rows` rows to the map `[rank, mapColumns]`. Returns what it had to add
   /// to a diagonal for an answer to exist.
   func map(
@@ -36,8 +37,8 @@ protocol FactorRule: Sendable {
   ) -> Double
   /// The factor and value of a further row.
   func commit(
-    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
-    read: FactorRead, factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>)
+    _ row: StoredRow, key: UnsafePointer<Float>, head: Int, read: FactorRead,
+    factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>)
   /// What a read returns for a head, `width` floats at `out`; `feature` takes one more number where the shape has one.
   func finish(
     _ read: FactorRead, query: UnsafePointer<Float>, head: Int, into out: UnsafeMutablePointer<Float>,

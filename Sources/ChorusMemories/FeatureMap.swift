@@ -12,6 +12,8 @@ public protocol FeatureMap: Sendable {
   func count(_ width: Int) -> Int
   /// φ of one head's row: `count(width)` floats at `out`, which may be `x` where the count is the width.
   func apply(_ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>)
+  /// φ by its formula, in Double.
+  func reference(_ x: [Double]) -> [Double]
   /// φ of every row of x `[rows, width]`.
   func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix
 }
@@ -36,6 +38,7 @@ struct IdentityFeatures: FeatureMap {
   func apply(_ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>) {
     if out != x { out.update(from: x, count: width) }
   }
+  func reference(_ x: [Double]) -> [Double] { x }
   func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix { x }
 }
 
@@ -50,6 +53,10 @@ struct UnitFeatures: FeatureMap {
     for i in 0..<width { squares += x[i] * x[i] }
     let factor = 1 / (squares + Float(Self.epsilon)).squareRoot()
     for i in 0..<width { out[i] = x[i] * factor }
+  }
+  func reference(_ x: [Double]) -> [Double] {
+    let length = (x.reduce(Self.epsilon) { $0 + $1 * $1 }).squareRoot()
+    return x.map { $0 / length }
   }
   func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix {
     let inverse = tape.map(tape.rowSums(tape.hadamard(x, x))) { squares in
@@ -68,6 +75,7 @@ struct ELUFeatures: FeatureMap {
   func apply(_ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>) {
     for i in 0..<width { out[i] = x[i] > 0 ? x[i] + 1 : exp(x[i]) }
   }
+  func reference(_ x: [Double]) -> [Double] { x.map { $0 > 0 ? $0 + 1 : exp($0) } }
   func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix {
     tape.map(x) { $0 > 0 ? ($0 + 1, 1) : (exp($0), exp($0)) }
   }
@@ -81,6 +89,7 @@ struct ReLUFeatures: FeatureMap {
   func apply(_ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>) {
     for i in 0..<width { out[i] = max(x[i], 0) }
   }
+  func reference(_ x: [Double]) -> [Double] { x.map { max($0, 0) } }
   func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix {
     tape.map(x) { $0 > 0 ? ($0, 1) : (0, 0) }
   }
@@ -103,6 +112,14 @@ struct TaylorFeatures: FeatureMap {
         place += 1
       }
     }
+  }
+  func reference(_ x: [Double]) -> [Double] {
+    let root = Double(x.count).squareRoot()
+    var out = [1.0] + x.map { $0 / root.squareRoot() }
+    for i in x.indices {
+      for j in i..<x.count { out.append(x[i] * x[j] / root * (i == j ? 0.5.squareRoot() : 1)) }
+    }
+    return out
   }
   private func factors(_ width: Int) -> (linear: Double, square: Double) {
     let root = Double(width).squareRoot()

@@ -20,9 +20,8 @@ struct HeadPass {
   /// Of the rows behind it; no rows where there are none.
   let ownKeys: Matrix
   let ownValues: Matrix
-  /// What else the memory stores: `[rows, 1]` of its column for this head; nil where it stores no more.
-  let extra: Matrix?
-  let ownExtra: Matrix?
+  /// This head's columns of each gate, of the set and of the rows behind it: `[rows, width]`.
+  let gates: [(set: Matrix, own: Matrix)]
   let parts: [Part]
   let parameters: [Parameter]
   var pass: MatrixPass
@@ -70,14 +69,17 @@ protocol HeadwiseMemory: SpecifiedMemory {
 
 extension HeadwiseMemory {
   public func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {
-    let (d, width) = (sizes.columns, sizes.width)
+    let layout = shape.layout
     return tape.matrices(rows: queries.rows, columns: shape.read, reads: [queries, stored]) { pass in
       for group in Self.groups(blocks) {
         for head in 0..<sizes.heads {
-          let columns = head * width..<(head + 1) * width
-          let valueColumns = d + columns.lowerBound..<d + columns.upperBound
-          let extra = 2 * d + head..<2 * d + head + 1
-          let hasExtra = shape.stored > 2 * d
+          let columns = head * sizes.width..<(head + 1) * sizes.width
+          func both(_ columns: Range<Int>) -> (set: HeadPass.Matrix, own: HeadPass.Matrix) {
+            (
+              pass.input(stored, rows: group.shared, columns: columns),
+              pass.input(stored, rows: group.own, columns: columns)
+            )
+          }
           let parts = group.parts.map { block in
             HeadPass.Part(
               queries: pass.input(queries, rows: block.queries, columns: columns),
@@ -85,14 +87,11 @@ extension HeadwiseMemory {
                 ? [Int32](repeating: 0, count: block.queries.count) : block.limits,
               row: block.queries.lowerBound)
           }
+          let (keys, values) = (both(layout.key(head)), both(layout.value(head)))
+          let gates = layout.gates.indices.map { both(layout.gate($0, head)) }
           var one = HeadPass(
-            head: head, sizes: sizes, keys: pass.input(stored, rows: group.shared, columns: columns),
-            values: pass.input(stored, rows: group.shared, columns: valueColumns),
-            ownKeys: pass.input(stored, rows: group.own, columns: columns),
-            ownValues: pass.input(stored, rows: group.own, columns: valueColumns),
-            extra: hasExtra ? pass.input(stored, rows: group.shared, columns: extra) : nil,
-            ownExtra: hasExtra ? pass.input(stored, rows: group.own, columns: extra) : nil, parts: parts,
-            parameters: values.handles, pass: pass)
+            head: head, sizes: sizes, keys: keys.set, values: values.set, ownKeys: keys.own,
+            ownValues: values.own, gates: gates, parts: parts, parameters: self.values.handles, pass: pass)
           record(&one)
           pass = one.pass
         }

@@ -1,20 +1,6 @@
 import CChorusKernels
 import ChorusTensors
 
-/// One head of a stored row: its key, its value and its further number.
-struct StoredRow {
-  let key: UnsafePointer<Float>
-  let value: UnsafePointer<Float>
-  let extra: UnsafePointer<Float>?
-
-  init(_ row: UnsafePointer<Float>, _ head: Int, _ sizes: AttentionSizes, _ shape: MemoryShape) {
-    let d = sizes.columns
-    key = row + head * sizes.width
-    value = row + d + head * sizes.width
-    extra = shape.stored > 2 * d ? row + 2 * d + head : nil
-  }
-}
-
 extension VisibleRows {
   /// Whether a row of the read sees a slot below its limit.
   func sees(_ slot: Int, from row: Int) -> Bool {

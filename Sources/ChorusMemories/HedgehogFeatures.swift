@@ -22,6 +22,11 @@ struct HedgehogFeatures: FeatureMap {
     for i in 0..<2 * width { out[i] /= total }
   }
 
+  func reference(_ x: [Double]) -> [Double] {
+    let powers = (x + x.map { -$0 }).map { exp($0 - (x.map(abs).max() ?? 0)) }
+    return powers.map { $0 / powers.reduce(0, +) }
+  }
+
   func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix {
     let width = x.columns
     // [x | −x] as a product with a constant matrix, less each row's largest value: a softmax does not feel it.

@@ -6,20 +6,15 @@ struct JoinedMemory: Memory {
   private let first: any Memory
   private let second: any Memory
   let shape: MemoryShape
+  let capability: Capability
   private let empty: any AnyObject & Sendable
 
-  init(context: any Memory, buffer: any Memory, _ shape: MemoryShape) {
+  init(context: any Memory, buffer: any Memory, _ shape: MemoryShape, _ capability: Capability) {
     first = context
     second = buffer
     self.shape = shape
+    self.capability = capability
     empty = buffer.finish(any: buffer.anyDraft(rows: 0))
-  }
-
-  var capability: Capability {
-    let (a, b) = (first.capability, second.capability)
-    return Capability(
-      holdsSet: a.holdsSet, fixedState: a.fixedState, rewind: b.rewind, subsetReads: b.subsetReads,
-      merge: a.merge, remove: a.remove)
   }
 
   /// What the first memory holds; a class of our own so that the types agree.

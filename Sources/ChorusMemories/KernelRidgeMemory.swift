@@ -19,7 +19,7 @@ struct KernelRidgeMemory: HeadwiseMemory {
   static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
     let leverage = spec.readOut == .leverage
     return MemoryShape(
-      stored: 2 * sizes.columns, read: sizes.columns + (leverage ? sizes.heads : 0),
+      StoredLayout(sizes), read: sizes.columns + (leverage ? sizes.heads : 0),
       parameters: [
         MemoryParameter("ridge", sizes.heads, initial: Softplus.inverse(0.1)),
         MemoryParameter(
@@ -31,36 +31,46 @@ struct KernelRidgeMemory: HeadwiseMemory {
     self.sizes = sizes
     self.values = values
     shape = Self.shape(spec, sizes)
+    capability = Self.capability(spec)
     map = FeatureMaps.named(orIdentity: spec.features)
     rank = map.count(sizes.width)
   }
 
-  var capability: Capability { Capability(holdsSet: true, fixedState: false) }
+  static func capability(_ spec: MemorySpec) -> Capability { Capability(holdsSet: true, fixedState: false) }
+  let capability: Capability
+
+  /// κ(q, K)(κ(K, K) + λ·I)⁻¹V and 1 − κ(q, K)(κ(K, K) + λ·I)⁻¹κ(K, q).
+  static func reference(_ query: [Double], _ head: ReferenceHead) -> ReferenceRead {
+    let length = head.softplus(head.numbers[Self.length][head.head]) + RidgeRule.floor
+    func kernel(_ a: [Double], _ b: [Double]) -> Double {
+      exp(-zip(a, b).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / (2 * length * length))
+    }
+    let keys = head.rows.map { head.features($0.key) }
+    let q = head.features(query)
+    let similar = keys.map { kernel(q, $0) }
+    var a = Square(keys.count)
+    for i in keys.indices {
+      for j in keys.indices { a[i, j] = kernel(keys[i], keys[j]) + (i == j ? head.ridge : 0) }
+    }
+    let solved = a.solve(similar.map { [$0] }).map { $0[0] }
+    let leverage = head.spec.readOut == .leverage ? 1 - head.dot(solved, similar) : nil
+    return ReferenceRead(head.sum(solved), feature: leverage)
+  }
 
   // MARK: State
 
-  /// Rows of one head: features, and their rows of L and Z as far as they are known.
-  final class Draft: Sendable {
-    let rows: Int
-    let stored: FloatBuffer
-    init(rows: Int, columns: Int) {
-      self.rows = rows
-      stored = FloatBuffer(count: rows * columns)
-    }
-  }
-
   final class Context: Sendable {
+    /// Rows of one head: features, and their rows of L and Z.
     struct Head: Sendable {
       let keys: [Double]
       let lower: [Double]
       let targets: [Double]
     }
-    let rows: Int
     let heads: [Head]
     /// The rows all else is made from, in the same way each time.
-    let stored: FloatBuffer
-    init(rows: Int, heads: [Head], stored: FloatBuffer) {
-      self.rows = rows
+    let stored: StoredRows
+    var rows: Int { stored.count }
+    init(heads: [Head], stored: StoredRows) {
       self.heads = heads
       self.stored = stored
     }
@@ -103,21 +113,20 @@ struct KernelRidgeMemory: HeadwiseMemory {
     return exp(-squares / (2 * length * length))
   }
 
-  func draft(rows count: Int) -> Draft { Draft(rows: count, columns: shape.stored) }
+  func draft(rows count: Int) -> StoredRows { StoredRows(count: count, columns: shape.stored) }
 
-  func write(_ stored: UnsafePointer<Float>, rows range: Range<Int>, to draft: Draft, scratch: Arena) {
-    (draft.stored.pointer + range.lowerBound * shape.stored).update(
-      from: stored, count: range.count * shape.stored)
+  func write(_ stored: UnsafePointer<Float>, rows range: Range<Int>, to draft: StoredRows, scratch: Arena) {
+    draft.write(stored, rows: range)
   }
 
-  func finish(_ draft: Draft) -> Context {
+  func finish(_ draft: StoredRows) -> Context {
     let scratch = Arena(blockCount: 1 << 12)
-    let n = draft.rows
+    let n = draft.count
     let heads = (0..<sizes.heads).map { head in
       var keys: [Double] = []
       var targets: [Double] = []
       for index in 0..<n {
-        let row = StoredRow(draft.stored.pointer + index * shape.stored, head, sizes, shape)
+        let row = StoredRow(draft.row(index), head, shape.layout)
         keys += features(row.key, scratch)
         targets += (0..<sizes.width).map { Double(row.value[$0]) }
       }
@@ -139,7 +148,7 @@ struct KernelRidgeMemory: HeadwiseMemory {
       solve(lower, n, &targets, sizes.width)
       return Context.Head(keys: keys, lower: lower, targets: targets)
     }
-    return Context(rows: n, heads: heads, stored: draft.stored)
+    return Context(heads: heads, stored: draft)
   }
 
   private func solve(_ lower: [Double], _ n: Int, _ b: inout [Double], _ columns: Int) {
@@ -198,7 +207,7 @@ struct KernelRidgeMemory: HeadwiseMemory {
     for index in 0..<rows.count {
       let (path, slot) = (Int(rows.paths[index]), Int(rows.slots[index]))
       for head in 0..<sizes.heads {
-        let row = StoredRow(stored + index * shape.stored, head, sizes, shape)
+        let row = StoredRow(stored + index * shape.stored, head, shape.layout)
         let x = features(row.key, scratch)
         let y = whiten(x, head, context, buffer, path: path, limit: slot)
         let read = answer(y, head, context, buffer, path: path)
@@ -279,11 +288,11 @@ struct KernelRidgeMemory: HeadwiseMemory {
   }
 
   func stateArrays(rows: Int) -> [StateArray] { [StateArray("keyvalues", [rows, shape.stored])] }
-  func values(of context: Context) -> [[Float]] { [context.stored.array] }
+  func values(of context: Context) -> [[Float]] { [context.stored.values.array] }
   func context(rows: Int, values: [[Float]]) -> Context? {
     guard StateArray.fit(values, stateArrays(rows: rows)) else { return nil }
     let draft = draft(rows: rows)
-    draft.stored.copy(from: FloatBuffer(values[0]))
+    draft.values.copy(from: FloatBuffer(values[0]))
     return finish(draft)
   }
 

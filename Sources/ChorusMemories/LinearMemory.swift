@@ -12,7 +12,7 @@ struct LinearRule: FactorRule {
   static let epsilon = 1e-6
 
   static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
-    PointWeights.shape(spec, sizes, MemoryShape(stored: 2 * sizes.columns, read: sizes.columns))
+    PointWeights.shape(spec, sizes, MemoryShape(StoredLayout(sizes), read: sizes.columns))
   }
 
   init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
@@ -23,9 +23,22 @@ struct LinearRule: FactorRule {
     rank = map.count(sizes.width)
   }
 
-  var capability: Capability {
+  static func capability(_ spec: MemorySpec) -> Capability {
     Capability(holdsSet: true, fixedState: true, subsetReads: true, merge: true, remove: true)
   }
+
+  /// Σ w (φ(q)·φ(k)) v, by its read-out.
+  static func reference(_ query: [Double], _ head: ReferenceHead) -> ReferenceRead {
+    let q = head.features(query)
+    let scores = head.rows.map { head.weight($0) * head.dot(q, head.features($0.key)) }
+    let total = head.sum(scores)
+    switch head.spec.readOut {
+    case .normalised: return ReferenceRead(total.map { $0 / (scores.reduce(0, +) + epsilon) })
+    case .mean: return ReferenceRead(total.map { $0 / Double(max(1, head.rows.count)) })
+    case .raw, .leverage: return ReferenceRead(total)
+    }
+  }
+
   // Values, then the denominator.
   var momentColumns: Int { sizes.width + 1 }
   var mapColumns: Int { sizes.width + 1 }
@@ -38,27 +51,27 @@ struct LinearRule: FactorRule {
     map.apply(row, width: sizes.width, into: out)
   }
 
-  private func weight(_ extra: UnsafePointer<Float>?, _ head: Int) -> Float {
-    extra.map { PointWeights.value($0[0], values[0][head]) } ?? 1
+  private func weight(_ row: StoredRow, _ head: Int) -> Float {
+    spec.weights == .learned ? PointWeights.value(row, values[0][head]) : 1
   }
 
   func moment(
-    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
-    left: UnsafeMutablePointer<Float>, right: UnsafeMutablePointer<Float>
+    _ row: StoredRow, key: UnsafePointer<Float>, head: Int, left: UnsafeMutablePointer<Float>,
+    right: UnsafeMutablePointer<Float>
   ) {
-    let w = weight(extra, head)
+    let w = weight(row, head)
     for i in 0..<rank { left[i] = w * key[i] }
-    right.update(from: value, count: sizes.width)
+    right.update(from: row.value, count: sizes.width)
     right[sizes.width] = 1
   }
 
   func commit(
-    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
-    read: FactorRead, factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>
+    _ row: StoredRow, key: UnsafePointer<Float>, head: Int, read: FactorRead,
+    factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>
   ) {
-    let w = weight(extra, head)
+    let w = weight(row, head)
     for i in 0..<rank { factor[i] = w * key[i] }
-    stored.update(from: value, count: sizes.width)
+    stored.update(from: row.value, count: sizes.width)
   }
 
   func finish(
@@ -109,20 +122,20 @@ enum PointWeights {
   static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes, _ shape: MemoryShape) -> MemoryShape {
     guard spec.weights == .learned else { return shape }
     var shape = shape
-    shape.stored += sizes.heads
+    shape.layout = StoredLayout(sizes, gates: [StoredLayout.Gate("weight")])
     shape.parameters.insert(MemoryParameter("weight", sizes.heads, initial: Softplus.inverse(1)), at: 0)
     return shape
   }
 
-  static func value(_ extra: Float, _ bias: Float) -> Float {
-    Float(Softplus.value(Double(extra) + Double(bias)))
+  static func value(_ row: StoredRow, _ bias: Float) -> Float {
+    Float(Softplus.value(Double(row.gate(0)[0]) + Double(bias)))
   }
 
   /// Weights `[rows, 1]` of the set and of the rows behind it; nil where all weigh 1.
   static func record(_ head: inout HeadPass, _ index: Int) -> (HeadPass.Matrix?, HeadPass.Matrix?) {
-    guard let extra = head.extra, let own = head.ownExtra else { return (nil, nil) }
+    guard let gate = head.gates.first else { return (nil, nil) }
     let (m, bias) = (head.matrices, head.parameter(index))
-    return (m.softplus(m.addRow(extra, bias)), m.softplus(m.addRow(own, bias)))
+    return (m.softplus(m.addRow(gate.set, bias)), m.softplus(m.addRow(gate.own, bias)))
   }
 }
 

@@ -17,7 +17,7 @@ struct LocalLinearMemory: SpecifiedMemory {
 
   static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
     MemoryShape(
-      stored: 2 * sizes.columns, read: sizes.columns,
+      StoredLayout(sizes), read: sizes.columns,
       parameters: [MemoryParameter("ridge", sizes.heads, initial: Softplus.inverse(0.3))])
   }
 
@@ -25,19 +25,32 @@ struct LocalLinearMemory: SpecifiedMemory {
     self.sizes = sizes
     shape = Self.shape(spec, sizes)
     learned = values
+    capability = Self.capability(spec)
     if case .conjugateGradient(let steps) = spec.optimiser { self.steps = steps } else { steps = sizes.width }
   }
 
-  var capability: Capability { Capability(holdsSet: true, fixedState: false, subsetReads: true) }
+  static func capability(_ spec: MemorySpec) -> Capability {
+    Capability(holdsSet: true, fixedState: false, subsetReads: true)
+  }
+  let capability: Capability
 
-  /// Stored rows as they came, `[rows, 2·columns]`.
-  final class Context: Sendable {
-    let rows: Int
-    let stored: FloatBuffer
-    init(rows: Int, columns: Int) {
-      self.rows = rows
-      stored = FloatBuffer(count: rows * columns)
+  /// argmin over b and W of Σ p ‖v − b − W(k − q)‖² + ε‖W‖²; its b.
+  static func reference(_ query: [Double], _ head: ReferenceHead) -> ReferenceRead {
+    guard !head.rows.isEmpty else { return ReferenceRead(head.nothing) }
+    let scale = 1 / Double(head.sizes.width).squareRoot()
+    let weights = head.softmax(head.rows.map { scale * head.dot(query, $0.key) })
+    let n = head.sizes.width + 1
+    var a = Square(n)
+    var b = [[Double]](repeating: head.nothing, count: n)
+    for (row, p) in zip(head.rows, weights) {
+      let f = [1] + zip(row.key, query).map { $0 - $1 }
+      for i in 0..<n {
+        for j in 0..<n { a[i, j] += p * f[i] * f[j] }
+        for j in row.value.indices { b[i][j] += p * f[i] * row.value[j] }
+      }
     }
+    for i in 1..<n { a[i, i] += head.softplus(head.numbers[0][head.head]) + floor }
+    return ReferenceRead(a.solve(b)[0])
   }
 
   final class Buffer {
@@ -49,18 +62,18 @@ struct LocalLinearMemory: SpecifiedMemory {
     }
   }
 
-  func draft(rows count: Int) -> Context { Context(rows: count, columns: shape.stored) }
-  func write(_ stored: UnsafePointer<Float>, rows range: Range<Int>, to draft: Context, scratch: Arena) {
-    (draft.stored.pointer + range.lowerBound * shape.stored).update(
-      from: stored, count: range.count * shape.stored)
+  func draft(rows count: Int) -> StoredRows { StoredRows(count: count, columns: shape.stored) }
+  func write(_ stored: UnsafePointer<Float>, rows range: Range<Int>, to draft: StoredRows, scratch: Arena) {
+    draft.write(stored, rows: range)
   }
-  func finish(_ draft: Context) -> Context { draft }
+  func finish(_ draft: StoredRows) -> StoredRows { draft }
   func buffer(paths: Int, capacity: Int) -> Buffer {
     Buffer(paths: paths, capacity: capacity, columns: shape.stored)
   }
 
   func append(
-    _ stored: UnsafePointer<Float>, _ rows: CommittedRows, context: Context, to buffer: Buffer, scratch: Arena
+    _ stored: UnsafePointer<Float>, _ rows: CommittedRows, context: StoredRows, to buffer: Buffer,
+    scratch: Arena
   ) {
     for index in 0..<rows.count {
       let place = Int(rows.paths[index]) * buffer.capacity + Int(rows.slots[index])
@@ -70,7 +83,7 @@ struct LocalLinearMemory: SpecifiedMemory {
   }
 
   func read(
-    _ queries: UnsafePointer<Float>, rows: Int, context: Context, into out: UnsafeMutablePointer<Float>,
+    _ queries: UnsafePointer<Float>, rows: Int, context: StoredRows, into out: UnsafeMutablePointer<Float>,
     scratch: Arena
   ) {
     run(context, rows, scratch) { arguments in
@@ -79,7 +92,7 @@ struct LocalLinearMemory: SpecifiedMemory {
   }
 
   func read(
-    _ queries: UnsafePointer<Float>, _ visible: VisibleRows, context: Context, buffer: Buffer,
+    _ queries: UnsafePointer<Float>, _ visible: VisibleRows, context: StoredRows, buffer: Buffer,
     into out: UnsafeMutablePointer<Float>, scratch: Arena
   ) {
     run(context, visible.count, scratch) { arguments in
@@ -95,16 +108,16 @@ struct LocalLinearMemory: SpecifiedMemory {
   }
 
   private func run(
-    _ context: Context, _ rows: Int, _ scratch: Arena, _ complete: (inout ck_local_linear_args) -> Void
+    _ context: StoredRows, _ rows: Int, _ scratch: Arena, _ complete: (inout ck_local_linear_args) -> Void
   ) {
     let mark = scratch.mark
     var arguments = LocalLinear.arguments(sizes, steps, rows)
     let ridge = scratch.floats(sizes.heads)
     for head in 0..<sizes.heads { ridge[head] = Float(Softplus.value(Double(learned[0][head])) + Self.floor) }
     arguments.ridge = UnsafePointer(ridge)
-    arguments.shared_count = Int32(context.rows)
-    arguments.shared_keys = UnsafePointer(context.stored.pointer)
-    arguments.shared_values = UnsafePointer(context.stored.pointer + sizes.columns)
+    arguments.shared_count = Int32(context.count)
+    arguments.shared_keys = UnsafePointer(context.values.pointer)
+    arguments.shared_values = UnsafePointer(context.values.pointer + sizes.columns)
     arguments.ld_shared = Int32(shape.stored)
     complete(&arguments)
     arguments.scratch = scratch.floats(
@@ -120,11 +133,11 @@ struct LocalLinearMemory: SpecifiedMemory {
   }
 
   func stateArrays(rows: Int) -> [StateArray] { [StateArray("keyvalues", [rows, shape.stored])] }
-  func values(of context: Context) -> [[Float]] { [context.stored.array] }
-  func context(rows: Int, values: [[Float]]) -> Context? {
+  func values(of context: StoredRows) -> [[Float]] { [context.values.array] }
+  func context(rows: Int, values: [[Float]]) -> StoredRows? {
     guard StateArray.fit(values, stateArrays(rows: rows)) else { return nil }
-    let context = Context(rows: rows, columns: shape.stored)
-    context.stored.copy(from: FloatBuffer(values[0]))
+    let context = StoredRows(count: rows, columns: shape.stored)
+    context.values.copy(from: FloatBuffer(values[0]))
     return context
   }
 

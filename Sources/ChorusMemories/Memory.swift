@@ -14,10 +14,12 @@ public struct Capability: Sendable, Hashable {
   public var merge: Bool
   /// Rows can be taken out of a context, as if they had never been read.
   public var remove: Bool
+  /// Which prefixes of a path's rows can be read.
+  public var prefixReads: PrefixReads
 
   public init(
     holdsSet: Bool, fixedState: Bool, rewind: Bool = true, subsetReads: Bool = false, merge: Bool = false,
-    remove: Bool = false
+    remove: Bool = false, prefixReads: PrefixReads = .any
   ) {
     self.holdsSet = holdsSet
     self.fixedState = fixedState
@@ -25,6 +27,32 @@ public struct Capability: Sendable, Hashable {
     self.subsetReads = subsetReads
     self.merge = merge
     self.remove = remove
+    self.prefixReads = prefixReads
+  }
+
+  /// What two memories side by side can do: what both can.
+  public func both(_ other: Capability) -> Capability {
+    Capability(
+      holdsSet: holdsSet && other.holdsSet, fixedState: fixedState && other.fixedState,
+      rewind: rewind && other.rewind, subsetReads: subsetReads && other.subsetReads,
+      merge: merge && other.merge, remove: remove && other.remove,
+      prefixReads: prefixReads.both(other.prefixReads))
+  }
+}
+
+/// Which prefixes of a path's rows a memory can read.
+public enum PrefixReads: Sendable, Hashable {
+  case any
+  /// Those that end at most `chunk` rows before the newest row. A row can be taken back as far as that too, since the next
+  /// one is then committed where such a prefix ends. So a caller that commits rows and reads between them does it in
+  /// parts of at most `chunk` rows.
+  case newest(chunk: Int)
+
+  func both(_ other: PrefixReads) -> PrefixReads {
+    switch (self, other) {
+    case (.any, let reads), (let reads, .any): reads
+    case (.newest(let a), .newest(let b)): .newest(chunk: min(a, b))
+    }
   }
 }
 
@@ -43,22 +71,25 @@ public struct MemoryParameter: Sendable, Hashable {
   }
 }
 
-/// The widths of a memory's rows and what it learns.
+/// The columns of a memory's rows and what it learns.
 public struct MemoryShape: Sendable, Hashable {
-  /// Columns of a stored row: keys, values, and what else the memory asks the layer's map for.
-  public var stored: Int
+  /// What a stored row is made of.
+  public var layout: StoredLayout
   /// Columns of what is read.
   public var read: Int
   /// The last columns of a read whose rows in the output map begin at zero.
   public var gated = 0
   public var parameters: [MemoryParameter] = []
 
-  public init(stored: Int, read: Int, gated: Int = 0, parameters: [MemoryParameter] = []) {
-    self.stored = stored
+  public init(_ layout: StoredLayout, read: Int, gated: Int = 0, parameters: [MemoryParameter] = []) {
+    self.layout = layout
     self.read = read
     self.gated = gated
     self.parameters = parameters
   }
+
+  /// Columns of a stored row.
+  public var stored: Int { layout.columns }
 }
 
 /// The learned numbers of one memory, in the order of its shape's parameters.
@@ -84,17 +115,21 @@ public struct VisibleRows {
   public var maskStarts: UnsafePointer<Int32>
   /// Nil where no row has a mask.
   public var masks: UnsafePointer<UInt64>?
+  /// The place of each row in its sequence, not before the last row that it sees; nil where that is its place. Memories of
+  /// sets take no notice.
+  public var positions: UnsafePointer<Int32>?
 
   public init(
     count: Int, paths: UnsafePointer<Int32>, limits: UnsafePointer<Int32>,
     maskStarts: UnsafePointer<Int32>,
-    masks: UnsafePointer<UInt64>?
+    masks: UnsafePointer<UInt64>?, positions: UnsafePointer<Int32>? = nil
   ) {
     self.count = count
     self.paths = paths
     self.limits = limits
     self.maskStarts = maskStarts
     self.masks = masks
+    self.positions = positions
   }
 }
 
@@ -103,10 +138,18 @@ public struct CommittedRows {
   public var count: Int
   public var paths: UnsafePointer<Int32>
   public var slots: UnsafePointer<Int32>
-  public init(count: Int, paths: UnsafePointer<Int32>, slots: UnsafePointer<Int32>) {
+  /// The place of each row in its sequence, of which a context's rows are the first, ascending in a path; nil where every
+  /// row comes directly after the one before it. Memories of sets take no notice.
+  public var positions: UnsafePointer<Int32>?
+
+  public init(
+    count: Int, paths: UnsafePointer<Int32>, slots: UnsafePointer<Int32>,
+    positions: UnsafePointer<Int32>? = nil
+  ) {
     self.count = count
     self.paths = paths
     self.slots = slots
+    self.positions = positions
   }
 }
 
@@ -135,9 +178,9 @@ public struct StateArray: Sendable, Hashable {
 
 /// How a layer stores the rows it has read and reads them back.
 ///
-/// A memory knows no token roles. It sees stored rows, `[rows, shape.stored]`: keys, values, then what else it asked
-/// for; and queries, `[rows, columns]`; heads side by side in each. One context is shared by all paths and never
-/// changes; each path has a private buffer that grows row by row.
+/// A memory knows no token roles. It sees stored rows, `[rows, shape.stored]`, laid out as `shape.layout` tells; and
+/// queries, `[rows, columns]`, heads side by side. One context is shared by all paths and never changes; each path has a
+/// private buffer that grows row by row.
 public protocol Memory: Sendable {
   /// A context while it is written.
   associatedtype Draft: AnyObject & Sendable
@@ -156,7 +199,8 @@ public protocol Memory: Sendable {
   func finish(_ draft: Draft) -> Context
   /// Empty private buffers for `paths` paths, each with room for `capacity` rows.
   func buffer(paths: Int, capacity: Int) -> Buffer
-  /// Commits rows, `[rows.count, shape.stored]`, in the order given.
+  /// Commits rows, `[rows.count, shape.stored]`, in the order given. A slot below the newest takes back what was from it on,
+  /// as far as `capability.prefixReads` reaches.
   func append(
     _ stored: UnsafePointer<Float>, _ rows: CommittedRows, context: Context, to buffer: Buffer, scratch: Arena
   )
@@ -165,6 +209,7 @@ public protocol Memory: Sendable {
     _ queries: UnsafePointer<Float>, rows: Int, context: Context, into out: UnsafeMutablePointer<Float>,
     scratch: Arena)
   /// Reads a context and the private buffers: `queries` `[visible.count, columns]`, `out` `[visible.count, shape.read]`.
+  /// Limits are among the prefixes that `capability.prefixReads` tells.
   func read(
     _ queries: UnsafePointer<Float>, _ visible: VisibleRows, context: Context, buffer: Buffer,
     into out: UnsafeMutablePointer<Float>, scratch: Arena)
@@ -194,8 +239,11 @@ public protocol Memory: Sendable {
 }
 
 /// A memory that is made from a specification alone.
-public protocol SpecifiedMemory: Memory {
+package protocol SpecifiedMemory: Memory {
   static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape
+  static func capability(_ spec: MemorySpec) -> Capability
+  /// A read of one head by the memory's definition, in Double and in plain loops: what all its forms are compared with.
+  static func reference(_ query: [Double], _ head: ReferenceHead) -> ReferenceRead
   init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues)
 }
 

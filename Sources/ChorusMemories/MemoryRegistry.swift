@@ -88,6 +88,11 @@ public enum MemoryRegistry {
       source: "Schlag et al. 2021, eq. 15; depends on the order, no set context"),
   ]
 
+  /// The names of the memories that can hold a set.
+  static var setMemories: [String] {
+    all.filter { (try? $0.layer.context.kind().capability($0.layer.context).holdsSet) == true }.map(\.name)
+  }
+
   /// The layer memory of a name.
   public static func named(_ name: String) throws(MemoryError) -> LayerMemory {
     for entry in all where entry.name == name { return entry.layer }

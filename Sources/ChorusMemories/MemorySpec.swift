@@ -1,8 +1,10 @@
+import ChorusTensors
+
 /// A layer's memory as a regression from keys to values that is solved inside the forward pass, by its choices (Wang,
 /// Shi & Fox 2025, "Test-time regression", sec. 1; the axes of loss and optimiser as in Miras, Behrouz et al. 2025).
 ///
 /// A specification is data: Codable, without tensors. `compile` makes a memory of it, or refuses and says why.
-public struct MemorySpec: Sendable, Hashable, Codable {
+public struct MemorySpec: Sendable, Hashable {
   /// γ: how much a stored row counts.
   public enum Weights: String, Sendable, Codable, CaseIterable {
     case uniform
@@ -29,7 +31,7 @@ public struct MemorySpec: Sendable, Hashable, Codable {
   public enum Loss: String, Sendable, Codable, CaseIterable { case dot, squared }
 
   /// How the fit is found.
-  public enum Optimiser: Sendable, Hashable, Codable {
+  public enum Optimiser: Sendable, Hashable {
     case exact
     /// Full-batch gradient steps from zero (or from a learned start).
     case gradient(steps: Int)
@@ -74,6 +76,68 @@ public struct MemorySpec: Sendable, Hashable, Codable {
     weights: .similarity, function: .localConstant, readOut: .normalised)
 }
 
+/// Fields that are absent take the defaults of `init`; unknown ones are refused by name.
+extension MemorySpec: Codable {
+  enum CodingKeys: String, CodingKey, CaseIterable {
+    case weights, features, function, loss, optimiser, readOut
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.knownFields(CodingKeys.self)
+    self.init(function: try fields.decode(FunctionClass.self, forKey: .function))
+    func read<T: Decodable>(_ key: CodingKeys, _ path: WritableKeyPath<MemorySpec, T>) throws {
+      if let value = try fields.decodeIfPresent(T.self, forKey: key) { self[keyPath: path] = value }
+    }
+    try read(.weights, \.weights)
+    try read(.features, \.features)
+    try read(.loss, \.loss)
+    try read(.optimiser, \.optimiser)
+    try read(.readOut, \.readOut)
+  }
+}
+
+/// Written as an object with one field, the optimiser's name, whose value holds its steps where it takes some.
+extension MemorySpec.Optimiser: Codable {
+  enum CodingKeys: String, CodingKey, CaseIterable { case exact, gradient, conjugateGradient, online }
+  private enum Settings: String, CodingKey, CaseIterable { case steps }
+  private struct Steps: Codable {
+    var steps: Int?
+    init(_ steps: Int?) { self.steps = steps }
+    init(from decoder: any Decoder) throws {
+      steps = try decoder.knownFields(Settings.self).decodeIfPresent(Int.self, forKey: .steps)
+    }
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.knownFields(CodingKeys.self)
+    guard fields.allKeys.count == 1, let name = fields.allKeys.first else {
+      throw MemoryError.refused(
+        "an optimiser is one of " + CodingKeys.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    let steps = try fields.decode(Steps.self, forKey: name).steps
+    switch (name, steps) {
+    case (.exact, nil): self = .exact
+    case (.online, nil): self = .online
+    case (.gradient, let steps?): self = .gradient(steps: steps)
+    case (.conjugateGradient, let steps?): self = .conjugateGradient(steps: steps)
+    case (.exact, _), (.online, _):
+      throw MemoryError.refused("the optimiser '\(name.rawValue)' takes no steps")
+    case (.gradient, nil), (.conjugateGradient, nil):
+      throw MemoryError.refused("the optimiser '\(name.rawValue)' takes a number of steps")
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: CodingKeys.self)
+    switch self {
+    case .exact: try fields.encode(Steps(nil), forKey: .exact)
+    case .gradient(let steps): try fields.encode(Steps(steps), forKey: .gradient)
+    case .conjugateGradient(let steps): try fields.encode(Steps(steps), forKey: .conjugateGradient)
+    case .online: try fields.encode(Steps(nil), forKey: .online)
+    }
+  }
+}
+
 /// The two memories of a layer: what holds the context and what holds a path's own rows.
 public struct LayerMemory: Sendable, Hashable {
   public var context: MemorySpec
@@ -95,14 +159,14 @@ public struct LayerMemory: Sendable, Hashable {
 
 /// Written as the registry's name where there is one, otherwise as its specifications.
 extension LayerMemory: Codable {
-  enum CodingKeys: String, CodingKey { case context, buffer }
+  enum CodingKeys: String, CodingKey, CaseIterable { case context, buffer }
 
   public init(from decoder: any Decoder) throws {
     if let name = try? decoder.singleValueContainer().decode(String.self) {
       self = try MemoryRegistry.named(name)
       return
     }
-    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    let fields = try decoder.knownFields(CodingKeys.self)
     context = try fields.decode(MemorySpec.self, forKey: .context)
     buffer = try fields.decodeIfPresent(MemorySpec.self, forKey: .buffer)
   }
@@ -127,6 +191,8 @@ public enum MemoryError: Error, Sendable, Equatable, CustomStringConvertible {
   case unknown(String, known: [String])
   /// An order-dependent memory cannot hold a set.
   case notASet(String, instead: [String])
+  /// A memory that keeps the newest state of a path's rows cannot serve plans that read any prefix of them.
+  case newestOnly(String, instead: [String])
 
   public var description: String {
     switch self {
@@ -134,6 +200,9 @@ public enum MemoryError: Error, Sendable, Equatable, CustomStringConvertible {
     case .unknown(let name, let known): "no '\(name)'; there are \(known.joined(separator: ", "))"
     case .notASet(let name, let instead):
       "\(name) depends on the order of its rows and cannot hold a set context; these can: "
+        + instead.joined(separator: ", ")
+    case .newestOnly(let name, let instead):
+      "\(name) reads only the newest of a path's rows, and plans over a set read any of them; these can: "
         + instead.joined(separator: ", ")
     }
   }

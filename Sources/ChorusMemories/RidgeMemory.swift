@@ -21,7 +21,7 @@ struct RidgeRule: FactorRule {
     return PointWeights.shape(
       spec, sizes,
       MemoryShape(
-        stored: 2 * sizes.columns, read: sizes.columns + (leverage ? sizes.heads : 0),
+        StoredLayout(sizes), read: sizes.columns + (leverage ? sizes.heads : 0),
         parameters: [MemoryParameter("ridge", sizes.heads, initial: Softplus.inverse(1))]))
   }
 
@@ -33,7 +33,19 @@ struct RidgeRule: FactorRule {
     rank = map.count(sizes.width)
   }
 
-  var capability: Capability { Capability(holdsSet: true, fixedState: true, merge: true, remove: true) }
+  static func capability(_ spec: MemorySpec) -> Capability {
+    Capability(holdsSet: true, fixedState: true, merge: true, remove: true)
+  }
+
+  /// The normal equations, solved by elimination.
+  static func reference(_ query: [Double], _ head: ReferenceHead) -> ReferenceRead {
+    let q = head.features(query)
+    let (a, g) = head.normalEquations()
+    guard head.spec.readOut == .leverage else { return ReferenceRead(head.read(q, a.solve(g))) }
+    let solved = a.solve(q.map { [$0] }).map { $0[0] }
+    return ReferenceRead(head.read(q, a.solve(g)), feature: head.dot(q, solved))
+  }
+
   var momentColumns: Int { rank + sizes.width }
   /// L⁻ᵀ beside W: one product gives y and the set's answer.
   var mapColumns: Int { rank + sizes.width }
@@ -43,8 +55,8 @@ struct RidgeRule: FactorRule {
   let readsBeforeWriting = true
 
   private var ridgeIndex: Int { spec.weights == .learned ? 1 : 0 }
-  private func root(_ extra: UnsafePointer<Float>?, _ head: Int) -> Float {
-    extra.map { PointWeights.value($0[0], values[0][head]).squareRoot() } ?? 1
+  private func root(_ row: StoredRow, _ head: Int) -> Float {
+    spec.weights == .learned ? PointWeights.value(row, values[0][head]).squareRoot() : 1
   }
 
   func features(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>) {
@@ -52,13 +64,13 @@ struct RidgeRule: FactorRule {
   }
 
   func moment(
-    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
-    left: UnsafeMutablePointer<Float>, right: UnsafeMutablePointer<Float>
+    _ row: StoredRow, key: UnsafePointer<Float>, head: Int, left: UnsafeMutablePointer<Float>,
+    right: UnsafeMutablePointer<Float>
   ) {
-    let root = root(extra, head)
+    let root = root(row, head)
     for i in 0..<rank { left[i] = root * key[i] }
     right.update(from: left, count: rank)
-    for j in 0..<sizes.width { right[rank + j] = root * value[j] }
+    for j in 0..<sizes.width { right[rank + j] = root * row.value[j] }
   }
 
   func map(
@@ -95,13 +107,13 @@ struct RidgeRule: FactorRule {
 
   /// A row of weight w is the row √w·k, √w·v of weight 1.
   func commit(
-    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
-    read: FactorRead, factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>
+    _ row: StoredRow, key: UnsafePointer<Float>, head: Int, read: FactorRead,
+    factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>
   ) {
-    let root = root(extra, head)
+    let root = root(row, head)
     let factorOf = root / (1 + root * root * leverage(read)).squareRoot()
     for i in 0..<rank { factor[i] = factorOf * (read.mapped[i] - read.projected[i]) }
-    for j in 0..<sizes.width { stored[j] = factorOf * (value[j] - read.mapped[rank + j]) }
+    for j in 0..<sizes.width { stored[j] = factorOf * (row.value[j] - read.mapped[rank + j]) }
   }
 
   func finish(
@@ -145,5 +157,25 @@ struct RidgeRule: FactorRule {
       let whole = m.rowSums(m.transpose(m.hadamard(y, y)))
       head.emit(part, feature: m.add(whole, m.rowSums(m.hadamard(scores, scores)), scale: -1))
     }
+  }
+}
+
+extension ReferenceHead {
+  /// λ, behind the learned weights' number where there is one.
+  var ridge: Double { softplus(numbers[spec.weights == .learned ? 1 : 0][head]) + RidgeRule.floor }
+
+  /// A = Σ w φφᵀ + λ·I and G = Σ w φ vᵀ.
+  func normalEquations() -> (a: Square, g: [[Double]]) {
+    var a = Square(rank)
+    var g = [[Double]](repeating: nothing, count: rank)
+    for row in rows {
+      let (f, w) = (features(row.key), weight(row))
+      for i in f.indices {
+        for j in f.indices { a[i, j] += w * f[i] * f[j] }
+        for j in nothing.indices { g[i][j] += w * f[i] * row.value[j] }
+      }
+    }
+    for i in 0..<rank { a[i, i] += ridge }
+    return (a, g)
   }
 }

@@ -7,34 +7,36 @@ import Foundation
 ///
 /// With keys and queries of length 1 and a learned temperature a head it is Gaussian kernel regression: only then does a
 /// key's weight fall with its distance alone (spec 2.2).
-public struct SoftmaxMemory: SpecifiedMemory {
-  public let sizes: AttentionSizes
-  public let shape: MemoryShape
+struct SoftmaxMemory: SpecifiedMemory {
+  let sizes: AttentionSizes
+  let shape: MemoryShape
   private let unit: Bool
   private let learned: MemoryValues
 
-  public static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
+  static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
     let initial = log(Double(sizes.width).squareRoot())
     return MemoryShape(
-      stored: 2 * sizes.columns, read: sizes.columns,
+      StoredLayout(sizes), read: sizes.columns,
       parameters: spec.features == "unit"
         ? [MemoryParameter("temperature", sizes.heads, initial: initial)] : [])
   }
 
-  public init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
     self.sizes = sizes
     shape = Self.shape(spec, sizes)
+    capability = Self.capability(spec)
     unit = spec.features == "unit"
     learned = values
   }
 
-  public var capability: Capability {
+  static func capability(_ spec: MemorySpec) -> Capability {
     Capability(holdsSet: true, fixedState: false, subsetReads: true, merge: true)
   }
+  let capability: Capability
 
   /// Packed keys and values of the context rows.
-  public final class Context: Sendable {
-    public let count: Int
+  final class Context: Sendable {
+    let count: Int
     let keys: FloatBuffer
     let values: FloatBuffer
     init(count: Int, keys: FloatBuffer, values: FloatBuffer) {
@@ -45,8 +47,8 @@ public struct SoftmaxMemory: SpecifiedMemory {
   }
 
   /// Keys and values of each path's own rows. A class, because a path tile owns it and writes in place.
-  public final class Buffer {
-    public let capacity: Int
+  final class Buffer {
+    let capacity: Int
     let keys: FloatBuffer
     let values: FloatBuffer
     let keysStride: Int
@@ -59,6 +61,15 @@ public struct SoftmaxMemory: SpecifiedMemory {
       keys = FloatBuffer(count: paths * keysStride)
       values = FloatBuffer(count: paths * valuesStride)
     }
+  }
+
+  /// Σ s v / Σ s, s = exp(q·k/√width), or exp(e^t·q·k) with both of length 1.
+  static func reference(_ query: [Double], _ head: ReferenceHead) -> ReferenceRead {
+    let unit = head.spec.features == "unit"
+    let scale = unit ? exp(head.numbers[0][head.head]) : 1 / Double(head.sizes.width).squareRoot()
+    let q = head.features(query)
+    let scores = head.rows.map { scale * head.dot(q, head.features($0.key)) }
+    return ReferenceRead(head.sum(head.softmax(scores)))
   }
 
   // MARK: Lengths
@@ -93,14 +104,14 @@ public struct SoftmaxMemory: SpecifiedMemory {
 
   // MARK: Storing
 
-  public func draft(rows count: Int) -> Context {
+  func draft(rows count: Int) -> Context {
     let (n, heads, width) = (Int32(count), Int32(sizes.heads), Int32(sizes.width))
     return Context(
       count: count, keys: FloatBuffer(uninitialised: ck_shared_keys_count(n, heads, width)),
       values: FloatBuffer(uninitialised: ck_shared_values_count(n, heads, width)))
   }
 
-  public func write(
+  func write(
     _ stored: UnsafePointer<Float>, rows range: Range<Int>, to context: Context, scratch: Arena
   ) {
     let (d, mark) = (sizes.columns, scratch.mark)
@@ -113,9 +124,9 @@ public struct SoftmaxMemory: SpecifiedMemory {
     scratch.rewind(to: mark)
   }
 
-  public func finish(_ draft: Context) -> Context { draft }
+  func finish(_ draft: Context) -> Context { draft }
 
-  public func buffer(paths: Int, capacity: Int) -> Buffer {
+  func buffer(paths: Int, capacity: Int) -> Buffer {
     let (heads, width) = (Int32(sizes.heads), Int32(sizes.width))
     return Buffer(
       paths: paths, capacity: capacity,
@@ -123,7 +134,7 @@ public struct SoftmaxMemory: SpecifiedMemory {
       valuesStride: ck_private_values_count(Int32(capacity), heads, width))
   }
 
-  public func append(
+  func append(
     _ stored: UnsafePointer<Float>, _ rows: CommittedRows, context: Context, to buffer: Buffer, scratch: Arena
   ) {
     let (heads, width, d) = (Int32(sizes.heads), Int32(sizes.width), sizes.columns)
@@ -141,7 +152,7 @@ public struct SoftmaxMemory: SpecifiedMemory {
 
   // MARK: Reading
 
-  public func read(
+  func read(
     _ queries: UnsafePointer<Float>, rows: Int, context: Context,
     into out: UnsafeMutablePointer<Float>,
     scratch: Arena
@@ -153,7 +164,7 @@ public struct SoftmaxMemory: SpecifiedMemory {
     scratch.rewind(to: mark)
   }
 
-  public func read(
+  func read(
     _ queries: UnsafePointer<Float>, _ visible: VisibleRows, context: Context, buffer: Buffer,
     into out: UnsafeMutablePointer<Float>, scratch: Arena
   ) {
@@ -200,7 +211,7 @@ public struct SoftmaxMemory: SpecifiedMemory {
     ck_attention(&arguments)
   }
 
-  public func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {
+  func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {
     tape.attention(
       queries: unit ? unitRows(queries, queries: true, on: tape) : queries,
       keyValues: unit ? unitRows(stored, queries: false, on: tape) : stored, heads: sizes.heads,
@@ -231,7 +242,7 @@ public struct SoftmaxMemory: SpecifiedMemory {
   }
 
   /// Rows put one behind the other. Rows cannot be taken out by their sum; there is none.
-  public func merge(_ first: Context, _ second: Context, removing: Bool) -> Context? {
+  func merge(_ first: Context, _ second: Context, removing: Bool) -> Context? {
     removing ? nil : packed(values(of: first)[0] + values(of: second)[0])
   }
 
@@ -250,9 +261,9 @@ public struct SoftmaxMemory: SpecifiedMemory {
   }
 
   /// Keys beside values, row after row, as `write` takes them.
-  public func stateArrays(rows: Int) -> [StateArray] { [StateArray("keyvalues", [rows, 2 * sizes.columns])] }
+  func stateArrays(rows: Int) -> [StateArray] { [StateArray("keyvalues", [rows, 2 * sizes.columns])] }
 
-  public func values(of context: Context) -> [[Float]] {
+  func values(of context: Context) -> [[Float]] {
     let d = sizes.columns
     let rows = [Float](unsafeUninitializedCapacity: context.count * 2 * d) { rows, count in
       count = context.count * 2 * d
@@ -264,19 +275,19 @@ public struct SoftmaxMemory: SpecifiedMemory {
     return [rows]
   }
 
-  public func context(rows: Int, values: [[Float]]) -> Context? {
+  func context(rows: Int, values: [[Float]]) -> Context? {
     guard rows > 0, rows <= Int(Int32.max), values.count == 1,
       values[0].count == rows * 2 * sizes.columns, values[0].allSatisfy(\.isFinite)
     else { return nil }
     return packed(values[0])
   }
 
-  public func contextBytes(rows: Int) -> Int {
+  func contextBytes(rows: Int) -> Int {
     let (n, heads, width) = (Int32(rows), Int32(sizes.heads), Int32(sizes.width))
     return 4 * (ck_shared_keys_count(n, heads, width) + ck_shared_values_count(n, heads, width))
   }
 
-  public func bufferBytes(capacity: Int) -> Int {
+  func bufferBytes(capacity: Int) -> Int {
     let (n, heads, width) = (Int32(capacity), Int32(sizes.heads), Int32(sizes.width))
     return 4 * (ck_private_keys_count(n, heads, width) + ck_private_values_count(n, heads, width))
   }

@@ -22,7 +22,7 @@ struct SolverRidgeMemory: HeadwiseMemory {
 
   static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
     MemoryShape(
-      stored: 2 * sizes.columns, read: sizes.columns,
+      StoredLayout(sizes), read: sizes.columns,
       parameters: [
         MemoryParameter("ridge", sizes.heads, initial: Softplus.inverse(1)),
         MemoryParameter("rate", sizes.heads, initial: Softplus.inverse(1)),
@@ -33,6 +33,7 @@ struct SolverRidgeMemory: HeadwiseMemory {
     self.sizes = sizes
     self.values = values
     shape = Self.shape(spec, sizes)
+    capability = Self.capability(spec)
     map = FeatureMaps.named(orIdentity: spec.features)
     rank = map.count(sizes.width)
     switch spec.optimiser {
@@ -42,19 +43,12 @@ struct SolverRidgeMemory: HeadwiseMemory {
     }
   }
 
-  var capability: Capability { Capability(holdsSet: true, fixedState: true, subsetReads: true) }
+  static func capability(_ spec: MemorySpec) -> Capability {
+    Capability(holdsSet: true, fixedState: true, subsetReads: true)
+  }
+  let capability: Capability
 
   // MARK: State
-
-  /// Sums of the set as linear attention keeps them: the moments of φ(k) with [φ(k) | v].
-  final class Draft: Sendable {
-    let rows: Int
-    let parts: FloatBuffer
-    init(rows: Int, count: Int) {
-      self.rows = rows
-      parts = FloatBuffer(count: count)
-    }
-  }
 
   final class Context: Sendable {
     let rows: Int
@@ -83,45 +77,29 @@ struct SolverRidgeMemory: HeadwiseMemory {
   private var columns: Int { rank + sizes.width }
   private var systemCount: Int { rank * rank }
   private var targetCount: Int { rank * sizes.width }
-  private static var tile: Int { 32 }
 
-  func draft(rows count: Int) -> Draft {
-    Draft(rows: count, count: (count + Self.tile - 1) / Self.tile * sizes.heads * rank * columns)
+  /// Sums of the set as linear attention keeps them: the moments of φ(k) with [φ(k) | v].
+  func draft(rows count: Int) -> Moments {
+    Moments(rows: count, heads: sizes.heads, rank: rank, columns: columns)
   }
 
-  func write(_ stored: UnsafePointer<Float>, rows range: Range<Int>, to draft: Draft, scratch: Arena) {
-    let mark = scratch.mark
-    for first in stride(from: range.lowerBound, to: range.upperBound, by: Self.tile) {
-      let count = min(Self.tile, range.upperBound - first)
-      let right = scratch.floats(count * columns)
-      for head in 0..<sizes.heads {
-        for index in 0..<count {
-          let row = StoredRow(stored + (first - range.lowerBound + index) * shape.stored, head, sizes, shape)
-          map.apply(row.key, width: sizes.width, into: right + index * columns)
-          (right + index * columns + rank).update(from: row.value, count: sizes.width)
-        }
-        let (m, n, k) = (Int32(rank), Int32(columns), Int32(count))
-        ck_matmul_tn(
-          m, n, k, right, n, right, n,
-          draft.parts.pointer + (first / Self.tile * sizes.heads + head) * rank * columns, n, 0,
-          scratch.floats(ck_matmul_tn_scratch(m, n, k)))
-      }
+  func write(_ stored: UnsafePointer<Float>, rows range: Range<Int>, to draft: Moments, scratch: Arena) {
+    draft.write(rows: range, scratch) { index, head, left, right in
+      let row = StoredRow(stored + index * shape.stored, head, shape.layout)
+      map.apply(row.key, width: sizes.width, into: left)
+      right.update(from: left, count: rank)
+      (right + rank).update(from: row.value, count: sizes.width)
     }
-    scratch.rewind(to: mark)
   }
 
-  func finish(_ draft: Draft) -> Context {
-    let size = rank * columns
-    let tiles = draft.parts.count / max(1, sizes.heads * size)
+  func finish(_ draft: Moments) -> Context {
+    let sums = draft.total
     var (system, targets) = ([Float](), [Float]())
     for head in 0..<sizes.heads {
       let ridge = Softplus.value(Double(values[Self.ridge][head])) + RidgeRule.floor
       for i in 0..<rank {
         for j in 0..<columns {
-          let place = head * size + i * columns + j
-          let sum = (0..<tiles).reduce(i == j ? ridge : 0) {
-            $0 + Double(draft.parts.pointer[$1 * sizes.heads * size + place])
-          }
+          let sum = sums[(head * rank + i) * columns + j] + (i == j ? ridge : 0)
           if j < rank { system.append(Float(sum)) } else { targets.append(Float(sum)) }
         }
       }
@@ -138,7 +116,7 @@ struct SolverRidgeMemory: HeadwiseMemory {
   ) {
     for index in 0..<rows.count {
       for head in 0..<sizes.heads {
-        let row = StoredRow(stored + index * shape.stored, head, sizes, shape)
+        let row = StoredRow(stored + index * shape.stored, head, shape.layout)
         let place = (Int(rows.paths[index]) * sizes.heads + head) * buffer.capacity + Int(rows.slots[index])
         map.apply(row.key, width: sizes.width, into: buffer.keys.pointer + place * rank)
         (buffer.values.pointer + place * sizes.width).update(from: row.value, count: sizes.width)

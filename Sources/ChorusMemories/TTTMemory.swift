@@ -15,7 +15,7 @@ struct TTTRule: FactorRule {
   static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
     let width = sizes.width
     return MemoryShape(
-      stored: 2 * sizes.columns, read: sizes.columns,
+      StoredLayout(sizes), read: sizes.columns,
       parameters: [
         MemoryParameter(
           "start", sizes.heads * width * width, initial: 0, spread: 1 / Double(width).squareRoot()),
@@ -31,9 +31,49 @@ struct TTTRule: FactorRule {
     self.values = values
   }
 
-  var capability: Capability {
+  static func capability(_ spec: MemorySpec) -> Capability {
     Capability(holdsSet: true, fixedState: true, subsetReads: true, merge: true, remove: true)
   }
+
+  /// A step from W₀ and b₀ on the mean of ½‖f(k) − v‖², then f(q). The gradient goes through the Jacobian of the
+  /// normalisation, written out.
+  static func reference(_ query: [Double], _ head: ReferenceHead) -> ReferenceRead {
+    let n = head.sizes.width
+    let w0 = head.part(start, n * n)
+    let (b0, gain, shift) = (
+      head.part(Self.bias, n), head.part(Self.gain, n), head.part(Self.shiftOf, n)
+    )
+    func image(_ x: [Double], _ w: [Double], _ b: [Double]) -> [Double] {
+      (0..<n).map { j in (0..<n).reduce(b[j]) { $0 + x[$1] * w[$1 * n + j] } }
+    }
+    func normalised(_ z: [Double]) -> (hat: [Double], deviation: Double) {
+      let mean = z.reduce(0, +) / Double(n)
+      let variance = z.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(n)
+      let deviation = (variance + epsilon).squareRoot()
+      return (z.map { ($0 - mean) / deviation }, deviation)
+    }
+    func output(_ x: [Double], _ w: [Double], _ b: [Double]) -> [Double] {
+      let hat = normalised(image(x, w, b)).hat
+      return (0..<n).map { x[$0] + gain[$0] * hat[$0] + shift[$0] }
+    }
+    var (dw, db) = ([Double](repeating: 0, count: n * n), head.nothing)
+    for row in head.rows {
+      let (hat, deviation) = normalised(image(row.key, w0, b0))
+      let error = zip(output(row.key, w0, b0), row.value).map { $0 - $1 }
+      for i in 0..<n {
+        let slope = (0..<n).reduce(0.0) { sum, j in
+          let jacobian = ((i == j ? 1 : 0) - 1 / Double(n) - hat[i] * hat[j] / Double(n)) / deviation
+          return sum + error[j] * gain[j] * jacobian
+        }
+        db[i] += slope
+        for j in 0..<n { dw[j * n + i] += row.key[j] * slope }
+      }
+    }
+    let step = head.softplus(head.numbers[rate][head.head]) / Double(max(1, head.rows.count))
+    return ReferenceRead(
+      output(query, zip(w0, dw).map { $0 - step * $1 }, zip(b0, db).map { $0 - step * $1 }))
+  }
+
   /// Keys with a one behind them, so that the bias is a row of the map.
   var rank: Int { sizes.width + 1 }
   var momentColumns: Int { sizes.width }
@@ -90,19 +130,19 @@ struct TTTRule: FactorRule {
   }
 
   func moment(
-    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
-    left: UnsafeMutablePointer<Float>, right: UnsafeMutablePointer<Float>
+    _ row: StoredRow, key: UnsafePointer<Float>, head: Int, left: UnsafeMutablePointer<Float>,
+    right: UnsafeMutablePointer<Float>
   ) {
     left.update(from: key, count: rank)
-    gradient(key: key, value: value, head: head, into: right)
+    gradient(key: key, value: row.value, head: head, into: right)
   }
 
   func commit(
-    key: UnsafePointer<Float>, value: UnsafePointer<Float>, extra: UnsafePointer<Float>?, head: Int,
-    read: FactorRead, factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>
+    _ row: StoredRow, key: UnsafePointer<Float>, head: Int, read: FactorRead,
+    factor: UnsafeMutablePointer<Float>, stored: UnsafeMutablePointer<Float>
   ) {
     factor.update(from: key, count: rank)
-    gradient(key: key, value: value, head: head, into: stored)
+    gradient(key: key, value: row.value, head: head, into: stored)
   }
 
   func finish(

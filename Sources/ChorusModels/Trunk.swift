@@ -19,14 +19,7 @@ public final class Trunk: Sendable {
   public var blueprint: Blueprint { network.blueprint }
   /// What all layers' memories can do.
   public var memoryCapability: Capability {
-    memories.map(\.capability).reduce(
-      Capability(holdsSet: true, fixedState: true, rewind: true, subsetReads: true, merge: true, remove: true)
-    ) { all, one in
-      Capability(
-        holdsSet: all.holdsSet && one.holdsSet, fixedState: all.fixedState && one.fixedState,
-        rewind: all.rewind && one.rewind, subsetReads: all.subsetReads && one.subsetReads,
-        merge: all.merge && one.merge, remove: all.remove && one.remove)
-    }
+    memories.dropFirst().reduce(memories[0].capability) { $0.both($1.capability) }
   }
 
   /// What every layer holds of the context: made once, immutable, shared by all paths.

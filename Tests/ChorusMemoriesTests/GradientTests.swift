@@ -55,9 +55,9 @@ import Testing
     func reads(_ row: Int) -> Double {
       let own = row < counts.context ? 0 : row < rows ? row - counts.context + 1 : limits[row - rows]
       func stored(_ row: Int) -> [Double] { Array(values[1][row * width..<(row + 1) * width]) }
-      let out = bench.reference.read(
+      let out = bench.compiled.reference(
         Array(values[0][row * columns..<(row + 1) * columns]), context: (0..<counts.context).map(stored),
-        own: (0..<own).map { stored(counts.context + $0) }, places.map { values[$0] })
+        own: (0..<own).map { stored(counts.context + $0) }, numbers: places.map { values[$0] })
       return share(row) * zip(out, values[ends]).reduce(0) { $0 + $1.0 * $1.1 }
     }
     let all = 0..<rows + limits.count
@@ -114,6 +114,8 @@ import Testing
       for (i, value) in single.enumerated() {
         let wanted = tape.values(out)[row * count + i]
         #expect(abs(Double(value) - wanted) < 1e-6 * max(1, abs(wanted)))
+        let formula = map.reference(Array(x[row * width..<(row + 1) * width]))[i]
+        #expect(abs(formula - wanted) < 1e-12 * max(1, abs(wanted)))
         #expect(!map.nonNegative || name == "taylor" || value >= 0)
       }
     }
@@ -132,12 +134,10 @@ import Testing
 
   /// φ(q)·φ(k) = 1 + s + s²/2 with s = q·k/√width.
   @Test func taylorFeaturesAreTheExpansion() {
-    let bench = ReferenceHead(
-      spec: MemorySpec(features: "taylor", function: .linear), sizes: Self.sizes, head: 0, rows: [],
-      numbers: [])
+    let map = TaylorFeatures()
     let (q, k) = ([0.3, -1.2, 0.7, 2.0], [1.1, 0.4, -0.6, 0.9])
     let s = zip(q, k).reduce(0) { $0 + $1.0 * $1.1 } / 2
-    let product = zip(bench.features(q), bench.features(k)).reduce(0) { $0 + $1.0 * $1.1 }
+    let product = zip(map.reference(q), map.reference(k)).reduce(0) { $0 + $1.0 * $1.1 }
     #expect(abs(product - (1 + s + s * s / 2)) < 1e-12)
   }
 }

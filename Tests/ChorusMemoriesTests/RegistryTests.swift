@@ -5,16 +5,20 @@ import Testing
 @testable import ChorusMemories
 
 @Suite struct RegistryTests {
-  @Test func everyEntryCompilesAndOnlyTheDeltaRuleIsRefusedAsASet() throws {
+  /// Whether an entry may hold a set is its capability, told before there are weights and by the memory itself.
+  @Test func everyEntryCompilesAndHoldsASetWhereItsCapabilityTells() throws {
     let sizes = AttentionSizes(heads: 2, width: 8)
-    for entry in MemoryRegistry.all {
-      _ = try CompiledMemory(entry.layer, sizes, set: false)
-      if entry.name == "delta" {
-        let refusal = #expect(throws: MemoryError.self) { try CompiledMemory(entry.layer, sizes) }
-        #expect(refusal?.description.contains("ridge") == true)
-      } else {
-        _ = try CompiledMemory(entry.layer, sizes)
+    for name in Subjects.all {
+      let bench = try Subjects.bench(name)
+      #expect(bench.compiled.capability == bench.capability, "\(name)")
+      guard !bench.capability.holdsSet else {
+        _ = try CompiledMemory(bench.layer, sizes)
+        continue
       }
+      let refusal = #expect(throws: MemoryError.self) { try CompiledMemory(bench.layer, sizes) }
+      let told = (refusal?.description ?? "").components(separatedBy: "these can: ")
+      let sets = MemoryRegistry.all.filter { (try? CompiledMemory($0.layer, sizes)) != nil }.map(\.name)
+      #expect(told.last?.components(separatedBy: ", ") == sets, "\(name)")
     }
     #expect(Set(MemoryRegistry.all.map(\.name)).count == MemoryRegistry.all.count)
   }
@@ -28,6 +32,34 @@ import Testing
     #expect(try JSONDecoder().decode(LayerMemory.self, from: JSONEncoder().encode(own)) == own)
     #expect(throws: MemoryError.self) {
       try JSONDecoder().decode(LayerMemory.self, from: Data("\"rigde\"".utf8))
+    }
+  }
+
+  @Test func absentFieldsTakeTheirDefaultsAndUnknownOnesAreRefusedByName() throws {
+    func read(_ json: String) throws -> LayerMemory {
+      try JSONDecoder().decode(LayerMemory.self, from: Data(json.utf8))
+    }
+    #expect(
+      try read(#"{"context": {"function": "linear"}}"#) == LayerMemory(MemorySpec(function: .linear)))
+    let refused = [
+      #"{"contxt": {"function": "linear"}}"#: "unknown field 'contxt'; did you mean 'context'?",
+      #"{"context": {"function": "linear", "readout": "raw"}}"#:
+        "context: unknown field 'readout'; did you mean 'readOut'?",
+      #"{"context": {"function": "linear", "optimiser": {"onlin": {}}}}"#:
+        "context.optimiser: unknown field 'onlin'; did you mean 'online'?",
+      #"{"context": {"function": "linear", "optimiser": {"gradient": {"step": 3}}}}"#:
+        "context.optimiser.gradient: unknown field 'step'; did you mean 'steps'?",
+    ]
+    for (json, words) in refused {
+      let refusal = #expect(throws: UnknownField.self) { try read(json) }
+      #expect(refusal?.description == words)
+    }
+    for optimiser in [
+      #"{"gradient": {}}"#, #"{"exact": {"steps": 2}}"#, "{}", #"{"exact": {}, "online": {}}"#,
+    ] {
+      #expect(throws: MemoryError.self, "\(optimiser)") {
+        try read(#"{"context": {"function": "linear", "optimiser": \#(optimiser)}}"#)
+      }
     }
   }
 

@@ -124,8 +124,7 @@ import Testing
     for row in 0..<4 {
       let rows = set.doubles + own.doubles.prefix(min(row, 3))
       for head in 0..<2 {
-        let form = ReferenceHead(
-          spec: bench.layer.context, sizes: bench.sizes, head: head, rows: [], numbers: bench.numbers)
+        let form = bench.form(head: head)
         func features(_ x: [Double]) -> [Double] { form.features(Array(x[head * 8..<(head + 1) * 8])) }
         let learned = bench.layer.context.weights == .learned
         let prior = noise / (log1p(exp(bench.numbers[learned ? 1 : 0][head])) + 1e-3)

@@ -43,6 +43,7 @@ struct Bench {
   let name: String
   let layer: LayerMemory
   let sizes: AttentionSizes
+  let compiled: CompiledMemory
   let table: ParameterTable
   let handles: [Parameter]
   let weights: Weights
@@ -54,7 +55,7 @@ struct Bench {
     _ layer: LayerMemory, name: String = "", sizes: AttentionSizes = AttentionSizes(heads: 2, width: 8),
     spread: Double = 0.3, seed: UInt64 = 7, set values: [String: Double] = [:]
   ) throws {
-    let compiled = try CompiledMemory(layer, sizes, set: false)
+    compiled = try CompiledMemory(layer, sizes, set: false)
     var table = ParameterTable()
     handles = compiled.shape.parameters.map { table.declare("memory." + $0.name, 1, $0.count) }
     weights = Weights(table)
@@ -79,7 +80,10 @@ struct Bench {
   var shape: MemoryShape { memory.shape }
   var capability: Capability { memory.capability }
   var numbers: [[Double]] { handles.map { p in (0..<p.count).map { Double(weights[p][$0]) } } }
-  var reference: Reference { Reference(layer: layer, sizes: sizes) }
+  /// One head of a memory's definition, of the context's memory where there are two.
+  func form(head: Int, rows: [ReferenceHead.Row] = []) -> ReferenceHead {
+    ReferenceHead(spec: layer.context, sizes: sizes, head: head, rows: rows, numbers: numbers)
+  }
 
   func stored(_ count: Int, seed: UInt64, scale: Double = 1) -> Rows {
     var stream = RandomStream(seed: seed, 1)
@@ -181,7 +185,8 @@ struct Bench {
   func expected(context: Rows, own: Rows, _ queries: Rows, _ sights: [Sight]) -> [Double] {
     let (set, rows, asked) = (context.doubles, own.doubles, queries.doubles)
     return sights.indices.flatMap { index in
-      reference.read(asked[index], context: set, own: sights[index].seen.map { rows[$0] }, numbers)
+      compiled.reference(
+        asked[index], context: set, own: sights[index].seen.map { rows[$0] }, numbers: numbers)
     }
   }
 
