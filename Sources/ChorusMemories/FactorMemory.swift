@@ -368,7 +368,9 @@ struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
     let maps = FloatBuffer(count: sizes.heads * mapCount)
     PackedHeads.pack(values[0], sizes.heads, rule.rank, rule.mapColumns, into: maps)
     let moments = values.count == 3 ? zip(values[1], values[2]).map { Double($0) + Double($1) } : []
-    return Context(rows: rows, moments: moments, maps: maps, raised: 0)
+    // Reads take the maps as they were kept; what their making had to add is found by making them once more.
+    let raised = moments.isEmpty ? 0 : context(rows: rows, moments).raised
+    return Context(rows: rows, moments: moments, maps: maps, raised: raised)
   }
 
   // MARK: Sizes

@@ -67,12 +67,13 @@ struct KernelRidgeMemory: HeadwiseMemory {
       let targets: [Double]
     }
     let heads: [Head]
+    /// The most that a head's diagonal was raised by so that its equation had an answer; 0 as a rule.
+    let raised: Double
     /// The rows all else is made from, in the same way each time.
     let stored: StoredRows
     var rows: Int { stored.count }
-    init(heads: [Head], stored: StoredRows) {
-      self.heads = heads
-      self.stored = stored
+    init(heads: [Head], raised: Double, stored: StoredRows) {
+      (self.heads, self.raised, self.stored) = (heads, raised, stored)
     }
   }
 
@@ -122,6 +123,7 @@ struct KernelRidgeMemory: HeadwiseMemory {
   func finish(_ draft: StoredRows) -> Context {
     let scratch = Arena(blockCount: 1 << 12)
     let n = draft.count
+    var raised = 0.0
     let heads = (0..<sizes.heads).map { head in
       var keys: [Double] = []
       var targets: [Double] = []
@@ -142,14 +144,16 @@ struct KernelRidgeMemory: HeadwiseMemory {
       gram.withUnsafeBufferPointer { gram in
         lower.withUnsafeMutableBufferPointer { lower in
           guard let gram = gram.baseAddress, let out = lower.baseAddress else { return }
-          SmallCholesky.factor(gram, n, into: out)
+          raised = max(raised, SmallCholesky.factor(gram, n, into: out))
         }
       }
       solve(lower, n, &targets, sizes.width)
       return Context.Head(keys: keys, lower: lower, targets: targets)
     }
-    return Context(heads: heads, stored: draft)
+    return Context(heads: heads, raised: raised, stored: draft)
   }
+
+  func raised(_ context: Context) -> Double { context.raised }
 
   private func solve(_ lower: [Double], _ n: Int, _ b: inout [Double], _ columns: Int) {
     lower.withUnsafeBufferPointer { lower in

@@ -254,6 +254,11 @@ import Testing
     #expect(memory.raised(any: context(1)) == 0)
     let hard = context(1e12)
     #expect(memory.raised(any: hard) > 0)
+    // A context that was kept in a file still tells.
+    let kept = memory.anyContext(rows: 40, values: memory.values(ofAny: hard))
+    #expect(kept.map { memory.raised(any: $0) > 0 } == true)
+    let soft = memory.anyContext(rows: 40, values: memory.values(ofAny: context(1)))
+    #expect(soft.map { memory.raised(any: $0) } == 0)
     var read = [Float](repeating: 0, count: 8)
     memory.read([1, 2, 3, 4, 5, 6, 7, 8], rows: 1, anyContext: hard, into: &read, scratch: Arena())
     #expect(read.allSatisfy { $0.isFinite })
