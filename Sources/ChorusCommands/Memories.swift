@@ -85,7 +85,8 @@ struct ListMemories: ParsableCommand {
   /// The table of the README.
   func markdown() throws -> String {
     let shown = [
-      "name", "features", "function", "optimiser", "read_out", "set_context", "fixed_state", "bytes",
+      "name", "weights", "features", "function", "optimiser", "read_out", "set_context", "fixed_state",
+      "bytes",
       "source",
     ]
     let places = shown.compactMap { Self.columns.firstIndex(of: $0) }

@@ -101,6 +101,7 @@ extension MemorySpec {
       try require(steps == 1, "with the dot loss every step is the same; take 1")
       try require(
         weights != .similarity, "similarity weights depend on the query; the function class is then local")
+      if weights.fade { return try recurrent() }
       try require(readOut != .leverage, "only ridge regression has a leverage")
       try require(
         readOut != .mean || weights == .uniform,
@@ -113,6 +114,9 @@ extension MemorySpec {
     case (.linear, .exact) where loss == .squared:
       try require(
         weights != .similarity, "similarity weights depend on the query; the function class is then local")
+      try require(
+        !weights.fade,
+        "an exact fit to rows that fade is not known here; ridge has uniform or learned weights")
       try require(readOut == .raw || readOut == .leverage, "ridge regression reads raw or with its leverage")
       return FactorMemory<RidgeRule>.self
     case (.linear, .conjugateGradient(let steps)) where loss == .squared,
@@ -143,6 +147,15 @@ extension MemorySpec {
       throw .refused(
         "no form is known here of a \(function.rawValue) fit of the \(loss.rawValue) loss by \(optimiser.text)"
       )
+    }
+  }
+
+  /// The memory of rows that fade with those behind them.
+  private func recurrent() throws(MemoryError) -> any SpecifiedMemory.Type {
+    try require(readOut == .raw, "rows that fade are read raw")
+    switch weights {
+    case .decay: return RecurrentMemory<RetentionRule>.self
+    case .uniform, .learned, .similarity: throw .refused("\(weights.rawValue) weights do not fade")
     }
   }
 

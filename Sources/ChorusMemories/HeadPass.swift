@@ -36,9 +36,9 @@ struct HeadPass {
   }
 
   /// What a part's queries read of this head, `[queries, width]`.
-  mutating func emit(_ part: Part, _ read: Matrix) {
-    pass.emit(read, row: part.row, column: head * sizes.width)
-  }
+  mutating func emit(_ part: Part, _ read: Matrix) { emit(read, row: part.row) }
+  /// What queries read of this head, from the read's row `row` on.
+  mutating func emit(_ read: Matrix, row: Int) { pass.emit(read, row: row, column: head * sizes.width) }
   /// One more number of the read a head, `[queries, 1]`, behind all heads' values.
   mutating func emit(_ part: Part, feature: Matrix) {
     pass.emit(feature, row: part.row, column: sizes.columns + head)

@@ -43,9 +43,9 @@ public struct Capability: Sendable, Hashable {
 /// Which prefixes of a path's rows a memory can read.
 public enum PrefixReads: Sendable, Hashable {
   case any
-  /// Those that end at most `chunk` rows before the newest row. A row can be taken back as far as that too, since the next
-  /// one is then committed where such a prefix ends. So a caller that commits rows and reads between them does it in
-  /// parts of at most `chunk` rows.
+  /// Those that end at most `chunk` rows before the newest row that there has been. Rows can be taken back as far as that
+  /// too: the next one is then committed where such a prefix ends. So a caller that commits rows and reads the prefixes
+  /// between them does it in parts of at most `chunk` rows.
   case newest(chunk: Int)
 
   func both(_ other: PrefixReads) -> PrefixReads {

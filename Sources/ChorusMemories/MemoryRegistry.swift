@@ -29,6 +29,10 @@ public enum MemoryRegistry {
       weights: weights, features: features, function: .linear, loss: .dot, optimiser: .gradient(steps: 1),
       readOut: readOut)
   }
+  /// For sequences: a row fades with those behind it.
+  private static func recurrent(_ weights: MemorySpec.Weights) -> MemorySpec {
+    MemorySpec(weights: weights, function: .linear, loss: .dot, optimiser: .gradient(steps: 1))
+  }
   private static let ridge = MemorySpec(features: "elu", function: .linear, readOut: .leverage)
 
   public static let all: [Entry] = [
@@ -86,6 +90,9 @@ public enum MemoryRegistry {
       "delta", MemorySpec(features: "unit", function: .linear, optimiser: .online), state: "d²",
       cost: "d²+2kd",
       source: "Schlag et al. 2021, eq. 15; depends on the order, no set context"),
+    Entry(
+      "retention", recurrent(.decay), state: "d²", cost: "d²+2kd, k ≤ 32",
+      source: "RetNet, Sun et al. 2023, eq. 5-8; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

@@ -12,6 +12,16 @@ public struct MemorySpec: Sendable, Hashable {
     case learned
     /// exp(q·k·scale): a row counts by how alike it is to the query.
     case similarity
+    /// A power of a number below 1 that is fixed for each head: a row counts the less the farther behind it is.
+    case decay
+
+    /// Whether a row counts the less the more rows come behind it.
+    var fade: Bool {
+      switch self {
+      case .uniform, .learned, .similarity: false
+      case .decay: true
+      }
+    }
   }
 
   /// What is fitted.

@@ -60,6 +60,9 @@ import Testing
     (Spec(function: .kernel, readOut: .normalised), "raw or with its leverage"),
     (Spec(function: .kernel, optimiser: .conjugateGradient(steps: 3)), "conjugate-gradient(3)"),
     (Spec(features: "relus", function: .linear), "relu"),
+    (Spec(weights: .decay, function: .linear, loss: .dot, optimiser: step, readOut: .mean), "read raw"),
+    (Spec(weights: .decay, function: .linear), "rows that fade"),
+    (Spec(weights: .decay, features: "unit", function: .linear, optimiser: .online), "uniform weights"),
   ]
 
   @Test(arguments: refused.indices)
@@ -87,6 +90,16 @@ import Testing
     }
     #expect(turned?.description.contains("order") == true && turned?.description.contains("hybrid") == true)
     #expect(turned?.description.contains("delta") == false, "what cannot hold a set is not offered")
+    // A path's newest state is not enough for plans over a set, which read any prefix of its rows.
+    let retention = try MemoryRegistry.named("retention").context
+    let newest = #expect(throws: MemoryError.self) {
+      try CompiledMemory(LayerMemory(context: .softmax, buffer: retention), sizes)
+    }
+    #expect(newest?.description.contains("newest") == true && newest?.description.contains("hybrid") == true)
+    let open = try CompiledMemory(LayerMemory(context: .softmax, buffer: retention), sizes, set: false)
+    #expect(open.capability.prefixReads == .newest(chunk: 32) && open.capability.holdsSet)
+    let fading = #expect(throws: MemoryError.self) { try CompiledMemory(LayerMemory(retention), sizes) }
+    #expect(fading?.description.hasPrefix("retention depends on the order") == true)
     let unknown = #expect(throws: MemoryError.self) { try MemoryRegistry.named("rigde") }
     #expect(unknown?.description.contains("ridge-cg") == true)
   }

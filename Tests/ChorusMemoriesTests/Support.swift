@@ -34,6 +34,8 @@ struct Sight {
   var path = 0
   var limit: Int
   var slots: [Int]?
+  /// Its place in the sequence; the last row's where nil.
+  var position: Int?
 
   var seen: [Int] { slots.map { $0.filter { $0 < limit } } ?? Array(0..<limit) }
 }
@@ -114,15 +116,20 @@ struct Bench {
   }
 
   /// Commits rows into slots of paths, all at once.
-  func append(_ rows: Rows, paths: [Int]? = nil, slots: [Int]? = nil, _ context: State, to buffer: AnyObject)
-  {
+  func append(
+    _ rows: Rows, paths: [Int]? = nil, slots: [Int]? = nil, positions: [Int]? = nil, _ context: State,
+    to buffer: AnyObject
+  ) {
     let paths = (paths ?? [Int](repeating: 0, count: rows.count)).map { Int32($0) }
     let slots = (slots ?? Array(0..<rows.count)).map { Int32($0) }
     guard rows.count > 0 else { return }
+    let places = positions.map { UnsafePointer(arena.integers($0.map { Int32($0) })) }
     paths.withUnsafeBufferPointer { paths in
       slots.withUnsafeBufferPointer { slots in
         memory.append(
-          rows.values, CommittedRows(count: rows.count, paths: paths.baseAddress!, slots: slots.baseAddress!),
+          rows.values,
+          CommittedRows(
+            count: rows.count, paths: paths.baseAddress!, slots: slots.baseAddress!, positions: places),
           anyContext: context, toAny: buffer, scratch: arena)
       }
     }
@@ -152,6 +159,9 @@ struct Bench {
     }
     let masked = !words.isEmpty
     words.append(0)
+    let places =
+      sights.contains { $0.position != nil }
+      ? UnsafePointer(arena.integers(sights.map { Int32($0.position ?? 0) })) : nil
     let (paths, limits) = (sights.map { Int32($0.path) }, sights.map { Int32($0.limit) })
     var out = [Float](repeating: .nan, count: queries.count * shape.read)
     out.withUnsafeMutableBufferPointer { out in
@@ -163,7 +173,8 @@ struct Bench {
                 queries.values,
                 VisibleRows(
                   count: sights.count, paths: paths.baseAddress!, limits: limits.baseAddress!,
-                  maskStarts: starts.baseAddress!, masks: masked ? words.baseAddress! : nil),
+                  maskStarts: starts.baseAddress!, masks: masked ? words.baseAddress! : nil,
+                  positions: places),
                 anyContext: context, anyBuffer: buffer, into: out.baseAddress!, scratch: arena)
             }
           }
@@ -173,12 +184,24 @@ struct Bench {
     return out
   }
 
-  /// Context and one path's rows read from scratch.
+  /// Context and one path's rows read from scratch. Where a memory reads the newest prefixes only, rows are committed as far
+  /// as each read's prefix ends.
   func run(context rows: Rows, own: Rows, _ queries: Rows, _ sights: [Sight]) -> [Float] {
     let state = context(rows)
     let buffer = buffer(capacity: own.count)
-    append(own, state, to: buffer)
-    return read(queries, sights, state, buffer)
+    guard capability.prefixReads != .any else {
+      append(own, state, to: buffer)
+      return read(queries, sights, state, buffer)
+    }
+    var out = Rows(shape.read, [Float](repeating: .nan, count: queries.count * shape.read))
+    var committed = 0
+    for (index, sight) in sights.enumerated().sorted(by: { $0.element.limit < $1.element.limit }) {
+      let new = committed..<max(committed, sight.limit)
+      append(own[new], slots: Array(new), state, to: buffer)
+      committed = new.upperBound
+      out[index] = read(queries[index..<index + 1], [sight], state, buffer)
+    }
+    return out.values
   }
 
   /// What the same reads are by definition.
@@ -254,6 +277,10 @@ enum Subjects {
     "kernel with a delta buffer": LayerMemory(
       context: MemorySpec(function: .kernel),
       buffer: MemorySpec(features: "unit", function: .linear, optimiser: .online)),
+    "softmax with a retention buffer": LayerMemory(
+      context: .softmax,
+      buffer: MemorySpec(
+        weights: .decay, features: "elu", function: .linear, loss: .dot, optimiser: .gradient(steps: 1))),
     "kernel on unit keys": LayerMemory(MemorySpec(features: "unit", function: .kernel)),
   ]
 
