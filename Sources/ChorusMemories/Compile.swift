@@ -155,6 +155,7 @@ extension MemorySpec {
     try require(readOut == .raw, "rows that fade are read raw")
     switch weights {
     case .decay: return RecurrentMemory<RetentionRule>.self
+    case .scalarGate: return RecurrentMemory<ScalarGateRule>.self
     case .uniform, .learned, .similarity: throw .refused("\(weights.rawValue) weights do not fade")
     }
   }

@@ -93,6 +93,9 @@ public enum MemoryRegistry {
     Entry(
       "retention", recurrent(.decay), state: "d²", cost: "d²+2kd, k ≤ 32",
       source: "RetNet, Sun et al. 2023, eq. 5-8; for sequences"),
+    Entry(
+      "gated-linear", recurrent(.scalarGate), state: "d²", cost: "d²+2kd, k ≤ 32",
+      source: "simple GLA, Yang et al. 2024; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

@@ -14,12 +14,14 @@ public struct MemorySpec: Sendable, Hashable {
     case similarity
     /// A power of a number below 1 that is fixed for each head: a row counts the less the farther behind it is.
     case decay
+    /// The product of what every later row keeps of a head's state, a number in (0, 1) that is learned from the row.
+    case scalarGate
 
     /// Whether a row counts the less the more rows come behind it.
     var fade: Bool {
       switch self {
       case .uniform, .learned, .similarity: false
-      case .decay: true
+      case .decay, .scalarGate: true
       }
     }
   }

@@ -38,7 +38,9 @@ import Testing
     for row in table.rows {
       for cell in row.cells {
         let known = cell.known ?? .nan
-        let allowed = known == 0 ? 1e-4 : 0.1 * known
+        // A gate of 0.97 averages over some 33 rows, so both figures vary more from draw to draw.
+        let share = cell.memory == "gated-linear" ? 0.15 : 0.1
+        let allowed = known == 0 ? 1e-4 : share * known
         #expect(abs(cell.value - known) < allowed, "\(row.setting), \(cell.memory): \(cell.value)")
       }
     }
