@@ -156,6 +156,7 @@ extension MemorySpec {
     switch weights {
     case .decay: return RecurrentMemory<RetentionRule>.self
     case .scalarGate: return RecurrentMemory<ScalarGateRule>.self
+    case .stepGate: return RecurrentMemory<StepGateRule>.self
     case .uniform, .learned, .similarity: throw .refused("\(weights.rawValue) weights do not fade")
     }
   }

@@ -96,6 +96,9 @@ public enum MemoryRegistry {
     Entry(
       "gated-linear", recurrent(.scalarGate), state: "d²", cost: "d²+2kd, k ≤ 32",
       source: "simple GLA, Yang et al. 2024; for sequences"),
+    Entry(
+      "mamba-2", recurrent(.stepGate), state: "d²", cost: "d²+2kd, k ≤ 32",
+      source: "Dao & Gu 2024, eq. 16; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

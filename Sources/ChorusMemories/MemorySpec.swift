@@ -16,12 +16,14 @@ public struct MemorySpec: Sendable, Hashable {
     case decay
     /// The product of what every later row keeps of a head's state, a number in (0, 1) that is learned from the row.
     case scalarGate
+    /// As the scalar gate, with a step size that tells at once how much a row forgets and how much it counts.
+    case stepGate
 
     /// Whether a row counts the less the more rows come behind it.
     var fade: Bool {
       switch self {
       case .uniform, .learned, .similarity: false
-      case .decay, .scalarGate: true
+      case .decay, .scalarGate, .stepGate: true
       }
     }
   }
