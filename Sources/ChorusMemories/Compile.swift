@@ -101,7 +101,7 @@ extension MemorySpec {
       try require(steps == 1, "with the dot loss every step is the same; take 1")
       try require(
         weights != .similarity, "similarity weights depend on the query; the function class is then local")
-      if weights.fade { return try recurrent() }
+      if weights.fade { return try recurrent(map) }
       try require(readOut != .leverage, "only ridge regression has a leverage")
       try require(
         readOut != .mean || weights == .uniform,
@@ -151,12 +151,16 @@ extension MemorySpec {
   }
 
   /// The memory of rows that fade with those behind them.
-  private func recurrent() throws(MemoryError) -> any SpecifiedMemory.Type {
+  private func recurrent(_ map: any FeatureMap) throws(MemoryError) -> any SpecifiedMemory.Type {
     try require(readOut == .raw, "rows that fade are read raw")
     switch weights {
     case .decay: return RecurrentMemory<RetentionRule>.self
     case .scalarGate: return RecurrentMemory<ScalarGateRule>.self
     case .stepGate: return RecurrentMemory<StepGateRule>.self
+    case .channelGate:
+      try require(
+        map.count(8) == 8, "a gate for every key column needs as many features (identity, unit, elu or relu)")
+      return RecurrentMemory<ChannelGateRule>.self
     case .uniform, .learned, .similarity: throw .refused("\(weights.rawValue) weights do not fade")
     }
   }

@@ -99,6 +99,9 @@ public enum MemoryRegistry {
     Entry(
       "mamba-2", recurrent(.stepGate), state: "d²", cost: "d²+2kd, k ≤ 32",
       source: "Dao & Gu 2024, eq. 16; for sequences"),
+    Entry(
+      "gla", recurrent(.channelGate), state: "d²", cost: "d²+3kd, k ≤ 16",
+      source: "Yang et al. 2024, eq. 3-4; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

@@ -18,12 +18,14 @@ public struct MemorySpec: Sendable, Hashable {
     case scalarGate
     /// As the scalar gate, with a step size that tells at once how much a row forgets and how much it counts.
     case stepGate
+    /// The product of what every later row keeps of each key column.
+    case channelGate
 
     /// Whether a row counts the less the more rows come behind it.
     var fade: Bool {
       switch self {
       case .uniform, .learned, .similarity: false
-      case .decay, .scalarGate, .stepGate: true
+      case .decay, .scalarGate, .stepGate, .channelGate: true
       }
     }
   }
