@@ -127,6 +127,13 @@ extension MemorySpec {
         try require(features == "unit", "gradient steps need keys of length 1 to converge (features unit)")
       }
       return SolverRidgeMemory.self
+    case (.linear, .online) where weights == .scalarGate || weights == .channelGate:
+      try require(
+        loss == .squared && readOut == .raw && features == "unit",
+        "the gated delta rule has squared loss, unit features and a raw read-out")
+      return weights == .scalarGate
+        ? RecurrentMemory<GatedDeltaRule<ScalarGateRule>>.self
+        : RecurrentMemory<GatedDeltaRule<ChannelGateRule>>.self
     case (.linear, .online):
       try require(
         weights == .uniform && loss == .squared && readOut == .raw && features == "unit",

@@ -33,6 +33,10 @@ public enum MemoryRegistry {
   private static func recurrent(_ weights: MemorySpec.Weights) -> MemorySpec {
     MemorySpec(weights: weights, function: .linear, loss: .dot, optimiser: .gradient(steps: 1))
   }
+  /// The same with the delta rule, which first fades and then corrects what is known at a row's key.
+  private static func gatedDelta(_ weights: MemorySpec.Weights) -> MemorySpec {
+    MemorySpec(weights: weights, features: "unit", function: .linear, optimiser: .online)
+  }
   private static let ridge = MemorySpec(features: "elu", function: .linear, readOut: .leverage)
 
   public static let all: [Entry] = [
@@ -102,6 +106,12 @@ public enum MemoryRegistry {
     Entry(
       "gla", recurrent(.channelGate), state: "d²", cost: "d²+3kd, k ≤ 16",
       source: "Yang et al. 2024, eq. 3-4; for sequences"),
+    Entry(
+      "gated-delta", gatedDelta(.scalarGate), state: "d²", cost: "d²+2kd, k ≤ 32",
+      source: "Gated DeltaNet, Yang et al. 2025, eq. 10; for sequences"),
+    Entry(
+      "kimi-delta", gatedDelta(.channelGate), state: "d²", cost: "d²+3kd, k ≤ 16",
+      source: "Kimi delta attention, Kimi Team 2025; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

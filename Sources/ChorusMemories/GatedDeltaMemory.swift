@@ -1,0 +1,53 @@
+import ChorusTensors
+import Foundation
+
+/// The gated delta rule (Yang, Kautz & Hatamizadeh 2025, eq. 10): the state fades by another rule's gate, and then a step of
+/// rate β = σ(x·w + b), learned from the row, corrects what is known at its key: S ← S + β k (v − k·S)ᵀ. With a gate for
+/// every key column it is Kimi delta attention (Kimi Team 2025).
+struct GatedDeltaRule<Gate: RecurrentRule>: RecurrentRule {
+  static var channels: Bool { Gate.channels }
+  static var corrects: Bool { true }
+
+  /// The rate's column and number come behind the gate's.
+  static func gates(_ sizes: AttentionSizes) -> [StoredLayout.Gate] {
+    Gate.gates(sizes) + [StoredLayout.Gate("rate")]
+  }
+  static func parameters(_ sizes: AttentionSizes) -> [MemoryParameter] {
+    Gate.parameters(sizes) + [MemoryParameter("rate", sizes.heads, initial: 0)]
+  }
+
+  static func fade(steps: Int, head: Int) -> Double { Gate.fade(steps: steps, head: head) }
+
+  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> RowTerms {
+    let (column, number) = (row.gates[row.gates.count - 1][0], head.numbers[head.numbers.count - 1])
+    return RowTerms(
+      fades: Gate.reference(row, head, steps: steps).fades, rate: head.sigmoid(column + number[head.head]))
+  }
+
+  private let gate: Gate
+  private let values: MemoryValues
+  private let column: Int
+  private let number: Int
+
+  init(_ sizes: AttentionSizes, _ values: MemoryValues) {
+    gate = Gate(sizes, values)
+    self.values = values
+    (column, number) = (Gate.gates(sizes).count, Gate.parameters(sizes).count)
+  }
+
+  func terms(
+    _ row: StoredRow, _ head: Int, steps: Int, into fade: UnsafeMutablePointer<Double>
+  ) -> Double {
+    _ = gate.terms(row, head, steps: steps, into: fade)
+    return Softplus.slope(Double(row.gate(column)[0]) + Double(values[number][head]))
+  }
+
+  func record(_ head: inout HeadPass) -> (fades: HeadPass.Matrix, rates: HeadPass.Matrix?) {
+    let (m, bias) = (head.matrices, head.parameter(number))
+    let rates = m.map(m.addRow(head.gate(column), bias)) { x in
+      let value = Softplus.slope(x)
+      return (value, value * (1 - value))
+    }
+    return (gate.record(&head).fades, rates)
+  }
+}
