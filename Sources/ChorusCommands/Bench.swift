@@ -196,7 +196,7 @@ struct Bench: ParsableCommand {
     let table = try BenchTable(format: format)
     let blueprints = try blueprints()
     for blueprint in blueprints {
-      let bench = BenchRunner(blueprint: blueprint, clock: clock, seed: common.seed)
+      let bench = try BenchRunner(blueprint: blueprint, clock: clock, seed: common.seed)
       for n in try sizeList(context, option: "--context") {
         for k in try sizeList(targets, option: "--targets") where chosen.contains("sample") {
           for b in try sizeList(paths, option: "--paths") {

@@ -13,7 +13,14 @@ struct BenchRunner {
   let clock: BenchClock
   let seed: UInt64
 
-  private var work: ExecutedWork { ExecutedWork(blueprint) }
+  private let work: ExecutedWork
+
+  init(blueprint: Blueprint, clock: BenchClock, seed: UInt64) throws {
+    self.blueprint = blueprint
+    self.clock = clock
+    self.seed = seed
+    work = ExecutedWork(try Declaration(blueprint).rates)
+  }
 
   func encode(context: Int) throws -> BenchRow {
     let data = try BenchData.observed(context, seed: seed)
@@ -25,7 +32,7 @@ struct BenchRunner {
     return row(
       "encode", context, 0, 1, try clock.measure(encode), flops: work.encode(context),
       nominal: work.nominalEncode(context),
-      bytes: model.trunk.weights.bytes + model.trunk.contextBytes(rows: context), measured: grown)
+      bytes: model.network.weights.bytes + model.network.contextBytes(rows: context), measured: grown)
   }
 
   func sample(context: Int, targets: Int, paths: Int, plan template: PlanTemplate) throws -> BenchRow {
@@ -44,7 +51,7 @@ struct BenchRunner {
     return row(
       "sample", context, targets, paths, repetitions, flops: work.sample(first.plan, paths: paths),
       nominal: try work.nominal(first.plan, paths: paths),
-      bytes: model.trunk.weights.bytes + work.stateBytes(model.trunk, first.plan, paths: paths),
+      bytes: model.network.weights.bytes + work.stateBytes(model.network, first.plan, paths: paths),
       measured: grown, digest: digest)
   }
 
@@ -66,7 +73,7 @@ struct BenchRunner {
     return row(
       "density", context, targets, orders, repetitions, flops: work.density(first.plan, orders: orders),
       nominal: try work.nominal(first.plan, paths: orders),
-      bytes: model.trunk.weights.bytes + work.stateBytes(model.trunk, first.plan, paths: orders),
+      bytes: model.network.weights.bytes + work.stateBytes(model.network, first.plan, paths: orders),
       measured: grown, digest: digest)
   }
 
@@ -115,10 +122,10 @@ enum BenchData {
   static func model(_ blueprint: Blueprint, context: Int, seed: UInt64) throws -> Model {
     var blueprint = blueprint
     blueprint.trainedContext = max(context, 1)
-    let network = try Network(blueprint)
-    let weights = Weights(network.table)
-    network.initialise(weights, seed: seed)
-    return Model(trunk: Trunk(network, weights), source: "bench")
+    let declared = try Declaration(blueprint)
+    let weights = Weights(declared.table)
+    declared.initialise(weights, seed: seed)
+    return Model(network: try declared.network(weights), source: "bench")
   }
 
   static func observed(_ count: Int, seed: UInt64) throws -> Dataset {

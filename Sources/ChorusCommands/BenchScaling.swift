@@ -83,7 +83,7 @@ struct BenchScaling {
 
   private func measure(_ sweep: Sweep, _ size: Int) throws -> [BenchRow] {
     let pool = sweep == .threads ? ThreadPool(threads: size) : common.pool
-    let bench = BenchRunner(
+    let bench = try BenchRunner(
       blueprint: blueprint, clock: BenchClock(pool: pool, repetitions: repetitions), seed: common.seed)
     let plan = PlanTemplate.sequential
     switch sweep {

@@ -7,37 +7,30 @@ import ChorusPlans
 /// 4·d for every query-key pair that is visible; padding and masked pairs are not. Norms, activations, exponentials,
 /// packing, draws and the optimiser are not counted either, so a share of the peak can never be flattered by them.
 struct ExecutedWork {
-  private let d: Double
-  private let layers: Double
-  private let embedX: (first: Double, rest: Double)
-  private let embedY: (first: Double, rest: Double)
-  private let keyValue: Double
-  /// Query, output and feed-forward maps of a row in one layer.
-  private let block: Double
-  private let head: Double
-  let size: ModelSize
+  let rates: WorkRates
+  /// Sums over all layers, and over all but the last, which leaves out what nobody reads.
+  private let all: WorkRates.Layer
+  private let inner: WorkRates.Layer
+  private var last: WorkRates.Layer {
+    WorkRates.Layer(
+      stored: all.stored - inner.stored, asked: all.asked - inner.asked, read: all.read - inner.read)
+  }
 
-  init(_ blueprint: Blueprint) {
-    let d = Double(blueprint.width)
-    let hidden = 4 * d * Double(blueprint.embedderHidden)
-    self.d = d
-    layers = Double(blueprint.layers)
-    embedX = (2 * Double(blueprint.featureCount) * d, hidden)
-    embedY = (2 * d, hidden)
-    keyValue = 4 * d * d
-    block = 4 * d * d + 4 * d * Double(blueprint.feedForward)
-    head = 2 * Double(blueprint.headHidden) * (d + 3 * Double(blueprint.components))
-    size = ModelSize(
-      width: blueprint.width, layers: blueprint.layers, feedForward: blueprint.feedForward,
-      heads: blueprint.heads, headHidden: blueprint.headHidden, embedderHidden: blueprint.embedderHidden,
-      components: blueprint.components, features: blueprint.featureCount)
+  init(_ rates: WorkRates) {
+    func sum(_ layers: some Collection<WorkRates.Layer>) -> WorkRates.Layer {
+      layers.reduce(WorkRates.Layer(stored: 0, asked: 0, read: 0)) {
+        WorkRates.Layer(stored: $0.stored + $1.stored, asked: $0.asked + $1.asked, read: $0.read + $1.read)
+      }
+    }
+    self.rates = rates
+    (all, inner) = (sum(rates.layers), sum(rates.layers.dropLast()))
   }
 
   /// Encoding a context: the last layer needs keys and values alone.
   func encode(_ rows: Int) -> Double {
     let n = Double(max(rows, 1))
-    let embedding = rows == 0 ? 0 : n * (embedX.first + embedX.rest + embedY.first + embedY.rest)
-    return embedding + layers * n * keyValue + (layers - 1) * (n * block + 4 * d * n * n)
+    let embedding = rows == 0 ? 0 : n * (rates.input.total + rates.value.total)
+    return embedding + n * all.stored + n * inner.asked + inner.read * n * n
   }
 
   /// Drawing paths under a plan from an encoded context; of a plan that verifies drafts, the most it can take.
@@ -52,7 +45,7 @@ struct ExecutedWork {
       case .verify(let range): each += verify(range, known: known)
       }
     }
-    return Double(plan.targets) * (embedX.first + embedX.rest) + Double(paths) * each
+    return Double(plan.targets) * rates.input.total + Double(paths) * each
   }
 
   /// Rounds in which every second draft is refused; the first round's pending rows are counted apart.
@@ -78,7 +71,7 @@ struct ExecutedWork {
       if !pass.context.isEmpty { each += encode(known) }
       each += commit(pass.buffered, known: known) + query(pass.queries, known: known)
     }
-    return Double(plan.targets) * (embedX.first + embedX.rest) + Double(orders) * each
+    return Double(plan.targets) * rates.input.total + Double(orders) * each
   }
 
   private func commit(_ rows: [Plan.Row], known: Int) -> Double {
@@ -86,8 +79,7 @@ struct ExecutedWork {
   }
 
   private func commit(_ rows: Int, reads: Int) -> Double {
-    let row = embedY.first + embedY.rest + layers * keyValue + (layers - 1) * block
-    return Double(rows) * row + (layers - 1) * 4 * d * Double(reads)
+    Double(rows) * (rates.value.total + all.stored + inner.asked) + inner.read * Double(reads)
   }
 
   private func query(_ rows: [Plan.Row], known: Int) -> Double {
@@ -95,11 +87,11 @@ struct ExecutedWork {
   }
 
   private func query(_ rows: Int, reads: Int) -> Double {
-    Double(rows) * (layers * block + head) + layers * 4 * d * Double(reads)
+    Double(rows) * (all.asked + rates.head) + all.read * Double(reads)
   }
 
   /// Forward and backward pass of one task. A linear map costs three products, two where its input is data; a
-  /// visible pair costs 4·d forward and 10·d backward, where the scores are computed anew.
+  /// visible pair costs 3.5 times its forward read, since the scores are computed anew.
   func train(context: Int, buffer: Int, targets: Int) -> Double {
     let pairs = pairs(context: context, buffer: buffer, targets: targets)
     let m = Double(targets)
@@ -107,10 +99,10 @@ struct ExecutedWork {
     let observed = Double(context + buffer)
     let rows = stored + m
     let embedders =
-      2 * ((observed + m) * embedX.first + observed * embedY.first)
-      + 3 * ((observed + m) * embedX.rest + observed * embedY.rest)
-    let maps = layers * stored * keyValue + ((layers - 1) * rows + m) * block + m * head
-    return embedders + 3 * maps + 14 * d * ((layers - 1) * pairs.all + pairs.targets)
+      2 * ((observed + m) * rates.input.first + observed * rates.value.first)
+      + 3 * ((observed + m) * rates.input.rest + observed * rates.value.rest)
+    let maps = stored * all.stored + rows * inner.asked + m * last.asked + m * rates.head
+    return embedders + 3 * maps + 3.5 * (inner.read * pairs.all + last.read * pairs.targets)
   }
 
   /// Three times the nominal forward pass of all rows through all layers.
@@ -119,9 +111,8 @@ struct ExecutedWork {
     let observed = Double(context + buffer)
     let pairs = pairs(context: context, buffer: buffer, targets: targets)
     let embedders =
-      (observed + Double(targets)) * (embedX.first + embedX.rest) + observed * (embedY.first + embedY.rest)
-    return 3
-      * (layers * (rows * (keyValue + block) + 4 * d * pairs.all) + embedders + Double(targets) * head)
+      (observed + Double(targets)) * rates.input.total + observed * rates.value.total
+    return 3 * (rows * rates.row + rates.read * pairs.all + embedders + Double(targets) * rates.head)
   }
 
   /// Visible pairs of a training task: all of them, and those of target rows. Half of the targets see no buffer, the
@@ -133,23 +124,22 @@ struct ExecutedWork {
   }
 
   /// Bytes of one context state and of all paths' buffers, as a plan reserves them.
-  func stateBytes(_ trunk: Trunk, _ plan: Plan, paths: Int) -> Int {
+  func stateBytes(_ network: any Architecture, _ plan: Plan, paths: Int) -> Int {
     // A plan that merges gives each path a context of its own.
     let merged = plan.instructions.reduce(0) { max($0, $1.context.size) }
-    return trunk.contextBytes(rows: plan.contextRows)
-      + paths * trunk.bufferBytes(capacity: plan.peakBufferRows)
-      + (merged > 0 ? paths * trunk.contextBytes(rows: plan.contextRows + merged) : 0)
+    return network.contextBytes(rows: plan.contextRows)
+      + paths * network.bufferBytes(capacity: plan.peakBufferRows)
+      + (merged > 0 ? paths * network.contextBytes(rows: plan.contextRows + merged) : 0)
   }
 
   /// What the plan's cost says of the same request, all layers of all rows; without the first encoding.
   func nominal(_ plan: Plan, paths: Int) throws -> Double {
-    try plan.cost(paths: paths).work(size).total - nominalEncode(plan.contextRows)
+    try plan.cost(paths: paths).work(rates).total - nominalEncode(plan.contextRows)
   }
 
   func nominalEncode(_ rows: Int) -> Double {
     let n = Double(max(rows, 1))
-    return n * (embedX.first + embedX.rest + embedY.first + embedY.rest)
-      + layers * (n * (keyValue + block) + 4 * d * n * n)
+    return n * (rates.input.total + rates.value.total) + n * rates.row + rates.read * n * n
   }
 }
 

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import ChorusInference
 import ChorusModels
 import ChorusPlans
@@ -138,12 +139,12 @@ final class BenchWorker {
   }
 
   private func tasks(_ configuration: TrainingConfiguration) throws -> Answer {
-    let generator = TaskGenerator(try Priors.named(configuration.prior), seed: configuration.seed)
+    let source = TaskSource(TaskGenerator(try Priors.named(configuration.prior), seed: configuration.seed))
     let shape = TaskShape(
       context: configuration.context[0], buffer: configuration.buffers[0], targets: configuration.targets,
       dimensions: configuration.dimensions[0])
     var batch: TaskBatch?
-    var answer = try timed { batch = try generator.batch(configuration.batch, step: 0, shape: shape) }
+    var answer = try timed { batch = try source.batch(configuration.batch, step: 0, shape: shape) }
     answer.values = batch.map { [$0.x.map(Double.init), $0.y.map(Double.init)] }
     return answer
   }

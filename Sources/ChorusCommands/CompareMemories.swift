@@ -218,7 +218,7 @@ struct CompareMemories: ParsableCommand {
     return Work(
       encode: { _ = try? model.condition(on: data, pool: common.pool) },
       step: { _ = try? posterior.sample(Self.paths, at: grid, seed: 1, flopLimit: .infinity) },
-      bytes: model.trunk.contextBytes(rows: size))
+      bytes: model.network.contextBytes(rows: size))
   }
 
   private static func milliseconds(_ body: () -> Void) -> Double { 1000 * BenchClock.time(body).wall }

@@ -86,7 +86,7 @@ struct Explain: ParsableCommand {
       let count = geometry?.targets ?? targets ?? 0
       let plans = try templates.map { template in
         try template.resolve(
-          context: max(context, 1), targets: count, geometry: geometry, capability: model.trunk.capability,
+          context: max(context, 1), targets: count, geometry: geometry, capability: model.network.capability,
           whenUnsupported: reencode ? .reencode : .refuse)
       }
       switch format ?? (isatty(1) == 1 ? .text : .csv) {
@@ -114,11 +114,11 @@ struct Explain: ParsableCommand {
   }
 
   private func writeRows(_ plans: [Plan], _ model: Model, _ format: TableFormat) throws {
-    let work = ExecutedWork(model.blueprint)
+    let work = ExecutedWork(model.network.rates)
     let columns = Plan.Explanation.columns + ["flops_executed", "note"]
     let writer = try RowWriter(columns: columns, format: format, to: .standardOutput)
     for plan in plans {
-      let row = try plan.explained(size: work.size, paths: paths, acceptance: acceptance)
+      let row = try plan.explained(rates: work.rates, paths: paths, acceptance: acceptance)
       let notes = plan.warnings(trainedCapacity: model.blueprint.trainedBuffer).joined(separator: "; ")
       try writer.write(
         row.values.map(Cell.init) + [
@@ -129,11 +129,11 @@ struct Explain: ParsableCommand {
   }
 
   private func writeText(_ plans: [Plan], _ model: Model) throws {
-    let work = ExecutedWork(model.blueprint)
+    let work = ExecutedWork(model.network.rates)
     let texts = plans.map { plan in
       let megaflop = (executed(plan, work) / 1e5).rounded() / 10
       return plan.explanation(
-        size: work.size, paths: paths, trainedCapacity: model.blueprint.trainedBuffer, acceptance: acceptance)
+        rates: work.rates, paths: paths, trainedCapacity: model.blueprint.trainedBuffer, acceptance: acceptance)
         + "\nexecuted    \(megaflop) MFLOP as the code multiplies\(plan.requirements.rewind ? ", at the worst" : "")\n"
     }
     try FileHandle.standardOutput.write(contentsOf: Data(texts.joined(separator: "\n").utf8))

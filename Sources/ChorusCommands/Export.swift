@@ -32,7 +32,7 @@ struct Export: ParsableCommand {
         }
         lines[parts[0]] = parts[1]
       }
-      try Model(trunk: source.trunk, card: lines, source: output).write(to: output, half: !full)
+      try Model(network: source.network, card: lines, source: output).write(to: output, half: !full)
       common.say("\(source.parameterCount) parameters written to \(output)")
     }
   }

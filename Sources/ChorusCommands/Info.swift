@@ -20,6 +20,11 @@ struct Info: ParsableCommand {
       let model = try Model(named: self.model)
       let blueprint = model.blueprint
       let writer = try RowWriter(columns: ["property", "value"], format: format, to: .standardOutput)
+      func json(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys]
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+      }
       func row(_ name: String, _ value: String) throws { try writer.write([.text(name), .text(value)]) }
       try row("file", URL(fileURLWithPath: model.source).lastPathComponent)
       try row("parameters", String(model.parameterCount))
@@ -27,12 +32,10 @@ struct Info: ParsableCommand {
       try row("layers", String(blueprint.layers))
       try row("heads", String(blueprint.heads))
       try row("feed_forward", String(blueprint.feedForward))
-      try row("components", String(blueprint.components))
       try row("input_dimensions", String(blueprint.inputDimensions))
       try row("frequencies", String(blueprint.frequencies))
-      try row("periods", String(blueprint.periods))
-      try row("neighbours", String(blueprint.neighbours))
-      try row("local_components", String(blueprint.localComponents))
+      try row("hints", json(blueprint.hints))
+      try row("head", json(blueprint.head))
       try row("norm", blueprint.norm.rawValue)
       try row("scaling", blueprint.scaling.rawValue)
       try row("trained_context", String(blueprint.trainedContext))

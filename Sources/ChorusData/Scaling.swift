@@ -1,9 +1,16 @@
 import Foundation
 
-/// A change of units, column by column: scaled = (raw - centre) / scale. From outputs, what a fit of trend and waves says
-/// at their inputs may be subtracted first, and the unit may grow where that fit knows less.
+/// Whether a model's contexts come in units of their own.
+public enum ScalingRule: String, Sendable, Codable, CaseIterable {
+  /// Numbers reach the network as they are.
+  case none
+  /// By mean and standard deviation of the context.
+  case standardise
+}
+
+/// A change of units, column by column: scaled = (raw - centre) / scale.
 ///
-/// A density in scaled units is turned into one in raw units by the scale of each output's `Unit`: for
+/// A density in scaled units is turned into one in raw units by the scale of the output's `Unit`: for
 /// y = origin + scale * s, log p(y) = log p(s) - log(scale).
 public struct Scaling: Sendable, Hashable, Codable {
   /// Centre of each input column; empty for `.identity`, which suits any number of dimensions.
@@ -14,22 +21,17 @@ public struct Scaling: Sendable, Hashable, Codable {
   public let outputCentre: Double
   /// Scale of the output, greater than 0.
   public let outputScale: Double
-  /// The fit that is subtracted from outputs, in standardised units; nil for nothing.
-  public let periods: Periods?
-  /// The unit of the fit, in the output's, greater than 0.
-  public let fitScale: Double
 
   /// Raw and scaled units are the same.
   public static let identity = Scaling()
 
   private init() {
-    (inputCentres, inputScales, outputCentre, outputScale, periods, fitScale) = ([], [], 0, 1, nil, 1)
+    (inputCentres, inputScales, outputCentre, outputScale) = ([], [], 0, 1)
   }
 
   /// A scale from given numbers. Throws `DataError.badScale`, or `.rowCount` when the columns do not pair up.
   public init(
-    inputCentres: [Double], inputScales: [Double], outputCentre: Double, outputScale: Double,
-    periods: Periods? = nil, fitScale: Double = 1
+    inputCentres: [Double], inputScales: [Double], outputCentre: Double, outputScale: Double
   ) throws(DataError) {
     guard inputCentres.count == inputScales.count else {
       throw .rowCount(what: "scales for the centres", expected: inputCentres.count, found: inputScales.count)
@@ -43,17 +45,14 @@ public struct Scaling: Sendable, Hashable, Codable {
     guard outputScale > 0, outputScale.isFinite, outputCentre.isFinite else {
       throw .badScale("centre \(outputCentre), scale \(outputScale) of the output")
     }
-    guard fitScale > 0, fitScale.isFinite else { throw .badScale("scale \(fitScale) of the fit") }
     self.inputCentres = inputCentres
     self.inputScales = inputScales
     self.outputCentre = outputCentre
     self.outputScale = outputScale
-    self.periods = periods
-    self.fitScale = fitScale
   }
 
   private enum CodingKeys: CodingKey {
-    case inputCentres, inputScales, outputCentre, outputScale, periods, fitScale
+    case inputCentres, inputScales, outputCentre, outputScale
   }
 
   /// Reads a scale and checks it like the initialiser from numbers.
@@ -63,9 +62,7 @@ public struct Scaling: Sendable, Hashable, Codable {
       inputCentres: values.decode([Double].self, forKey: .inputCentres),
       inputScales: values.decode([Double].self, forKey: .inputScales),
       outputCentre: values.decode(Double.self, forKey: .outputCentre),
-      outputScale: values.decode(Double.self, forKey: .outputScale),
-      periods: values.decodeIfPresent(Periods.self, forKey: .periods),
-      fitScale: values.decodeIfPresent(Double.self, forKey: .fitScale) ?? 1)
+      outputScale: values.decode(Double.self, forKey: .outputScale))
   }
 
   /// The scale under which the rows have mean 0 and standard deviation 1 (divided by the number of rows) in
@@ -101,33 +98,10 @@ public struct Scaling: Sendable, Hashable, Codable {
     return try Scaling(inputCentres: centres, inputScales: scales, outputCentre: centre, outputScale: scale)
   }
 
-  /// The scale under which inputs have mean 0 and standard deviation 1, and so has what `Periods` with at most `waves` waves
-  /// leave of the outputs: where they foretell nothing it is that of `standardising`.
-  ///
-  /// A rest smaller than a thousandth of the outputs' standard deviation is taken to be that large. Throws as
-  /// `standardising`.
-  public static func residual(
-    x: some RandomAccessCollection<Double>, y: some RandomAccessCollection<Double>, dimensions: Int,
-    waves: Int
-  ) throws(DataError) -> Scaling {
-    let plain = try standardising(x: x, y: y, dimensions: dimensions)
-    let inputs = x.enumerated().map { plain.scaled(input: $1, column: $0 % dimensions) }
-    let outputs = y.map { ($0 - plain.outputCentre) / plain.outputScale }
-    let periods = Periods(
-      x: inputs.map { Float($0) }, y: outputs.map { Float($0) }, dimensions: dimensions, count: waves)
-    let rest = outputs.indices.map {
-      outputs[$0] - periods.foretold(at: inputs[$0 * dimensions..<($0 + 1) * dimensions])
-    }
-    let (centre, scale) = moments(rest, floor: 1e-9)
-    let spread = outputs.contains { abs($0 - outputs[0]) > 0 } ? max(scale, 1e-3) : 1
-    return try Scaling(
-      inputCentres: plain.inputCentres, inputScales: plain.inputScales,
-      outputCentre: plain.outputCentre + plain.outputScale * centre,
-      outputScale: plain.outputScale * spread, periods: periods, fitScale: plain.outputScale)
-  }
-
-  private static func moments(
-    _ values: some Collection<Double>, floor: Double
+  /// Mean and standard deviation (divided by the number of values); 1 in place of a deviation of at most `floor` times the
+  /// largest magnitude.
+  package static func moments(
+    _ values: some Collection<Double>, floor: Double = 1e-9
   ) -> (centre: Double, scale: Double) {
     let count = Double(values.count)
     var sum = 0.0
@@ -151,8 +125,8 @@ public struct Scaling: Sendable, Hashable, Codable {
     inputCentres.isEmpty ? input : (input - inputCentres[column]) / inputScales[column]
   }
 
-  /// What 0 and 1 in scaled units are in the output's, at one row of inputs.
-  public struct Unit: Sendable, Hashable {
+  /// What 0 and 1 in scaled units are in another unit.
+  public struct Unit: Sendable, Hashable, Codable {
     public let origin: Double
     /// Greater than 0.
     public let scale: Double
@@ -163,16 +137,8 @@ public struct Scaling: Sendable, Hashable, Codable {
     public func raw(_ scaled: Double) -> Double { origin + scale * scaled }
   }
 
-  /// The unit of outputs at a row of scaled inputs `[dimensions]`.
-  public func unit(at inputs: some RandomAccessCollection<Double>) -> Unit {
-    guard let periods else { return Unit(origin: outputCentre, scale: outputScale) }
-    return Unit(
-      origin: outputCentre + fitScale * periods.foretold(at: inputs),
-      scale: outputScale * periods.growth(at: inputs))
-  }
-
-  /// The unit at each row of scaled inputs.
-  public func units(_ inputs: Inputs) -> [Unit] { (0..<inputs.count).map { unit(at: inputs[$0]) } }
+  /// The unit of outputs.
+  public var output: Unit { Unit(origin: outputCentre, scale: outputScale) }
 
   /// Inputs in scaled units. Throws `DataError.dimensions`.
   public func apply(_ inputs: Inputs) throws(DataError) -> Inputs {
@@ -186,17 +152,14 @@ public struct Scaling: Sendable, Hashable, Codable {
 
   /// A data set in scaled units. Throws `DataError.dimensions`.
   public func apply(_ data: Dataset) throws(DataError) -> Dataset {
-    let inputs = try apply(data.inputs)
-    let y = zip(data.y, units(inputs)).map { $1.scaled($0) }
     return try Dataset(
-      inputs: inputs, y: y, inputColumns: data.inputColumns, outputColumn: data.outputColumn)
+      inputs: apply(data.inputs), y: data.y.map { output.scaled($0) }, inputColumns: data.inputColumns, outputColumn: data.outputColumn)
   }
 
   /// A data set back in raw units. Throws `DataError.dimensions`.
   public func invert(_ data: Dataset) throws(DataError) -> Dataset {
-    let y = zip(data.y, units(data.inputs)).map { $1.raw($0) }
     return try Dataset(
-      inputs: invert(data.inputs), y: y, inputColumns: data.inputColumns, outputColumn: data.outputColumn)
+      inputs: invert(data.inputs), y: data.y.map { output.raw($0) }, inputColumns: data.inputColumns, outputColumn: data.outputColumn)
   }
 
   private func map(

@@ -65,7 +65,7 @@ public struct HeldOutScoring: Sendable {
     let joint = try density(plan, orders)
     var result = Result(
       split: split, calibration: Calibration(levels: zip(marginals, held.y).map { $0.cdf($1) }),
-      crps: zip(marginals, held.y).map { Scores.crps($0, $1) },
+      crps: zip(marginals, held.y).map { $0.crps($1) },
       logDensity: zip(marginals, held.y).map { $0.logDensity($1) },
       independent: try density(.independent, 1).value / count, joint: joint.value / count,
       scale: try Scaling.standardising(context: context).outputScale, notes: joint.notes)

@@ -70,7 +70,7 @@ public struct MemoryComparison: Sendable {
             marginalGap: estimate { score in score.oracleMarginal.map { $0 - score.marginal } },
             toFirst: OracleComparison.Estimate(zip(peers, scores).map { $0.joint - $1.joint }),
             takenInLoss: estimate { score in score.takenIn.map { score.joint - $0 } },
-            stateBytes: model.trunk.contextBytes(rows: context)))
+            stateBytes: model.network.contextBytes(rows: context)))
         if first == nil { first = scores }
       }
     }
@@ -102,9 +102,9 @@ public struct MemoryComparison: Sendable {
       ).value / m
     }
     var takenIn: Double?
-    if model.trunk.memoryCapability.merge {
+    if model.network.memoryCapability.merge {
       let first = context - context / 4
-      let part = try model.condition(on: observed.rows(Array(0..<first)), scaling: posterior.scaling)
+      let part = try model.condition(on: observed.rows(Array(0..<first)), preparation: posterior.preparation)
       takenIn = try density(part.observing(more: observed.rows(Array(first..<context))))
     }
     return Score(
@@ -118,6 +118,6 @@ extension Model {
   fileprivate func reading(_ rows: Int) throws -> Model {
     var blueprint = self.blueprint
     blueprint.trainedContext = max(blueprint.trainedContext, rows)
-    return Model(trunk: Trunk(try Network(blueprint), trunk.weights), card: card, source: source)
+    return Model(network: try Declaration(blueprint).network(network.weights), card: card, source: source)
   }
 }

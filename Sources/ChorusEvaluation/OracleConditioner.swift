@@ -1,4 +1,5 @@
 import ChorusInference
+import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusPriors
@@ -136,8 +137,7 @@ package struct OracleConditioner: Conditioner {
       mean += value * state.z[index]
       variance -= value * value
     }
-    return GaussianMixture(
-      logWeights: [0], means: [mean], deviations: [max(variance, 1e-12).squareRoot()])
+    return GaussianMixture(mean: mean, deviation: max(variance, 1e-12).squareRoot())
   }
 
   /// L⁻¹k for the covariance k of a point with the first `rows` rows.

@@ -4,31 +4,8 @@ import Foundation
 /// Scores of a predictive distribution against the value that came. All are proper and turned so that smaller is better,
 /// in the units of the value.
 public enum Scores {
-  /// The continuous ranked probability score of a mixture of Gaussians, in closed form: with
-  /// CRPS(F, y) = E|X − y| − ½ E|X − X'| (Gneiting & Raftery 2007, eq. 21, sign turned) and E|Z| of a Gaussian Z
-  /// (Grimit et al. 2006, eq. 3).
-  public static func crps(_ mixture: GaussianMixture, _ y: Double) -> Double {
-    let weights = mixture.logWeights.map { exp($0) }
-    let (means, deviations) = (mixture.means, mixture.deviations)
-    var (near, apart) = (0.0, 0.0)
-    for i in weights.indices {
-      near += weights[i] * meanMagnitude(y - means[i], deviations[i])
-      for j in weights.indices {
-        let deviation = (deviations[i] * deviations[i] + deviations[j] * deviations[j]).squareRoot()
-        apart += weights[i] * weights[j] * meanMagnitude(means[i] - means[j], deviation)
-      }
-    }
-    return near - apart / 2
-  }
-
-  /// E|Z| of a Gaussian Z of this mean and standard deviation.
-  private static func meanMagnitude(_ mean: Double, _ deviation: Double) -> Double {
-    guard deviation > 0 else { return abs(mean) }
-    let z = mean / deviation
-    return deviation * (2 / Double.pi).squareRoot() * exp(-z * z / 2) + mean * erf(z / 2.0.squareRoot())
-  }
-
-  /// The score of a distribution known by independent draws, unbiased for the distribution's own (Ferro 2014):
+  /// The continuous ranked probability score of a distribution known by independent draws (`ContinuousLaw.crps` is that of
+  /// a law), unbiased for the distribution's own (Ferro 2014):
   /// E|X − X'| is over pairs of different draws. NaN for fewer than two.
   public static func crps(_ draws: [Double], _ y: Double) -> Double {
     let (m, sorted) = (Double(draws.count), draws.sorted())

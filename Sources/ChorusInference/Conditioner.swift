@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusTensors
@@ -13,7 +14,7 @@ package protocol Conditioner: Sendable {
   associatedtype Context: Sendable
   /// The private buffers of some paths; belongs to one thread at a time.
   associatedtype Paths
-  associatedtype Answer: Predictive
+  associatedtype Answer: ChorusLayers.Answer
 
   /// What its memories can do, and what was trained.
   var capability: Plan.Capability { get }
@@ -29,124 +30,56 @@ package protocol Conditioner: Sendable {
   func rewind(_ paths: Paths, path: Int, to count: Int)
 }
 
-/// The predictive distribution of one value, valid while it is handed over.
-package protocol Predictive {
-  /// A draw from a uniform and a standard normal variate.
-  func draw(component uniform: Double, normal: Double) -> Double
-  var mixture: GaussianMixture { get }
-}
-
-extension GaussianMixture: Predictive {
-  package var mixture: GaussianMixture { self }
-}
-
-/// A context in the network's units with its encoded state: where every request begins.
-struct Conditioned: Sendable {
-  let trunk: Trunk
-  let dimensions: Int
-  let x: [Float]
-  let y: [Float]
-  let state: Trunk.ContextState
-
-  /// - Parameter periods: those of the rows, where they are known.
-  init(
-    _ trunk: Trunk, x: [Float], y: [Float], dimensions: Int, periods: Periods? = nil, on pool: ThreadPool?
-  ) {
-    self.trunk = trunk
-    self.dimensions = dimensions
-    self.x = x
-    self.y = y
-    state = trunk.encode(x: x, y: y, dimensions: dimensions, periods: periods, on: pool)
-  }
-
-  /// Rows whose state is known already.
-  init(_ trunk: Trunk, x: [Float], y: [Float], dimensions: Int, state: Trunk.ContextState) {
-    self.trunk = trunk
-    self.dimensions = dimensions
-    self.x = x
-    self.y = y
-    self.state = state
-  }
-}
-
 /// A network that has read a context, and the inputs of one request: embedded once for all paths, orders and steps.
-struct NetworkConditioner: Conditioner {
-  /// The head's raw parameters of one row, read where they lie.
-  struct Answer: Predictive {
-    let raw: UnsafePointer<Float>
-    let head: GaussianMixture.Head
-    let unit: Scaling.Unit
-
-    func draw(component uniform: Double, normal: Double) -> Double {
-      GaussianMixture.draw(raw, head, unit: unit, component: uniform, normal: normal)
-    }
-
-    var mixture: GaussianMixture { GaussianMixture(raw, head, unit: unit) }
-  }
-
-  private let conditioned: Conditioned
+struct NetworkConditioner<A: Architecture>: Conditioner {
+  private let context: EncodedContext<A>
   private let x: [Float]
-  private let embedded: Trunk.EmbeddedInputs
-  private var trunk: Trunk { conditioned.trunk }
+  private let questions: A.Questions
+  private var network: A { context.network }
 
   /// - Parameter x: the inputs of the targets in the network's units, `[targets, dimensions]`.
-  init(_ conditioned: Conditioned, x: [Float]) {
-    self.conditioned = conditioned
+  init(_ context: EncodedContext<A>, x: [Float]) {
+    self.context = context
     self.x = x
-    embedded = conditioned.trunk.embed(
-      x, count: x.count / max(conditioned.dimensions, 1), dimensions: conditioned.dimensions,
-      periods: conditioned.state.periods)
+    questions = context.network.embed(x, dimensions: context.rows.dimensions, for: context.state)
   }
 
-  var capability: Plan.Capability { conditioned.trunk.capability }
-  var observed: Trunk.ContextState { conditioned.state }
+  var capability: Plan.Capability { network.capability }
+  var observed: A.Context { context.state }
 
-  func encode(with rows: [(target: Int, value: Float)]) -> Trunk.ContextState {
-    let d = conditioned.dimensions
-    return trunk.encode(
-      x: conditioned.x + rows.flatMap { x[$0.target * d..<($0.target + 1) * d] },
-      y: conditioned.y + rows.map(\.value), dimensions: d, periods: conditioned.state.periods)
+  func encode(with rows: [(target: Int, value: Float)]) -> A.Context {
+    let d = context.rows.dimensions
+    let more = NetworkRows(
+      x: rows.flatMap { x[$0.target * d..<($0.target + 1) * d] }, y: rows.map(\.value), dimensions: d)
+    return network.encode(context.rows.appending(more), context.fits, on: nil)
   }
 
-  func branch(paths: Int, capacity: Int) -> Trunk.Paths { trunk.branch(paths: paths, capacity: capacity) }
+  func branch(paths: Int, capacity: Int) -> A.Paths { network.branch(paths: paths, capacity: capacity) }
 
-  func advance(
-    _ paths: Trunk.Paths, _ context: Trunk.ContextState, _ rows: RowBatch, _ body: (Answer) -> Void
-  ) {
-    let answers = trunk.advance(paths, context, inputs: embedded, rows: rows)
-    let head = GaussianMixture.Head(trunk.blueprint)
-    for query in 0..<rows.queries {
-      body(Answer(raw: answers.raw + query * 3 * head.components, head: head, unit: answers.unit(query)))
-    }
+  func advance(_ paths: A.Paths, _ context: A.Context, _ rows: RowBatch, _ body: (A.Answer) -> Void) {
+    network.advance(paths, context, questions, rows, body)
   }
 
-  func rewind(_ paths: Trunk.Paths, path: Int, to count: Int) { paths.rewind(path: path, to: count) }
+  func rewind(_ paths: A.Paths, path: Int, to count: Int) { network.rewind(paths, path: path, to: count) }
+}
 
-  /// The distribution of each of `count` targets given the context alone.
-  func marginals(_ count: Int, on pool: ThreadPool?) -> [GaussianMixture] {
+extension Conditioner {
+  /// The law of each of `count` targets given the context alone.
+  func marginals(_ count: Int, on pool: ThreadPool?) -> [Answer.Law] {
     let tile = 64
     let tiles = (count + tile - 1) / tile
-    let results = Mutex([[GaussianMixture]](repeating: [], count: tiles))
+    let results = Mutex([[Answer.Law]](repeating: [], count: tiles))
     let body: @Sendable (Int) -> Void = { index in
       var batch = RowBatch()
       batch.begin()
       for target in index * tile..<min(count, (index + 1) * tile) {
         batch.query(input: Int32(target), reads: .prefix(0))
       }
-      var mixtures: [GaussianMixture] = []
-      advance(branch(paths: 1, capacity: 0), observed, batch) { mixtures.append($0.mixture) }
-      results.withLock { $0[index] = mixtures }
+      var laws: [Answer.Law] = []
+      advance(branch(paths: 1, capacity: 0), observed, batch) { laws.append($0.law) }
+      results.withLock { $0[index] = laws }
     }
     if let pool { pool.run(tiles, body) } else { for index in 0..<tiles { body(index) } }
     return results.withLock { $0.flatMap { $0 } }
-  }
-}
-
-extension Trunk {
-  /// What a plan may ask of this network.
-  public var capability: Plan.Capability {
-    Plan.Capability(
-      subsetReads: memoryCapability.subsetReads, rewind: memoryCapability.rewind,
-      trainedBuffer: blueprint.trainedBuffer, setContext: memoryCapability.holdsSet)
   }
 }

@@ -1,3 +1,4 @@
+import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusTensors
@@ -84,7 +85,7 @@ struct Program: Sendable {
 ///
 /// Every draw is a pure function of (seed, path, target) and of what the path has read, so nothing depends on the paths
 /// beside it.
-struct Lane {
+struct Lane<Law: Predictive> {
   /// What is done with the answers of a call.
   enum Phase { case draw, draft, verify, score, smooth }
 
@@ -92,7 +93,7 @@ struct Lane {
   let seed: UInt64
   /// Which target stands at each position.
   let order: [Int]
-  /// Drawn or given values by target.
+  /// Drawn or given values by target, as the network holds them.
   private(set) var values: [Float]
   /// What a call with `smooth` puts in their place.
   private(set) var smoothed: [Float] = []
@@ -118,7 +119,7 @@ struct Lane {
     /// Rows to commit with the next call.
     var pending: [PlannedRow]
     /// The drafts' distributions; as many as were drafted and not verified yet.
-    var laws: [GaussianMixture] = []
+    var laws: [Law] = []
     /// The first draft that was refused, counted from `from`.
     var refused: Int?
   }
@@ -203,32 +204,31 @@ struct Lane {
   // MARK: After a call
 
   /// Takes the answer to the `index`-th query of the call.
-  mutating func receive(_ answer: some Predictive, to index: Int) {
+  mutating func receive<A: Answer>(_ answer: A, to index: Int) where A.Law == Law {
     let target = order[query[query.startIndex + index].position]
     switch phase {
     case .draw: values[target] = draw(answer, target)
     case .draft:
       values[target] = draw(answer, target)
-      verifying?.laws.append(answer.mixture)
-    case .verify: judge(answer, target, index + 1)
-    case .score: score += answer.mixture.logDensity(Double(values[target]))
-    case .smooth: smoothed[target] = Float(answer.mixture.mean)
+      verifying?.laws.append(answer.law)
+    case .verify: judge(answer.law, target, index + 1)
+    case .score: score += answer.law.logDensity(Law.value(values[target]))
+    case .smooth: smoothed[target] = Float(answer.law.mean)
     }
   }
 
-  private func draw(_ answer: some Predictive, _ target: Int) -> Float {
+  private func draw(_ answer: some Answer, _ target: Int) -> Float {
     var stream = RandomStream(seed: seed, .paths, UInt64(path), UInt64(target))
-    let uniform = stream.uniform()
-    return Float(answer.draw(component: uniform, normal: stream.normal()))
+    return answer.draw(from: &stream).stored
   }
 
   /// Keeps or replaces the `index`-th draft; those after a refused one were drawn for nothing.
-  private mutating func judge(_ answer: some Predictive, _ target: Int, _ index: Int) {
+  private mutating func judge(_ law: Law, _ target: Int, _ index: Int) {
     guard let drafts = verifying, drafts.refused == nil else { return }
-    let coupling = Coupling(exact: answer.mixture, draft: drafts.laws[index])
+    let coupling = Coupling(exact: law, draft: drafts.laws[index])
     var stream = RandomStream(seed: seed, .verification, UInt64(path), UInt64(target))
-    if coupling.accepts(Double(values[target]), uniform: stream.uniform()) { return }
-    values[target] = Float(coupling.residual(from: &stream))
+    if coupling.accepts(Law.value(values[target]), uniform: stream.uniform()) { return }
+    values[target] = coupling.residual(from: &stream).stored
     verifying?.refused = index
   }
 

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 
 extension Posterior {
   /// A period that the network was shown along with the rows, in the data's units.
@@ -21,9 +22,9 @@ extension Posterior {
   }
 
   /// The periods of the context, the strongest of each input first; none for a model that is not shown any
-  /// (`Blueprint.periods`).
+  /// (`TrendAndWaves`).
   public var periods: [Period] {
-    let seen = conditioned.state.periods
+    guard let seen = conditioned.fits.first(TrendAndWaves.Fit.self)?.periods else { return [] }
     return seen.lines.enumerated().flatMap { column, line in
       let scale = scaling.inputScales.isEmpty ? 1 : scaling.inputScales[column]
       guard let line else { return [Period]() }

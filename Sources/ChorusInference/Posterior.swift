@@ -1,4 +1,6 @@
 import ChorusData
+import ChorusHints
+import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusTensors
@@ -10,8 +12,10 @@ import Foundation
 /// and the seed; the number of threads and of paths asked for does not change a byte.
 public struct Posterior: Sendable {
   public let model: Model
-  /// How the data's units and the network's relate; fixed by the context.
-  public let scaling: Scaling
+  /// How the data's numbers and the network's relate; fixed by the context.
+  public let preparation: Preparation
+  /// The units of the data's columns.
+  public var scaling: Scaling { preparation.scaling }
   /// Things to know about the context, repeated in every result.
   public let notes: [Note]
   /// Rows of the data, those included that thinning left out.
@@ -19,7 +23,7 @@ public struct Posterior: Sendable {
   /// Names and units of the data's columns.
   public let inputColumns: [Column]
   public let outputColumn: Column
-  let conditioned: Conditioned
+  let conditioned: any AnyContext
   let pool: ThreadPool?
 
   /// Contexts up to this many times the trained size are used whole; longer ones are thinned to it.
@@ -36,9 +40,13 @@ public struct Posterior: Sendable {
   /// - Parameters:
   ///   - scaling: the units to use instead of the context's own mean and standard deviation. A model that was trained
   ///     on standardised data needs it when there are fewer than two rows.
+  ///   - preparation: units and what hints found, of another context.
   ///   - pool: threads to work on; nil keeps to the caller's.
   /// - Throws: `ModelError` for more inputs than the model has, `InferenceError.scale` for too few rows to scale by.
-  public init(_ model: Model, _ data: Dataset, scaling: Scaling? = nil, on pool: ThreadPool? = nil) throws {
+  public init(
+    _ model: Model, _ data: Dataset, scaling: Scaling? = nil, preparation: Preparation? = nil,
+    on pool: ThreadPool? = nil
+  ) throws {
     let blueprint = model.blueprint
     let dimensions = data.dimensions
     guard (1...blueprint.inputDimensions).contains(dimensions) else {
@@ -51,36 +59,32 @@ public struct Posterior: Sendable {
     let data = data.count > limit ? Self.thin(data, to: limit) : data
     self.model = model
     self.pool = pool
-    self.scaling = try scaling ?? Self.scaling(of: data, by: blueprint)
-    let scaled = try self.scaling.apply(data)
-    conditioned = Conditioned(
-      model.trunk, x: try Self.narrow(scaled.x, "an input of the data"),
-      y: try Self.narrow(scaled.y, "a value of the data"), dimensions: dimensions,
-      periods: self.scaling.periods, on: pool)
-    notes = Self.notes(rows: rows, blueprint) + Self.notes(conditioned)
+    self.preparation = try preparation ?? Self.preparation(of: data, by: blueprint, scaling)
+    conditioned = model.network.condition(
+      try Self.rows(data, self.preparation), self.preparation.fits, on: pool)
+    notes = Self.notes(rows: rows, blueprint) + Self.notes(raised: conditioned.raised)
   }
 
   /// The same questions to another state of the context.
-  func replacing(_ conditioned: Conditioned) -> Posterior {
+  func replacing(_ conditioned: any AnyContext) -> Posterior {
     Posterior(
-      model, conditioned, rows: rows + conditioned.y.count - self.conditioned.y.count, scaling: scaling,
-      inputColumns: inputColumns,
-      outputColumn: outputColumn, on: pool)
+      model, conditioned, rows: rows + conditioned.rows.count - self.conditioned.rows.count,
+      preparation: preparation, inputColumns: inputColumns, outputColumn: outputColumn, on: pool)
   }
 
   /// From a context that was encoded before.
   init(
-    _ model: Model, _ conditioned: Conditioned, rows: Int, scaling: Scaling, inputColumns: [Column],
-    outputColumn: Column, on pool: ThreadPool?
+    _ model: Model, _ conditioned: any AnyContext, rows: Int, preparation: Preparation,
+    inputColumns: [Column], outputColumn: Column, on pool: ThreadPool?
   ) {
     self.model = model
     self.conditioned = conditioned
     self.rows = rows
-    self.scaling = scaling
+    self.preparation = preparation
     self.inputColumns = inputColumns
     self.outputColumn = outputColumn
     self.pool = pool
-    notes = Self.notes(rows: rows, model.blueprint) + Self.notes(conditioned)
+    notes = Self.notes(rows: rows, model.blueprint) + Self.notes(raised: conditioned.raised)
   }
 
   static func contextLimit(_ blueprint: Blueprint) -> Int {
@@ -98,10 +102,7 @@ public struct Posterior: Sendable {
     return notes
   }
 
-  private static func notes(_ conditioned: Conditioned) -> [Note] {
-    let raised = conditioned.trunk.raised(conditioned.state)
-    return raised > 0 ? [.regressionRaised(by: raised)] : []
-  }
+  private static func notes(raised: Double) -> [Note] { raised > 0 ? [.regressionRaised(by: raised)] : [] }
 
   /// Numbers in the network's units beyond this are refused: its sums could leave the range of a `Float`, and
   /// an answer so far from everything seen in training would mean nothing.
@@ -117,16 +118,28 @@ public struct Posterior: Sendable {
     return values.map(Float.init)
   }
 
-  private static func scaling(of data: Dataset, by blueprint: Blueprint) throws -> Scaling {
-    guard blueprint.scaling != .none else { return .identity }
-    guard data.count >= 2 else {
+  /// A data set as the network holds it.
+  static func rows(_ data: Dataset, _ preparation: Preparation) throws -> NetworkRows {
+    let scaled = try preparation.apply(data)
+    return NetworkRows(
+      x: try narrow(scaled.x, "an input of the data"), y: try narrow(scaled.y, "a value of the data"),
+      dimensions: data.dimensions)
+  }
+
+  private static func preparation(
+    of data: Dataset, by blueprint: Blueprint, _ scaling: Scaling?
+  ) throws -> Preparation {
+    if let scaling, !scaling.inputCentres.isEmpty, scaling.inputCentres.count != data.dimensions {
+      throw DataError.dimensions(
+        what: "the data to scale", expected: scaling.inputCentres.count, found: data.dimensions)
+    }
+    guard scaling != nil || blueprint.scaling == .none || data.count >= 2 else {
       throw InferenceError.scale(
         "this model scales data by the context's mean and standard deviation and needs at least 2 observed rows"
           + " (found \(data.count)); observe more, or pass a scale")
     }
-    guard blueprint.scaling == .residual else { return try Scaling.standardising(context: data) }
-    return try Scaling.residual(
-      x: data.x, y: data.y, dimensions: data.dimensions, waves: blueprint.periods)
+    return try blueprint.preparation.prepare(
+      x: data.x, y: data.y, dimensions: data.dimensions, scaling: scaling)
   }
 
   /// Keeps `count` rows: sorted by the first input (ties in the order given), every (n/count)-th one.
@@ -205,9 +218,10 @@ public struct Posterior: Sendable {
     guard count > 0, inputs.count > 0 else {
       return Samples(paths: [[Double]](repeating: [], count: count), plan: plan, notes: notes)
     }
-    let sampler = try sampler(inputs, plan, seed)
-    let (paths, trace) = try sampler.sample(count, latent: latent, progress: progress)
-    let units = try scaling.units(scaling.apply(inputs))
+    let x = try questions(inputs)
+    let request = Request(plan: plan, seed: seed, pool: pool, progress: progress)
+    let (paths, trace) = try conditioned.sample(count, at: x, request, latent: latent)
+    let units = try preparation.units(scaling.apply(inputs))
     let notes = notes + bufferNotes(plan, latent: latent)
     let (outside, note) = try outside(inputs, notes)
     return Samples(
@@ -241,11 +255,12 @@ public struct Posterior: Sendable {
     let plan = try resolve(template, inputs, paths: orders, flopLimit, unsupported)
     let orders = plan.order == .random ? orders : 1
     guard inputs.count > 0 else { return LogDensity(value: 0, orders: [], plan: plan, notes: notes) }
-    let sampler = try sampler(inputs, plan, seed)
-    let units = try scaling.units(scaling.apply(inputs))
+    let x = try questions(inputs)
+    let units = try preparation.units(scaling.apply(inputs))
     let scaled = try Self.narrow(zip(y, units).map { $1.scaled($0) }, "a value")
     let jacobian = -units.reduce(0) { $0 + log($1.scale) }
-    let scores = try sampler.logDensities(of: scaled, orders: orders).map { $0 + jacobian }
+    let request = Request(plan: plan, seed: seed, pool: pool)
+    let scores = try conditioned.logDensities(of: scaled, at: x, request, orders: orders).map { $0 + jacobian }
     return LogDensity(
       value: Self.logMeanExp(scores), orders: scores, plan: plan, notes: notes + bufferNotes(plan))
   }
@@ -255,16 +270,26 @@ public struct Posterior: Sendable {
     return top + log(values.reduce(0) { $0 + exp($1 - top) } / Double(values.count))
   }
 
-  /// The distribution of each target on its own, in the data's units.
+  /// The law of each target on its own, in the data's units.
+  ///
+  /// - Throws: `InferenceError.input` for a model of a category; see `laws(at:)`.
   public func marginals(at inputs: Inputs, flopLimit: Double = Posterior.flopLimit) throws
-    -> [GaussianMixture]
+    -> [any ContinuousLaw]
   {
-    _ = try resolve(.independent, inputs, paths: 1, flopLimit)
-    guard inputs.count > 0 else { return [] }
-    let mixtures = try conditioner(inputs).marginals(inputs.count, on: pool)
-    return try zip(mixtures, scaling.units(scaling.apply(inputs))).map {
-      $0.scaled(by: $1.scale, offset: $1.origin)
+    let laws = try laws(at: inputs, flopLimit: flopLimit)
+    let units = try preparation.units(scaling.apply(inputs))
+    return try zip(laws, units).map { law, unit in
+      guard let law = law as? any ContinuousLaw else {
+        throw InferenceError.input("this model predicts the level of a category, which has no unit; ask for its laws")
+      }
+      return law.scaled(by: unit.scale, offset: unit.origin)
     }
+  }
+
+  /// The law of each target on its own as the network's head makes it, numbers in the network's units.
+  public func laws(at inputs: Inputs, flopLimit: Double = Posterior.flopLimit) throws -> [any Predictive] {
+    _ = try resolve(.independent, inputs, paths: 1, flopLimit)
+    return try inputs.count == 0 ? [] : conditioned.laws(at: questions(inputs), on: pool)
   }
 
   /// The plan of a request, resolved for this context, these targets and what the model can do.
@@ -272,9 +297,9 @@ public struct Posterior: Sendable {
     _ template: PlanTemplate, at inputs: Inputs, unsupported: Plan.WhenUnsupported = .refuse
   ) throws(PlanError) -> Plan {
     try template.resolve(
-      context: max(conditioned.y.count, 1), targets: inputs.count,
+      context: max(conditioned.rows.count, 1), targets: inputs.count,
       geometry: Plan.Geometry(inputs: inputs.values, dimensions: inputs.dimensions),
-      capability: model.trunk.capability, whenUnsupported: unsupported)
+      capability: model.network.capability, whenUnsupported: unsupported)
   }
 
   /// What a request would cost, before anything runs. Of a plan that verifies drafts, the most it can cost.
@@ -282,7 +307,7 @@ public struct Posterior: Sendable {
     at inputs: Inputs, plan template: PlanTemplate, paths: Int
   ) throws -> (counts: Plan.Cost, work: NominalWork) {
     let counts = try plan(template, at: inputs).cost(paths: max(paths, 1))
-    return (counts, counts.work(model.size))
+    return (counts, counts.work(model.network.rates))
   }
 
   // MARK: -
@@ -292,35 +317,35 @@ public struct Posterior: Sendable {
     _ unsupported: Plan.WhenUnsupported = .refuse
   ) throws -> Plan {
     let plan = try plan(template, at: inputs, unsupported: unsupported)
-    var flops = try plan.cost(paths: max(paths, 1)).work(model.size).total
+    guard model.blueprint.family == .set || plan.goesInOrder else {
+      throw InferenceError.input(
+        "this model predicts each value from those before it; use the plan sequential(order:given)")
+    }
+    var flops = try plan.cost(paths: max(paths, 1)).work(model.network.rates).total
     if latent {
       // The last pass commits all targets and asks for each again: no more than two blocks of them.
       let pass = try PlanTemplate.blocks(of: max(inputs.count, 1))
         .resolve(context: plan.contextRows, targets: 2 * inputs.count)
-      flops += try pass.cost(paths: max(paths, 1)).work(model.size).total
+      flops += try pass.cost(paths: max(paths, 1)).work(model.network.rates).total
     }
     if flops > limit { throw InferenceError.tooExpensive(flops: flops, limit: limit) }
     let capacity = latent ? max(plan.peakBufferRows, inputs.count) : plan.peakBufferRows
     let alive = min(max(paths, 1), SamplerTile.most * (pool?.threads ?? 1))
-    let bytes = Double(model.trunk.bufferBytes(capacity: capacity)) * Double(alive)
+    let bytes = Double(model.network.bufferBytes(capacity: capacity)) * Double(alive)
     if bytes > Self.byteLimit { throw InferenceError.tooLarge(bytes: bytes, limit: Self.byteLimit) }
     return plan
   }
 
-  private func sampler(_ inputs: Inputs, _ plan: Plan, _ seed: UInt64) throws -> Sampler<NetworkConditioner> {
-    Sampler(try conditioner(inputs), plan: plan, seed: seed, pool: pool)
-  }
-
-  private func conditioner(_ inputs: Inputs) throws -> NetworkConditioner {
-    guard inputs.dimensions == conditioned.dimensions else {
+  /// Inputs of targets as the network holds them.
+  private func questions(_ inputs: Inputs) throws -> [Float] {
+    guard inputs.dimensions == conditioned.rows.dimensions else {
       throw InferenceError.input(
-        "the targets have \(inputs.dimensions) input columns and the context \(conditioned.dimensions)")
+        "the targets have \(inputs.dimensions) input columns and the context \(conditioned.rows.dimensions)")
     }
     guard inputs.values.allSatisfy(\.isFinite) else {
       throw InferenceError.input("an input of the targets is not a finite number")
     }
-    return NetworkConditioner(
-      conditioned, x: try Self.narrow(scaling.apply(inputs).values, "an input of the targets"))
+    return try Self.narrow(scaling.apply(inputs).values, "an input of the targets")
   }
 
   private func bufferNotes(_ plan: Plan, latent: Bool = false) -> [Note] {
@@ -334,34 +359,11 @@ public struct Posterior: Sendable {
   }
 }
 
-extension GaussianMixture {
-  func scaled(by scale: Double, offset: Double) -> GaussianMixture {
-    GaussianMixture(
-      logWeights: logWeights, means: means.map { offset + scale * $0 },
-      deviations: deviations.map { scale * $0 })
-  }
-
-  package init(logWeights: [Double], means: [Double], deviations: [Double]) {
-    self.logWeights = logWeights
-    self.means = means
-    self.deviations = deviations
-  }
-}
-
 extension Model {
   /// Encodes a data set, to be asked for paths, densities and marginals.
   public func condition(
-    on data: Dataset, scaling: Scaling? = nil, pool: ThreadPool? = nil
+    on data: Dataset, scaling: Scaling? = nil, preparation: Preparation? = nil, pool: ThreadPool? = nil
   ) throws -> Posterior {
-    try Posterior(self, data, scaling: scaling, on: pool)
-  }
-
-  /// The sizes that a plan's cost depends on, as plain numbers.
-  var size: ModelSize {
-    ModelSize(
-      width: blueprint.width, layers: blueprint.layers, feedForward: blueprint.feedForward,
-      heads: blueprint.heads,
-      headHidden: blueprint.headHidden, embedderHidden: blueprint.embedderHidden,
-      components: blueprint.components, features: blueprint.featureCount)
+    try Posterior(self, data, scaling: scaling, preparation: preparation, on: pool)
   }
 }

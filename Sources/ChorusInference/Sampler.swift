@@ -1,3 +1,4 @@
+import ChorusLayers
 import ChorusPlans
 import ChorusTensors
 import Synchronization
@@ -26,9 +27,9 @@ package struct Sampler<C: Conditioner>: Sendable {
     let anew = !plan.endsWithAPrefix
     let capacity = latent ? max(plan.peakBufferRows, plan.targets) : plan.peakBufferRows
     let done = Atomic<Int>(0)
-    let lanes: [Lane] = try tiles(count, atMost: SamplerTile.most) { members, stopped in
+    let lanes: [Lane<C.Answer.Law>] = try tiles(count, atMost: SamplerTile.most) { members, stopped in
       let lanes = members.map {
-        Lane(
+        Lane<C.Answer.Law>(
           path: $0, seed: seed, order: plan.order(path: $0, seed: seed),
           values: [Float](repeating: 0, count: plan.targets))
       }
@@ -50,7 +51,7 @@ package struct Sampler<C: Conditioner>: Sendable {
     let most = max(1, min(SamplerTile.most, 1024 / max(plan.targets, 1)))
     return try tiles(count, atMost: most) { members, _ in
       let lanes = members.map {
-        Lane(path: $0, seed: seed, order: plan.order(path: $0, seed: seed), values: y)
+        Lane<C.Answer.Law>(path: $0, seed: seed, order: plan.order(path: $0, seed: seed), values: y)
       }
       var tile = Tile(conditioner, lanes: lanes, capacity: capacity)
       tile.score(passes)
@@ -60,11 +61,11 @@ package struct Sampler<C: Conditioner>: Sendable {
 
   /// The lanes of all paths: tile by tile, on as many threads as there are, in the order of the paths.
   private func tiles(
-    _ count: Int, atMost most: Int, _ body: @escaping @Sendable (Range<Int>, () -> Bool) -> [Lane]
-  ) throws(InferenceError) -> [Lane] {
+    _ count: Int, atMost most: Int, _ body: @escaping @Sendable (Range<Int>, () -> Bool) -> [Lane<C.Answer.Law>]
+  ) throws(InferenceError) -> [Lane<C.Answer.Law>] {
     let size = SamplerTile.size(count, atMost: most, threads: pool?.threads ?? 1)
     let tiles = (count + size - 1) / size
-    let results = Mutex([[Lane]](repeating: [], count: tiles))
+    let results = Mutex([[Lane<C.Answer.Law>]](repeating: [], count: tiles))
     let stop = Atomic<Bool>(false)
     let one: @Sendable (Int) -> Void = { tile in
       func stopped() -> Bool {
@@ -101,6 +102,15 @@ extension Plan {
     let context = instructions.last?.context ?? RangeSet()
     let isPrefix = context.ranges.count <= 1 && (context.ranges.first?.lowerBound ?? 0) == 0
     return isPrefix && !requirements.subsetReads
+  }
+
+  /// Whether values are drawn one after another in the order given, each from all before it.
+  var goesInOrder: Bool {
+    guard case .fixed(let order) = order, order == Array(0..<targets) else { return false }
+    return instructions.enumerated().allSatisfy { place, instruction in
+      guard case .call(let call) = instruction, call.predict.count == 1 else { return false }
+      return call.predict[0].position == place && call.predict[0].reads == RangeSet(0..<place)
+    }
   }
 
   /// Whether some positions are drawn by drafts, so that what happens depends on the draws.

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import ChorusModels
 import ChorusStorage
 import ChorusTensors
@@ -9,15 +10,16 @@ import Foundation
 /// The file holds the rows themselves, in the network's units, beside what the network made of them: whoever has it has
 /// the data. Only the model that wrote it can read it.
 public struct SavedContext: Sendable {
-  static let format = "chorus-context-1"
+  static let format = "chorus-context-2"
+  /// Written before hints had a place of their own: a fit of trend and waves stands beside the scaling and in it.
+  private static let firstFormat = "chorus-context-1"
 
-  /// What the file says of itself.
+  /// What the file says of itself, but for the fits, which can be read once the model tells of which hints they are.
   private struct Header: Codable {
     var model: String
     var fingerprint: String
     var rows: Int
     var scaling: Scaling
-    var periods: Periods
     var inputColumns: [Column]
     var outputColumn: Column
   }
@@ -32,6 +34,8 @@ public struct SavedContext: Sendable {
   /// What the writer added.
   public let card: [String: String]
   private let header: Header
+  /// The header as it stands in the file.
+  private let json: Data
   private let content: Safetensors
 
   /// Reads the file at `path` and checks that it is whole.
@@ -40,7 +44,9 @@ public struct SavedContext: Sendable {
   public init(path: String) throws {
     content = try Safetensors(path: path)
     file = path
-    guard content.metadata["format"] == Self.format, let json = content.metadata["context"] else {
+    guard let format = content.metadata["format"], [Self.format, Self.firstFormat].contains(format),
+      let json = content.metadata["context"]
+    else {
       throw StorageError(
         .malformed, file: path,
         "is no saved context of this version: its metadata lacks format \(Self.format). Make one with chorus condition."
@@ -53,7 +59,8 @@ public struct SavedContext: Sendable {
       )
     }
     do {
-      header = try JSONDecoder().decode(Header.self, from: Data(json.utf8))
+      self.json = Data(json.utf8)
+      header = try JSONDecoder().decode(Header.self, from: self.json)
     } catch {
       throw StorageError(
         .malformed, file: path,
@@ -67,8 +74,8 @@ public struct SavedContext: Sendable {
   /// - Throws: `InferenceError.input` for another model than the one that encoded it; `StorageError` for arrays that
   ///   are absent, of another shape, or hold what no context has.
   public func posterior(_ model: Model, on pool: ThreadPool? = nil) throws -> Posterior {
-    let fingerprint = try model.fingerprint
-    guard fingerprint == header.fingerprint else {
+    guard try model.has(fingerprint: header.fingerprint) else {
+      let fingerprint = try model.fingerprint
       throw InferenceError.input(
         "\(file): the context was encoded by model '\(header.model)' (\(header.fingerprint.prefix(12))), and '\(model.name)'"
           + " (\(fingerprint.prefix(12))) is another one. Give that model, or condition anew.")
@@ -80,10 +87,13 @@ public struct SavedContext: Sendable {
     guard (1...model.blueprint.inputDimensions).contains(dimensions) else {
       throw malformed("the context has \(dimensions) input columns, which the model has not")
     }
+    let preparation: Preparation
+    do { preparation = try self.preparation(model.blueprint.hints) } catch {
+      throw malformed("what hints found in its rows cannot be read")
+    }
     guard read <= header.rows,
-      header.scaling.inputCentres.isEmpty || header.scaling.inputCentres.count == dimensions,
-      header.periods.lines.count <= dimensions,
-      header.scaling.periods.map({ $0 == header.periods }) ?? true
+      preparation.scaling.inputCentres.isEmpty || preparation.scaling.inputCentres.count == dimensions,
+      preparation.fits.fits.allSatisfy({ $0.fits(dimensions: dimensions) })
     else { throw malformed("its numbers of rows or columns contradict each other") }
     let x = try content.floats("x", shape: [read, dimensions])
     let y = try content.floats("y", shape: [read])
@@ -91,43 +101,108 @@ public struct SavedContext: Sendable {
     guard x.allSatisfy({ abs($0) <= reach }), y.allSatisfy({ abs($0) <= reach }) else {
       throw malformed("a row holds a value that is not finite, or is far too large")
     }
-    let arrays = model.trunk.stateArrays(rows: read)
+    let arrays = model.network.stateArrays(rows: read)
     let unused = content.unused(after: arrays.map(\.name) + ["x", "y"])
     guard unused.isEmpty else {
       throw malformed("it holds \(unused.count) arrays too many, the first '\(unused[0])'")
     }
     let values = try arrays.map { try content.floats($0.name, shape: $0.shape) }
-    guard
-      let state = model.trunk.context(
-        x: x, y: y, dimensions: dimensions, periods: header.periods, values: values)
-    else {
+    let rows = NetworkRows(x: x, y: y, dimensions: dimensions)
+    guard let state = model.network.condition(rows, preparation.fits, values: values) else {
       throw malformed("an array of the context's state holds a value that no state has")
     }
     return Posterior(
-      model, Conditioned(model.trunk, x: x, y: y, dimensions: dimensions, state: state), rows: header.rows,
-      scaling: header.scaling, inputColumns: header.inputColumns, outputColumn: header.outputColumn, on: pool)
+      model, state, rows: header.rows, preparation: preparation, inputColumns: header.inputColumns, outputColumn: header.outputColumn, on: pool)
+  }
+
+  private func preparation(_ hints: Hints) throws -> Preparation {
+    let decoder = JSONDecoder()
+    if let key = CodingUserInfoKey.hints { decoder.userInfo[key] = hints }
+    guard content.metadata["format"] == Self.firstFormat else {
+      return Preparation(scaling: header.scaling, fits: try decoder.decode(Kept.self, from: json).fits)
+    }
+    return try decoder.decode(FirstFormat.self, from: json).preparation(header.scaling, hints)
+  }
+
+  /// The fits of the hints that the decoder was given.
+  private struct Kept: Decodable {
+    let fits: HintFits
+    private enum Key: CodingKey { case hints }
+    init(from decoder: any Decoder) throws {
+      let hints = CodingUserInfoKey.hints.flatMap { decoder.userInfo[$0] } as? Hints ?? Hints()
+      fits = try HintFits(
+        from: decoder.container(keyedBy: Key.self).superDecoder(forKey: .hints), of: hints)
+    }
+  }
+
+  /// A fit as the first format has it.
+  private struct FirstFormat: Decodable {
+    struct Scale: Decodable {
+      let periods: Periods?
+      let fitScale: Double?
+    }
+    let periods: Periods
+    let scaling: Scale
+
+    func preparation(_ plain: Scaling, _ hints: Hints) throws -> Preparation {
+      guard hints.first(TrendAndWaves.self) != nil else { return Preparation(scaling: plain) }
+      guard let subtracted = scaling.periods else {
+        return Preparation(scaling: plain, fits: HintFits([TrendAndWaves.Fit(periods: periods)]))
+      }
+      let fitScale = scaling.fitScale ?? 1
+      guard subtracted == periods, fitScale > 0, fitScale.isFinite else {
+        throw DataError.badScale("scale \(fitScale) of the fit")
+      }
+      let fit = TrendAndWaves.Fit(
+        periods: periods, origin: plain.outputCentre, scale: plain.outputScale, fitScale: fitScale)
+      return Preparation(
+        scaling: try Scaling(
+          inputCentres: plain.inputCentres, inputScales: plain.inputScales,
+          outputCentre: plain.outputCentre, outputScale: fitScale), fits: HintFits([fit]))
+    }
   }
 
   fileprivate static func writer(_ posterior: Posterior, card: [String: String]) throws -> SafetensorsWriter {
-    let header = Header(
-      model: posterior.model.name, fingerprint: try posterior.model.fingerprint, rows: posterior.rows,
-      scaling: posterior.scaling, periods: posterior.conditioned.state.periods,
-      inputColumns: posterior.inputColumns, outputColumn: posterior.outputColumn)
+    let header = Written(
+      header: Header(
+        model: posterior.model.name, fingerprint: try posterior.model.fingerprint, rows: posterior.rows,
+        scaling: posterior.scaling, inputColumns: posterior.inputColumns,
+        outputColumn: posterior.outputColumn),
+      fits: posterior.conditioned.fits, hints: posterior.model.blueprint.hints)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     var metadata = card
     metadata["format"] = format
     metadata["context"] = String(decoding: try encoder.encode(header), as: UTF8.self)
     var writer = SafetensorsWriter(metadata: metadata)
-    let context = posterior.conditioned
-    try writer.add("x", shape: [context.y.count, context.dimensions], floats: context.x)
-    try writer.add("y", shape: [context.y.count], floats: context.y)
-    let arrays = posterior.model.trunk.stateArrays(rows: context.y.count)
-    for (array, values) in zip(arrays, posterior.model.trunk.values(of: context.state)) {
+    let rows = posterior.conditioned.rows
+    try writer.add("x", shape: [rows.count, rows.dimensions], floats: rows.x)
+    try writer.add("y", shape: [rows.count], floats: rows.y)
+    for (array, values) in posterior.conditioned.arrays {
       try writer.add(array.name, shape: array.shape, floats: values)
     }
     return writer
   }
+}
+
+/// The header of a file, fits included.
+private struct Written: Encodable {
+  let header: any Encodable
+  let fits: HintFits
+  let hints: Hints
+
+  private enum Key: CodingKey { case hints }
+
+  func encode(to encoder: any Encoder) throws {
+    try header.encode(to: encoder)
+    var fields = encoder.container(keyedBy: Key.self)
+    try fits.encode(to: fields.superEncoder(forKey: .hints), of: hints)
+  }
+}
+
+extension CodingUserInfoKey {
+  /// The hints of the model whose fits are read.
+  fileprivate static let hints = CodingUserInfoKey(rawValue: "chorus.hints")
 }
 
 extension Posterior {
@@ -150,10 +225,10 @@ extension Posterior {
   /// The rows that were read, in the data's units, each rounded to 32 bits in the network's.
   public var observed: Dataset {
     get throws {
-      let (x, y) = (conditioned.x.map(Double.init), conditioned.y.map(Double.init))
-      return try scaling.invert(
+      let rows = conditioned.rows
+      return try preparation.invert(
         Dataset(
-          inputs: Inputs(x, dimensions: conditioned.dimensions), y: y, inputColumns: inputColumns,
+          inputs: Inputs(rows.x.map(Double.init), dimensions: rows.dimensions), y: rows.y.map(Double.init), inputColumns: inputColumns,
           outputColumn: outputColumn))
     }
   }

@@ -1,3 +1,4 @@
+import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusTensors
@@ -16,11 +17,11 @@ struct Tile<C: Conditioner> {
 
   private let conditioner: C
   private let capacity: Int
-  private(set) var lanes: [Lane]
+  private(set) var lanes: [Lane<C.Answer.Law>]
   private var groups: [Group]
   private var batch = RowBatch()
 
-  init(_ conditioner: C, lanes: [Lane], capacity: Int) {
+  init(_ conditioner: C, lanes: [Lane<C.Answer.Law>], capacity: Int) {
     self.conditioner = conditioner
     self.capacity = capacity
     self.lanes = lanes

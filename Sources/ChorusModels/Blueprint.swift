@@ -1,91 +1,54 @@
+import ChorusData
+import ChorusHints
+import ChorusLayers
 import ChorusMemories
 import ChorusTensors
 
-/// Everything that fixes a model's arithmetic but its weights. Codable as JSON; unknown versions are refused.
-public struct Blueprint: Sendable, Hashable, Codable {
-  public enum Norm: String, Sendable, Codable { case pre, post }
-  /// How a data set's numbers become the network's: not at all, by mean and standard deviation of the context, or by
-  /// what a fit of trend and waves leaves of the outputs (`Scaling.residual`), which needs `periods`.
-  public enum ScalingRule: String, Sendable, Codable { case none, standardise, residual }
+/// Everything that fixes a model's arithmetic but its weights: a family, what hints it is told, its blocks and its head.
+///
+/// Codable as JSON. Fields that are absent take their defaults; a field that nothing reads is refused by name, and so is an
+/// unknown version. Files of the first version are read into it (`BlueprintV1`).
+public struct Blueprint: Sendable, Hashable {
+  /// How rows become tokens, and who reads whom.
+  public enum Family: String, Sendable, Codable, CaseIterable {
+    /// A set of observed rows, a causal buffer, targets (Hassan et al. 2026).
+    case set
+    /// Tokens one after another, each of which predicts the next.
+    case sequence
+  }
 
-  public var version = 1
+  public static let version = 2
+
+  public var family = Family.set
   /// Width d of a row's representation.
   public var width = 128
   public var layers = 6
   public var heads = 4
+  public var norm = Block.Order.pre
   public var feedForward = 256
+  /// The memories of the layers, from the first on; the last one holds for all layers after it. None: softmax.
+  public var memories: [LayerMemory] = []
   public var embedderHidden = 256
-  public var headHidden = 256
-  /// Gaussians in the predictive mixture.
-  public var components = 20
-  /// Least standard deviation of a component, in the network's units.
-  public var sigmaFloor: Float = 1e-3
   /// Largest number of inputs; fewer are padded with zeros and told apart by a mask.
   public var inputDimensions = 1
   /// Octaves of sine and cosine features given to the input embedder beside the raw input; 0 for none.
   public var frequencies = 0
-  /// Waves that a fit of the context may have, whose trend and season are given to the input embedder; 0 for no fit. See
-  /// `Periods`.
-  public var periods = 0
-  /// Rows nearest to a point that splines go through, which the network is told of; 0 for none. Outputs have to be of order 1
-  /// in the network's units. See `LocalSpline`.
-  public var neighbours = 0
-  /// Components, the first ones, that are around the spline and in its unit; the others are in the network's. Where a file
-  /// does not tell, all of them if there are neighbours.
-  public var localComponents = 0
-  public var norm = Norm.pre
   /// Length of a learned table of buffer positions; 0 (the default) for none.
   public var bufferPositions = 0
   public var scaling = ScalingRule.none
-  /// The memories of the layers, from the first on; the last one holds for all layers after it. None: softmax.
-  public var memories: [LayerMemory] = []
+  /// Classical estimators that the network is told of.
+  public var hints = Hints()
+  public var headHidden = 256
+  public var head = HeadChoice.mixture()
   /// Largest context and buffer seen in training; beyond them a run warns.
   public var trainedContext = 192
   public var trainedBuffer = 64
 
   public init() {}
 
-  enum CodingKeys: String, CodingKey, CaseIterable {
-    case version, width, layers, heads, feedForward, embedderHidden, headHidden, components, sigmaFloor
-    case inputDimensions, frequencies, periods, neighbours, localComponents, norm, bufferPositions, scaling,
-      memories
-    case trainedContext, trainedBuffer
-  }
+  /// How this model's contexts are prepared. Levels of a category have no unit.
+  public var preparation: Preparation.Rule { Preparation.Rule(scaling: scaling, hints: hints) }
 
-  /// Fields that are absent take their defaults.
-  public init(from decoder: any Decoder) throws {
-    let fields = try decoder.container(keyedBy: CodingKeys.self)
-    func read<T: Decodable>(_ key: CodingKeys, _ path: WritableKeyPath<Blueprint, T>) throws {
-      if let value = try fields.decodeIfPresent(T.self, forKey: key) { self[keyPath: path] = value }
-    }
-    try read(.version, \.version)
-    try read(.width, \.width)
-    try read(.layers, \.layers)
-    try read(.heads, \.heads)
-    try read(.feedForward, \.feedForward)
-    try read(.embedderHidden, \.embedderHidden)
-    try read(.headHidden, \.headHidden)
-    try read(.components, \.components)
-    try read(.sigmaFloor, \.sigmaFloor)
-    try read(.inputDimensions, \.inputDimensions)
-    try read(.frequencies, \.frequencies)
-    try read(.periods, \.periods)
-    try read(.neighbours, \.neighbours)
-    localComponents = neighbours > 0 ? components : 0
-    try read(.localComponents, \.localComponents)
-    try read(.norm, \.norm)
-    try read(.bufferPositions, \.bufferPositions)
-    try read(.scaling, \.scaling)
-    try read(.memories, \.memories)
-    try read(.trainedContext, \.trainedContext)
-    try read(.trainedBuffer, \.trainedBuffer)
-  }
-
-  /// Columns of the input features: raw inputs, their mask, sines and cosines of each, the context's trend and waves.
-  public var featureCount: Int {
-    inputDimensions * (2 + 2 * frequencies)
-      + (periods > 0 ? inputDimensions * Network.lineFeatures + Network.fitFeatures : 0)
-  }
   public var attention: AttentionSizes { AttentionSizes(heads: heads, width: width / max(heads, 1)) }
 
   /// The memory of a layer.
@@ -100,29 +63,24 @@ public struct Blueprint: Sendable, Hashable, Codable {
         throw .blueprint("\(name) is \(value); it must be within \(range.lowerBound)...\(range.upperBound)")
       }
     }
-    guard version == 1 else {
-      throw .blueprint("version \(version) is not known; this build reads version 1")
-    }
     try check("width", width, 8...4096)
     try check("layers", layers, 1...128)
     try check("heads", heads, 1...128)
     try check("feedForward", feedForward, 1...16384)
     try check("embedderHidden", embedderHidden, 1...16384)
     try check("headHidden", headHidden, 1...16384)
-    try check("components", components, 1...256)
     try check("inputDimensions", inputDimensions, 1...64)
     try check("frequencies", frequencies, 0...16)
-    try check("periods", periods, 0...8)
-    try check("neighbours", neighbours, 0...64)
-    try check("localComponents", localComponents, neighbours > 0 ? 1...components : 0...0)
     try check("bufferPositions", bufferPositions, 0...4096)
     try check("trainedContext", trainedContext, 0...1_000_000)
     try check("trainedBuffer", trainedBuffer, 1...1_000_000)
-    guard sigmaFloor.isFinite, sigmaFloor > 0 else {
-      throw .blueprint("sigmaFloor must be a positive number")
+    do { try hints.validate() } catch { throw .blueprint("hints: \(error)") }
+    if let fault = head.specification.fault { throw .blueprint("head: \(fault)") }
+    if hints.rows == nil, head.specification.around > 0 {
+      throw .blueprint("head: nothing is there to predict around; add a hint like local-splines, or set around to 0")
     }
-    guard scaling != .residual || periods > 0 else {
-      throw .blueprint("scaling 'residual' fits waves; periods must be at least 1")
+    if family == .sequence, !hints.hints.isEmpty || hints.rows != nil {
+      throw .blueprint("family 'sequence' knows no inputs that hints could be told of; leave hints out")
     }
     guard width % heads == 0, (width / heads) % 4 == 0 else {
       throw .blueprint("width \(width) must be a multiple of 4·heads (heads is \(heads))")
@@ -130,6 +88,69 @@ public struct Blueprint: Sendable, Hashable, Codable {
     guard memories.count <= layers else {
       throw .blueprint("memories are given for \(memories.count) layers; there are \(layers)")
     }
+  }
+}
+
+extension Blueprint: Codable {
+  enum CodingKeys: String, CodingKey, CaseIterable {
+    case version, family, width, layers, heads, norm, feedForward, memories
+    case embedderHidden, inputDimensions, frequencies, bufferPositions, scaling, hints, headHidden, head
+    case trainedContext, trainedBuffer
+  }
+
+  public init(from decoder: any Decoder) throws {
+    enum Key: CodingKey { case version }
+    let version = try decoder.container(keyedBy: Key.self).decodeIfPresent(Int.self, forKey: .version) ?? 1
+    guard version == Self.version else {
+      guard version == 1 else {
+        throw ModelError.blueprint("version \(version) is not known; this build reads 1 and \(Self.version)")
+      }
+      self = try BlueprintV1(from: decoder).blueprint
+      return
+    }
+    let fields = try decoder.knownFields(CodingKeys.self)
+    func read<T: Decodable>(_ key: CodingKeys, _ path: WritableKeyPath<Blueprint, T>) throws {
+      if let value = try fields.decodeIfPresent(T.self, forKey: key) { self[keyPath: path] = value }
+    }
+    try read(.family, \.family)
+    try read(.width, \.width)
+    try read(.layers, \.layers)
+    try read(.heads, \.heads)
+    try read(.norm, \.norm)
+    try read(.feedForward, \.feedForward)
+    try read(.memories, \.memories)
+    try read(.embedderHidden, \.embedderHidden)
+    try read(.inputDimensions, \.inputDimensions)
+    try read(.frequencies, \.frequencies)
+    try read(.bufferPositions, \.bufferPositions)
+    try read(.scaling, \.scaling)
+    try read(.hints, \.hints)
+    try read(.headHidden, \.headHidden)
+    try read(.head, \.head)
+    try read(.trainedContext, \.trainedContext)
+    try read(.trainedBuffer, \.trainedBuffer)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: CodingKeys.self)
+    try fields.encode(Self.version, forKey: .version)
+    try fields.encode(family, forKey: .family)
+    try fields.encode(width, forKey: .width)
+    try fields.encode(layers, forKey: .layers)
+    try fields.encode(heads, forKey: .heads)
+    try fields.encode(norm, forKey: .norm)
+    try fields.encode(feedForward, forKey: .feedForward)
+    try fields.encode(memories, forKey: .memories)
+    try fields.encode(embedderHidden, forKey: .embedderHidden)
+    try fields.encode(inputDimensions, forKey: .inputDimensions)
+    try fields.encode(frequencies, forKey: .frequencies)
+    try fields.encode(bufferPositions, forKey: .bufferPositions)
+    try fields.encode(scaling, forKey: .scaling)
+    try fields.encode(hints, forKey: .hints)
+    try fields.encode(headHidden, forKey: .headHidden)
+    try fields.encode(head, forKey: .head)
+    try fields.encode(trainedContext, forKey: .trainedContext)
+    try fields.encode(trainedBuffer, forKey: .trainedBuffer)
   }
 }
 

@@ -1,20 +1,21 @@
+import ChorusHints
 import ChorusStorage
 import ChorusTensors
 import Foundation
 
 /// A trained network with what is known about it.
 public struct Model: Sendable {
-  public let trunk: Trunk
+  public let network: any Architecture
   /// What the file says beside the blueprint: prior, tasks seen, command, licence.
   public let card: [String: String]
   /// Where it came from, for messages.
   public let source: String
 
-  public var blueprint: Blueprint { trunk.blueprint }
+  public var blueprint: Blueprint { network.blueprint }
   static let format = "chorus-model-1"
 
-  public init(trunk: Trunk, card: [String: String] = [:], source: String = "memory") {
-    self.trunk = trunk
+  public init(network: any Architecture, card: [String: String] = [:], source: String = "memory") {
+    self.network = network
     self.card = card
     self.source = source
   }
@@ -31,38 +32,42 @@ public struct Model: Sendable {
     let blueprint: Blueprint
     do {
       blueprint = try JSONDecoder().decode(Blueprint.self, from: Data(json.utf8))
+    } catch let error as UnknownField {
+      throw ModelError.weights("\(path): the blueprint in the metadata: \(error)")
     } catch {
       throw ModelError.weights("\(path): the blueprint in the metadata cannot be read")
     }
-    let network = try Network(blueprint)
+    let declared = try Declaration(blueprint)
     // Before memory is taken: a damaged blueprint may ask for any size, the file's own is bounded.
-    for p in network.table.all where file[p.path]?.shape != p.shape {
+    for p in declared.table.all where file[p.path]?.shape != p.shape {
       _ = try file.floats(p.path, shape: p.shape)
     }
-    let weights = Weights(network.table)
+    let weights = Weights(declared.table)
     try weights.read(file, path: path)
     weights.pack()
     let own: Set = ["format", "blueprint", "hash", "sha256"]
     self.init(
-      trunk: Trunk(network, weights), card: file.metadata.filter { !own.contains($0.key) }, source: path)
+      network: try declared.network(weights), card: file.metadata.filter { !own.contains($0.key) }, source: path)
   }
 
   /// Writes the model, whole or not at all.
   ///
   /// - Parameter half: store weights as 16-bit floats, as shipped models do; arithmetic stays 32-bit.
   public func write(to path: String, half: Bool = true) throws {
-    try writer(half: half, card: card).write(to: path)
+    try writer(half: half, card: card, blueprint: blueprint).write(to: path)
   }
 
-  private func writer(half: Bool, card: [String: String]) throws -> SafetensorsWriter {
+  private func writer(
+    half: Bool, card: [String: String], blueprint: some Encodable
+  ) throws -> SafetensorsWriter {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     var metadata = card
     metadata["format"] = Self.format
     metadata["blueprint"] = String(decoding: try encoder.encode(blueprint), as: UTF8.self)
     var writer = SafetensorsWriter(metadata: metadata)
-    for p in trunk.network.table.all {
-      let values = Array(UnsafeBufferPointer(start: trunk.weights[p], count: p.count))
+    for p in network.weights.table.all {
+      let values = Array(UnsafeBufferPointer(start: network.weights[p], count: p.count))
       try writer.add(p.path, shape: p.shape, floats: values, as: half ? .f16 : .f32)
     }
     return writer
@@ -71,7 +76,15 @@ public struct Model: Sendable {
   /// A SHA-256, in hexadecimal, of the blueprint and all weights: what decides every answer. Models that differ in
   /// their card or in how their file stores the weights have the same.
   public var fingerprint: String {
-    get throws { try writer(half: false, card: [:]).sha256 }
+    get throws { try writer(half: false, card: [:], blueprint: blueprint).sha256 }
+  }
+
+  /// Whether a fingerprint is this model's. Contexts of earlier versions name their model by a blueprint in the words of that
+  /// version.
+  public func has(fingerprint: String) throws -> Bool {
+    if try self.fingerprint == fingerprint { return true }
+    guard let before = BlueprintV1(blueprint) else { return false }
+    return try writer(half: false, card: [:], blueprint: before).sha256 == fingerprint
   }
 
   /// What it is called: the name of its file.
@@ -88,14 +101,14 @@ public struct Model: Sendable {
   public var inputReach: Double? {
     if let text = card["input_reach"], let reach = Double(text), reach > 0, reach.isFinite { return reach }
     switch (card["prior"], blueprint.scaling) {
-    case ("functions", .standardise), ("functions", .residual): return 5.2
+    case ("functions", .standardise): return 5.2
     case ("gp", .none), ("gp-noisy", .none), ("sawtooth", .none): return 2
     default: return nil
     }
   }
 
   /// The number of learned values.
-  public var parameterCount: Int { trunk.network.table.all.reduce(0) { $0 + $1.count } }
+  public var parameterCount: Int { network.weights.table.all.reduce(0) { $0 + $1.count } }
 }
 
 extension Weights {

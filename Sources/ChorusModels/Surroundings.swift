@@ -1,4 +1,6 @@
 import ChorusData
+import ChorusHints
+import ChorusLayers
 import ChorusTensors
 import Foundation
 
@@ -57,7 +59,7 @@ struct NearRows: Sendable, Equatable {
   }
 }
 
-extension Network {
+extension SetLayers {
   /// What the rows near every row of a training pass say of it: features for the network, and the unit that the head
   /// predicts targets in. Nothing learns through it.
   struct Surroundings {
@@ -73,13 +75,13 @@ extension Network {
   ///
   /// - Parameter prefixes: for every target of those tasks, how many buffer rows it sees.
   func surroundings(_ batch: TaskBatch, _ tasks: Range<Int>, _ prefixes: [Int32]) -> Surroundings? {
-    guard near != nil else { return nil }
+    guard let neighbours = blueprint.hints.rows?.neighbours else { return nil }
     let (d, context, seen) = (batch.dimensions, batch.context, batch.context + batch.buffer)
     let (width, rowWidth) = (LocalSpline.features, LocalSpline.rowFeatures)
     var all = Surroundings(
       rows: [Float](repeating: 0, count: tasks.count * seen * rowWidth),
       targets: [Float](repeating: 0, count: tasks.count * batch.targets * width), units: [])
-    let spline = LocalSpline(most: blueprint.neighbours, dimensions: d)
+    let spline = LocalSpline(most: neighbours, dimensions: d)
     all.rows.withUnsafeMutableBufferPointer { rows in
       all.targets.withUnsafeMutableBufferPointer { targets in
         batch.x.withUnsafeBufferPointer { x in
@@ -90,7 +92,7 @@ extension Network {
             let first = task * batch.rows
             let observed = NearRows(
               x: Array(batch.x[first * d..<(first + context) * d]),
-              y: Array(batch.y[first..<first + context]), dimensions: d, neighbours: blueprint.neighbours)
+              y: Array(batch.y[first..<first + context]), dimensions: d, neighbours: neighbours)
             func move(to row: Int, buffered: Int) {
               spline.move(to: x + (first + row) * d)
               observed.show(to: spline)
@@ -116,7 +118,7 @@ extension Network {
   }
 }
 
-extension Trunk {
+extension SetNetwork {
   /// What the rows near every row of a call say of it: its part of the row's token, `[commits, d]` and `[queries, d]`, and
   /// the unit that the head predicts in, origin and scale, `[queries, 2]`.
   struct RowSurroundings {
@@ -126,16 +128,16 @@ extension Trunk {
   }
 
   func surroundings(
-    _ batch: RowBatch, _ paths: Paths, _ context: ContextState, _ inputs: EmbeddedInputs, _ arena: Arena
+    _ batch: RowBatch, _ paths: Paths, _ context: Context, _ inputs: Questions, _ run: Run
   ) -> RowSurroundings? {
-    guard let near = network.near, let nearRow = network.nearRow, let observed = context.near else {
-      return nil
-    }
+    guard let near = layers.near, let nearRow = layers.nearRow, let observed = context.near,
+      let neighbours = blueprint.hints.rows?.neighbours
+    else { return nil }
     let (d, width) = (inputs.dimensions, blueprint.width)
-    let commits = arena.floats(batch.commits * LocalSpline.rowFeatures)
-    let queries = arena.floats(batch.queries * LocalSpline.features)
-    let units = arena.doubles(batch.queries * 2)
-    let spline = paths.spline(neighbours: blueprint.neighbours, dimensions: d)
+    let commits = run.arena.floats(batch.commits * LocalSpline.rowFeatures)
+    let queries = run.arena.floats(batch.queries * LocalSpline.features)
+    let units = run.arena.doubles(batch.queries * 2)
+    let spline = paths.spline(neighbours: neighbours, dimensions: d)
     var (commit, query) = (0, 0)
     inputs.x.withUnsafeBufferPointer { x in
       guard let x = x.baseAddress else { return }
@@ -158,9 +160,9 @@ extension Trunk {
         }
       }
     }
-    let (commitTokens, queryTokens) = (arena.floats(commit * width), arena.floats(query * width))
-    weights.linear(commits, rows: commit, nearRow, into: commitTokens)
-    weights.linear(queries, rows: query, near, into: queryTokens)
+    let (commitTokens, queryTokens) = (run.arena.floats(commit * width), run.arena.floats(query * width))
+    nearRow.apply(commits, rows: commit, into: commitTokens, run)
+    near.apply(queries, rows: query, into: queryTokens, run)
     return RowSurroundings(commits: commitTokens, queries: queryTokens, units: units)
   }
 }

@@ -1,20 +1,20 @@
 extension Plan {
   /// What the plan does and costs for one path, in words.
-  public var explanation: String { explanation(size: nil) }
+  public var explanation: String { explanation(rates: nil) }
 
   /// What the plan does and costs, in words: order, steps, exactness, visibility, counts, ratios and warnings.
   ///
   /// - Parameters:
-  ///   - size: the model's sizes, for nominal FLOPs and bytes and for how far a value hops through buffer rows.
+  ///   - rates: the model's rates, for nominal FLOPs and bytes and for how far a value hops through buffer rows.
   ///   - paths: how many paths are drawn side by side.
   ///   - trainedCapacity: how many buffer rows the model saw in training, for the warning about more.
   ///   - acceptance: the probability of accepting a draft, for the expectation of a plan that verifies.
   public func explanation(
-    size: ModelSize?, paths: Int = 1, trainedCapacity: Int? = nil, acceptance: Double = 0.8
+    rates: WorkRates?, paths: Int = 1, trainedCapacity: Int? = nil, acceptance: Double = 0.8
   ) -> String {
     let visibility = visibility
     let seen = visibility.summary
-    let effective = visibility.effective(layers: size?.layers)
+    let effective = visibility.effective(layers: rates?.layers.count)
     var lines = [
       "plan        \(template?.description ?? "made by hand")",
       "task        \(grouped(targets)) targets after \(grouped(contextRows)) observed rows, "
@@ -23,10 +23,10 @@ extension Plan {
       "steps       \(stepsInWords)",
       "exactness   \(exactness.explanation)",
       "direct      a target reads \(inWords(seen)) earlier targets",
-      "effective   " + effectiveInWords(effective, seen, layers: size?.layers),
+      "effective   " + effectiveInWords(effective, seen, layers: rates?.layers.count),
     ]
     do {
-      lines += try costLines(size: size, paths: paths, acceptance: acceptance)
+      lines += try costLines(rates: rates, paths: paths, acceptance: acceptance)
     } catch {
       lines.append("cost        cannot be counted: \(error)")
     }
@@ -111,7 +111,7 @@ extension Plan {
       + (layers.map { "\($0) layers" } ?? "any number of layers")
   }
 
-  private func costLines(size: ModelSize?, paths: Int, acceptance: Double) throws(PlanError) -> [String] {
+  private func costLines(rates: WorkRates?, paths: Int, acceptance: Double) throws(PlanError) -> [String] {
     let cost = try cost(paths: paths)
     let worst = requirements.rewind ? ", at the worst" : ""
     var lines = [
@@ -127,12 +127,12 @@ extension Plan {
         "expected    S = \(decimal(mean.calls, 1)) of a path, E = \(decimal(mean.encodes, 1)), "
           + "R = \(decimal(mean.reads, 1)) if a draft is accepted with probability \(acceptance)")
     }
-    if let size {
-      let work = cost.work(size)
+    if let rates {
+      let work = cost.work(rates)
       lines.append(
-        "work        \(mega(work.total)) MFLOP nominal: layers \(mega(work.trunk)), "
+        "work        \(mega(work.total)) MFLOP nominal: layers \(mega(work.layers)), "
           + "embedders \(mega(work.embedders)), heads \(mega(work.heads))")
-      lines.append("state       \(grouped(try cost.bytes(size))) bytes at the peak, if every row is kept")
+      lines.append("state       \(grouped(try cost.bytes(rates))) bytes at the peak, if every row is kept")
     }
     let references: [(String, PlanTemplate)] = [
       ("reencode", .reencode), ("sequential", .sequential), ("one marginal pass", .independent),
@@ -143,7 +143,7 @@ extension Plan {
         var line =
           "ratio       to \(name): calls \(ratio(cost.calls, other.calls)), "
           + "encodes \(ratio(cost.encodes, other.encodes)), reads \(ratio(cost.reads, other.reads))"
-        if let size { line += ", work \(ratio(cost.work(size).total, other.work(size).total))" }
+        if let rates { line += ", work \(ratio(cost.work(rates).total, other.work(rates).total))" }
         lines.append(line)
       } catch {
         lines.append("ratio       to \(name): cannot be counted: \(error)")

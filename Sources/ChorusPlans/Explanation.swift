@@ -21,9 +21,9 @@ extension Plan {
     public var reads: Int
     public var peakRows: Int
     public var peakSlots: Int
-    /// Floating-point operations of all layers of all rows; nil without a model's size.
+    /// Floating-point operations of all layers of all rows; nil without a model's rates.
     public var flopsNominal: Double?
-    /// The context state and the buffers at their peak; nil without a model's size.
+    /// The context state and the buffers at their peak; nil without a model's rates.
     public var bytes: Int?
     /// The probability for which the expected calls are told; nil for a plan that verifies nothing.
     public var acceptance: Double?
@@ -130,25 +130,25 @@ extension Plan {
   /// What the plan does and costs, as values.
   ///
   /// - Parameters:
-  ///   - size: the model's sizes, for FLOPs, bytes and the layers that a value can hop over.
+  ///   - rates: the model's rates, for FLOPs, bytes and the layers that a value can hop over.
   ///   - paths: how many paths are drawn side by side.
   ///   - acceptance: the probability of accepting a draft, for the expected calls of a plan that verifies.
-  public func explained(size: ModelSize? = nil, paths: Int = 1, acceptance: Double = 0.8) throws(PlanError)
+  public func explained(rates: WorkRates? = nil, paths: Int = 1, acceptance: Double = 0.8) throws(PlanError)
     -> Explanation
   {
     let cost = try cost(paths: paths)
     let visibility = visibility
     let direct = visibility.summary
-    let effective = visibility.effective(layers: size?.layers).map { Visibility.Summary($0) }
+    let effective = visibility.effective(layers: rates?.layers.count).map { Visibility.Summary($0) }
     var row = Explanation(
       plan: template?.description, context: contextRows, targets: targets, paths: paths, order: orderName,
       exactness: exactness, calls: cost.calls, merges: cost.merges, encodes: cost.encodes,
       queries: cost.queries, reads: cost.reads, peakRows: cost.peakRows, peakSlots: cost.peakSlots,
       directMin: direct.minimum, directMean: direct.mean, directMax: direct.maximum,
       effectiveMin: effective?.minimum, effectiveMean: effective?.mean, effectiveMax: effective?.maximum)
-    if let size {
-      row.flopsNominal = cost.work(size).total
-      row.bytes = try cost.bytes(size)
+    if let rates {
+      row.flopsNominal = cost.work(rates).total
+      row.bytes = try cost.bytes(rates)
     }
     if requirements.rewind {
       row.acceptance = acceptance

@@ -74,7 +74,8 @@ public final class Tape {
     case layerNorm(x: Node, gain: Parameter, bias: Parameter, stats: UnsafeMutablePointer<Float>)
     case attention(
       queries: Node, keyValues: Node, heads: Int, [VisibleBlock], lse: [UnsafeMutablePointer<Float>])
-    case mixture(parameters: Node, gradient: UnsafeMutablePointer<Float>)
+    /// A loss over rows whose gradient is known as soon as it is.
+    case rowLoss(parameters: Node, gradient: UnsafeMutablePointer<Float>)
     case localLinear(LocalLinear.Pass)
     case beside([Node])
     /// A range of the records of `matrices`, and where its inputs and outputs lie.
@@ -161,6 +162,12 @@ public final class Tape {
     return append(.gather(terms), out, rows, columns, reads: reads)
   }
 
+  /// The sum of two matrices of the same shape.
+  public func add(_ a: Node, _ b: Node) -> Node {
+    let rows = (0..<Int32(a.rows)).map { $0 }
+    return gather([.node(a, rows), .node(b, rows)], rows: a.rows, columns: a.columns)
+  }
+
   /// `activation(x W + b) + residual`, with x `[rows, k]` and W `[k, n]`.
   public func linear(
     _ x: Node, _ weight: Parameter, bias: Parameter? = nil, activation: Activation = .identity,
@@ -206,42 +213,29 @@ public final class Tape {
       reads: [queries, keyValues])
   }
 
-  /// The weighted negative log-density Σ_r weights[r]·(−log p(y_r)) of a mixture of Gaussians, and its log-densities.
+  /// A weighted negative log-density over rows, Σ_r weights[r]·(−log p_r), `[1, 1]`, and its log-densities.
   ///
-  /// `parameters` is `[rows, 3·components]`: logits, means, raw scales with sd = softplus(raw) + floor (Hassan et
-  /// al. 2026, D.1). The returned node is the `[1, 1]` loss.
-  ///
-  /// - Parameter own: units of the rows' own for the first `local` components: y in them and their logarithms.
-  public func mixtureLoss(
-    _ parameters: Node, y: [Float], rowWeights: [Float], floor: Float,
-    own: (local: Int, y: [Float], logUnits: [Float])? = nil
+  /// - Parameter body: gets the parameters `[rows, columns]`, fills the gradient of the sum by them, and log p of each row.
+  public func rowLoss(
+    _ parameters: Node, weights rowWeights: [Float],
+    _ body: (
+      _ parameters: UnsafePointer<Float>, _ gradient: UnsafeMutablePointer<Float>,
+      _ logDensities: UnsafeMutablePointer<Float>
+    ) -> Void
   ) -> (loss: Node, logDensities: [Float]) {
     let rows = parameters.rows
     let gradient = arena.floats(rows * parameters.columns)
-    var logp = [Float](repeating: 0, count: rows)
-    var arguments = ck_mixture_args()
-    (arguments.rows, arguments.components) = (Int32(rows), Int32(parameters.columns / 3))
-    (arguments.params, arguments.floor) = (UnsafePointer(values(parameters)), floor)
-    (arguments.local, arguments.dparams) = (Int32(own?.local ?? 0), gradient)
-    y.withUnsafeBufferPointer { y in
-      rowWeights.withUnsafeBufferPointer { rowWeights in
-        (own?.y ?? []).withUnsafeBufferPointer { ownY in
-          (own?.logUnits ?? []).withUnsafeBufferPointer { logUnits in
-            logp.withUnsafeMutableBufferPointer { logp in
-              (arguments.y, arguments.weight) = (y.baseAddress, rowWeights.baseAddress)
-              (arguments.own_y, arguments.log_unit) = (ownY.baseAddress, logUnits.baseAddress)
-              arguments.logp = logp.baseAddress
-              ck_mixture(&arguments)
-            }
-          }
-        }
-      }
+    let logp = [Float](unsafeUninitializedCapacity: rows) { buffer, count in
+      count = rows
+      guard let first = buffer.baseAddress, rows > 0 else { return }
+      body(UnsafePointer(values(parameters)), gradient, first)
     }
     let loss = arena.floats(1)
     var total = 0.0
     for row in 0..<rows { total -= Double(rowWeights[row]) * Double(logp[row]) }
     loss[0] = Float(total)
-    let node = append(.mixture(parameters: parameters, gradient: gradient), loss, 1, 1, reads: [parameters])
+    let node = append(
+      .rowLoss(parameters: parameters, gradient: gradient), loss, 1, 1, reads: [parameters])
     return (node, logp)
   }
 }

@@ -61,7 +61,7 @@ extension Tape {
         gradients + bias.offset)
     case .attention(let queries, let keyValues, let heads, let blocks, let lse):
       backwardAttention(record, dy, queries, keyValues, heads, blocks, lse)
-    case .mixture(let parameters, let own):
+    case .rowLoss(let parameters, let own):
       guard let target = gradient(parameters) else { return }
       let count = parameters.rows * parameters.columns
       ck_scale(count, dy[0], own)

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import ChorusModels
 import ChorusPriors
 import ChorusTensors
@@ -23,13 +24,13 @@ enum Objective {
   /// Task `index` of `step` in the network's units, as a batch of one, its inputs in random order: which column is
   /// which is no knowledge a model should have.
   static func batch(
-    _ generator: TaskGenerator, index: Int, step: Int, _ shape: TaskShape, _ stream: inout RandomStream
+    _ source: TaskSource, index: Int, step: Int, _ shape: TaskShape, _ stream: inout RandomStream
   ) throws -> TaskBatch {
-    var task = try generator.task(index, step: step, shape: shape)
+    var task = try source.generator.task(index, step: step, shape: shape)
     // Before anything is fitted to the columns, so that what is found along one belongs to it.
     if shape.dimensions > 1 { task = task.withColumns(in: stream.permutation(shape.dimensions)) }
-    var batch = try TaskGenerator.empty(1, shape)
-    try generator.store(task, 0, into: &batch)
+    var batch = try TaskSource.empty(1, shape)
+    try source.store(task, 0, into: &batch)
     return batch
   }
 }

@@ -1,3 +1,5 @@
+import ChorusHints
+import ChorusLayers
 import ChorusModels
 
 extension TrainingConfiguration {
@@ -17,22 +19,20 @@ extension TrainingConfiguration {
     switch prior {
     case "gp":
       // Rows near by tell nearly all of a noiseless function: everything is said in the unit of a spline's error.
-      configuration.blueprint.neighbours = 12
-      configuration.blueprint.localComponents = configuration.blueprint.components
-      configuration.blueprint.sigmaFloor = 0.01
+      configuration.blueprint.hints = Hints(rows: LocalSplines(neighbours: 12))
+      configuration.blueprint.head = .mixture(components: 20, around: 20, floor: 0.01)
     case "gp-noisy": break
     case "sawtooth":
       // A wave is found from some dozen rows: what is left to learn is how to find it from fewer.
       configuration.smallContexts = 1
     case "functions":
       configuration.blueprint.inputDimensions = 3
-      configuration.blueprint.periods = 6
       // Jumps and waves are told in the network's units, beside what a spline tells.
-      configuration.blueprint.neighbours = 12
-      configuration.blueprint.localComponents = 10
-      configuration.blueprint.components = 30
+      configuration.blueprint.hints = Hints(
+        [TrendAndWaves(waves: 6, subtracts: true)], rows: LocalSplines(neighbours: 12))
+      configuration.blueprint.head = .mixture(components: 30, around: 10)
       configuration.dimensions = [1, 1, 1, 2, 3]
-      configuration.blueprint.scaling = .residual
+      configuration.blueprint.scaling = .standardise
       configuration.context = [2, 512]
       configuration.smallContexts = 0.5
       configuration.blueprint.trainedContext = 512

@@ -1,3 +1,5 @@
+import ChorusHints
+import ChorusLayers
 import ChorusModels
 import ChorusPriors
 import ChorusStorage
@@ -184,22 +186,24 @@ extension Trainer {
   func begin(from model: Model) throws {
     var blueprint = model.blueprint
     let own = configuration.blueprint
-    if blueprint.periods == 0 { blueprint.periods = own.periods }
-    if blueprint.scaling == .standardise, own.scaling == .residual { blueprint.scaling = .residual }
-    if blueprint.neighbours == 0 {
-      (blueprint.neighbours, blueprint.localComponents) = (own.neighbours, own.localComponents)
-      blueprint.components += own.localComponents
+    if blueprint.hints.hints.isEmpty, blueprint.scaling == .standardise || own.scaling == .none {
+      blueprint.hints = Hints(own.hints.hints, rows: blueprint.hints.rows)
+    }
+    let (from, to) = (blueprint.head.specification, own.head.specification)
+    if blueprint.hints.rows == nil, from.around == 0, let wider = from.widened(around: to.around) {
+      blueprint.hints = Hints(blueprint.hints.hints, rows: own.hints.rows)
+      blueprint.head = HeadChoice(wider)
     }
     (blueprint.trainedContext, blueprint.trainedBuffer) = (own.trainedContext, own.trainedBuffer)
     guard blueprint == own else {
       throw TrainingError.configuration(
         "the model to start from has another blueprint"
-          + (own.neighbours == 0
-            ? "" : "; one without neighbours needs \(own.components - own.localComponents) components"))
+          + (own.hints.rows == nil
+            ? "" : "; one without neighbours needs as many components as the new one has beside those around the hint"))
     }
-    let before = model.trunk.network.table
-    let given = model.trunk.weights
-    for parameter in network.table.all {
+    let before = model.network.weights.table
+    let given = model.network.weights
+    for parameter in weights.table.all {
       guard let from = before[parameter.path] else {
         weights[parameter].update(repeating: 0, count: parameter.count)
         continue
@@ -208,12 +212,10 @@ extension Trainer {
         weights[parameter].update(from: given[from], count: from.count)
         continue
       }
-      // logits | means | raw scales, each with the local components first.
-      let (kept, all) = (from.columns / 3, parameter.columns / 3)
+      let places = to.places(of: from.columns, among: parameter.columns)
       for row in 0..<from.rows {
-        for part in 0..<3 {
-          (weights[parameter] + row * parameter.columns + part * all + all - kept)
-            .update(from: given[from] + row * from.columns + part * kept, count: kept)
+        for (column, place) in places.enumerated() {
+          weights[parameter][row * parameter.columns + place] = given[from][row * from.columns + column]
         }
       }
     }
@@ -221,9 +223,12 @@ extension Trainer {
     weights.pack(on: pool)
   }
 
-  /// The averaged weights as a model.
-  public func model(card: [String: String]) -> Model {
-    averagedWeights.pack()
-    return Model(trunk: Trunk(network, averagedWeights), card: card, source: "training")
+  /// The averaged weights so far as a model; later steps do not change it.
+  public func model(card: [String: String]) throws -> Model {
+    let weights = Weights(averagedWeights.table)
+    weights.values.copy(from: averagedWeights.values)
+    weights.pack()
+    return Model(
+      network: try Declaration(configuration.blueprint).network(weights), card: card, source: "training")
   }
 }

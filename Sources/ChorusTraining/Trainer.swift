@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import ChorusModels
 import ChorusPriors
 import ChorusTensors
@@ -9,9 +10,9 @@ import Synchronization
 /// a run that was stopped and resumed gives the bytes of one that never stopped.
 public final class Trainer: Sendable {
   public let configuration: TrainingConfiguration
-  public let network: Network
-  let tasks: TaskGenerator
-  let validation: TaskGenerator
+  public let network: any Architecture
+  let tasks: TaskSource
+  let validation: TaskSource
   let optimiser: Optimiser
   let pool: ThreadPool
   private let idle = Mutex<[TapeBox]>([])
@@ -29,24 +30,22 @@ public final class Trainer: Sendable {
   public init(_ configuration: TrainingConfiguration, prior: any Prior, on pool: ThreadPool) throws {
     try configuration.validate()
     self.configuration = configuration
-    let units: TaskGenerator.Units =
-      switch configuration.blueprint.scaling {
-      case .none: .raw
-      case .standardise: .context
-      case .residual: .residual(waves: configuration.blueprint.periods)
-      }
-    tasks = TaskGenerator(prior, seed: configuration.seed, units: units, domain: .tasks)
-    validation = TaskGenerator(prior, seed: configuration.seed, units: units, domain: .evaluation)
+    let rule = configuration.blueprint.preparation
+    func source(_ domain: StreamDomain) -> TaskSource {
+      TaskSource(TaskGenerator(prior, seed: configuration.seed, domain: domain), rule)
+    }
+    (tasks, validation) = (source(.tasks), source(.evaluation))
     self.pool = pool
-    network = try Network(configuration.blueprint)
+    let declared = try Declaration(configuration.blueprint)
     if let wrong = configuration.dimensions.first(where: { !prior.dimensions.contains($0) }) {
       throw TrainingError.configuration(
         "prior '\(prior.name)' draws \(prior.dimensions.lowerBound) to \(prior.dimensions.upperBound) inputs, not \(wrong)"
       )
     }
-    let weights = Weights(network.table, training: true)
-    network.initialise(weights, seed: configuration.seed)
+    let weights = Weights(declared.table, training: true)
+    declared.initialise(weights, seed: configuration.seed)
     optimiser = Optimiser(weights)
+    network = try declared.network(weights)
     progress = Mutex(0)
   }
 
@@ -129,29 +128,12 @@ public final class Trainer: Sendable {
     let batch = try Objective.batch(tasks, index: task, step: step, shape, &stream)
     let prefixes = Objective.prefixes(targets: shape.targets, buffer: shape.buffer, from: &stream)
     tape.reset()
-    let (loss, logDensities) = self.loss(
-      batch, prefixes, weight: 1 / Float(shape.targets * configuration.batch), on: tape)
+    let (loss, logDensities) = network.loss(
+      batch, task: 0, prefixes: prefixes, weight: 1 / Float(shape.targets * configuration.batch), on: tape)
     tape.backward(from: loss, into: gradients)
     var sums = LossSums()
     sums.add(logDensities: logDensities, prefixes: prefixes)
     return sums
-  }
-
-  /// The weighted loss of a batch of one task, and the log-densities of its targets in the network's units.
-  private func loss(
-    _ batch: TaskBatch, _ prefixes: [Int32], weight: Float, on tape: Tape
-  ) -> (loss: Node, logDensities: [Float]) {
-    let prediction = network.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape)
-    let y = Array(batch.y.suffix(batch.targets))
-    let own = prediction.units.map { units in
-      (
-        local: network.blueprint.localComponents,
-        y: zip(y, units).map { Float($1.scaled(Double($0))) }, logUnits: units.map { Float(log($0.scale)) }
-      )
-    }
-    return tape.mixtureLoss(
-      prediction.parameters, y: y, rowWeights: [Float](repeating: weight, count: batch.targets),
-      floor: network.blueprint.sigmaFloor, own: own)
   }
 
   /// Loss of the averaged weights on tasks that are the same at every call and never trained on.
@@ -165,7 +147,7 @@ public final class Trainer: Sendable {
         let batch = try Objective.batch(validation, index: index, step: 0, shape, &stream)
         let prefixes = Objective.prefixes(targets: shape.targets, buffer: shape.buffer, from: &stream)
         let tape = Tape(optimiser.average)
-        let (_, logDensities) = loss(batch, prefixes, weight: 1, on: tape)
+        let (_, logDensities) = network.loss(batch, task: 0, prefixes: prefixes, weight: 1, on: tape)
         var sums = LossSums()
         sums.add(logDensities: logDensities, prefixes: prefixes)
         outcome.set(index, .success(sums))

@@ -77,7 +77,7 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     func check(_ condition: Bool, _ text: String) throws(TrainingError) {
       if !condition { throw .configuration(text) }
     }
-    do { _ = try Network(blueprint) } catch { throw .configuration(error.description) }
+    do { _ = try Declaration(blueprint) } catch { throw .configuration(error.description) }
     try check((1...99_999_999).contains(steps), "steps must be within 1...99999999")
     try check((1...65_536).contains(batch), "batch must be within 1...65536")
     try check(

@@ -1,3 +1,4 @@
+import ChorusLayers
 import ArgumentParser
 import ChorusModels
 import ChorusPlans
@@ -23,8 +24,8 @@ import Testing
   @Test func executedWorkIsWhatIsMultiplied() throws {
     var blueprint = Blueprint()
     (blueprint.width, blueprint.layers, blueprint.heads, blueprint.feedForward) = (8, 2, 2, 12)
-    (blueprint.embedderHidden, blueprint.headHidden, blueprint.components) = (10, 6, 3)
-    let work = ExecutedWork(blueprint)
+    (blueprint.embedderHidden, blueprint.headHidden, blueprint.head) = (10, 6, .mixture(components: 3))
+    let work = ExecutedWork(try Declaration(blueprint).rates)
     let embedX = 2 * 2 * 8 + 2 * 8 * 10 * 2
     let embedY = 2 * 8 + 2 * 8 * 10 * 2
     let keyValue = 2 * 8 * 16

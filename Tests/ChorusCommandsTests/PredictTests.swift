@@ -1,3 +1,4 @@
+import ChorusHints
 import Foundation
 import Testing
 
@@ -19,7 +20,7 @@ import Testing
   @Test func aClearPeriodIsTold() throws {
     try folder.writeModel("p.safetensors") {
       $0.scaling = .standardise
-      $0.periods = 1
+      $0.hints = Hints([TrendAndWaves(waves: 1)])
     }
     let level = [3, 4, 4, 5, 6, 1, 0]
     let rows = (1...63).map { day in

@@ -1,3 +1,4 @@
+import ChorusLayers
 import ChorusModels
 import ChorusTensors
 import Foundation
@@ -104,13 +105,13 @@ final class Folder {
     blueprint.feedForward = 16
     blueprint.embedderHidden = 16
     blueprint.headHidden = 16
-    blueprint.components = 3
+    blueprint.head = .mixture(components: 3)
     blueprint.scaling = .standardise
     change(&blueprint)
-    let network = try Network(blueprint)
-    let weights = Weights(network.table)
-    network.initialise(weights, seed: 1)
-    let model = Model(trunk: Trunk(network, weights), card: ["prior": "none", "licence": "test, \"only\""])
+    let declared = try Declaration(blueprint)
+    let weights = Weights(declared.table)
+    declared.initialise(weights, seed: 1)
+    let model = Model(network: try declared.network(weights), card: ["prior": "none", "licence": "test, \"only\""])
     try model.write(to: path + "/" + name)
   }
 

@@ -68,7 +68,7 @@ struct ScalingTests {
     #expect(scaled.inputs[0].last == 0)
     let back = try scaling.invert(scaled)
     for (a, b) in zip(back.x + back.y, data.x + data.y) { #expect(abs(a - b) < 1e-12) }
-    #expect(scaling.unit(at: [0]).raw(1) == scaling.outputCentre + scaling.outputScale)
+    #expect(scaling.output.raw(1) == scaling.outputCentre + scaling.outputScale)
     #expect(try Scaling.identity.apply(data) == data)
     #expect(try JSONDecoder().decode(Scaling.self, from: JSONEncoder().encode(scaling)) == scaling)
   }
@@ -85,65 +85,6 @@ struct ScalingTests {
     #expect(try scaling.invert(Dataset(x: [0.5], y: [scaled])).y == [raw])
   }
 
-  @Test("Of a season with noise, the noise is left: zero mean, unit spread, and back again")
-  func residual() throws {
-    let x = (0..<120).map { 3000 + 0.5 * Double($0) }
-    let y = x.enumerated().map {
-      40 + 0.1 * $1 + 5 * sin(2 * .pi * $1 / 7.3) + 0.2 * sin(Double(13 * $0 * $0))
-    }
-    let data = try Dataset(x: x, y: y)
-    let scaling = try Scaling.residual(x: x, y: y, dimensions: 1, waves: 3)
-    let scaled = try scaling.apply(data)
-    let (mean, squares) = (scaled.y.reduce(0, +) / 120, scaled.y.reduce(0) { $0 + $1 * $1 } / 120)
-    #expect(abs(mean) < 1e-6 && abs(squares - 1) < 1e-6)
-    // The noise has a standard deviation of 0.14; the fit has taken little of it.
-    #expect(scaling.outputScale > 0.1 && scaling.outputScale < 0.2)
-    // Between the rows the unit is the same everywhere; beyond them it is what the fit missed beyond parts of them.
-    let scales = try scaling.units(scaling.apply(Inputs([3000, 3030, 3059.5, 3062, 3080, 4000]))).map(\.scale)
-    let beyond = try #require(scaling.periods?.beyond)
-    #expect(beyond > 1 && scales.prefix(3).allSatisfy { abs($0 / scaling.outputScale - 1) < 1e-6 })
-    #expect(scales[3] > scales[0] && scales[3] < scales[4] && scales[4] < scales[5])
-    // 59.5 is the range; 3066.9375 is an eighth of it beyond the last row.
-    let eighth = try scaling.unit(at: scaling.apply(Inputs([3066.9375]))[0]).scale
-    #expect(abs(eighth - beyond * scaling.outputScale) < 1e-6 * eighth)
-    let back = try scaling.invert(scaled)
-    for (a, b) in zip(back.x + back.y, x + y) { #expect(abs(a - b) < 1e-9) }
-    // The season goes on where nothing was seen.
-    let ahead = 3000 + 0.5 * 130.0
-    let origin = try scaling.units(scaling.apply(Inputs([ahead])))[0].origin
-    #expect(abs(origin - (40 + 0.1 * ahead + 5 * sin(2 * .pi * ahead / 7.3))) < 0.5)
-    let decoded = try JSONDecoder().decode(Scaling.self, from: JSONEncoder().encode(scaling))
-    #expect(decoded == scaling)
-  }
-
-  @Test("Where nothing can be foretold, a residual scale is the plain one, whatever the rows")
-  func residualOfNothing() throws {
-    for (x, y) in [
-      ([1.0, 2], [5.0, 9]), ([1, 1, 1], [5, 9, 2]),
-      (Array(stride(from: 0.0, to: 20, by: 1)), [Double](repeating: 3, count: 20)),
-    ] {
-      let (plain, residual) = try (
-        Scaling.standardising(x: x, y: y, dimensions: 1),
-        Scaling.residual(x: x, y: y, dimensions: 1, waves: 2)
-      )
-      let data = try Dataset(x: x, y: y)
-      let (a, b) = try (plain.apply(data), residual.apply(data))
-      for (a, b) in zip(a.y, b.y) { #expect(abs(a - b) < 1e-9) }
-    }
-    // A fit that a file made up is refused and does not stop the process.
-    let scaling = try Scaling.residual(
-      x: (0..<60).map(Double.init), y: (0..<60).map { sin(Double($0)) }, dimensions: 1, waves: 1)
-    let text = String(decoding: try JSONEncoder().encode(scaling), as: UTF8.self)
-    for (good, bad) in [
-      ("\"degree\":2", "\"degree\":-2"), ("\"harmonics\":2", "\"harmonics\":0"),
-      ("\"fitScale\":", "\"fitScale\":-"),
-    ] {
-      #expect(text.contains(good))
-      let data = Data(text.replacingOccurrences(of: good, with: bad).utf8)
-      #expect(throws: (any Error).self) { try JSONDecoder().decode(Scaling.self, from: data) }
-    }
-  }
-
   @Test("A scale that cannot be made is refused")
   func refusals() throws {
     let one = try Dataset(x: [1], y: [2])
@@ -157,28 +98,6 @@ struct ScalingTests {
     let scaling = try Scaling.standardising(context: Dataset(x: [1, 2], y: [2, 3]))
     #expect(throws: DataError.dimensions(what: "the data to scale", expected: 1, found: 2)) {
       try scaling.apply(Inputs([1, 2], dimensions: 2))
-    }
-  }
-}
-
-@Suite("Task batches")
-struct TaskBatchTests {
-  @Test("A task lands in its place, scaled")
-  func store() throws {
-    var batch = try TaskBatch(tasks: 2, context: 1, buffer: 1, targets: 1, dimensions: 2)
-    let scaling = try Scaling(inputCentres: [0, 1], inputScales: [1, 2], outputCentre: 1, outputScale: 2)
-    try batch.store(1, x: [1, 2, 3, 4, 5, 6], y: [7, 8, 9], scaling: scaling)
-    #expect(batch.x == [0, 0, 0, 0, 0, 0, 1, 0.5, 3, 1.5, 5, 2.5])
-    #expect(batch.y == [0, 0, 0, 3, 3.5, 4])
-    #expect(batch.targetRows == 2..<3)
-    #expect(throws: DataError.size(what: "the index of a task", found: 2)) {
-      try batch.store(2, x: [1, 2, 3, 4, 5, 6], y: [7, 8, 9])
-    }
-    #expect(throws: DataError.rowCount(what: "outputs of a task", expected: 3, found: 1)) {
-      try batch.store(0, x: [1, 2, 3, 4, 5, 6], y: [7])
-    }
-    #expect(throws: DataError.size(what: "the number of context rows", found: -1)) {
-      try TaskBatch(tasks: 1, context: -1, buffer: 0, targets: 1, dimensions: 1)
     }
   }
 }

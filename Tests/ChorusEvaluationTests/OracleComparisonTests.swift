@@ -1,3 +1,4 @@
+import ChorusLayers
 import ChorusData
 import ChorusModels
 import ChorusPlans
@@ -18,12 +19,12 @@ import Testing
     blueprint.feedForward = 16
     blueprint.embedderHidden = 16
     blueprint.headHidden = 16
-    blueprint.components = 3
+    blueprint.head = .mixture(components: 3)
     change(&blueprint)
-    let network = try Network(blueprint)
-    let weights = Weights(network.table)
-    network.initialise(weights, seed: 1)
-    return Model(trunk: Trunk(network, weights))
+    let declared = try Declaration(blueprint)
+    let weights = Weights(declared.table)
+    declared.initialise(weights, seed: 1)
+    return Model(network: try declared.network(weights))
   }
 
   @Test func estimate() {

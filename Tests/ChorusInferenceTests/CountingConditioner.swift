@@ -1,3 +1,4 @@
+import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import Foundation
@@ -13,9 +14,10 @@ final class Counters: Sendable {
     var reads = 0
     var queries = 0
     var peak = 0
-    /// What was said of each target the last time it was asked for.
-    var laws: [Int: GaussianMixture] = [:]
   }
+
+  /// What was said of each target the last time it was asked for.
+  let laws = Mutex<[Int: any Predictive]>([:])
 
   private let counts = Mutex(Counts())
   var value: Counts { counts.withLock { $0 } }
@@ -92,8 +94,8 @@ struct CountingConditioner<Base: Conditioner>: Conditioner {
     var asked = (0..<rows.count).filter { rows.slots[$0] < 0 }.map { Int(rows.inputs[$0]) }[...]
     base.advance(paths.base, context.base, rows) { answer in
       let target = asked.removeFirst()
-      let law = answer.mixture
-      counters.add { $0.laws[target] = law }
+      let law = answer.law
+      counters.laws.withLock { $0[target] = law }
       body(answer)
     }
   }

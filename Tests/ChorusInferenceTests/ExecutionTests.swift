@@ -1,4 +1,6 @@
+import ChorusHints
 import ChorusData
+import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusTensors
@@ -23,14 +25,13 @@ import Testing
 
   private func sampler(
     _ plan: PlanTemplate, context: Int, targets: Int, seed: UInt64, neighbours: Int = 0
-  ) throws -> (Sampler<CountingConditioner<NetworkConditioner>>, Counters) {
+  ) throws -> (Sampler<CountingConditioner<NetworkConditioner<Network>>>, Counters) {
     let data = try wave(context)
-    let conditioned = Conditioned(
-      try smallModel {
-        $0.neighbours = neighbours
-        $0.localComponents = min(neighbours, 2)
-      }.trunk, x: data.x.map(Float.init),
-      y: data.y.map(Float.init), dimensions: 1, on: nil)
+    let model = try smallModel {
+      $0.hints = Hints(rows: neighbours > 0 ? LocalSplines(neighbours: neighbours) : nil)
+      $0.head = .mixture(components: 3, around: min(neighbours, 2))
+    }
+    let conditioned = try model.condition(on: data).encoded
     let at = try places(targets)
     let base = NetworkConditioner(conditioned, x: at.values.map(Float.init))
     let counting = CountingConditioner(base, observedRows: context)
@@ -43,8 +44,8 @@ import Testing
     let (sampler, counters) = try sampler(
       PlanTemplate(parsing: text), context: 9, targets: 23, seed: 4, neighbours: neighbours)
     let path = try sampler.sample(1).paths[0]
-    let laws = counters.value.laws
-    let drawn = path.indices.reduce(0.0) { $0 + (laws[$1]?.logDensity(Double(path[$1])) ?? .nan) }
+    let laws = counters.laws.withLock { $0 }
+    let drawn = path.indices.reduce(0.0) { $0 + (laws[$1]?.logDensity(.number(Double(path[$1]))) ?? .nan) }
     let density = try sampler.logDensities(of: path, orders: 1)[0]
     #expect(abs(drawn - density) < 1e-4 * max(1, abs(drawn)))
     #expect(Set(path).count == 23)
@@ -157,10 +158,9 @@ import Testing
     let drawn = try posterior.sample(1, at: at, plan: plan, seed: 6).paths[0]
     let latent = try posterior.sample(1, at: at, plan: plan, seed: 6, latent: true).paths[0]
     let order = try posterior.plan(plan, at: at).order(path: 0, seed: 6)
-    let trunk = model.trunk
-    let context = trunk.encode(x: data.x.map(Float.init), y: data.y.map(Float.init), dimensions: 1)
-    let inputs = trunk.embed(at.values.map(Float.init), count: 9, dimensions: 1)
-    let paths = trunk.branch(paths: 1, capacity: 9)
+    let encoded = try posterior.encoded
+    let conditioner = NetworkConditioner(encoded, x: at.values.map(Float.init))
+    let paths = conditioner.branch(paths: 1, capacity: 9)
     var batch = RowBatch()
     batch.begin()
     for (slot, target) in order.enumerated() {
@@ -168,15 +168,9 @@ import Testing
         input: Int32(target), y: Float(drawn[target]), slot: Int32(slot), reads: .prefix(slot + 1))
     }
     for target in 0..<9 { batch.query(input: Int32(target), reads: .prefix(9)) }
-    let answers = trunk.advance(paths, context, inputs: inputs, rows: batch)
-    let stride = 3 * trunk.blueprint.components
-    for target in 0..<9 {
-      let unit = answers.unit(target)
-      let law = GaussianMixture(
-        answers.raw + target * stride, GaussianMixture.Head(trunk.blueprint), unit: unit)
-      #expect(abs(law.mean - latent[target]) < 1e-5)
-    }
-    withExtendedLifetime(paths) {}
+    var means: [Double] = []
+    conditioner.advance(paths, conditioner.observed, batch) { means.append($0.law.mean) }
+    for target in 0..<9 { #expect(abs(means[target] - latent[target]) < 1e-5) }
   }
 
   /// Moments of 10⁴ verified paths against 10⁴ of the chain in the same order, standardised. Drafts that are always
@@ -249,14 +243,14 @@ import Testing
     let levels = [-1.3, -0.8, 0.0, 0.6, 1.2]
     for index in 0..<count {
       var stream = RandomStream(seed: 3, 1, UInt64(index))
-      let uniform = stream.uniform()
-      var y = q.draw(component: uniform, normal: stream.normal())
+      var y = q.draw(from: &stream)
       if coupling.accepts(y, uniform: stream.uniform()) {
         accepted += 1
       } else {
         y = coupling.residual(from: &stream)
       }
-      for (place, level) in levels.enumerated() where y <= level { below[place] += 1 }
+      guard case .number(let number) = y else { continue }
+      for (place, level) in levels.enumerated() where number <= level { below[place] += 1 }
     }
     for (place, level) in levels.enumerated() {
       let share = p.cdf(level)
@@ -272,7 +266,7 @@ import Testing
 
   @Test func equalLawsAlwaysAgree() {
     let coupling = Coupling(exact: p, draft: p)
-    #expect(coupling.accepts(0.3, uniform: 0.999_999_999))
-    #expect(coupling.accepts(-40, uniform: 0.5))
+    #expect(coupling.accepts(.number(0.3), uniform: 0.999_999_999))
+    #expect(coupling.accepts(.number(-40), uniform: 0.5))
   }
 }

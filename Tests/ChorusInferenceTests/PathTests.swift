@@ -57,8 +57,7 @@ import Testing
       let target = order[position]
       let mixture = chain.conditional(position, order: order, values: path)
       var stream = RandomStream(seed: 5, .paths, 0, UInt64(target))
-      let uniform = stream.uniform()
-      #expect(abs(mixture.draw(component: uniform, normal: stream.normal()) - path[target]) < 1e-5)
+      #expect(abs(number(mixture.draw(from: &stream)) - path[target]) < 1e-5)
       sum += mixture.logDensity(path[target])
     }
     let density = try posterior.logDensity(of: path, at: at, plan: plan, orders: 1, seed: 5)
@@ -106,8 +105,7 @@ import Testing
     let path = try posterior.sample(2, at: at, plan: .independent, seed: 9).paths[1]
     for (target, marginal) in marginals.enumerated() {
       var stream = RandomStream(seed: 9, .paths, 1, UInt64(target))
-      let uniform = stream.uniform()
-      #expect(abs(marginal.draw(component: uniform, normal: stream.normal()) - path[target]) < 1e-5)
+      #expect(abs(number(marginal.draw(from: &stream)) - path[target]) < 1e-5)
     }
   }
 
@@ -116,7 +114,7 @@ import Testing
     let posterior = try smallModel().condition(on: wave(6))
     let (at, part) = (try places(700), try places(70))
     let paths = try posterior.sample(16, at: at, plan: .independent).paths
-    #expect(16 * 700 > 2 * Tile<NetworkConditioner>.piece)
+    #expect(16 * 700 > 2 * Tile<NetworkConditioner<Network>>.piece)
     #expect(try posterior.sample(16, at: part, plan: .independent).paths == paths.map { Array($0[..<70]) })
     let blocks = PlanTemplate.blocks(of: 350)
     let all = try posterior.sample(16, at: at, plan: blocks).paths

@@ -1,3 +1,5 @@
+import ChorusLayers
+import ChorusHints
 import ChorusData
 import ChorusModels
 import ChorusPlans
@@ -11,8 +13,8 @@ import Testing
 @Suite struct PosteriorNeighboursTests {
   private func model() throws -> Model {
     try smallModel {
-      $0.neighbours = 5
-      $0.localComponents = 2
+      $0.hints = Hints(rows: LocalSplines(neighbours: 5))
+      $0.head = .mixture(components: 3, around: 2)
     }
   }
 
@@ -39,8 +41,7 @@ import Testing
     for (path, values) in paths.enumerated() {
       for (target, value) in values.enumerated() {
         var stream = RandomStream(seed: 8, .paths, UInt64(path), UInt64(target))
-        let uniform = stream.uniform()
-        let drawn = marginals[target].draw(component: uniform, normal: stream.normal())
+        let drawn = number(marginals[target].draw(from: &stream))
         #expect(Float(drawn) == Float(value))
       }
     }
@@ -49,7 +50,7 @@ import Testing
   /// A drawn value stays near, so that the value beside it follows.
   @Test func neighboursInTheBufferAreNear() throws {
     let posterior = try model().condition(on: wave(9))
-    let conditioner = NetworkConditioner(posterior.conditioned, x: [3, 3.001])
+    let conditioner = NetworkConditioner(try posterior.encoded, x: [3, 3.001])
     func centre(_ y: Float) -> Double {
       let paths = conditioner.branch(paths: 1, capacity: 1)
       var batch = RowBatch()

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import ChorusModels
 import Foundation
 import Testing
@@ -15,7 +16,7 @@ import Testing
   @Test func periodsAreInTheUnitsOfTheData() throws {
     let model = try smallModel {
       $0.scaling = .standardise
-      $0.periods = 2
+      $0.hints = Hints([TrendAndWaves(waves: 2)])
       $0.trainedContext = 100
     }
     let posterior = try model.condition(on: Self.week(0..<90))
@@ -34,13 +35,13 @@ import Testing
   /// The fit is subtracted before the network and added after it, in marginals, paths and densities alike.
   @Test func residualsComeBackInTheUnitsOfTheData() throws {
     let model = try smallModel {
-      $0.scaling = .residual
-      $0.periods = 2
+      $0.scaling = .standardise
+      $0.hints = Hints([TrendAndWaves(waves: 2, subtracts: true)])
       $0.trainedContext = 100
     }
     let posterior = try model.condition(on: Self.week(0..<90))
     let at = try Inputs((90..<97).map { 20_000 + Double($0) })
-    let units = try posterior.scaling.units(posterior.scaling.apply(at))
+    let units = try posterior.preparation.units(posterior.scaling.apply(at))
     for (row, origin) in units.map(\.origin).enumerated() {
       let value = 5 + 0.01 * at[row].reduce(0, +) + (Int(at[row].reduce(0, +)) % 7 < 5 ? 2 : -1)
       #expect(abs(origin - value) < 1.5, "the fit goes on into the next week")
@@ -48,11 +49,11 @@ import Testing
     let marginals = try posterior.marginals(at: at)
     let paths = try posterior.sample(4, at: at, plan: .independent, seed: 1).paths
     let alone = NetworkConditioner(
-      posterior.conditioned, x: try posterior.scaling.apply(at).values.map { Float($0) }
+      try posterior.encoded, x: try posterior.scaling.apply(at).values.map { Float($0) }
     )
     .marginals(at.count, on: nil)
-    #expect(
-      units.allSatisfy { $0.scale > posterior.scaling.outputScale }, "the week ahead is less well known")
+    let known = try posterior.preparation.units(posterior.scaling.apply(Inputs([20_050])))[0]
+    #expect(units.allSatisfy { $0.scale > known.scale }, "the week ahead is less well known")
     for row in 0..<at.count {
       #expect(abs(marginals[row].mean - units[row].raw(alone[row].mean)) < 1e-4)
       for path in paths { #expect(abs(path[row] - units[row].origin) < 100 * units[row].scale) }
@@ -64,23 +65,23 @@ import Testing
     let given = try Self.week(0..<90)
     for (a, b) in zip(seen.y, given.y) { #expect(abs(a - b) < 1e-4) }
     let more = try posterior.observing(more: Self.week(90..<95))
-    #expect(more.scaling == posterior.scaling)
+    #expect(more.preparation == posterior.preparation)
   }
 
   @Test func laterRowsAreReadWithTheSameWaves() throws {
     let model = try smallModel {
       $0.scaling = .standardise
-      $0.periods = 2
+      $0.hints = Hints([TrendAndWaves(waves: 2)])
     }
     let posterior = try model.condition(on: Self.week(0..<60))
     let more = try posterior.observing(more: Self.week(60..<75))
     #expect(more.periods == posterior.periods && more.rows == 75)
-    let conditioner = NetworkConditioner(posterior.conditioned, x: [3, 4])
+    let own = try posterior.encoded
+    let conditioner = NetworkConditioner(own, x: [3, 4])
     let encoded = conditioner.encode(with: [(target: 1, value: 0.5), (target: 0, value: -2)])
-    #expect(encoded.rows == 62 && encoded.periods == posterior.conditioned.state.periods)
+    #expect(encoded.rows == 62 && own.network.fits(of: encoded) == own.fits)
     // They would be others if they were looked for anew.
-    let rows = posterior.conditioned
-    let anew = model.trunk.encode(x: rows.x + [4, 3], y: rows.y + [0.5, -2], dimensions: 1)
-    #expect(anew.periods != encoded.periods)
+    let rows = own.rows.appending(NetworkRows(x: [4, 3], y: [0.5, -2], dimensions: 1))
+    #expect(own.network.fits(rows) != own.fits)
   }
 }

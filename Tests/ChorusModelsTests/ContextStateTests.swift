@@ -36,28 +36,31 @@ import Testing
     #expect(memory.context(rows: 0, values: [[]]) == nil && memory.context(rows: -1, values: [[]]) == nil)
   }
 
-  @Test(arguments: Variant.allCases) func aTrunkReadsWhatCameBack(_ variant: Variant) throws {
-    let trunk = try randomTrunk(variant.blueprint)
+  @Test(arguments: Variant.allCases) func aNetworkReadsWhatCameBack(_ variant: Variant) throws {
+    let network = try randomNetwork(variant.blueprint)
     for count in [0, 1, 21] {
       let batch = try randomBatch(context: count, buffer: 3, targets: 4)
-      let state = trunk.encoded(batch)
-      let (arrays, values) = (trunk.stateArrays(rows: count), trunk.values(of: state))
+      let state = network.encoded(batch)
+      let (arrays, values) = (network.stateArrays(rows: count), network.values(of: state))
       #expect(arrays.map(\.count) == values.map(\.count) && Set(arrays.map(\.name)).count == arrays.count)
-      let (x, y) = (Array(batch.x[0..<2 * count]), Array(batch.y[batch.contextRows]))
-      let back = try #require(trunk.context(x: x, y: y, dimensions: 2, values: values))
+      let (rows, fits) = (batch.observed, network.fits(of: state))
+      let back = try #require(network.context(rows, fits, values: values))
       #expect(back.rows == count)
-      func answer(_ state: Trunk.ContextState) -> [Float] {
-        let paths = trunk.branch(paths: 1, capacity: 3)
-        return trunk.advance(
-          paths, state, inputs: trunk.embeddedRest(batch), commit: [0, 1, 2],
+      func answer(_ state: Network.Context) -> [Float] {
+        let paths = network.branch(paths: 1, capacity: 3)
+        return network.advance(
+          paths, state, inputs: network.embeddedRest(batch), commit: [0, 1, 2],
           y: Array(batch.y[batch.bufferRows]), query: [3, 4, 5, 6], limits: [0, 1, 2, 3])
       }
       #expect(same(answer(back), answer(state)))
-      let (longX, longY) = (x + [0, 0, 0, 0], y + [0, 0])
-      #expect(trunk.context(x: longX, y: longY, dimensions: 2, values: values) == nil)
-      #expect(trunk.context(x: x, y: y, dimensions: 2, values: Array(values.dropLast())) == nil)
-      #expect(trunk.context(x: x, y: y + [0], dimensions: 2, values: values) == nil)
-      #expect(trunk.context(x: x, y: y, dimensions: 0, values: values) == nil)
+      let more = NetworkRows(x: [0, 0], y: [0], dimensions: 2)
+      #expect(network.context(rows.appending(more), fits, values: values) == nil)
+      #expect(network.context(rows, fits, values: Array(values.dropLast())) == nil)
+      for wrong in [
+        NetworkRows(x: rows.x, y: rows.y + [0], dimensions: 2), NetworkRows(x: rows.x, y: rows.y, dimensions: 0),
+      ] {
+        #expect(network.context(wrong, fits, values: values) == nil)
+      }
     }
   }
 }

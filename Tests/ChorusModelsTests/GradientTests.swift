@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusLayers
 import Testing
 
 @testable import ChorusModels
@@ -25,22 +26,22 @@ import Testing
 
   @Test(arguments: Variant.allCases, shapes)
   func lossAndGradient(_ variant: Variant, _ shape: [Int]) throws {
-    let network = try Network(variant.blueprint)
-    let weights = randomWeights(network, training: true)
+    let declared = try Declaration(variant.blueprint)
+    let weights = randomWeights(declared, training: true)
+    let network = try declared.set(weights)
     let batch = try randomBatch(tasks: shape[0], context: shape[1], buffer: shape[2], targets: shape[3])
     let count = batch.tasks * batch.targets
     let prefixes = (0..<count).map { Int32(($0 * 2 + 1) % (batch.buffer + 1)) }
     let rowWeights = (0..<count).map { Float(1 + $0 % 3) / Float(count) }
 
     let tape = Tape(weights)
-    let parameters = network.record(batch, tasks: 0..<batch.tasks, prefixes: prefixes, on: tape).parameters
+    let parameters = network.record(batch, tasks: 0..<batch.tasks, prefixes: prefixes, on: tape)
     let y = (0..<batch.tasks).flatMap { task in batch.targetRows.map { batch.y[task * batch.rows + $0] } }
-    let (node, _) = tape.mixtureLoss(
-      parameters, y: y, rowWeights: rowWeights, floor: network.blueprint.sigmaFloor)
-    let gradients = FloatBuffer(count: network.table.count)
+    let (node, _) = network.layers.head.loss(parameters, Targets(values: y, weights: rowWeights), on: tape)
+    let gradients = FloatBuffer(count: declared.table.count)
     tape.backward(from: node, into: gradients)
 
-    var reference = ReferenceNetwork(network, weights)
+    var reference = ReferenceNetwork(network)
     let expected = Self.loss(reference, batch, prefixes, rowWeights)
     #expect(abs(Double(tape.values(node)[0]) - expected) < 1e-5 * max(1, abs(expected)))
 
@@ -56,7 +57,7 @@ import Testing
       change(step)
       return (above - below) / (2 * step)
     }
-    for (index, p) in network.table.all.enumerated() {
+    for (index, p) in declared.table.all.enumerated() {
       var stream = RandomStream(seed: 1, 8, UInt64(index))
       let own = UnsafeBufferPointer(start: gradients.pointer + p.offset, count: p.count)
       let scale = own.reduce(1e-2) { max($0, abs(Double($1))) }
@@ -78,25 +79,27 @@ import Testing
 
   /// A parameter that nothing reads has no gradient, and one batch after another adds up.
   @Test func gradientsAddUpAndUnreadParametersGetNone() throws {
-    let network = try Network(Variant.positions.blueprint)
-    let weights = randomWeights(network, training: true)
+    let declared = try Declaration(Variant.positions.blueprint)
+    let weights = randomWeights(declared, training: true)
+    let network = try declared.set(weights)
     let batch = try randomBatch(context: 3, buffer: 2, targets: 2)
     let tape = Tape(weights)
     func gradient(times: Int) -> [Float] {
-      let gradients = FloatBuffer(count: network.table.count)
+      let gradients = FloatBuffer(count: declared.table.count)
       for _ in 0..<times {
         tape.reset()
-        let parameters = network.record(batch, tasks: 0..<1, prefixes: [0, 2], on: tape).parameters
-        let (node, _) = tape.mixtureLoss(parameters, y: [0, 1], rowWeights: [1, 1], floor: 1e-3)
+        let parameters = network.record(batch, tasks: 0..<1, prefixes: [0, 2], on: tape)
+        let (node, _) = network.layers.head.loss(
+          parameters, Targets(values: [0, 1], weights: [1, 1]), on: tape)
         tape.backward(from: node, into: gradients)
       }
       return gradients.array
     }
     let (once, twice) = (gradient(times: 1), gradient(times: 2))
     #expect(distance(once.map { 2 * $0 }, twice) < 1e-3)
-    let empty = network.emptyContext
+    let empty = network.layers.emptyContext
     #expect(once[empty.offset..<empty.offset + empty.count].allSatisfy { $0 == 0 })
-    let role = network.roleContext
+    let role = network.layers.roleContext
     #expect(once[role.offset..<role.offset + role.count].contains { $0 != 0 })
   }
 }

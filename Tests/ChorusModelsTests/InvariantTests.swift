@@ -14,13 +14,13 @@ import Testing
 
   @Test(arguments: Variant.allCases)
   func theContextReadsNeitherBufferNorQueries(_ variant: Variant) throws {
-    let trunk = try randomTrunk(variant.blueprint)
+    let network = try randomNetwork(variant.blueprint)
     let batch = try randomBatch(context: 9, buffer: 4, targets: 3)
-    let state = trunk.encoded(batch)
+    let state = network.encoded(batch)
     let before = state.numbers
-    let paths = trunk.branch(paths: 1, capacity: 4)
-    trunk.advance(
-      paths, state, inputs: trunk.embeddedRest(batch), commit: [0, 1, 2, 3],
+    let paths = network.branch(paths: 1, capacity: 4)
+    network.advance(
+      paths, state, inputs: network.embeddedRest(batch), commit: [0, 1, 2, 3],
       y: Array(batch.y[batch.bufferRows]),
       query: [4, 5, 6], limits: [0, 2, 4])
     #expect(zip(state.numbers, before).allSatisfy { same($0, $1) })
@@ -33,7 +33,7 @@ import Testing
     }
     let prefixes: [Int32] = [0, 2, 0]
     let (one, other) = (
-      trunk.recorded(batch, prefixes: prefixes), trunk.recorded(changed, prefixes: prefixes)
+      network.recorded(batch, prefixes: prefixes), network.recorded(changed, prefixes: prefixes)
     )
     #expect(same(Self.rows(one, [0, 2]), Self.rows(other, [0, 2])))
     #expect(!same(Self.rows(one, [1]), Self.rows(other, [1])))
@@ -41,25 +41,25 @@ import Testing
 
   @Test(arguments: Variant.allCases)
   func nobodyReadsAQuery(_ variant: Variant) throws {
-    let trunk = try randomTrunk(variant.blueprint)
+    let network = try randomNetwork(variant.blueprint)
     let batch = try randomBatch(context: 6, buffer: 3, targets: 4)
     let prefixes: [Int32] = [0, 3, 1, 2]
     var changed = batch
     changed.x[2 * batch.targetRows.lowerBound + 2] += 0.5  // target 1
-    for answer in [trunk.recorded, trunk.advanced] as [(TaskBatch, [Int32]) -> [Float]] {
+    for answer in [network.recorded, network.advanced] as [(TaskBatch, [Int32]) -> [Float]] {
       let (one, other) = (answer(batch, prefixes), answer(changed, prefixes))
       #expect(same(Self.rows(one, [0, 2, 3]), Self.rows(other, [0, 2, 3])))
       #expect(!same(Self.rows(one, [1]), Self.rows(other, [1])))
     }
     // Asked alone, a query gives the bytes it gives among others; and a buffer that was queried is as before.
-    let all = trunk.advanced(batch, prefixes: prefixes)
-    let state = trunk.encoded(batch)
-    let inputs = trunk.embeddedRest(batch)
-    let paths = trunk.branch(paths: 1, capacity: 3)
-    trunk.advance(
+    let all = network.advanced(batch, prefixes: prefixes)
+    let state = network.encoded(batch)
+    let inputs = network.embeddedRest(batch)
+    let paths = network.branch(paths: 1, capacity: 3)
+    network.advance(
       paths, state, inputs: inputs, commit: [0, 1, 2], y: Array(batch.y[batch.bufferRows]))
     for target in 0..<4 {
-      let out = trunk.advance(
+      let out = network.advance(
         paths, state, inputs: inputs, query: [Int32(3 + target)], limits: [prefixes[target]])
       #expect(paths.slots == [3])
       #expect(same(out, Self.rows(all, [target])))
@@ -68,19 +68,19 @@ import Testing
 
   @Test(arguments: Variant.allCases)
   func anEmptyBufferIsThePlainSetModel(_ variant: Variant) throws {
-    let trunk = try randomTrunk(variant.blueprint)
+    let network = try randomNetwork(variant.blueprint)
     let batch = try randomBatch(context: 8, buffer: 3, targets: 3)
     // The same targets where there are no buffer rows at all.
     var plain = try TaskBatch(tasks: 1, context: 8, buffer: 0, targets: 3, dimensions: 2)
     plain.x = Array(batch.x[0..<16] + batch.x[22...])
     plain.y = Array(batch.y[0..<8] + batch.y[11...])
-    #expect(same(trunk.advanced(batch, prefixes: [0, 0, 0]), trunk.advanced(plain, prefixes: [0, 0, 0])))
-    #expect(same(trunk.recorded(batch, prefixes: [0, 0, 0]), trunk.recorded(plain, prefixes: [0, 0, 0])))
+    #expect(same(network.advanced(batch, prefixes: [0, 0, 0]), network.advanced(plain, prefixes: [0, 0, 0])))
+    #expect(same(network.recorded(batch, prefixes: [0, 0, 0]), network.recorded(plain, prefixes: [0, 0, 0])))
   }
 
   @Test(arguments: Variant.allCases)
   func theOrderOfTheContextDoesNotMatter(_ variant: Variant) throws {
-    let trunk = try randomTrunk(variant.blueprint)
+    let network = try randomNetwork(variant.blueprint)
     let batch = try randomBatch(context: 50, buffer: 3, targets: 4)
     var stream = RandomStream(seed: 4)
     let order = stream.permutation(50)
@@ -92,15 +92,15 @@ import Testing
     }
     let prefixes: [Int32] = [0, 1, 2, 3]
     #expect(
-      distance(trunk.advanced(batch, prefixes: prefixes), trunk.advanced(turned, prefixes: prefixes)) < 1e-5)
+      distance(network.advanced(batch, prefixes: prefixes), network.advanced(turned, prefixes: prefixes)) < 1e-5)
   }
 
   @Test(arguments: Variant.allCases)
   func aBufferRowIsReadOnlyFromItsPlaceOn(_ variant: Variant) throws {
-    let trunk = try randomTrunk(variant.blueprint)
+    let network = try randomNetwork(variant.blueprint)
     let batch = try randomBatch(context: 5, buffer: 5, targets: 6)
     let prefixes: [Int32] = [0, 1, 2, 3, 4, 5]
-    for answer in [trunk.recorded, trunk.advanced] as [(TaskBatch, [Int32]) -> [Float]] {
+    for answer in [network.recorded, network.advanced] as [(TaskBatch, [Int32]) -> [Float]] {
       let one = answer(batch, prefixes)
       for j in 0..<5 {
         var changed = batch
@@ -116,24 +116,24 @@ import Testing
   }
 
   @Test func tilesAndThreadsDoNotChangeABit() throws {
-    let trunk = try randomTrunk(smallBlueprint { $0.layers = 3 })
+    let network = try randomNetwork(smallBlueprint { $0.layers = 3 })
     for context in [0, 1, 31, 32, 33, 100, 257] {
       let batch = try randomBatch(context: context, buffer: 0, targets: 1)
-      let alone = trunk.encoded(batch)
+      let alone = network.encoded(batch)
       #expect(alone.rows == context)
       for threads in [1, 2, 3] {
-        let state = trunk.encoded(batch, on: ThreadPool(threads: threads))
+        let state = network.encoded(batch, on: ThreadPool(threads: threads))
         #expect(zip(state.numbers, alone.numbers).allSatisfy { same($0, $1) })
       }
     }
   }
 
   @Test func bytesOfAStateAreToldAsTheyAre() throws {
-    let trunk = try randomTrunk(smallBlueprint())
+    let network = try randomNetwork(smallBlueprint())
     for context in [0, 1, 17] {
       let batch = try randomBatch(context: context, buffer: 0, targets: 1)
-      let held = trunk.encoded(batch).numbers.reduce(0) { $0 + 4 * $1.count }
-      #expect(trunk.contextBytes(rows: context) == held)
+      let held = network.encoded(batch).numbers.reduce(0) { $0 + 4 * $1.count }
+      #expect(network.contextBytes(rows: context) == held)
     }
   }
 }

@@ -23,7 +23,7 @@ import Testing
       $0.layers = max(2, layers.count)
     }
   }
-  private static func trunk(_ names: String) throws -> Trunk { try randomTrunk(blueprint(names)) }
+  private static func network(_ names: String) throws -> Network { try randomNetwork(blueprint(names)) }
 
   private static func row(_ values: [Float], _ index: Int) -> [Float] {
     Array(values[index * stride..<(index + 1) * stride])
@@ -40,30 +40,30 @@ import Testing
 
   @Test(arguments: blueprints, [0, 40])
   func rowByRowEqualsOnePassEqualsTraining(names: String, context: Int) throws {
-    let trunk = try Self.trunk(names)
+    let network = try Self.network(names)
     let steps = 12
     let batch = try randomBatch(context: context, buffer: steps, targets: 1)
-    let (state, inputs) = (trunk.encoded(batch), trunk.embeddedRest(batch))
+    let (state, inputs) = (network.encoded(batch), network.embeddedRest(batch))
     let y = Array(batch.y[batch.bufferRows])
     let indices = (0..<steps).map { Int32($0) }
-    let paths = trunk.branch(paths: 1, capacity: steps)
+    let paths = network.branch(paths: 1, capacity: steps)
     var stepped: [Float] = []
     for step in 0..<steps {
       let last = max(0, step - 1)..<step
       let index = Int32(step)
-      stepped += trunk.advance(
+      stepped += network.advance(
         paths, state, inputs: inputs, commit: Array(indices[last]), y: Array(y[last]), query: [index],
         limits: [index])
     }
-    let onePass = trunk.advance(
-      trunk.branch(paths: 1, capacity: steps), state, inputs: inputs, commit: indices, y: y, query: indices,
+    let onePass = network.advance(
+      network.branch(paths: 1, capacity: steps), state, inputs: inputs, commit: indices, y: y, query: indices,
       limits: indices)
     #expect(same(stepped, onePass), "\(names)")
     var packed = try TaskBatch(tasks: 1, context: context, buffer: steps, targets: steps, dimensions: 2)
     let rows = 2 * (context + steps)
     packed.x = Array(batch.x[0..<rows] + batch.x[2 * context..<rows])
     packed.y = Array(batch.y[0..<context + steps] + batch.y[context..<context + steps])
-    let recorded = trunk.recorded(packed, prefixes: indices)
+    let recorded = network.recorded(packed, prefixes: indices)
     #expect(distance(recorded, onePass) < 2e-5 * Self.size(onePass), "\(names)")
   }
 
@@ -71,7 +71,7 @@ import Testing
 
   @Test(arguments: blueprints)
   func theOrderOfTheContextDoesNotMatter(names: String) throws {
-    let trunk = try Self.trunk(names)
+    let network = try Self.network(names)
     let batch = try randomBatch(context: 50, buffer: 3, targets: 4)
     var stream = RandomStream(seed: 4)
     var turned = batch
@@ -81,30 +81,30 @@ import Testing
       turned.x[2 * place + 1] = batch.x[2 * row + 1]
     }
     let prefixes: [Int32] = [0, 1, 2, 3]
-    let (one, other) = (trunk.advanced(batch, prefixes: prefixes), trunk.advanced(turned, prefixes: prefixes))
+    let (one, other) = (network.advanced(batch, prefixes: prefixes), network.advanced(turned, prefixes: prefixes))
     // 1e-5 for two layers; every further one adds its own rounding.
-    let allowed = 5e-6 * Double(trunk.blueprint.layers)
+    let allowed = 5e-6 * Double(network.blueprint.layers)
     #expect(distance(one, other) < allowed * Self.size(one), "\(names)")
   }
 
   @Test(arguments: blueprints)
   func anEmptyBufferIsThePlainSetModel(names: String) throws {
-    let trunk = try Self.trunk(names)
+    let network = try Self.network(names)
     let batch = try randomBatch(context: 8, buffer: 3, targets: 3)
     var plain = try TaskBatch(tasks: 1, context: 8, buffer: 0, targets: 3, dimensions: 2)
     plain.x = Array(batch.x[0..<16] + batch.x[22...])
     plain.y = Array(batch.y[0..<8] + batch.y[11...])
     let none: [Int32] = [0, 0, 0]
-    #expect(same(trunk.advanced(batch, prefixes: none), trunk.advanced(plain, prefixes: none)), "\(names)")
-    #expect(same(trunk.recorded(batch, prefixes: none), trunk.recorded(plain, prefixes: none)), "\(names)")
+    #expect(same(network.advanced(batch, prefixes: none), network.advanced(plain, prefixes: none)), "\(names)")
+    #expect(same(network.recorded(batch, prefixes: none), network.recorded(plain, prefixes: none)), "\(names)")
   }
 
   @Test(arguments: blueprints)
   func aBufferRowIsReadOnlyFromItsPlaceOn(names: String) throws {
-    let trunk = try Self.trunk(names)
+    let network = try Self.network(names)
     let batch = try randomBatch(context: 5, buffer: 3, targets: 4)
     let prefixes: [Int32] = [0, 1, 2, 3]
-    for answer in [trunk.recorded, trunk.advanced] as [(TaskBatch, [Int32]) -> [Float]] {
+    for answer in [network.recorded, network.advanced] as [(TaskBatch, [Int32]) -> [Float]] {
       let one = answer(batch, prefixes)
       for j in 0..<3 {
         var changed = batch
@@ -122,15 +122,15 @@ import Testing
 
   @Test(arguments: blueprints)
   func pathsSideBySideEqualPathsAlone(names: String) throws {
-    let trunk = try Self.trunk(names)
+    let network = try Self.network(names)
     let (count, steps) = (4, 5)
     let batch = try randomBatch(context: 9, buffer: steps, targets: 1)
-    let (state, inputs) = (trunk.encoded(batch), trunk.embeddedRest(batch))
+    let (state, inputs) = (network.encoded(batch), network.embeddedRest(batch))
     var stream = RandomStream(seed: 21)
     let orders = (0..<count).map { _ in stream.permutation(steps) }
     let y = (0..<count * steps).map { _ in Float(stream.normal()) }
     func run(_ members: [Int]) -> [[Float]] {
-      let paths = trunk.branch(paths: members.count, capacity: steps)
+      let paths = network.branch(paths: members.count, capacity: steps)
       var rows = RowBatch()
       return (0..<steps).map { step in
         rows.clear()
@@ -143,7 +143,7 @@ import Testing
           }
           rows.query(input: Int32(orders[path][step]), reads: .prefix(step))
         }
-        return trunk.advance(paths, state, inputs: inputs, batch: rows)
+        return network.advance(paths, state, inputs: inputs, batch: rows)
       }
     }
     let together = run(Array(0..<count))
@@ -157,23 +157,23 @@ import Testing
 
   @Test(arguments: blueprints)
   func threadsAndRewindingDoNotChangeABit(names: String) throws {
-    let trunk = try Self.trunk(names)
+    let network = try Self.network(names)
     let batch = try randomBatch(context: 100, buffer: 6, targets: 1)
-    let inputs = trunk.embeddedRest(batch)
-    let state = trunk.encoded(batch)
-    func answer(_ state: Trunk.ContextState, detour: Bool) -> [Float] {
-      let paths = trunk.branch(paths: 1, capacity: 6)
-      trunk.advance(paths, state, inputs: inputs, commit: [0, 1], y: [1, -1])
+    let inputs = network.embeddedRest(batch)
+    let state = network.encoded(batch)
+    func answer(_ state: Network.Context, detour: Bool) -> [Float] {
+      let paths = network.branch(paths: 1, capacity: 6)
+      network.advance(paths, state, inputs: inputs, commit: [0, 1], y: [1, -1])
       if detour {
-        trunk.advance(paths, state, inputs: inputs, commit: [2, 3, 4], y: [9, -9, 9])
+        network.advance(paths, state, inputs: inputs, commit: [2, 3, 4], y: [9, -9, 9])
         paths.rewind(path: 0, to: 2)
       }
-      return trunk.advance(
+      return network.advance(
         paths, state, inputs: inputs, commit: [5], y: [0.5], query: [6, 6], limits: [3, 1])
     }
     let wanted = answer(state, detour: false)
     #expect(same(answer(state, detour: true), wanted), "\(names)")
-    #expect(same(answer(trunk.encoded(batch, on: ThreadPool(threads: 3)), detour: false), wanted), "\(names)")
+    #expect(same(answer(network.encoded(batch, on: ThreadPool(threads: 3)), detour: false), wanted), "\(names)")
   }
 
   // MARK: The gate
@@ -182,7 +182,7 @@ import Testing
   /// answers are those of a network with the context's memory alone.
   @Test func aFreshGateKeepsTheMarginals() throws {
     let (joined, single) = (
-      try Network(Self.blueprint("hybrid")), try Network(Self.blueprint("ridge"))
+      try Declaration(Self.blueprint("hybrid")), try Declaration(Self.blueprint("ridge"))
     )
     let weights = randomWeights(single)
     let gated = Weights(joined.table)
@@ -195,15 +195,15 @@ import Testing
     }
     gated.pack()
     let batch = try randomBatch(context: 20, buffer: 4, targets: 3)
-    let (trunk, plain) = (Trunk(joined, gated), Trunk(single, weights))
+    let (network, plain) = (try joined.set(gated), try single.set(weights))
     let wanted = plain.advanced(batch, prefixes: [0, 0, 0])
-    #expect(same(trunk.advanced(batch, prefixes: [0, 0, 0]), wanted))
-    #expect(same(trunk.advanced(batch, prefixes: [4, 2, 0]), wanted))
+    #expect(same(network.advanced(batch, prefixes: [0, 0, 0]), wanted))
+    #expect(same(network.advanced(batch, prefixes: [4, 2, 0]), wanted))
     #expect(
-      same(trunk.recorded(batch, prefixes: [4, 2, 0]), plain.recorded(batch, prefixes: [0, 0, 0])))
+      same(network.recorded(batch, prefixes: [4, 2, 0]), plain.recorded(batch, prefixes: [0, 0, 0])))
     // An open gate lets it in.
     let open = randomWeights(joined)
-    let opened = Trunk(joined, open)
+    let opened = try joined.set(open)
     #expect(
       distance(opened.advanced(batch, prefixes: [4, 2, 0]), opened.advanced(batch, prefixes: [0, 0, 0]))
         > 1e-3)
@@ -213,12 +213,12 @@ import Testing
 
   @Test(arguments: blueprints)
   func aStartIsAFunctionOfItsSeed(names: String) throws {
-    let network = try Network(Self.blueprint(names))
+    let declared = try Declaration(Self.blueprint(names))
     func start(_ seed: UInt64) -> [Float] {
-      let weights = Weights(network.table)
+      let weights = Weights(declared.table)
       weights.values.fill(.nan)
-      network.initialise(weights, seed: seed)
-      return network.table.all.flatMap { p in (0..<p.count).map { weights[p][$0] } }
+      declared.initialise(weights, seed: seed)
+      return declared.table.all.flatMap { p in (0..<p.count).map { weights[p][$0] } }
     }
     #expect(same(start(1), start(1)))
     #expect(!same(start(1), start(2)))
@@ -228,7 +228,7 @@ import Testing
   @Test(arguments: blueprints)
   func aModelFileKeepsItsMemories(names: String) throws {
     let folder = try ScratchFolder()
-    let model = Model(trunk: try Self.trunk(names), card: ["prior": "gp"])
+    let model = Model(network: try Self.network(names), card: ["prior": "gp"])
     let path = folder.path + "/m.safetensors"
     try model.write(to: path, half: false)
     let read = try Model(path: path)
@@ -238,7 +238,7 @@ import Testing
     let prefixes: [Int32] = [0, 3, 2]
     #expect(
       same(
-        read.trunk.advanced(batch, prefixes: prefixes), model.trunk.advanced(batch, prefixes: prefixes)))
+        (try read.set).advanced(batch, prefixes: prefixes), (try model.set).advanced(batch, prefixes: prefixes)))
   }
 
   @Test func anOrderDependentMemoryIsRefusedWithItsReason() throws {
@@ -246,7 +246,7 @@ import Testing
       let blueprint = smallBlueprint {
         $0.memories = memories.compactMap { try? MemoryRegistry.named($0) }
       }
-      let refusal = #expect(throws: ModelError.self) { try Network(blueprint) }
+      let refusal = #expect(throws: ModelError.self) { try Declaration(blueprint) }
       let text = refusal.map { "\($0)" } ?? ""
       #expect(text.contains("delta") && text.contains("order") && text.contains("ridge"), "\(text)")
       #expect(text.contains("layer \(memories.count - 1)"), "\(text)")

@@ -17,11 +17,11 @@ import Testing
       $0.headHidden = 4
       change(&$0)
     }
-    return Model(trunk: try randomTrunk(blueprint), card: ["prior": "gp", "licence": "MIT \"é\"\n"])
+    return Model(network: try randomNetwork(blueprint), card: ["prior": "gp", "licence": "MIT \"é\"\n"])
   }
 
   private static func values(_ model: Model) -> [[Float]] {
-    model.trunk.network.table.all.map { p in (0..<p.count).map { model.trunk.weights[p][$0] } }
+    model.network.weights.table.all.map { p in (0..<p.count).map { model.network.weights[p][$0] } }
   }
 
   @Test func fullPrecisionComesBackExactly() throws {
@@ -38,7 +38,7 @@ import Testing
     let batch = try randomBatch(context: 5, buffer: 2, targets: 3)
     #expect(
       same(
-        read.trunk.advanced(batch, prefixes: [0, 1, 2]), model.trunk.advanced(batch, prefixes: [0, 1, 2])))
+        (try read.set).advanced(batch, prefixes: [0, 1, 2]), (try model.set).advanced(batch, prefixes: [0, 1, 2])))
     // Written again, the same bytes.
     try read.write(to: folder.path + "/n.safetensors", half: false)
     #expect(
@@ -57,7 +57,7 @@ import Testing
     }
     #expect(throws: (any Error).self) {
       let model = try Self.tiny()
-      model.trunk.weights[model.trunk.network.headDown.bias][0] = 1e6
+      model.network.weights[try #require(model.network.weights.table["head.down.bias"])][0] = 1e6
       try model.write(to: path)
     }
     _ = try Model(path: path)  // a write that failed left the file before it
@@ -75,8 +75,8 @@ import Testing
     ]
     change(&metadata)
     var writer = SafetensorsWriter(metadata: metadata)
-    for p in model.trunk.network.table.all where p.path != drop {
-      var values = (0..<p.count).map { model.trunk.weights[p][$0] }
+    for p in model.network.weights.table.all where p.path != drop {
+      var values = (0..<p.count).map { model.network.weights[p][$0] }
       if let poison, poison.0 == p.path { values[values.count - 1] = poison.1 }
       try writer.add(p.path, shape: p.path == reshape ? [1, 1] + p.shape : p.shape, floats: values)
     }

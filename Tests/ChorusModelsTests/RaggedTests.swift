@@ -8,18 +8,18 @@ private func slots(_ ranges: Range<Int>...) -> Reads { Reads(RangeSet(ranges)) }
 /// Calls whose paths have different rows, and rows that read only a part of their path's buffer.
 @Suite struct RaggedTests {
   private struct Setting {
-    let trunk: Trunk
-    let state: Trunk.ContextState
-    let inputs: Trunk.EmbeddedInputs
+    let network: Network
+    let state: Network.Context
+    let inputs: Network.Questions
 
     init(_ variant: Variant, context: Int = 6, inputs count: Int = 12) throws {
-      trunk = try randomTrunk(variant.blueprint)
+      network = try randomNetwork(variant.blueprint)
       let batch = try randomBatch(context: context, buffer: count, targets: 0)
-      (state, inputs) = (trunk.encoded(batch), trunk.embeddedRest(batch))
+      (state, inputs) = (network.encoded(batch), network.embeddedRest(batch))
     }
 
-    func advance(_ paths: Trunk.Paths, _ batch: RowBatch) -> [Float] {
-      trunk.advance(paths, state, inputs: inputs, batch: batch)
+    func advance(_ paths: Network.Paths, _ batch: RowBatch) -> [Float] {
+      network.advance(paths, state, inputs: inputs, batch: batch)
     }
   }
 
@@ -63,8 +63,8 @@ private func slots(_ ranges: Range<Int>...) -> Reads { Reads(RangeSet(ranges)) }
   func aRaggedCallEqualsSeparateCalls(_ variant: Variant, capacity: Int) throws {
     let setting = try Setting(variant)
     let count = 6
-    let together = setting.trunk.branch(paths: count, capacity: capacity)
-    let alone = (0..<count).map { _ in setting.trunk.branch(paths: 1, capacity: capacity) }
+    let together = setting.network.branch(paths: count, capacity: capacity)
+    let alone = (0..<count).map { _ in setting.network.branch(paths: 1, capacity: capacity) }
     var stream = RandomStream(seed: 8)
     var slots = [Int](repeating: 0, count: count)
     var batch = RowBatch()
@@ -110,7 +110,7 @@ private func slots(_ ranges: Range<Int>...) -> Reads { Reads(RangeSet(ranges)) }
       all.commit(input: input(row), y: y[row], slot: Int32(row), reads: Reads(reads))
     }
     all.query(input: 11, reads: Reads(kept))
-    let masked = setting.advance(setting.trunk.branch(paths: 1, capacity: rows), all)
+    let masked = setting.advance(setting.network.branch(paths: 1, capacity: rows), all)
 
     var some = RowBatch()
     some.begin()
@@ -118,14 +118,14 @@ private func slots(_ ranges: Range<Int>...) -> Reads { Reads(RangeSet(ranges)) }
       some.commit(input: input(row), y: y[row], slot: Int32(slot), reads: .prefix(slot + 1))
     }
     some.query(input: 11, reads: .prefix(visible.count))
-    let plain = setting.advance(setting.trunk.branch(paths: 1, capacity: rows), some)
+    let plain = setting.advance(setting.network.branch(paths: 1, capacity: rows), some)
     let scale = plain.reduce(1) { max($0, Double(abs($1))) }
     #expect(distance(masked, plain) < 1e-6 * scale)
 
     all.clear()
     all.begin()
     all.query(input: 11, reads: .prefix(1))
-    let other = setting.trunk.branch(paths: 1, capacity: rows)
+    let other = setting.network.branch(paths: 1, capacity: rows)
     some.clear()
     some.begin()
     some.commit(input: 0, y: y[0], slot: 0, reads: .prefix(1))
@@ -138,7 +138,7 @@ private func slots(_ ranges: Range<Int>...) -> Reads { Reads(RangeSet(ranges)) }
   func aSlotUsedAgainEqualsAFreshOne(_ variant: Variant) throws {
     let setting = try Setting(variant)
     let answers = [true, false].map { evicting in
-      let paths = setting.trunk.branch(paths: 1, capacity: 3)
+      let paths = setting.network.branch(paths: 1, capacity: 3)
       var batch = RowBatch()
       batch.begin()
       batch.commit(input: 0, y: 1, slot: 0, reads: .prefix(1))
@@ -158,7 +158,7 @@ private func slots(_ ranges: Range<Int>...) -> Reads { Reads(RangeSet(ranges)) }
   /// Taking back the rows of one path leaves the others alone.
   @Test func pathsAreTakenBackOneByOne() throws {
     let setting = try Setting(.pre)
-    func commit(_ paths: Trunk.Paths, _ values: [[Float]], from slot: Int) {
+    func commit(_ paths: Network.Paths, _ values: [[Float]], from slot: Int) {
       var batch = RowBatch()
       for values in values {
         batch.begin()
@@ -169,7 +169,7 @@ private func slots(_ ranges: Range<Int>...) -> Reads { Reads(RangeSet(ranges)) }
       }
       #expect(setting.advance(paths, batch).isEmpty)
     }
-    func answer(_ paths: Trunk.Paths) -> [Float] {
+    func answer(_ paths: Network.Paths) -> [Float] {
       var batch = RowBatch()
       for path in 0..<2 {
         batch.begin()
@@ -177,13 +177,13 @@ private func slots(_ ranges: Range<Int>...) -> Reads { Reads(RangeSet(ranges)) }
       }
       return setting.advance(paths, batch)
     }
-    let paths = setting.trunk.branch(paths: 2, capacity: 6)
+    let paths = setting.network.branch(paths: 2, capacity: 6)
     commit(paths, [[1, 2, 3, 4], [5, 6]], from: 0)
     paths.rewind(path: 0, to: 2)
     #expect(paths.slots == [2, 2])
     commit(paths, [[7, 8], [9]], from: 2)
     #expect(paths.slots == [4, 3])
-    let fresh = setting.trunk.branch(paths: 2, capacity: 6)
+    let fresh = setting.network.branch(paths: 2, capacity: 6)
     commit(fresh, [[1, 2, 7, 8], [5, 6, 9]], from: 0)
     #expect(same(answer(paths), answer(fresh)))
   }

@@ -1,4 +1,6 @@
 import ChorusData
+import ChorusHints
+import ChorusLayers
 import Foundation
 
 @testable import ChorusModels
@@ -18,17 +20,21 @@ struct ReferenceNetwork {
   }
 
   let blueprint: Blueprint
+  private let head: MixtureHead
+  private var waves: Int { blueprint.hints.first(TrendAndWaves.self)?.waves ?? 0 }
   /// The waves in the context.
   var periods = Periods.none
   /// All parameters in one line, as the table lays them out.
   var values: [Double]
   private let places: [String: (offset: Int, rows: Int, columns: Int)]
 
-  init(_ network: Network, _ weights: Weights) {
+  init(_ network: Network) {
+    let weights = network.weights
     blueprint = network.blueprint
+    head = network.layers.head
     values = weights.values.array.map(Double.init)
     places = Dictionary(
-      uniqueKeysWithValues: network.table.all.map { ($0.path, ($0.offset, $0.rows, $0.columns)) })
+      uniqueKeysWithValues: weights.table.all.map { ($0.path, ($0.offset, $0.rows, $0.columns)) })
   }
 
   // MARK: Parts
@@ -78,13 +84,13 @@ struct ReferenceNetwork {
         i < x.count
         ? omegas.map { sin($0 * x[i]) } + omegas.map { cos($0 * x[i]) } : omegas.flatMap { _ in [0, 0] }
     }
-    for i in 0..<(blueprint.periods > 0 ? size : 0) {
+    for i in 0..<(waves > 0 ? size : 0) {
       let line = i < x.count && i < periods.lines.count ? periods.lines[i] : nil
       out +=
         line.map { [periods.skill, periods.skill * $0.trend(at: x[i]), periods.skill * $0.season(at: x[i])] }
         ?? [0, 0, 0]
     }
-    if blueprint.periods > 0 { out += [log(periods.inside), log(periods.beyond), log(periods.roughness)] }
+    if waves > 0 { out += [log(periods.inside), log(periods.beyond), log(periods.roughness)] }
     return out
   }
 
@@ -165,7 +171,7 @@ struct ReferenceNetwork {
     let context = tokens.compactMap { token in
       if case .context(let x, let y) = token { (x: x, y: y) } else { nil }
     }
-    let spline = blueprint.neighbours > 0 ? ReferenceSpline(context, neighbours: blueprint.neighbours) : nil
+    let spline = blueprint.hints.rows.map { ReferenceSpline(context, neighbours: $0.neighbours) }
     var h = tokens.indices.map { embedded($0, tokens, spline) }
     for layer in 0..<blueprint.layers {
       let path = "block.\(layer)"
@@ -188,11 +194,11 @@ struct ReferenceNetwork {
 
   /// log p(y) under a row of head parameters (D.1).
   func logDensity(_ row: Row, _ y: Double) -> Double {
-    let count = blueprint.components
+    let count = head.components
     let norm = log((0..<count).reduce(0) { $0 + exp(row[$1]) })
     return log(
       (0..<count).reduce(0) { sum, c in
-        let deviation = log(1 + exp(row[2 * count + c])) + Double(blueprint.sigmaFloor)
+        let deviation = log(1 + exp(row[2 * count + c])) + Double(head.floor)
         let z = (y - row[count + c]) / deviation
         return sum + exp(row[c] - norm - z * z / 2) / (deviation * (2 * Double.pi).squareRoot())
       })

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import Testing
 
 @testable import ChorusModels
@@ -15,16 +16,16 @@ import Testing
   /// Float32 through two layers against float64: relative to the largest output.
   @Test(arguments: Variant.allCases, shapes)
   func bothPassesEqualTheReference(_ variant: Variant, _ shape: [Int]) throws {
-    let trunk = try randomTrunk(variant.blueprint)
+    let network = try randomNetwork(variant.blueprint)
     let batch = try randomBatch(context: shape[0], buffer: shape[1], targets: shape[2])
     let prefixes = Self.prefixes(batch)
-    var reference = ReferenceNetwork(trunk.network, trunk.weights)
-    reference.periods = batch.periods(trunk.blueprint.periods)
+    var reference = ReferenceNetwork(network)
+    reference.periods = batch.periods(network.blueprint.hints.first(TrendAndWaves.self)?.waves ?? 0)
     let expected = reference.predict(ReferenceNetwork.tokens(batch, task: 0, prefixes: prefixes))
       .flatMap { $0.map { Float($0) } }
     let scale = expected.reduce(1) { max($0, Double(abs($1))) }
     let (recorded, advanced) = (
-      trunk.recorded(batch, prefixes: prefixes), trunk.advanced(batch, prefixes: prefixes)
+      network.recorded(batch, prefixes: prefixes), network.advanced(batch, prefixes: prefixes)
     )
     #expect(distance(recorded, expected) < 1e-5 * scale)
     #expect(distance(advanced, expected) < 1e-5 * scale)
@@ -33,13 +34,13 @@ import Testing
 
   /// Fewer inputs than the network has: padded, and told apart by the mask.
   @Test func fewerInputsThanTheNetworkHas() throws {
-    let trunk = try randomTrunk(smallBlueprint { $0.inputDimensions = 3 })
+    let network = try randomNetwork(smallBlueprint { $0.inputDimensions = 3 })
     let batch = try randomBatch(context: 4, buffer: 2, targets: 3, dimensions: 1)
-    let reference = ReferenceNetwork(trunk.network, trunk.weights)
+    let reference = ReferenceNetwork(network)
     let expected = reference.predict(ReferenceNetwork.tokens(batch, task: 0, prefixes: [0, 1, 2]))
       .flatMap { $0.map { Float($0) } }
-    #expect(distance(trunk.recorded(batch, prefixes: [0, 1, 2]), expected) < 1e-4)
-    #expect(distance(trunk.advanced(batch, prefixes: [0, 1, 2]), expected) < 1e-4)
+    #expect(distance(network.recorded(batch, prefixes: [0, 1, 2]), expected) < 1e-4)
+    #expect(distance(network.advanced(batch, prefixes: [0, 1, 2]), expected) < 1e-4)
     // A column of zeros is not an absent column.
     var padded = try randomBatch(context: 4, buffer: 2, targets: 3, dimensions: 2)
     for row in 0..<batch.rows {
@@ -47,26 +48,26 @@ import Testing
       padded.x[2 * row + 1] = 0
       padded.y[row] = batch.y[row]
     }
-    #expect(distance(trunk.advanced(padded, prefixes: [0, 1, 2]), expected) > 1e-3)
+    #expect(distance(network.advanced(padded, prefixes: [0, 1, 2]), expected) > 1e-3)
   }
 
   /// Tasks recorded side by side give the bytes that each gives alone.
   @Test(arguments: Variant.allCases, [0, 5])
   func tasksOfABatchDoNotTouchEachOther(_ variant: Variant, context: Int) throws {
-    let trunk = try randomTrunk(variant.blueprint)
+    let network = try randomNetwork(variant.blueprint)
     let batch = try randomBatch(tasks: 3, context: context, buffer: 3, targets: 4)
     let prefixes: [Int32] = [0, 1, 2, 3, 3, 0, 0, 1, 2, 2, 0, 3]
-    let together = trunk.recorded(batch, prefixes: prefixes)
+    let together = network.recorded(batch, prefixes: prefixes)
     let alone = try (0..<3).flatMap { task in
-      trunk.recorded(try batch.only(task), prefixes: Array(prefixes[task * 4..<task * 4 + 4]))
+      network.recorded(try batch.only(task), prefixes: Array(prefixes[task * 4..<task * 4 + 4]))
     }
     #expect(same(together, alone))
   }
 
   /// The reference itself: with no buffer it is a plain set model, whose rows have no order.
   @Test func theReferenceIgnoresTheOrderOfTheContext() throws {
-    let trunk = try randomTrunk(Variant.pre.blueprint)
-    let reference = ReferenceNetwork(trunk.network, trunk.weights)
+    let network = try randomNetwork(Variant.pre.blueprint)
+    let reference = ReferenceNetwork(network)
     let batch = try randomBatch(context: 6, buffer: 0, targets: 2)
     let tokens = ReferenceNetwork.tokens(batch, task: 0, prefixes: [0, 0])
     let turned = Array(tokens[0..<6].reversed()) + tokens[6...]

@@ -1,5 +1,8 @@
 import ChorusData
+import ChorusHints
+import ChorusLayers
 import Foundation
+import Testing
 
 @testable import ChorusMemories
 @testable import ChorusModels
@@ -24,7 +27,7 @@ func smallBlueprint(_ change: (inout Blueprint) -> Void = { _ in }) -> Blueprint
   blueprint.feedForward = 24
   blueprint.embedderHidden = 20
   blueprint.headHidden = 28
-  blueprint.components = 3
+  blueprint.head = .mixture(components: 3)
   blueprint.inputDimensions = 2
   blueprint.frequencies = 2
   change(&blueprint)
@@ -40,18 +43,20 @@ enum Variant: String, CaseIterable, Sendable {
       $0.norm = self == .post || self == .postPositions ? .post : .pre
       // Fewer than some tests commit, so that the last position is used again.
       $0.bufferPositions = self == .positions || self == .postPositions ? 4 : 0
-      $0.periods = self == .periods ? 2 : 0
-      $0.neighbours = self == .neighbours ? 9 : 0
-      $0.localComponents = self == .neighbours ? 2 : 0
+      if self == .periods { $0.hints = Hints([TrendAndWaves(waves: 2)]) }
+      if self == .neighbours {
+        $0.hints = Hints(rows: LocalSplines(neighbours: 9))
+        $0.head = .mixture(components: 3, around: 2)
+      }
     }
   }
 }
 
 /// A network whose every parameter is random: gains are not 1, biases not 0, and everything matters.
-func randomWeights(_ network: Network, seed: UInt64 = 5, training: Bool = false) -> Weights {
-  let weights = Weights(network.table, training: training)
-  network.initialise(weights, seed: seed)
-  for (index, p) in network.table.all.enumerated() {
+func randomWeights(_ declared: Declaration, seed: UInt64 = 5, training: Bool = false) -> Weights {
+  let weights = Weights(declared.table, training: training)
+  declared.initialise(weights, seed: seed)
+  for (index, p) in declared.table.all.enumerated() {
     var stream = RandomStream(seed: seed, 77, UInt64(index))
     for i in 0..<p.count { weights[p][i] += Float(0.2 * stream.normal()) }
   }
@@ -59,9 +64,20 @@ func randomWeights(_ network: Network, seed: UInt64 = 5, training: Bool = false)
   return weights
 }
 
-func randomTrunk(_ blueprint: Blueprint, seed: UInt64 = 5) throws -> Trunk {
-  let network = try Network(blueprint)
-  return Trunk(network, randomWeights(network, seed: seed))
+/// The family that most tests are about.
+typealias Network = SetNetwork<MixtureHead>
+
+extension Declaration {
+  func set(_ weights: Weights) throws -> Network { try #require(network(weights) as? Network) }
+}
+
+extension Model {
+  var set: Network { get throws { try #require(network as? Network) } }
+}
+
+func randomNetwork(_ blueprint: Blueprint, seed: UInt64 = 5) throws -> Network {
+  let declared = try Declaration(blueprint)
+  return try declared.set(randomWeights(declared, seed: seed))
 }
 
 func randomBatch(
@@ -85,39 +101,42 @@ extension TaskBatch {
     return batch
   }
 
+  /// The rows of the context of a batch of one task.
+  var observed: NetworkRows {
+    NetworkRows(x: Array(x[..<(context * dimensions)]), y: Array(y[..<context]), dimensions: dimensions)
+  }
+
   /// The waves in the context of a batch of one task.
   func periods(_ count: Int) -> Periods {
     Periods(x: x[..<(context * dimensions)], y: y[..<context], dimensions: dimensions, count: count)
   }
 }
 
-extension Trunk {
+extension SetNetwork {
   /// Head parameters of the training pass.
   func recorded(_ batch: TaskBatch, prefixes: [Int32]) -> [Float] {
     let tape = Tape(weights)
-    let node = network.record(batch, tasks: 0..<batch.tasks, prefixes: prefixes, on: tape).parameters
+    let node = record(batch, tasks: 0..<batch.tasks, prefixes: prefixes, on: tape)
     return Array(UnsafeBufferPointer(start: tape.values(node), count: node.rows * node.columns))
   }
 
   /// The context of a batch of one task, encoded.
-  func encoded(_ batch: TaskBatch, on pool: ThreadPool? = nil) -> ContextState {
-    encode(
-      x: Array(batch.x[0..<batch.context * batch.dimensions]), y: Array(batch.y[batch.contextRows]),
-      dimensions: batch.dimensions, on: pool)
+  func encoded(_ batch: TaskBatch, on pool: ThreadPool? = nil) -> Context {
+    encode(batch.observed, fits(batch.observed), on: pool)
   }
 
   /// Everything after the context, embedded: buffer rows, then targets.
-  func embeddedRest(_ batch: TaskBatch) -> EmbeddedInputs {
+  func embeddedRest(_ batch: TaskBatch) -> Questions {
     embed(
-      Array(batch.x[(batch.context * batch.dimensions)...]), count: batch.buffer + batch.targets,
-      dimensions: batch.dimensions, periods: batch.periods(blueprint.periods))
+      Array(batch.x[(batch.context * batch.dimensions)...]), dimensions: batch.dimensions,
+      for: encoded(batch))
   }
 
   /// One call for a single path: commits to the next free slots, each row reading those up to its own; query q reads
   /// the first `limits[q]`.
   @discardableResult
   func advance(
-    _ paths: Paths, _ context: ContextState, inputs: EmbeddedInputs, commit: [Int32] = [], y: [Float] = [],
+    _ paths: Paths, _ context: Context, inputs: Questions, commit: [Int32] = [], y: [Float] = [],
     query: [Int32] = [], limits: [Int32] = []
   ) -> [Float] {
     var rows = RowBatch()
@@ -132,10 +151,10 @@ extension Trunk {
 
   /// The head's parameters of a batch's queries, copied.
   func advance(
-    _ paths: Paths, _ context: ContextState, inputs: EmbeddedInputs, batch: RowBatch
+    _ paths: Paths, _ context: Context, inputs: Questions, batch: RowBatch
   ) -> [Float] {
-    let out = advance(paths, context, inputs: inputs, rows: batch)
-    return Array(UnsafeBufferPointer(start: out.raw, count: batch.queries * 3 * blueprint.components))
+    let raw = predict(paths, context, inputs, batch).raw
+    return Array(UnsafeBufferPointer(start: raw, count: batch.queries * layers.head.map.outputs))
   }
 
   /// Head parameters by inference, in one call: all buffer rows committed, all targets queried.
@@ -148,7 +167,7 @@ extension Trunk {
   }
 }
 
-extension Trunk.ContextState {
+extension SetNetwork.Context {
   /// Every number that the state holds.
   var numbers: [[Float]] {
     layers.compactMap { $0 as? SoftmaxMemory.Context }.flatMap { [$0.keys.array, $0.values.array] }

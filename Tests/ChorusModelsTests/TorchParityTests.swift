@@ -32,17 +32,19 @@ import Testing
     let x = try file.floats("x", shape: [tasks, rows, d])
     let y = try file.floats("y", shape: [tasks, rows])
     let limits = try file.integers("limits", shape: [m]).map(Int32.init)
-    let width = 3 * model.blueprint.components
+    let network = try #require(model.network as? Network)
+    let width = network.layers.head.map.outputs
     let expected = try file.floats("outputs", shape: file["outputs"]?.shape ?? [])
     #expect(expected.count == tasks * m * width)
     for task in 0..<tasks {
       let (tx, ty) = (
         Array(x[task * rows * d..<(task + 1) * rows * d]), Array(y[task * rows..<(task + 1) * rows])
       )
-      let state = model.trunk.encode(x: Array(tx[..<(d * n)]), y: Array(ty[..<n]), dimensions: d)
-      let inputs = model.trunk.embed(Array(tx[(d * n)...]), count: c + m, dimensions: d)
-      let paths = model.trunk.branch(paths: 1, capacity: c)
-      let outputs = model.trunk.advance(
+      let rows = NetworkRows(x: Array(tx[..<(d * n)]), y: Array(ty[..<n]), dimensions: d)
+      let state = network.encode(rows, network.fits(rows))
+      let inputs = network.embed(Array(tx[(d * n)...]), dimensions: d, for: state)
+      let paths = network.branch(paths: 1, capacity: c)
+      let outputs = network.advance(
         paths, state, inputs: inputs, commit: (0..<c).map(Int32.init), y: Array(ty[n..<n + c]),
         query: (c..<c + m).map(Int32.init), limits: limits)
       for index in 0..<m * width {

@@ -124,26 +124,26 @@ import Testing
     for (plan, encodes, reads, calls, megaflop) in rows {
       try expect(plan, e: encodes, r: reads, s: calls)
       let work = try plan.cost().work(.example)
-      #expect(abs(work.trunk / 1e6 - megaflop) < 1)
-      #expect(work.total == work.trunk + work.embedders + work.heads)
+      #expect(abs(work.layers / 1e6 - megaflop) < 1)
+      #expect(work.total == work.layers + work.embedders + work.heads)
     }
   }
 
   @Test func workAndBytesByHand() throws {
     let cost = try PlanTemplate.sequential.resolve(context: 1, targets: 2).cost()
     #expect((cost.encodes, cost.queries, cost.reads) == (4, 2, 6))
-    let size = ModelSize(
+    let rates = WorkRates.transformer(
       width: 2, layers: 3, feedForward: 5, heads: 2, headHidden: 7, embedderHidden: 11, components: 13,
       features: 17)
-    let work = cost.work(size)
+    let work = cost.work(rates)
     let layers = 3 * (4 * (8 * 4 + 4 * 2 * 5) + 4 * 2 * 6)
     let embedders = 4 * (2 * 17 * 2 + 4 * 2 * 11) + 2 * (2 * 2 + 4 * 2 * 11)
     let heads = 2 * 2 * (2 * 7 + 7 * 39)
-    #expect(work.trunk == Double(layers))
+    #expect(work.layers == Double(layers))
     #expect(work.embedders == Double(embedders))
     #expect(work.heads == Double(heads))
     #expect(work.exponentials == 36)
-    #expect(try cost.bytes(size) == 96)
+    #expect(try cost.bytes(rates) == 96)
   }
 
   @Test func tooLargeToCountIsAnError() throws {
@@ -154,8 +154,8 @@ import Testing
     #expect(throws: PlanError.outOfRange(name: "paths", value: 0, allowed: 1...Int.max)) {
       try small.cost(paths: 0)
     }
-    var huge = ModelSize.example
-    huge.width = Int.max
+    var huge = WorkRates.example
+    huge.stateNumbers = Int.max
     #expect(throws: PlanError.overflow("the number of bytes")) { try small.cost().bytes(huge) }
   }
 

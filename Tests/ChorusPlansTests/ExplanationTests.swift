@@ -5,7 +5,7 @@ import Testing
 @Suite struct ExplanationTests {
   @Test func explanationTellsWhatIsCounted() throws {
     let plan = try PlanTemplate.blocks(of: 8).resolve(context: 128, targets: 64)
-    let text = plan.explanation(size: .example, trainedCapacity: 16)
+    let text = plan.explanation(rates: .example, trainedCapacity: 16)
     for part in [
       "blocks(of:8)", "64 targets after 128", "blockwise independent", "min 0, mean 28.0, max 56",
       "each path has its own random order", "encode; draw 8 (8 times)", "the same: the rows read",
@@ -16,20 +16,20 @@ import Testing
     ] {
       #expect(text.contains(part), "\(part) is missing in\n\(text)")
     }
-    #expect(!plan.explanation(size: nil, trainedCapacity: 56).contains("warning"))
+    #expect(!plan.explanation(rates: nil, trainedCapacity: 56).contains("warning"))
     #expect(!plan.explanation.contains("MFLOP"))
   }
 
   @Test func sparseAndVerifiedPlansTellMore() throws {
     let window = try PlanTemplate.window(sinks: 1, span: 2).resolve(context: 8, targets: 12)
-    let text = window.explanation(size: .example)
+    let text = window.explanation(rates: .example)
     for part in [
       "truncated", "min 0, mean 2.5, max 3", "reach it through buffer rows, in 6 layers",
       "window(sinks:1,span:2,strict) reads the same values as context", "more reaches a target than it reads",
       "b+++++++bb..",
     ] { #expect(text.contains(part), "\(part) is missing in\n\(text)") }
     let verified = try PlanTemplate.coarseToFineVerified.resolve(context: 8, targets: 16)
-    let words = verified.explanation(size: nil, acceptance: 1)
+    let words = verified.explanation(rates: nil, acceptance: 1)
     for part in [
       "exact by verification", "encode; draw 1 (2 times); verify 2 by 2; verify 4 by 4; verify 8 by 8",
       "S = 16 network calls, at the worst", "S = 8.0 of a path", "the same for all paths: 0, 8, 4, 12, 2",
@@ -41,12 +41,12 @@ import Testing
   @Test(arguments: templates) func everyPlanExplainsItself(text: String) throws {
     for (context, targets) in [(0, 0), (0, 1), (7, 3), (128, 64), (5, 65)] {
       let plan = try PlanTemplate(parsing: text).resolve(context: context, targets: targets)
-      let words = plan.explanation(size: .example, paths: 3, trainedCapacity: 1)
+      let words = plan.explanation(rates: .example, paths: 3, trainedCapacity: 1)
       let cost = try plan.cost(paths: 3)
       #expect(words.contains("S = \(cost.calls) network calls"))
       #expect(words.hasPrefix("plan        \(text)\n"))
       #expect(words.contains("picture") == (targets == 64 || targets == 3 || targets == 1))
-      let row = try plan.explained(size: .example, paths: 3)
+      let row = try plan.explained(rates: .example, paths: 3)
       #expect(row.values.count == Plan.Explanation.columns.count)
       #expect(row.calls == cost.calls && row.encodes == cost.encodes && row.reads == cost.reads)
       #expect(row.plan == text && row.exactness == plan.exactness)
@@ -58,7 +58,7 @@ import Testing
 
   @Test func rowsAreTables() throws {
     let row = try PlanTemplate.window(sinks: 1, span: 2).resolve(context: 8, targets: 12)
-      .explained(size: .example)
+      .explained(rates: .example)
     let values = Dictionary(uniqueKeysWithValues: zip(Plan.Explanation.columns, row.values))
     for key in [
       "calls", "encodes", "reads", "flops_nominal", "bytes", "peak_rows", "order", "exactness", "direct_min",

@@ -250,10 +250,27 @@ struct NaiveExecutor {
   }
 }
 
-extension ModelSize {
-  static let example = ModelSize(
+extension WorkRates {
+  static let example = transformer(
     width: 128, layers: 6, feedForward: 256, heads: 4, headHidden: 256, embedderHidden: 256, components: 20,
     features: 1)
+
+  /// Softmax layers of these sizes, counted by hand: a map of m × n numbers takes 2mn operations a row.
+  static func transformer(
+    width d: Int, layers: Int, feedForward: Int, heads: Int, headHidden: Int, embedderHidden: Int,
+    components: Int, features: Int
+  ) -> WorkRates {
+    func embedding(_ inputs: Int) -> Embedding {
+      Embedding(first: Double(2 * inputs * d), rest: Double(4 * d * embedderHidden))
+    }
+    return WorkRates(
+      layers: (0..<layers).map { _ in
+        Layer(
+          stored: Double(4 * d * d), asked: Double(4 * d * d + 4 * d * feedForward), read: Double(4 * d),
+          exponentials: Double(heads))
+      }, input: embedding(features), value: embedding(1),
+      head: Double(2 * headHidden * (d + 3 * components)), stateNumbers: 2 * d * layers)
+  }
 }
 
 extension Plan {

@@ -19,42 +19,6 @@ private struct StoredPrior: Prior {
 
 @Suite("Task generators")
 struct TaskGeneratorTests {
-  @Test("A task depends on seed, step and index only", arguments: Priors.names)
-  func purity(name: String) throws {
-    let prior = try Priors.named(name)
-    let shape = TaskShape(context: 6, buffer: 2, targets: 4)
-    let generator = TaskGenerator(prior, seed: 42)
-    let batch = try generator.batch(5, step: 3, shape: shape)
-    #expect(batch == (try TaskGenerator(prior, seed: 42).batch(5, step: 3, shape: shape)))
-    // Any order, any batch size, packed by hand.
-    var other = try TaskGenerator.empty(5, shape)
-    for index in [4, 2, 0, 1, 3] { try generator.fill(index, step: 3, into: &other) }
-    #expect(other == batch)
-    let smaller = try generator.batch(2, step: 3, shape: shape)
-    #expect(Array(batch.y.prefix(2 * 12)) == smaller.y)
-    #expect(batch.x != (try generator.batch(5, step: 4, shape: shape).x))
-    #expect(batch.x != (try TaskGenerator(prior, seed: 43).batch(5, step: 3, shape: shape).x))
-    #expect(
-      batch.x != (try TaskGenerator(prior, seed: 42, domain: .evaluation).batch(5, step: 3, shape: shape).x))
-    #expect(Set(batch.y).count == batch.y.count)
-  }
-
-  @Test("Tasks in units of their context are standardised by it")
-  func units() throws {
-    let shape = TaskShape(context: 30, buffer: 2, targets: 8, dimensions: 2)
-    let batch = try TaskGenerator(FunctionsPrior(), seed: 1, units: .context).batch(6, step: 0, shape: shape)
-    for task in 0..<6 {
-      let y = batch.y[(task * 40)..<(task * 40 + 30)]
-      #expect(abs(y.reduce(0, +)) < 1e-3)
-      #expect(abs(y.map { $0 * $0 }.reduce(0, +) / 30 - 1) < 1e-3)
-    }
-    let short = try TaskGenerator(GPPrior.gp, seed: 1, units: .context).batch(
-      1, step: 0, shape: .init(context: 1, targets: 3))
-    #expect(
-      short
-        == (try TaskGenerator(GPPrior.gp, seed: 1).batch(1, step: 0, shape: .init(context: 1, targets: 3))))
-  }
-
   @Test("A prior over stored tasks fits the protocol")
   func stored() throws {
     let data = try Dataset(x: [0, 1, 2, 3, 4], y: [10, 11, 12, 13, 14])

@@ -82,22 +82,4 @@ enum TapeReference {
     }
     return out
   }
-
-  /// log Σ_c w_c N(y; μ_c, softplus(s_c) + floor) of row `row`.
-  /// The first components in a unit of the row's own.
-  static func logDensity(
-    _ parameters: Dense, _ row: Int, _ y: Double, floor: Double,
-    own: (local: Int, y: Double, logUnit: Double) = (0, 0, 0)
-  ) -> Double {
-    let count = parameters.columns / 3
-    let norm = log((0..<count).reduce(0) { $0 + exp(parameters[row, $1]) })
-    let density = (0..<count).reduce(0.0) { sum, c in
-      let deviation = log(1 + exp(parameters[row, 2 * count + c])) + floor
-      let z = ((c < own.local ? own.y : y) - parameters[row, count + c]) / deviation
-      let unit = c < own.local ? own.logUnit : 0
-      return sum + exp(parameters[row, c] - norm - z * z / 2 - unit)
-        / (deviation * (2 * Double.pi).squareRoot())
-    }
-    return log(density)
-  }
 }

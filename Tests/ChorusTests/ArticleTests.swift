@@ -27,7 +27,7 @@ import Testing
     configuration.blueprint.feedForward = 16
     configuration.blueprint.embedderHidden = 16
     configuration.blueprint.headHidden = 16
-    configuration.blueprint.components = 3
+    configuration.blueprint.head = .mixture(components: 3)
     configuration.blueprint.scaling = .standardise
     configuration.batch = 2
     configuration.context = [4, 8]
@@ -142,11 +142,11 @@ import Testing
     blueprint.width = 32
     blueprint.layers = 1
     blueprint.memories = [try MemoryRegistry.named("ridge")]
-    let network = try Network(blueprint)
-    let start = Weights(network.table)
-    network.initialise(start, seed: 3)
+    let declared = try Declaration(blueprint)
+    let start = Weights(declared.table)
+    declared.initialise(start, seed: 3)
     let file = folder + "/ridge.safetensors"
-    try Model(trunk: Trunk(network, start)).write(to: file)
+    try Model(network: try declared.network(start)).write(to: file)
     // article ChoosingAMemory
     // A local constant fit around each query: softmax attention, which keeps every row.
     let softmax = LayerMemory(.softmax)
@@ -174,13 +174,13 @@ import Testing
       blueprint.width = 32
       blueprint.layers = 2
       blueprint.memories = [memory]
-      let network = try Network(blueprint)
-      let weights = Weights(network.table)
-      network.initialise(weights, seed: 1)
-      let fresh = Model(trunk: Trunk(network, weights))
+      let declared = try Declaration(blueprint)
+      let weights = Weights(declared.table)
+      declared.initialise(weights, seed: 1)
+      let fresh = Model(network: try declared.network(weights))
       let posterior = try fresh.condition(on: Dataset(x: [0, 1, 2, 4], y: [0.1, 0.8, 0.9, -0.7]))
       let drawn = try posterior.sample(10, at: Inputs([3]), seed: 1)
-      print(MemoryRegistry.name(of: memory) ?? "?", fresh.trunk.contextBytes(rows: 8192), drawn.means)
+      print(MemoryRegistry.name(of: memory) ?? "?", fresh.network.contextBytes(rows: 8192), drawn.means)
     }
 
     let ridgeModel = try Model(path: file)

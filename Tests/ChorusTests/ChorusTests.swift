@@ -27,7 +27,7 @@ import Testing
     configuration.blueprint.feedForward = 16
     configuration.blueprint.embedderHidden = 16
     configuration.blueprint.headHidden = 16
-    configuration.blueprint.components = 3
+    configuration.blueprint.head = .mixture(components: 3)
     configuration.blueprint.scaling = .standardise
     configuration.batch = 2
     configuration.context = [4, 8]

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import ChorusPriors
 import ChorusTensors
 import Foundation
@@ -52,11 +53,13 @@ import Testing
   /// Columns come in random order, and what was fitted along a column is that column's.
   @Test func fitsTravelWithTheirColumns() throws {
     let shape = TaskShape(context: 60, buffer: 2, targets: 3, dimensions: 3)
-    let generator = TaskGenerator(ColumnsPrior(), seed: 4, units: .residual(waves: 2))
+    let source = TaskSource(
+      TaskGenerator(ColumnsPrior(), seed: 4),
+      Preparation.Rule(scaling: .standardise, hints: Hints([TrendAndWaves(waves: 2, subtracts: true)])))
     var places: Set<Int> = []
     for index in 0..<40 {
       var stream = RandomStream(seed: 5, UInt64(index))
-      let batch = try Objective.batch(generator, index: index, step: 0, shape, &stream)
+      let batch = try Objective.batch(source, index: index, step: 0, shape, &stream)
       // The prior's waves run along its first column alone, and that column's rows alone are evenly spaced.
       let columns = (0..<3).map { column in (0..<60).map { batch.x[$0 * 3 + column] } }
       let even = columns.map { values in
@@ -66,7 +69,7 @@ import Testing
       }
       #expect(even.count { $0 } == 1)
       let place = try #require(even.firstIndex(of: true))
-      let periods = try #require(batch.periods[0])
+      let periods = try #require(batch.fits[0]?.first(TrendAndWaves.Fit.self)).periods
       #expect(periods.skill > 0.5)
       let evidence = periods.lines.map { $0?.waves.first?.evidence ?? 0 }
       #expect(evidence[place] > 100)

@@ -1,3 +1,5 @@
+import ChorusLayers
+import ChorusHints
 import ChorusPriors
 import ChorusStorage
 import ChorusTensors
@@ -46,7 +48,7 @@ import Testing
     #expect(try Run.configuration(in: folder.path) == tinyConfiguration())
     let model = try Model(path: run.modelPath)
     #expect(model.card == ["prior": "lines", "tasks": "60", "steps": "12"])
-    #expect(model.trunk.weights.values.array == run.trainer.averagedWeights.values.array)
+    #expect(model.network.weights.values.array == run.trainer.averagedWeights.values.array)
     #expect(try Checkpoints(folder: folder.path + "/checkpoints").steps() == [8, 12])
   }
 
@@ -181,8 +183,8 @@ import Testing
     try Self.train(run)
     let model = try Model(path: run.modelPath)
     let next = try Self.open(second.path, start: model) { $0.seed = 3 }
-    #expect(next.trainer.weights.values.array == model.trunk.weights.values.array)
-    #expect(next.trainer.averagedWeights.values.array == model.trunk.weights.values.array)
+    #expect(next.trainer.weights.values.array == model.network.weights.values.array)
+    #expect(next.trainer.averagedWeights.values.array == model.network.weights.values.array)
     let other = try ScratchFolder()
     #expect(throws: TrainingError.self) {
       _ = try Self.open(other.path, start: model) { $0.blueprint.headHidden = 17 }
@@ -194,27 +196,27 @@ import Testing
     let (first, second, third) = (try ScratchFolder(), try ScratchFolder(), try ScratchFolder())
     let run = try Self.open(first.path)
     try Self.train(run, to: 3)
-    let model = run.trainer.model(card: [:])
+    let model = try run.trainer.model(card: [:])
     let next = try Self.open(second.path, start: model) {
-      $0.blueprint.periods = 2
+      $0.blueprint.hints = Hints([TrendAndWaves(waves: 2)])
       $0.context = [10, 12]
     }
-    let old = model.trunk.weights
+    let old = model.network.weights
     let (before, after) = (old.values.array, next.trainer.weights)
-    for (own, from) in zip(next.trainer.network.table.all, model.trunk.network.table.all) {
+    for (own, from) in zip(next.trainer.weights.table.all, model.network.weights.table.all) {
       let kept = Array(UnsafeBufferPointer(start: after[own], count: from.count))
       #expect(kept == Array(before[from.offset..<from.offset + from.count]), "\(own.path)")
     }
     let averages = next.trainer.averagedWeights
     #expect(averages.values.array == after.values.array)
-    let matrix = try #require(next.trainer.network.table["embed.x.in.weight"])
+    let matrix = try #require(next.trainer.weights.table["embed.x.in.weight"])
     let drawn = after[matrix][(matrix.rows - 1) * matrix.columns]
     #expect(drawn != 0)
     try Self.train(next, to: 3)
     let last = (matrix.rows - 1) * matrix.columns
     #expect(next.trainer.weights[matrix][last] != drawn, "waves are learned from")
     #expect(throws: TrainingError.self) {
-      _ = try Self.open(third.path, start: next.trainer.model(card: [:]))
+      _ = try Self.open(third.path, start: try next.trainer.model(card: [:]))
     }
   }
 
@@ -224,12 +226,11 @@ import Testing
     let (first, second, third) = (try ScratchFolder(), try ScratchFolder(), try ScratchFolder())
     let run = try Self.open(first.path)
     try Self.train(run, to: 3)
-    let model = run.trainer.model(card: [:])
+    let model = try run.trainer.model(card: [:])
     func teach(_ folder: ScratchFolder, components: Int) throws -> Run {
       try Self.open(folder.path, start: model) {
-        $0.blueprint.neighbours = 4
-        $0.blueprint.localComponents = 2
-        $0.blueprint.components = components
+        $0.blueprint.hints = Hints(rows: LocalSplines(neighbours: 4))
+        $0.blueprint.head = .mixture(components: components, around: 2)
       }
     }
     let next = try teach(second, components: 5)
@@ -239,13 +240,14 @@ import Testing
       next.trainer.tasks, index: 0, step: 0,
       TaskShape(context: 6, buffer: 2, targets: configuration.targets, dimensions: 1), &stream)
     let prefixes = [Int32](repeating: 1, count: configuration.targets)
-    func outputs(_ network: Network, _ weights: Weights) -> [Float] {
-      let tape = Tape(weights)
-      let node = network.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape).parameters
+    func outputs(_ network: any Architecture) throws -> [Float] {
+      let network = try #require(network as? SetNetwork<MixtureHead>)
+      let tape = Tape(network.weights)
+      let node = network.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape)
       return Array(UnsafeBufferPointer(start: tape.values(node), count: node.rows * node.columns))
     }
-    let before = outputs(model.trunk.network, model.trunk.weights)
-    let after = outputs(next.trainer.network, next.trainer.weights)
+    let before = try outputs(model.network)
+    let after = try outputs(next.trainer.network)
     for target in 0..<configuration.targets {
       for part in 0..<3 {
         for component in 0..<3 {

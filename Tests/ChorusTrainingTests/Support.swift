@@ -1,3 +1,4 @@
+import ChorusLayers
 import ChorusPriors
 import ChorusTensors
 import Foundation
@@ -43,7 +44,7 @@ func tinyConfiguration(_ change: (inout TrainingConfiguration) -> Void = { _ in 
   configuration.blueprint.feedForward = 16
   configuration.blueprint.embedderHidden = 16
   configuration.blueprint.headHidden = 16
-  configuration.blueprint.components = 3
+  configuration.blueprint.head = .mixture(components: 3)
   configuration.steps = 12
   configuration.batch = 5
   configuration.context = [1, 8]

@@ -1,3 +1,5 @@
+import ChorusLayers
+import ChorusHints
 import ChorusData
 import ChorusTensors
 import Foundation
@@ -62,10 +64,11 @@ import Testing
   /// A head that predicts in the unit of a spline is judged in the network's.
   @Test func lossesAreInTheUnitsOfTheNetwork() throws {
     let trainer = try Self.trainer {
-      $0.blueprint.neighbours = 4
-      $0.blueprint.localComponents = 2
+      $0.blueprint.hints = Hints(rows: LocalSplines(neighbours: 4))
+      $0.blueprint.head = .mixture(components: 3, around: 2)
       $0.validationTasks = 3
     }
+    let network = try #require(trainer.network as? SetNetwork<MixtureHead>)
     let told = try trainer.validate()
     var sums = LossSums()
     for index in 0..<3 {
@@ -74,10 +77,10 @@ import Testing
       let batch = try Objective.batch(trainer.validation, index: index, step: 0, shape, &stream)
       let prefixes = Objective.prefixes(targets: shape.targets, buffer: shape.buffer, from: &stream)
       let tape = Tape(trainer.averagedWeights)
-      let prediction = trainer.network.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape)
+      let prediction = network.layers.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape)
       let units = try #require(prediction.units)
-      let raw = tape.values(prediction.parameters)
-      let count = trainer.network.blueprint.components
+      let raw = tape.values(prediction.raw)
+      let count = network.layers.head.components
       let densities = units.enumerated().map { target, unit in
         let row = (0..<3 * count).map { Double(raw[target * 3 * count + $0]) }
         let total = (0..<count).reduce(0) { $0 + exp(row[$1]) }
@@ -100,9 +103,8 @@ import Testing
   @Test func splinesAreWhereTheLossBegins() throws {
     func loss(_ neighbours: Int) throws -> Double {
       let trainer = try Self.trainer {
-        $0.blueprint.neighbours = neighbours
-        $0.blueprint.components = 8
-        $0.blueprint.localComponents = neighbours
+        $0.blueprint.hints = Hints(rows: neighbours > 0 ? LocalSplines(neighbours: neighbours) : nil)
+        $0.blueprint.head = .mixture(components: 8, around: neighbours)
         $0.context = [6, 8]
         $0.validationTasks = 32
       }
@@ -134,7 +136,7 @@ import Testing
     let report = try trainer.advance()
     let rate = Float(trainer.configuration.rate(at: 0))
     var norm = 0.0
-    for p in trainer.network.table.all {
+    for p in trainer.weights.table.all {
       for i in p.offset..<p.offset + p.count {
         // first = (1 - β1) g after one step.
         let gradient = trainer.optimiser.first.pointer[i] / Float(1 - trainer.configuration.beta1)

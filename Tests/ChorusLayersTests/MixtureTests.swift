@@ -3,7 +3,7 @@ import ChorusTensors
 import Foundation
 import Testing
 
-@testable import ChorusInference
+@testable import ChorusLayers
 
 @Suite struct MixtureTests {
   let mixture = GaussianMixture(
@@ -12,20 +12,27 @@ import Testing
   @Test func readsTheHead() {
     let raw: [Float] = [0, Float(log(3.0)), -1, 2, 0, 100]
     let unit = Scaling.Unit(origin: 10, scale: 2)
-    let read = GaussianMixture(raw, GaussianMixture.Head(components: 2, local: 2, floor: 0.25), unit: unit)
+    func head(around: Int, floor: Float = 0.25) -> MixtureHead {
+      var scope = ParameterScope()
+      return MixtureHead(4, hidden: 4, components: 2, around: around, floor: floor, &scope)
+    }
+    let read = head(around: 2).answer(raw, unit: unit).law
     #expect(abs(exp(read.logWeights[0]) - 0.25) < 1e-7)
     #expect(abs(exp(read.logWeights[1]) - 0.75) < 1e-7)
     #expect(read.means == [8, 14])
     #expect(abs(read.deviations[0] - 2 * (log(2) + 0.25)) < 1e-12)
     #expect(read.deviations[1] == 200.5)
-    let half = GaussianMixture(raw, GaussianMixture.Head(components: 2, local: 1, floor: 0.25), unit: unit)
+    let half = head(around: 1).answer(raw, unit: unit).law
     #expect(half.means == [8, 2] && half.deviations == [read.deviations[0], 100.25])
     let loud: [Float] = [3e38, -3e38, 0, 0, -3e38, 3e38]
-    let extreme = GaussianMixture(
-      loud, GaussianMixture.Head(components: 2, local: 0, floor: 1e-3),
-      unit: Scaling.Unit(origin: 0, scale: 1))
+    let extreme = head(around: 0, floor: 1e-3).answer(loud, unit: Scaling.Unit(origin: 0, scale: 1)).law
     #expect(extreme.logWeights[0] == 0 && extreme.deviations[0] == Double(Float(1e-3)))
     #expect(extreme.logDensity(0.1).isFinite)
+    // The raw numbers are drawn from as the law they make.
+    for seed in 0..<40 {
+      var (one, other) = (RandomStream(seed: UInt64(seed)), RandomStream(seed: UInt64(seed)))
+      #expect(head(around: 1).answer(raw, unit: unit).draw(from: &one) == half.draw(from: &other))
+    }
   }
 
   @Test func densityIntegratesToTheDistribution() {
@@ -55,8 +62,8 @@ import Testing
   @Test func momentsAreThoseOfTheDraws() {
     var stream = RandomStream(seed: 4, 1)
     let draws = (0..<40_000).map { _ in
-      let uniform = stream.uniform()
-      return mixture.draw(component: uniform, normal: stream.normal())
+      guard case .number(let y) = mixture.draw(from: &stream) else { return Double.nan }
+      return y
     }
     let mean = draws.reduce(0, +) / 40_000
     let variance = draws.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 40_000
@@ -68,8 +75,6 @@ import Testing
       let below = Double(draws.count { $0 <= y }) / 40_000
       #expect(abs(below - mixture.cdf(y)) < 0.012)
     }
-    // A uniform so close to 1 that no weight is left still has a component.
-    #expect(mixture.draw(component: 1, normal: 0) == 3)
   }
 
   @Test func changeOfUnits() {
@@ -85,14 +90,15 @@ import Testing
     #expect(mixture.logDensity(-.infinity) == -.infinity)
   }
 
-  @Test func quantilesOfDraws() throws {
-    let plan = try everyPlan[0].resolve(context: 1, targets: 2)
-    let samples = Posterior.Samples(paths: [[1, 10], [3, 30], [2, 20], [4, 40]], plan: plan, notes: [])
-    #expect(samples.quantiles([0, 0.5, 1, 0.25]) == [[1, 2.5, 4, 1.75], [10, 25, 40, 17.5]])
-    #expect(samples.quantiles([-1, 7])[0] == [1, 4])
-    #expect(samples.quantiles([.nan])[0][0].isNaN)
-    #expect(samples.means == [2.5, 25])
-    let none = Posterior.Samples(paths: [], plan: plan, notes: [])
-    #expect(none.quantiles([0.5]).isEmpty && none.means.isEmpty)
+  /// Numbers by integrating (F(t) − 1{t ≥ y})² in float64 with scipy.
+  @Test func rankedProbability() {
+    let mixture = GaussianMixture(
+      logWeights: [0.2, 0.5, 0.3].map { log($0) }, means: [-1, 0.4, 2], deviations: [0.3, 1.1, 0.05])
+    for (y, score) in [
+      (-1.7, 1.5649681472119281), (0.25, 0.4706049201194686), (2.01, 0.7069067468766995),
+      (9, 7.652694226479686),
+    ] {
+      #expect(abs(mixture.crps(y) - score) < 1e-12 * max(1, score), "\(y)")
+    }
   }
 }

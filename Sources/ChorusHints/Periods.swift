@@ -1,3 +1,4 @@
+import ChorusData
 import Foundation
 
 /// What a reader of the data would see in it at once: a trend, waves with their periods, and how much else there is.

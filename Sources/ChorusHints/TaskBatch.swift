@@ -1,3 +1,4 @@
+import ChorusData
 /// Tasks of equal sizes packed for one training step, in Float.
 ///
 /// Every task has `rows` = context + buffer + targets rows, in that order. x: [tasks, rows, dimensions] and
@@ -17,8 +18,8 @@ public struct TaskBatch: Sendable, Hashable {
   public var x: [Float]
   /// Outputs: [tasks, rows].
   public var y: [Float]
-  /// What the scale of a task knows of its context's periods; nil where nobody has looked.
-  public var periods: [Periods?]
+  /// What hints found in each task's context; nil where nobody has looked.
+  public var fits: [HintFits?]
 
   /// Rows a task: context, then buffer, then targets.
   public var rows: Int { context + buffer + targets }
@@ -47,15 +48,15 @@ public struct TaskBatch: Sendable, Hashable {
     guard !overflow, cells < 1 << 34 else { throw .size(what: "the number of values", found: cells) }
     x = Array(repeating: 0, count: cells)
     y = Array(repeating: 0, count: tasks * rows)
-    periods = Array(repeating: nil, count: tasks)
+    fits = Array(repeating: nil, count: tasks)
   }
 
-  /// Writes task `index`: inputs [rows, dimensions] and outputs [rows] in Double, scaled on the way.
+  /// Writes task `index`: inputs [rows, dimensions] and outputs [rows] in Double, prepared on the way.
   ///
   /// Throws `DataError.size` for an index outside the batch, `.rowCount` for other sizes, `.dimensions` when the
   /// scaling is for another number of columns.
   public mutating func store(
-    _ index: Int, x inputs: [Double], y outputs: [Double], scaling: Scaling = .identity
+    _ index: Int, x inputs: [Double], y outputs: [Double], preparation: Preparation = .identity
   ) throws(DataError) {
     guard (0..<tasks).contains(index) else { throw .size(what: "the index of a task", found: index) }
     let (rows, dimensions) = (rows, dimensions)
@@ -65,18 +66,19 @@ public struct TaskBatch: Sendable, Hashable {
     guard inputs.count == rows * dimensions else {
       throw .rowCount(what: "input values of a task", expected: rows * dimensions, found: inputs.count)
     }
+    let scaling = preparation.scaling
     guard scaling.inputCentres.isEmpty || scaling.inputCentres.count == dimensions else {
       throw .dimensions(what: "a scaling", expected: dimensions, found: scaling.inputCentres.count)
     }
     let start = index * rows
-    periods[index] = scaling.periods
+    fits[index] = preparation.fits.fits.isEmpty ? nil : preparation.fits
     var own = [Double](repeating: 0, count: dimensions)
     for row in 0..<rows {
       for column in 0..<dimensions {
         own[column] = scaling.scaled(input: inputs[row * dimensions + column], column: column)
         x[(start + row) * dimensions + column] = Float(own[column])
       }
-      y[start + row] = Float(scaling.unit(at: own).scaled(outputs[row]))
+      y[start + row] = Float(preparation.unit(at: own).scaled(outputs[row]))
     }
   }
 }

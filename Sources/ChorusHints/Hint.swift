@@ -1,0 +1,52 @@
+import ChorusData
+import ChorusTensors
+
+/// A classical estimator that is fitted to a context and tells the network what it says of every input.
+///
+/// A small network need not find again what has a closed form: it is told the answer, and how far to trust it. A hint may
+/// also say in which unit outputs reach the network (`HintFit.unit`): the network then predicts what the hint leaves.
+///
+/// To add one, write a file with a type that conforms and name it in `Hints.all`; `TrendAndWaves` is an example.
+public protocol Hint: Sendable, Hashable, Codable {
+  associatedtype Fit: HintFit
+  /// What blueprints and saved contexts call it.
+  static var name: String { get }
+  /// How many numbers it tells of an input, for a network of `dimensions` input columns.
+  func features(dimensions: Int) -> Int
+  /// Refuses options out of range; throws `DataError.size`.
+  func validate() throws(DataError)
+  /// Fits it to a context.
+  func fit(_ rows: ObservedRows) -> Fit
+}
+
+/// What a hint found in a context; kept with a saved context.
+public protocol HintFit: Sendable, Hashable, Codable {
+  /// Writes what is told of one input `x` `[dimensions]`, in the units of scaled inputs, zero-padded.
+  ///
+  /// - Parameter size: input columns of the network, at least `dimensions`.
+  func tell(
+    _ x: UnsafePointer<Float>, dimensions: Int, size: Int, into features: UnsafeMutablePointer<Float>)
+  /// The unit that outputs at a row of scaled inputs reach the network in; nil where the hint leaves it alone.
+  func unit(at x: ArraySlice<Double>) -> Scaling.Unit?
+  /// Whether it may belong to rows with that many inputs; a file may hold anything.
+  func fits(dimensions: Int) -> Bool
+}
+
+extension HintFit {
+  public func unit(at x: ArraySlice<Double>) -> Scaling.Unit? { nil }
+}
+
+/// The rows of a context as hints see them.
+public struct ObservedRows: Sendable {
+  /// Scaled inputs, `[count, dimensions]`.
+  public let x: [Double]
+  /// Outputs in the data's own unit, and that unit.
+  public let y: [Double]
+  public let unit: Scaling.Unit
+  public let dimensions: Int
+  public var count: Int { y.count }
+
+  public init(x: [Double], y: [Double], unit: Scaling.Unit, dimensions: Int) {
+    (self.x, self.y, self.unit, self.dimensions) = (x, y, unit, dimensions)
+  }
+}

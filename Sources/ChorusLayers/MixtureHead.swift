@@ -1,0 +1,184 @@
+import CChorusKernels
+import ChorusData
+import ChorusTensors
+import Foundation
+
+/// A mixture of Gaussians (Hassan et al. 2026, D.1): raw numbers are logits | means | raw scales, with standard deviation
+/// softplus(raw) + floor. The first `around` components are in the unit that a hint has for the row.
+public struct MixtureHead: Head {
+  public let components: Int
+  /// Components around a hint's value, in the unit of its error; the others are in the network's units.
+  public let around: Int
+  /// Least standard deviation of a component, in its unit.
+  public let floor: Float
+  public let map: FeedForward
+
+  public init(
+    _ width: Int, hidden: Int, components: Int, around: Int, floor: Float, _ scope: inout ParameterScope
+  ) {
+    self.components = components
+    self.around = around
+    self.floor = floor
+    map = FeedForward(
+      width, hidden: hidden, 3 * components, start: .fan(in: hidden, times: 0.1),
+      bias: .values(Self.start(components, around)), &scope)
+  }
+
+  /// Biases at the start: components around a hint are as many sizes of one bell, from a twentieth of its unit to ten of it;
+  /// the others lie evenly over [-1, 1].
+  private static func start(_ count: Int, _ around: Int) -> [Float] {
+    var values = [Float](repeating: 0, count: 3 * count)
+    for c in 0..<around {
+      let deviation = 0.05 * pow(200, Double(c) / Double(max(around - 1, 1)))
+      values[2 * count + c] = Float(log(expm1(deviation)))
+    }
+    let spread = count - around
+    let spacing = spread > 1 ? 2 / Double(spread - 1) : 1
+    for c in 0..<spread {
+      values[count + around + c] = spread > 1 ? Float(-1 + spacing * Double(c)) : 0
+      values[2 * count + around + c] = Float(log(exp(spacing / 2) - 1))
+    }
+    return values
+  }
+
+  public func answer(_ raw: UnsafePointer<Float>, unit: Scaling.Unit) -> Answer {
+    Answer(raw: raw, head: self, unit: unit)
+  }
+
+  public func loss(_ raw: Node, _ targets: Targets, on tape: Tape) -> (loss: Node, logDensities: [Float]) {
+    let units = targets.units ?? []
+    let own = zip(targets.values, units).map { Float($1.scaled(Double($0))) }
+    let logUnits = units.map { Float(log($0.scale)) }
+    return tape.rowLoss(raw, weights: targets.weights) { parameters, gradient, logDensities in
+      var arguments = ck_mixture_args()
+      (arguments.rows, arguments.components) = (Int32(raw.rows), Int32(components))
+      (arguments.params, arguments.dparams, arguments.floor) = (parameters, gradient, floor)
+      arguments.local = units.isEmpty ? 0 : Int32(around)
+      arguments.logp = logDensities
+      targets.values.withUnsafeBufferPointer { y in
+        targets.weights.withUnsafeBufferPointer { weights in
+          own.withUnsafeBufferPointer { own in
+            logUnits.withUnsafeBufferPointer { logUnits in
+              (arguments.y, arguments.weight) = (y.baseAddress, weights.baseAddress)
+              (arguments.own_y, arguments.log_unit) = (own.baseAddress, logUnits.baseAddress)
+              ck_mixture(&arguments)
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// The raw numbers of one row.
+  public struct Answer: ChorusLayers.Answer {
+    let raw: UnsafePointer<Float>
+    let head: MixtureHead
+    package let unit: Scaling.Unit
+
+    private static let plain = Scaling.Unit(origin: 0, scale: 1)
+    private var components: Int { head.components }
+    private func own(_ component: Int) -> Scaling.Unit { component < head.around ? unit : Self.plain }
+
+    /// sd = softplus(raw) + floor.
+    private func deviation(_ component: Int) -> Double {
+      let value = Double(raw[2 * components + component])
+      return max(value, 0) + log1p(exp(-abs(value))) + Double(head.floor)
+    }
+
+    public var law: GaussianMixture {
+      let logits = (0..<components).map { Double(raw[$0]) }
+      let top = logits.max() ?? 0
+      let normaliser = top + log(logits.reduce(0) { $0 + exp($1 - top) })
+      return GaussianMixture(
+        logWeights: logits.map { $0 - normaliser },
+        means: (0..<components).map { own($0).raw(Double(raw[components + $0])) },
+        deviations: (0..<components).map { own($0).scale * deviation($0) })
+    }
+
+    /// Only one deviation is needed.
+    public func draw(from stream: inout RandomStream) -> Value {
+      let uniform = stream.uniform()
+      let normal = stream.normal()
+      var top = Double(raw[0])
+      for c in 1..<max(components, 1) { top = max(top, Double(raw[c])) }
+      var sum = 0.0
+      for c in 0..<components { sum += exp(Double(raw[c]) - top) }
+      let normaliser = top + log(sum)
+      var remaining = uniform
+      var chosen = 0
+      while chosen < components - 1 {
+        remaining -= exp(Double(raw[chosen]) - normaliser)
+        if remaining < 0 { break }
+        chosen += 1
+      }
+      let own = own(chosen)
+      let mean = own.raw(Double(raw[components + chosen]))
+      return .number(mean + own.scale * deviation(chosen) * normal)
+    }
+  }
+}
+
+extension MixtureHead {
+  /// What a blueprint says of it.
+  public struct Specification: HeadSpecification {
+    public static let name = "mixture"
+    public var components: Int
+    public var around: Int
+    public var floor: Float
+
+    public init(components: Int = 20, around: Int = 0, floor: Float = 1e-3) {
+      self.components = components
+      self.around = around
+      self.floor = floor
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable { case name, components, around, floor }
+
+    /// Fields that are absent take their defaults.
+    public init(from decoder: any Decoder) throws {
+      let fields = try decoder.knownFields(CodingKeys.self)
+      let standard = Specification()
+      components = try fields.decodeIfPresent(Int.self, forKey: .components) ?? standard.components
+      around = try fields.decodeIfPresent(Int.self, forKey: .around) ?? standard.around
+      floor = try fields.decodeIfPresent(Float.self, forKey: .floor) ?? standard.floor
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+      var fields = encoder.container(keyedBy: CodingKeys.self)
+      try fields.encode(components, forKey: .components)
+      try fields.encode(around, forKey: .around)
+      try fields.encode(floor, forKey: .floor)
+    }
+
+    public func widened(around: Int) -> (any HeadSpecification)? {
+      Specification(components: components + around, around: around, floor: floor)
+    }
+
+    /// logits | means | raw scales, each with the components around a hint first.
+    public func places(of count: Int, among all: Int) -> [Int] {
+      let (kept, own) = (count / 3, all / 3)
+      return (0..<3).flatMap { part in (0..<kept).map { part * own + own - kept + $0 } }
+    }
+
+    public var fault: String? {
+      guard (1...256).contains(components) else {
+        return "components is \(components); it must be within 1...256"
+      }
+      guard (0...components).contains(around) else {
+        return "around is \(around); it must be within 0...\(components)"
+      }
+      return floor.isFinite && floor > 0 ? nil : "floor must be a positive number"
+    }
+
+    public func head(_ width: Int, hidden: Int, _ scope: inout ParameterScope) -> MixtureHead {
+      MixtureHead(width, hidden: hidden, components: components, around: around, floor: floor, &scope)
+    }
+  }
+}
+
+extension HeadChoice {
+  /// A mixture of Gaussians, the first `around` of them around what a hint says.
+  public static func mixture(components: Int = 20, around: Int = 0, floor: Float = 1e-3) -> HeadChoice {
+    HeadChoice(MixtureHead.Specification(components: components, around: around, floor: floor))
+  }
+}

@@ -1,0 +1,240 @@
+import ChorusData
+import ChorusHints
+import ChorusLayers
+import ChorusMemories
+import ChorusPlans
+import ChorusTensors
+
+/// The parameters of a network of tokens one after another, each of which predicts the next.
+struct SequenceLayers<H: Head>: Sendable {
+  let blueprint: Blueprint
+  /// From what is known of a value to its token.
+  let tokens: Embedder
+  /// The token before the first value.
+  let start: Parameter
+  let stack: StackLayers
+  let head: H
+
+  init(
+    _ blueprint: Blueprint, head: (_ width: Int, _ hidden: Int, inout ParameterScope) -> H,
+    _ scope: inout ParameterScope
+  ) throws(ModelError) {
+    self.blueprint = blueprint
+    let d = blueprint.width
+    var unused = ParameterScope()
+    let features = head(d, blueprint.headHidden, &unused).valueFeatures
+    tokens = scope.nested("embed.y") { Embedder(features, hidden: blueprint.embedderHidden, d, &$0) }
+    start = scope.parameter("token.start", 1, d, .normal(deviation: 0.1))
+    stack = try StackLayers(blueprint, &scope)
+    self.head = scope.nested("head") { head(d, blueprint.headHidden, &$0) }
+  }
+
+  var rates: WorkRates {
+    WorkRates(
+      layers: stack.rates, input: WorkRates.Embedding(first: 0, rest: 0),
+      value: WorkRates.Embedding(first: tokens.first.work, rest: tokens.feed.work), head: head.map.work,
+      stateNumbers: stack.stateNumbers)
+  }
+}
+
+/// A network of tokens one after another: the case of an empty context whose committed rows themselves predict.
+///
+/// A context is the values so far. Every path commits them to its own buffer before anything else; a query that reads the first n
+/// rows of its path is answered by the last of them. Values are asked for in their order: inputs say nothing.
+public final class SequenceNetwork<H: Head>: Architecture {
+  public let blueprint: Blueprint
+  public let weights: Weights
+  let layers: SequenceLayers<H>
+  let stack: Stack
+  /// Rows that go through the network in one piece; a recurrent memory goes back no farther than its chunk.
+  private let piece: Int
+
+  init(_ layers: SequenceLayers<H>, _ weights: Weights) {
+    blueprint = layers.blueprint
+    self.weights = weights
+    self.layers = layers
+    stack = Stack(layers.stack, weights)
+    if case .newest(let chunk) = stack.capability.prefixReads { piece = min(chunk, 64) } else { piece = 64 }
+  }
+
+  public var memoryCapability: Capability { stack.capability }
+  public var rates: WorkRates { layers.rates }
+
+  /// The values so far, in their order, in the network's units.
+  public struct Context: Sendable {
+    let rows: NetworkRows
+    let fits: HintFits
+  }
+
+  /// Inputs say nothing of a value but its place.
+  public struct Questions: Sendable {}
+
+  public func encode(_ rows: NetworkRows, _ fits: HintFits, on pool: ThreadPool?) -> Context {
+    Context(rows: rows, fits: fits)
+  }
+  public func embed(_ x: [Float], dimensions: Int, for context: Context) -> Questions { Questions() }
+  public func fits(of context: Context) -> HintFits { context.fits }
+  public func raised(_ context: Context) -> Double { 0 }
+  public func observing(_ context: Context, _ rows: NetworkRows, removing: Bool) -> Context? {
+    removing ? nil : Context(rows: context.rows.appending(rows), fits: context.fits)
+  }
+  public func stateArrays(rows: Int) -> [StateArray] { [] }
+  public func values(of context: Context) -> [[Float]] { [] }
+  public func context(_ rows: NetworkRows, _ fits: HintFits, values: [[Float]]) -> Context? {
+    values.isEmpty ? Context(rows: rows, fits: fits) : nil
+  }
+  public func contextBytes(rows: Int) -> Int { 4 * rows }
+  public func bufferBytes(capacity: Int) -> Int { stack.bufferBytes(capacity: capacity + 1) }
+
+  // MARK: Advance
+
+  /// The rows of some paths and what each says of the next value.
+  public final class Paths {
+    let capacity: Int
+    let count: Int
+    /// Made at the first call, which tells how many values come before.
+    fileprivate var held: Held?
+    let arena = Arena(blockCount: 1 << 15)
+
+    init(count: Int, capacity: Int) { (self.count, self.capacity) = (count, capacity) }
+
+    fileprivate struct Held {
+      let layers: [AnyObject]
+      /// Rows before the first of the path's own: the start and the context.
+      let before: Int
+      /// The head's raw numbers of every row, `[paths, rows, outputs]`.
+      let raw: FloatBuffer
+      let rows: Int
+    }
+  }
+
+  public func branch(paths count: Int, capacity: Int) -> Paths { Paths(count: count, capacity: capacity) }
+
+  /// Buffers hold what they held; rows written anew take the places of those forgotten.
+  public func rewind(_ paths: Paths, path: Int, to count: Int) {}
+
+  public func advance(
+    _ paths: Paths, _ context: Context, _ questions: Questions, _ batch: RowBatch, _ body: (H.Answer) -> Void
+  ) {
+    let outputs = layers.head.map.outputs
+    let held = paths.held ?? begin(paths, context)
+    paths.held = held
+    var commits: [Row] = []
+    var place = 0
+    for row in 0..<batch.count where batch.slots[row] >= 0 {
+      precondition(Int(batch.slots[row]) < paths.capacity, "a slot lies within the paths' capacity")
+      commits.append(
+        Row(
+          path: batch.path[row], slot: batch.slots[row] + Int32(held.before), value: batch.values[place]))
+      place += 1
+    }
+    send(commits, paths, held)
+    for row in 0..<batch.count where batch.slots[row] < 0 {
+      let last = held.before + Int(batch.limits[row]) - 1
+      let raw = held.raw.pointer + (Int(batch.path[row]) * held.rows + last) * outputs
+      body(layers.head.answer(raw, unit: Scaling.Unit(origin: 0, scale: 1)))
+    }
+  }
+
+  private struct Row {
+    let path: Int32
+    let slot: Int32
+    /// Nil for the token before the first value.
+    let value: Float?
+  }
+
+  /// Commits the start and the values so far to every path.
+  private func begin(_ paths: Paths, _ context: Context) -> Paths.Held {
+    let before = 1 + context.rows.count
+    let rows = before + paths.capacity
+    let held = Paths.Held(
+      layers: stack.buffers(paths: paths.count, capacity: rows), before: before,
+      raw: FloatBuffer(count: paths.count * rows * layers.head.map.outputs), rows: rows)
+    for path in 0..<paths.count {
+      let own = [Row(path: Int32(path), slot: 0, value: nil)]
+      let values = context.rows.y.enumerated().map {
+        Row(path: Int32(path), slot: Int32($0.offset + 1), value: $0.element)
+      }
+      send(own + values, paths, held)
+    }
+    return held
+  }
+
+  /// Sends rows through the network, path by path and in pieces, and keeps what each says of the next value.
+  private func send(_ rows: [Row], _ paths: Paths, _ held: Paths.Held) {
+    var first = 0
+    while first < rows.count {
+      var last = first
+      while last < rows.count, last - first < piece, rows[last].path == rows[first].path { last += 1 }
+      send(rows[first..<last], paths, held)
+      first = last
+    }
+  }
+
+  private func send(_ rows: ArraySlice<Row>, _ paths: Paths, _ held: Paths.Held) {
+    let run = Run(weights, paths.arena)
+    run.arena.reset()
+    let (d, outputs) = (blueprint.width, layers.head.map.outputs)
+    let h = run.arena.floats(rows.count * d)
+    embed(rows, into: h, run)
+    let places = Places(
+      sequence: rows.map(\.path), slots: rows.map(\.slot), run.arena)
+    let asked = stack.advance(h, places, contexts: stack.emptyContexts, buffers: held.layers, run)
+    let raw = layers.head.apply(asked, rows: rows.count, run)
+    for (index, row) in rows.enumerated() {
+      (held.raw.pointer + (Int(row.path) * held.rows + Int(row.slot)) * outputs)
+        .update(from: raw + index * outputs, count: outputs)
+    }
+  }
+
+  private func embed(_ rows: ArraySlice<Row>, into h: UnsafeMutablePointer<Float>, _ run: Run) {
+    let (d, width) = (blueprint.width, layers.tokens.inputs)
+    let features = run.arena.zeros(rows.count * width)
+    for (index, row) in rows.enumerated() {
+      if let value = row.value { layers.head.describe(value, into: features + index * width) }
+    }
+    layers.tokens.apply(features, rows: rows.count, into: h, run)
+    for (index, row) in rows.enumerated() where row.value == nil {
+      (h + index * d).update(from: weights[layers.start], count: d)
+    }
+  }
+
+  // MARK: Training
+
+  /// The loss of a task's targets, each predicted from all values before it: context, buffer and targets are one sequence.
+  public func loss(
+    _ batch: TaskBatch, task: Int, prefixes: [Int32], weight: Float, on tape: Tape
+  ) -> (loss: Node, logDensities: [Float]) {
+    let values = Array(batch.y[task * batch.rows..<(task + 1) * batch.rows])
+    let (count, width) = (values.count, layers.tokens.inputs)
+    var features = [Float](repeating: 0, count: max(count - 1, 0) * width)
+    features.withUnsafeMutableBufferPointer { out in
+      guard let out = out.baseAddress else { return }
+      for (row, value) in values.dropLast().enumerated() {
+        layers.head.describe(value, into: out + row * width)
+      }
+    }
+    // The token of value i−1 predicts value i; the first has the start before it.
+    var terms: [GatherTerm] = [
+      .parameter(layers.start, (0..<count).map { $0 == 0 ? 0 : -1 })
+    ]
+    if count > 1 {
+      let tokens = layers.tokens.record(
+        tape.constant(features, rows: count - 1, columns: width), on: tape)
+      terms.append(.node(tokens, (0..<Int32(count)).map { $0 - 1 }))
+    }
+    let h = tape.gather(terms, rows: count, columns: blueprint.width)
+    let targets = count - batch.targets..<count
+    let read = layers.stack.record(h, stored: 0..<count, asked: targets, on: tape) { askedOnly in
+      let rows = askedOnly ? targets : 0..<count
+      return [
+        VisibleBlock(
+          queries: 0..<rows.count, shared: 0..<0, own: 0..<count, limits: rows.map { Int32($0 + 1) })
+      ]
+    }
+    return layers.head.loss(
+      layers.head.map.record(read, on: tape),
+      Targets(
+        values: Array(values[targets]), weights: [Float](repeating: weight, count: batch.targets)), on: tape)
+  }
+}

@@ -1,0 +1,172 @@
+import ChorusData
+import ChorusHints
+import ChorusLayers
+import ChorusMemories
+import ChorusTensors
+
+/// The private buffers of `count` paths that advance side by side; belongs to one thread at a time.
+public final class SetPaths {
+  public let count: Int
+  public let capacity: Int
+  /// For each path, the slots in use: one more than the highest that holds a row.
+  public private(set) var slots: [Int]
+  let layers: [AnyObject]
+  let arena = Arena(blockCount: 1 << 15)
+  /// Inputs `[paths, capacity, inputDimensions]` and values of the committed rows, where the network looks at those near a
+  /// target.
+  private let rows: FloatBuffer
+  private let values: FloatBuffer
+  private let inputDimensions: Int
+  private var spline: LocalSpline?
+
+  init(count: Int, capacity: Int, layers: [AnyObject], rowsOf inputDimensions: Int) {
+    self.count = count
+    self.capacity = capacity
+    self.layers = layers
+    self.inputDimensions = inputDimensions
+    rows = FloatBuffer(count: count * capacity * inputDimensions)
+    values = FloatBuffer(count: inputDimensions > 0 ? count * capacity : 0)
+    slots = [Int](repeating: 0, count: count)
+  }
+
+  func fill(path: Int, slot: Int) { slots[path] = max(slots[path], slot + 1) }
+
+  /// Keeps a committed row `[dimensions]` as it is.
+  func keep(_ x: UnsafePointer<Float>, _ y: Float, path: Int, slot: Int, dimensions: Int) {
+    let place = path * capacity + slot
+    (rows.pointer + place * inputDimensions).update(from: x, count: dimensions)
+    values.pointer[place] = y
+  }
+
+  func show(path: Int, slot: Int, to spline: LocalSpline) {
+    let place = path * capacity + slot
+    spline.show(rows.pointer + place * inputDimensions, values.pointer[place])
+  }
+
+  func spline(neighbours: Int, dimensions: Int) -> LocalSpline {
+    if let spline, spline.dimensions == dimensions { return spline }
+    let new = LocalSpline(most: neighbours, dimensions: dimensions)
+    spline = new
+    return new
+  }
+
+  /// Forgets the rows of a path in slots `count` and above.
+  public func rewind(path: Int, to count: Int) { slots[path] = min(max(count, 0), slots[path]) }
+}
+
+extension SetNetwork {
+  public typealias Paths = SetPaths
+
+  // MARK: Extend and query
+
+  /// Empty private buffers for `count` paths with room for `capacity` committed rows each.
+  public func branch(paths count: Int, capacity: Int) -> Paths {
+    precondition(count > 0 && capacity >= 0, "there is at least one path")
+    return Paths(
+      count: count, capacity: capacity, layers: stack.buffers(paths: count, capacity: capacity),
+      rowsOf: blueprint.hints.rows == nil ? 0 : blueprint.inputDimensions)
+  }
+
+  /// Commits rows to the paths' buffers and queries further rows, in one network call.
+  ///
+  /// Every row reads the whole context and the slots of its path's buffer that it names, those written in this call
+  /// included. The last layer computes only what the queries read. A row's bytes do not depend on the other rows of
+  /// the call, but for the values that it reads.
+  /// - Parameter rows: of all paths, in order; its inputs are indices into `questions`.
+  public func advance(
+    _ paths: Paths, _ context: Context, _ questions: Questions, _ rows: RowBatch, _ body: (H.Answer) -> Void
+  ) {
+    let (raw, units) = predict(paths, context, questions, rows)
+    for query in 0..<rows.queries {
+      var unit = Scaling.Unit(origin: 0, scale: 1)
+      if let units { unit = Scaling.Unit(origin: units[2 * query], scale: units[2 * query + 1]) }
+      body(layers.head.answer(raw + query * layers.head.map.outputs, unit: unit))
+    }
+  }
+
+  /// The head's raw numbers of the queries, and the units of their own, origin and scale, where a hint has them; valid until the
+  /// next call.
+  func predict(
+    _ paths: Paths, _ context: Context, _ questions: Questions, _ rows: RowBatch
+  ) -> (raw: UnsafePointer<Float>, units: UnsafePointer<Double>?) {
+    let run = Run(weights, paths.arena)
+    run.arena.reset()
+    check(rows, paths, questions)
+    let places = Places(rows, run.arena)
+    let h = run.arena.floats(rows.count * blueprint.width)
+    let near = surroundings(rows, paths, context, questions, run)
+    assemble(h, rows, questions, near, run)
+    let asked = stack.advance(h, places, contexts: context.layers, buffers: paths.layers, run)
+    return (layers.head.apply(asked, rows: rows.queries, run), near?.units)
+  }
+
+  public func rewind(_ paths: Paths, path: Int, to count: Int) { paths.rewind(path: path, to: count) }
+
+  /// The kernels trust what they are given. Nothing read from a file or a flag decides it; a caller that gets it
+  /// wrong must stop here and not read or write beside a buffer.
+  private func check(_ batch: RowBatch, _ paths: Paths, _ inputs: Questions) {
+    precondition(batch.paths == paths.count, "a batch has a part for every path, if an empty one")
+    for row in 0..<batch.count {
+      precondition((0..<inputs.count).contains(Int(batch.inputs[row])), "a row has one of the inputs")
+      let slot = Int(batch.slots[row])
+      guard slot >= 0 else { continue }
+      precondition(slot < paths.capacity, "a slot lies within the paths' capacity")
+      paths.fill(path: Int(batch.path[row]), slot: slot)
+    }
+    if blueprint.hints.rows != nil { keep(batch, paths, inputs) }
+    for row in 0..<batch.count {
+      precondition(
+        Int(batch.limits[row]) <= paths.slots[Int(batch.path[row])], "a row reads slots that were written")
+    }
+  }
+
+  private func keep(_ batch: RowBatch, _ paths: Paths, _ inputs: Questions) {
+    var commit = 0
+    inputs.x.withUnsafeBufferPointer { x in
+      guard let x = x.baseAddress else { return }
+      for row in 0..<batch.count where batch.slots[row] >= 0 {
+        paths.keep(
+          x + Int(batch.inputs[row]) * inputs.dimensions, batch.values[commit], path: Int(batch.path[row]),
+          slot: Int(batch.slots[row]), dimensions: inputs.dimensions)
+        commit += 1
+      }
+    }
+  }
+
+  /// Tokens of the rows of one call: Ex(x) + Ey(y) + role for committed rows, Ex(x) + role for queries; and what rows near
+  /// by say.
+  private func assemble(
+    _ h: UnsafeMutablePointer<Float>, _ batch: RowBatch, _ inputs: Questions,
+    _ surroundings: RowSurroundings?, _ run: Run
+  ) {
+    let d = blueprint.width
+    let outputs = run.arena.floats(batch.commits * d)
+    if batch.commits > 0 {
+      embed(values: batch.values, count: batch.commits, into: outputs, run)
+    }
+    let (buffer, target) = (weights[layers.roleBuffer], weights[layers.roleTarget])
+    var ey = UnsafePointer(outputs)
+    var (commits, queries) = (surroundings?.commits, surroundings?.queries)
+    func addNext(of rows: inout UnsafePointer<Float>?, to out: UnsafeMutablePointer<Float>) {
+      guard let row = rows else { return }
+      for column in 0..<d { out[column] += row[column] }
+      rows = row + d
+    }
+    for row in 0..<batch.count {
+      let out = h + row * d
+      let ex = inputs.rows.pointer + Int(batch.inputs[row]) * d
+      let slot = Int(batch.slots[row])
+      guard slot >= 0 else {
+        for column in 0..<d { out[column] = ex[column] + target[column] }
+        addNext(of: &queries, to: out)
+        continue
+      }
+      for column in 0..<d { out[column] = ey[column] + ex[column] + buffer[column] }
+      ey += d
+      addNext(of: &commits, to: out)
+      if let positions = layers.positions {
+        add(positions, row: min(slot, positions.rows - 1), to: out, rows: 1)
+      }
+    }
+  }
+}

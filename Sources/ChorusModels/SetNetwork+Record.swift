@@ -1,0 +1,211 @@
+import ChorusData
+import ChorusHints
+import ChorusLayers
+import ChorusMemories
+import ChorusTensors
+
+/// Rows of a training pass: tasks side by side, contexts of all tasks first, then buffers, then targets.
+struct TrainingLayout {
+  let tasks: Int
+  let context: Int
+  let buffer: Int
+  let targets: Int
+  var stored: Int { tasks * (context + buffer) }
+  var rows: Int { tasks * (context + buffer + targets) }
+  var targetRows: Range<Int> { stored..<rows }
+
+  /// The visible blocks of every task: context rows see the context; buffer row j sees it and buffer rows up to
+  /// and including itself; target m sees it and the first `prefixes[m]` buffer rows. With `targetsOnly` the
+  /// queries are the target rows alone, counted from 0.
+  func blocks(prefixes: [Int32], targetsOnly: Bool) -> [VisibleBlock] {
+    let causal = (0..<buffer).map { Int32($0 + 1) }
+    var blocks: [VisibleBlock] = []
+    for task in 0..<tasks {
+      let shared = task * context..<(task + 1) * context
+      let own = tasks * context + task * buffer..<tasks * context + (task + 1) * buffer
+      let origin = targetsOnly ? 0 : stored
+      let limits = buffer == 0 ? [] : Array(prefixes[task * targets..<(task + 1) * targets])
+      if !targetsOnly {
+        blocks.append(VisibleBlock(queries: shared, shared: shared))
+        if buffer > 0 {
+          blocks.append(VisibleBlock(queries: own, shared: shared, own: own, limits: causal))
+        }
+      }
+      blocks.append(
+        VisibleBlock(
+          queries: origin + task * targets..<origin + (task + 1) * targets, shared: shared, own: own,
+          limits: limits))
+    }
+    return blocks
+  }
+}
+
+extension SetLayers {
+  /// What a training pass says of the targets, task by task.
+  struct Prediction: Sendable {
+    /// The head's raw numbers, `[tasks·M, outputs of the head]`.
+    let raw: Node
+    /// What 0 and 1 in the parameters of each target's local components are in the network's units; nil without neighbours.
+    let units: [Scaling.Unit]?
+  }
+
+  /// Records the forward pass of `tasks` of a batch.
+  ///
+  /// - Parameter prefixes: for every target of those tasks, how many buffer rows it sees.
+  /// - Precondition: the batch is in the network's units (see `Scaling`).
+  func record(_ batch: TaskBatch, tasks: Range<Int>, prefixes: [Int32], on tape: Tape) -> Prediction {
+    let empty = batch.context == 0
+    let layout = TrainingLayout(
+      tasks: tasks.count, context: empty ? 1 : batch.context, buffer: batch.buffer, targets: batch.targets)
+    let features = inputFeatures(batch, tasks)
+    let ex = inputs.record(
+      tape.constant(
+        features, rows: features.count / inputs.inputs, columns: inputs.inputs), on: tape)
+    let observed = observedOutputs(batch, tasks)
+    let tokens = assembly(batch, layout, empty: empty)
+    var terms: [GatherTerm] = [.node(ex, tokens.inputs)]
+    if !observed.isEmpty {
+      let ey = outputs.record(described(observed, on: tape), on: tape)
+      terms.append(.node(ey, tokens.outputs))
+    }
+    terms.append(.parameter(roleContext, tokens.role(.context)))
+    terms.append(.parameter(roleBuffer, tokens.role(.buffer)))
+    terms.append(.parameter(roleTarget, tokens.role(.target)))
+    let surroundings = surroundings(batch, tasks, prefixes)
+    if let near, let nearRow, let surroundings {
+      let told = tape.constant(
+        surroundings.targets, rows: surroundings.units.count, columns: LocalSpline.features)
+      terms.append(.node(near.record(told, on: tape), tokens.targets))
+      if !observed.isEmpty {
+        let told = tape.constant(
+          surroundings.rows, rows: observed.count, columns: LocalSpline.rowFeatures)
+        terms.append(.node(nearRow.record(told, on: tape), tokens.outputs))
+      }
+    }
+    if empty { terms.append(.parameter(emptyContext, tokens.role(.empty))) }
+    if let positions { terms.append(.parameter(positions, tokens.positions(limit: positions.rows))) }
+    let h = stack.record(
+      tape.gather(terms, rows: layout.rows, columns: blueprint.width), stored: 0..<layout.stored,
+      asked: layout.targetRows, on: tape
+    ) { layout.blocks(prefixes: prefixes, targetsOnly: $0) }
+    return Prediction(raw: head.map.record(h, on: tape), units: surroundings?.units)
+  }
+
+  // MARK: Tokens
+
+  private func inputFeatures(_ batch: TaskBatch, _ tasks: Range<Int>) -> [Float] {
+    let (count, dimensions) = (batch.rows, batch.dimensions)
+    var features = [Float](repeating: 0, count: tasks.count * count * inputs.inputs)
+    features.withUnsafeMutableBufferPointer { out in
+      batch.x.withUnsafeBufferPointer { x in
+        guard let out = out.baseAddress, let x = x.baseAddress else { return }
+        for (index, task) in tasks.enumerated() {
+          let fits = fits(of: task, in: batch)
+          for row in 0..<count {
+            writeFeatures(
+              x + (task * count + row) * dimensions, dimensions: dimensions, fits,
+              into: out + (index * count + row) * inputs.inputs)
+          }
+        }
+      }
+    }
+    return features
+  }
+
+  /// What hints found in the context of a task.
+  private func fits(of task: Int, in batch: TaskBatch) -> HintFits {
+    if let known = batch.fits[task] { return known }
+    let (first, d) = (task * batch.rows, batch.dimensions)
+    return blueprint.hints.fit(
+      ObservedRows(
+        x: batch.x[first * d..<(first + batch.context) * d].map(Double.init),
+        y: batch.y[first..<first + batch.context].map(Double.init),
+        unit: Scaling.Unit(origin: 0, scale: 1), dimensions: d))
+  }
+
+  /// Values as the head describes them.
+  private func described(_ values: [Float], on tape: Tape) -> Node {
+    let width = head.valueFeatures
+    guard width > 1 else { return tape.constant(values, rows: values.count, columns: 1) }
+    var features = [Float](repeating: 0, count: values.count * width)
+    features.withUnsafeMutableBufferPointer { out in
+      guard let out = out.baseAddress else { return }
+      for (row, value) in values.enumerated() { head.describe(value, into: out + row * width) }
+    }
+    return tape.constant(features, rows: values.count, columns: width)
+  }
+
+  /// Outputs of context and buffer rows, task by task.
+  private func observedOutputs(_ batch: TaskBatch, _ tasks: Range<Int>) -> [Float] {
+    tasks.flatMap { task in
+      batch.y[task * batch.rows..<task * batch.rows + batch.context + batch.buffer]
+    }
+  }
+
+  private enum Role { case context, buffer, target, empty }
+
+  /// Where each token of a layout takes its summands from; -1 for nowhere.
+  private struct Tokens {
+    var inputs: [Int32] = []
+    var outputs: [Int32] = []
+    var roles: [Role] = []
+    var buffered: [Int32] = []
+
+    /// Each target by its number.
+    var targets: [Int32] {
+      var count: Int32 = -1
+      return roles.map {
+        guard $0 == .target else { return -1 }
+        count += 1
+        return count
+      }
+    }
+
+    func role(_ role: Role) -> [Int32] { roles.map { $0 == role ? 0 : -1 } }
+    func positions(limit: Int) -> [Int32] { buffered.map { Int($0) < limit ? $0 : Int32(limit - 1) } }
+
+    mutating func append(_ input: Int, _ output: Int, _ role: Role, _ position: Int = -1) {
+      inputs.append(Int32(input))
+      outputs.append(Int32(output))
+      roles.append(role)
+      buffered.append(Int32(position))
+    }
+  }
+
+  private func assembly(_ batch: TaskBatch, _ layout: TrainingLayout, empty: Bool) -> Tokens {
+    var tokens = Tokens()
+    let (rows, seen) = (batch.rows, batch.context + batch.buffer)
+    for task in 0..<layout.tasks {
+      if empty { tokens.append(-1, -1, .empty) }
+      for i in 0..<batch.context { tokens.append(task * rows + i, task * seen + i, .context) }
+    }
+    for task in 0..<layout.tasks {
+      for j in 0..<batch.buffer {
+        let row = batch.context + j
+        tokens.append(task * rows + row, task * seen + row, .buffer, j)
+      }
+    }
+    for task in 0..<layout.tasks {
+      for m in 0..<batch.targets { tokens.append(task * rows + seen + m, -1, .target) }
+    }
+    return tokens
+  }
+}
+
+extension SetNetwork {
+  /// Records what the network says of the targets of `tasks`, `[tasks·M, outputs of the head]`.
+  public func record(_ batch: TaskBatch, tasks: Range<Int>, prefixes: [Int32], on tape: Tape) -> Node {
+    layers.record(batch, tasks: tasks, prefixes: prefixes, on: tape).raw
+  }
+
+  public func loss(
+    _ batch: TaskBatch, task: Int, prefixes: [Int32], weight: Float, on tape: Tape
+  ) -> (loss: Node, logDensities: [Float]) {
+    let prediction = layers.record(batch, tasks: task..<task + 1, prefixes: prefixes, on: tape)
+    let first = task * batch.rows
+    let targets = Targets(
+      values: Array(batch.y[first + batch.targetRows.lowerBound..<first + batch.targetRows.upperBound]),
+      weights: [Float](repeating: weight, count: batch.targets), units: prediction.units)
+    return layers.head.loss(prediction.raw, targets, on: tape)
+  }
+}

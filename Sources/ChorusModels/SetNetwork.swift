@@ -1,0 +1,199 @@
+import ChorusData
+import ChorusHints
+import ChorusLayers
+import ChorusMemories
+import ChorusPlans
+import ChorusTensors
+
+/// A network that reads a set of observed rows and answers targets beside a causal buffer (Hassan et al. 2026), with its
+/// weights: ready to encode, extend and query. Immutable and shared by threads.
+public final class SetNetwork<H: Head>: Architecture {
+  public let blueprint: Blueprint
+  public let weights: Weights
+  let layers: SetLayers<H>
+  let stack: Stack
+
+  /// - Parameter weights: of the table that the layers were declared in.
+  init(_ layers: SetLayers<H>, _ weights: Weights) {
+    blueprint = layers.blueprint
+    self.weights = weights
+    self.layers = layers
+    stack = Stack(layers.stack, weights)
+  }
+
+  /// What all layers' memories can do.
+  public var memoryCapability: Capability { stack.capability }
+
+  /// What every layer holds of the context.
+  public struct Context: Sendable {
+    /// Rows read; 0 for an empty context, which is held as one learned token.
+    public let rows: Int
+    /// What hints found in the rows: inputs were shown with it, and those of buffers and targets have to be.
+    let fits: HintFits
+    /// The rows themselves, where the network looks at those near a target.
+    let near: NearRows?
+    let layers: [any AnyObject & Sendable]
+  }
+
+  /// Inputs after the input embedder, `[count, d]`.
+  public struct Questions: Sendable {
+    public let count: Int
+    let rows: FloatBuffer
+    /// The inputs themselves, `[count, dimensions]`.
+    let x: [Float]
+    let dimensions: Int
+  }
+
+  public var rates: WorkRates { layers.rates }
+  public func fits(of context: Context) -> HintFits { context.fits }
+
+  /// The most that a layer had to add to the ridge of its equation before it had an answer; 0 as a rule.
+  public func raised(_ state: Context) -> Double { stack.raised(state.layers) }
+
+  /// Bytes of a context state and of one path's buffers.
+  public func contextBytes(rows: Int) -> Int {
+    keptBytes(rows: rows) + stack.contextBytes(rows: max(rows, 1))
+  }
+  public func bufferBytes(capacity: Int) -> Int {
+    keptBytes(rows: capacity) + stack.bufferBytes(capacity: capacity)
+  }
+  /// Rows as they are, where the network looks at those near a target.
+  private func keptBytes(rows: Int) -> Int {
+    blueprint.hints.rows == nil ? 0 : 4 * rows * (blueprint.inputDimensions + 1)
+  }
+
+  // MARK: Embedding
+
+  public func embed(_ x: [Float], dimensions: Int, for context: Context) -> Questions {
+    let count = x.count / max(dimensions, 1)
+    let rows = FloatBuffer(count: count * blueprint.width)
+    stack.run { run in
+      embed(x, 0..<count, dimensions: dimensions, context.fits, into: rows.pointer, run)
+    }
+    return Questions(count: count, rows: rows, x: x, dimensions: dimensions)
+  }
+
+  private func embed(
+    _ x: [Float], _ range: Range<Int>, dimensions: Int, _ fits: HintFits,
+    into out: UnsafeMutablePointer<Float>, _ run: Run
+  ) {
+    let width = layers.inputs.inputs
+    let features = run.arena.floats(range.count * width)
+    x.withUnsafeBufferPointer { x in
+      guard let x = x.baseAddress else { return }
+      for (place, row) in range.enumerated() {
+        layers.writeFeatures(
+          x + row * dimensions, dimensions: dimensions, fits, into: features + place * width)
+      }
+    }
+    layers.inputs.apply(features, rows: range.count, into: out, run)
+  }
+
+  /// Ey of `count` observed values.
+  func embed(
+    values: UnsafePointer<Float>, count: Int, into out: UnsafeMutablePointer<Float>, _ run: Run
+  ) {
+    let width = layers.head.valueFeatures
+    guard width > 1 else {
+      layers.outputs.apply(values, rows: count, into: out, run)
+      return
+    }
+    let features = run.arena.floats(count * width)
+    for row in 0..<count { layers.head.describe(values[row], into: features + row * width) }
+    layers.outputs.apply(features, rows: count, into: out, run)
+  }
+
+  func add(_ parameter: Parameter, row: Int = 0, to out: UnsafeMutablePointer<Float>, rows: Int) {
+    let d = blueprint.width
+    let vector = weights[parameter] + row * d
+    for index in 0..<rows {
+      for column in 0..<d { out[index * d + column] += vector[column] }
+    }
+  }
+
+  // MARK: Encode
+
+  /// Reads a context once.
+  public func encode(_ rows: NetworkRows, _ fits: HintFits, on pool: ThreadPool? = nil) -> Context {
+    let near = nearRows(rows)
+    let states = stack.encode(rows: max(rows.count, 1), on: pool) { [self] range, h, run in
+      if rows.count == 0 {
+        h.update(from: weights[layers.emptyContext], count: blueprint.width)
+      } else {
+        observe(rows, range, fits, near, into: h, run)
+      }
+    }
+    return Context(rows: rows.count, fits: fits, near: near, layers: states)
+  }
+
+  private func nearRows(_ rows: NetworkRows) -> NearRows? {
+    blueprint.hints.rows.map {
+      NearRows(x: rows.x, y: rows.y, dimensions: rows.dimensions, neighbours: $0.neighbours)
+    }
+  }
+
+  /// Tokens of the observed rows in `range`: Ex(x) + Ey(y) + role, and what the others say of them.
+  ///
+  /// - Parameter near: all rows observed, these among them from `place` on.
+  private func observe(
+    _ rows: NetworkRows, _ range: Range<Int>, _ fits: HintFits, _ near: NearRows?, place: Int = 0,
+    into h: UnsafeMutablePointer<Float>, _ run: Run
+  ) {
+    let d = blueprint.width
+    let outputs = run.arena.floats(range.count * d)
+    rows.y.withUnsafeBufferPointer { y in
+      guard let y = y.baseAddress else { return }
+      embed(values: y + range.lowerBound, count: range.count, into: outputs, run)
+    }
+    embed(rows.x, range, dimensions: rows.dimensions, fits, into: h, run)
+    for index in 0..<range.count * d { h[index] += outputs[index] }
+    if let near, let nearRow = layers.nearRow {
+      let told = run.arena.floats(range.count * LocalSpline.rowFeatures)
+      near.judge(range.lowerBound + place..<range.upperBound + place, into: told)
+      nearRow.apply(told, rows: range.count, residual: h, into: h, run)
+    }
+    add(layers.roleContext, to: h, rows: range.count)
+  }
+
+  // MARK: Rows taken in later
+
+  /// A context with further rows read, or (`removing`) with rows taken out: layer by layer the rows' own keys and values
+  /// join the state or leave it, and no other row is read again.
+  ///
+  /// With one layer that is what encoding all rows at once gives, since keys and values come from the rows alone (and, where
+  /// the blueprint has neighbours, from those near them, which the rows that were there before do not see change). In
+  /// deeper layers the rows that were there before keep the keys they had: they have not read the new ones, or have still
+  /// read those that left.
+  ///
+  /// - Parameter rows: when removing, rows of the context.
+  public func observing(_ state: Context, _ rows: NetworkRows, removing: Bool = false) -> Context? {
+    guard rows.count > 0 else { return state }
+    guard state.rows > 0 else { return removing ? nil : encode(rows, fits(rows)) }
+    // All rows that those observed here have near them, with these last.
+    let others = removing ? state.near?.changed(x: rows.x, y: rows.y, removing: true) : state.near
+    let near = others?.changed(x: rows.x, y: rows.y, removing: false)
+    let merged = stack.run { run -> [any AnyObject & Sendable]? in
+      let h = run.arena.floats(rows.count * blueprint.width)
+      observe(rows, 0..<rows.count, state.fits, near, place: others?.count ?? 0, into: h, run)
+      return stack.merging(state.layers, h, rows: rows.count, removing: removing, run)
+    }
+    return merged.map {
+      Context(
+        rows: state.rows + (removing ? -rows.count : rows.count), fits: state.fits,
+        near: removing ? others : near, layers: $0)
+    }
+  }
+
+  // MARK: States outside the program
+
+  public func stateArrays(rows: Int) -> [StateArray] { stack.stateArrays(rows: max(rows, 1)).flatMap { $0 } }
+
+  public func values(of context: Context) -> [[Float]] { stack.values(of: context.layers) }
+
+  public func context(_ rows: NetworkRows, _ fits: HintFits, values: [[Float]]) -> Context? {
+    guard rows.dimensions > 0, rows.x.count == rows.count * rows.dimensions,
+      let states = stack.states(rows: max(rows.count, 1), values: values)
+    else { return nil }
+    return Context(rows: rows.count, fits: fits, near: nearRows(rows), layers: states)
+  }
+}

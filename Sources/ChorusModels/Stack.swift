@@ -1,0 +1,274 @@
+import ChorusLayers
+import ChorusMemories
+import ChorusPlans
+import ChorusTensors
+
+/// The blocks of a network, one above the other, and the norm behind the last one: handles of parameters, no values.
+struct StackLayers: Sendable {
+  let width: Int
+  private let heads: Int
+  let blocks: [Block]
+  let last: Norm?
+
+  init(_ blueprint: Blueprint, _ scope: inout ParameterScope) throws(ModelError) {
+    width = blueprint.width
+    heads = blueprint.heads
+    // Maps into the residual stream are shrunk so that its variance does not grow with depth.
+    let shrink = 1 / Double(2 * blueprint.layers).squareRoot()
+    var blocks: [Block] = []
+    for index in 0..<blueprint.layers {
+      let memory = try Self.memory(blueprint, layer: index)
+      blocks.append(
+        scope.nested("block.\(index)") { scope in
+          Block(
+            order: blueprint.norm, width: blueprint.width,
+            mixer: {
+              Attention(blueprint.width, memory, queries: blueprint.attention.columns, shrink: shrink, &$0)
+            },
+            feed: {
+              FeedForward(
+                blueprint.width, hidden: blueprint.feedForward, blueprint.width, shrink: shrink, &$0)
+            }, &scope)
+        })
+    }
+    self.blocks = blocks
+    last = blueprint.norm == .pre ? scope.nested("final") { Norm("norm", blueprint.width, &$0) } : nil
+  }
+
+  /// What rows cost in each block.
+  var rates: [WorkRates.Layer] {
+    blocks.map {
+      WorkRates.Layer(
+        stored: $0.workStored, asked: $0.workAsked, read: 4 * Double($0.mixer.query.outputs),
+        exponentials: Double(heads))
+    }
+  }
+
+  /// Numbers that a row leaves in all states.
+  var stateNumbers: Int { blocks.reduce(0) { $0 + $1.mixer.stored.outputs } }
+
+  private static func memory(_ blueprint: Blueprint, layer: Int) throws(ModelError) -> CompiledMemory {
+    do {
+      return try CompiledMemory(
+        blueprint.memory(layer: layer), blueprint.attention, set: blueprint.family == .set)
+    } catch {
+      throw .blueprint("layer \(layer): \(error)")
+    }
+  }
+
+  /// All blocks on a tape: `stored` are the rows of `h` that memories store, `asked` those that the last block goes on with;
+  /// `visible` tells who sees whom, among all rows or (`askedOnly`) among those asked for, counted from the first.
+  func record(
+    _ h: Node, stored: Range<Int>, asked: Range<Int>, on tape: Tape,
+    visible: (_ askedOnly: Bool) -> [VisibleBlock]
+  ) -> Node {
+    var h = h
+    for (index, block) in blocks.enumerated() {
+      let last = index == blocks.count - 1
+      h = block.record(
+        h, stored: stored, reading: last ? asked : 0..<h.rows, visible: visible(last), on: tape)
+    }
+    return last?.record(h, on: tape) ?? h
+  }
+}
+
+/// The blocks of a network with their weights: the loops that encode a context, advance rows and take rows in later.
+/// Immutable and shared by threads.
+final class Stack: Sendable {
+  typealias State = any AnyObject & Sendable
+
+  let layers: StackLayers
+  let weights: Weights
+  /// The memory of each block.
+  let memories: [any Memory]
+  let scratch = ScratchPool()
+  private var blocks: [Block] { layers.blocks }
+  private var width: Int { layers.width }
+
+  init(_ layers: StackLayers, _ weights: Weights) {
+    self.layers = layers
+    self.weights = weights
+    let memories = layers.blocks.map { $0.mixer.memory(weights) }
+    self.memories = memories
+    emptyContexts = memories.map { $0.finish(any: $0.anyDraft(rows: 0)) }
+  }
+
+  /// Contexts of no rows at all.
+  let emptyContexts: [State]
+
+  /// What all memories can do.
+  var capability: Capability {
+    memories.dropFirst().reduce(memories[0].capability) { $0.both($1.capability) }
+  }
+
+  func run<R>(_ body: (Run) throws -> R) rethrows -> R {
+    try scratch.with { try body(Run(weights, $0)) }
+  }
+
+  // MARK: Encode
+
+  /// Rows of a tile that goes through a whole block at a time, so that its activations stay in the cache. Fixed, so the
+  /// bytes do not depend on the number of threads.
+  private static let tile = 32
+
+  /// What every block holds of `rows` rows that all read each other.
+  ///
+  /// - Parameter embed: writes the representations of a range of rows, `[range, width]`.
+  func encode(
+    rows: Int, on pool: ThreadPool?,
+    embed: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>, Run) -> Void
+  ) -> [State] {
+    let h = FloatBuffer(uninitialised: rows * width)
+    let tiles = (rows + Self.tile - 1) / Self.tile
+    var states: [State] = []
+    for index in blocks.indices {
+      let before = states.last
+      let memory = memories[index]
+      let draft = memory.anyDraft(rows: rows)
+      let body: @Sendable (Int) -> Void = { [self] item in
+        let range = item * Self.tile..<min((item + 1) * Self.tile, rows)
+        run { run in
+          let h = h.pointer + range.lowerBound * width
+          if index == 0 { embed(range, h, run) }
+          if let before { read(index - 1, h, rows: range.count, before, run) }
+          let block = blocks[index]
+          let stored = block.store(block.normed(h, rows: range.count, run), rows: range.count, run)
+          memory.write(stored, rows: range, toAny: draft, scratch: run.arena)
+        }
+      }
+      if let pool { pool.run(tiles, body) } else { for item in 0..<tiles { body(item) } }
+      states.append(memory.finish(any: draft))
+    }
+    return states
+  }
+
+  /// Rows go through a block that reads a context alone.
+  private func read(_ index: Int, _ h: UnsafeMutablePointer<Float>, rows: Int, _ state: State, _ run: Run) {
+    let (block, memory) = (blocks[index], memories[index])
+    block.transform(h, block.normed(h, rows: rows, run), rows: rows, run) { queries, out in
+      memory.read(queries, rows: rows, anyContext: state, into: out, scratch: run.arena)
+    }
+  }
+
+  // MARK: Advance
+
+  /// Sends the rows of one call through all blocks: committed rows are appended to the buffers, and every row reads its
+  /// context and what it sees of its path's buffer. The last block computes only what is asked for.
+  ///
+  /// - Parameter h: representations of all rows, `[rows, width]`; overwritten.
+  /// - Returns: those of the rows asked for behind the last norm, in the arena.
+  func advance(
+    _ h: UnsafeMutablePointer<Float>, _ places: Places, contexts: [State], buffers: [AnyObject], _ run: Run
+  ) -> UnsafeMutablePointer<Float> {
+    let arena = run.arena
+    var (h, rows, visible) = (h, places.rows.count, places.rows)
+    let committed = arena.floats(places.commits.count * width)
+    let (askedH, askedNormed) = (
+      arena.floats(places.asked.count * width), arena.floats(places.asked.count * width)
+    )
+    for (index, block) in blocks.enumerated() {
+      let (mark, memory) = (arena.mark, memories[index])
+      var normed = block.normed(h, rows: rows, run)
+      if places.commits.count > 0 {
+        let stored = block.store(
+          gather(normed, places.commits, into: committed), rows: places.commits.count, run)
+        memory.append(
+          stored, places.committed, anyContext: contexts[index], toAny: buffers[index], scratch: arena)
+        if index == blocks.count - 1 {
+          normed = gather(normed, places.asked, into: askedNormed)
+          h = block.readsInPlace ? normed : gather(h, places.asked, into: askedH)
+          (rows, visible) = (places.asked.count, places.askedRows)
+        }
+      }
+      block.transform(h, normed, rows: rows, run) { queries, out in
+        memory.read(
+          queries, visible, anyContext: contexts[index], anyBuffer: buffers[index], into: out, scratch: arena)
+      }
+      arena.rewind(to: mark)
+    }
+    layers.last?.apply(h, rows: rows, into: h, run)
+    return h
+  }
+
+  /// Rows `rows` of `from`, one after the other: in place where they are so already.
+  private func gather(
+    _ from: UnsafeMutablePointer<Float>, _ rows: Places.Indices, into out: UnsafeMutablePointer<Float>
+  ) -> UnsafeMutablePointer<Float> {
+    guard rows.count > 0 else { return from }
+    if rows.contiguous { return from + Int(rows.pointer[0]) * width }
+    for index in 0..<rows.count {
+      (out + index * width).update(from: from + Int(rows.pointer[index]) * width, count: width)
+    }
+    return out
+  }
+
+  // MARK: Rows taken in later
+
+  /// The states with further rows, or (`removing`) without rows that were read before: block by block the rows' own keys and
+  /// values join the state or leave it; no other row is read again.
+  ///
+  /// - Parameter h: representations of the rows, `[rows, width]`; overwritten.
+  /// - Returns: nil where a memory cannot do it.
+  func merging(
+    _ states: [State], _ h: UnsafeMutablePointer<Float>, rows: Int, removing: Bool, _ run: Run
+  ) -> [State]? {
+    var merged: [State] = []
+    for (index, block) in blocks.enumerated() {
+      let memory = memories[index]
+      let normed = block.normed(h, rows: rows, run)
+      let draft = memory.anyDraft(rows: rows)
+      memory.write(
+        block.store(normed, rows: rows, run), rows: 0..<rows, toAny: draft, scratch: run.arena)
+      guard let state = memory.merge(any: states[index], memory.finish(any: draft), removing: removing) else {
+        return nil
+      }
+      merged.append(state)
+      guard index < blocks.count - 1 else { break }
+      // A row that leaves reads what it read when it came: the state with itself in it.
+      block.transform(h, normed, rows: rows, run) { queries, out in
+        memory.read(
+          queries, rows: rows, anyContext: removing ? states[index] : state, into: out, scratch: run.arena)
+      }
+    }
+    return merged
+  }
+
+  // MARK: States outside the program
+
+  /// What the states of `rows` rows are kept as, block after block; names are unique.
+  func stateArrays(rows: Int) -> [[StateArray]] {
+    memories.enumerated().map { index, memory in
+      memory.stateArrays(rows: rows).map { StateArray("layer.\(index).\($0.name)", $0.shape) }
+    }
+  }
+
+  func values(of states: [State]) -> [[Float]] {
+    zip(memories, states).flatMap { $0.values(ofAny: $1) }
+  }
+
+  /// The states with these values, which may come from any file; nil where no encoding of `rows` rows has them.
+  func states(rows: Int, values: [[Float]]) -> [State]? {
+    let arrays = stateArrays(rows: rows)
+    guard values.count == arrays.reduce(0, { $0 + $1.count }) else { return nil }
+    var (states, first): ([State], Int) = ([], 0)
+    for (memory, own) in zip(memories, arrays) {
+      guard
+        let state = memory.anyContext(rows: rows, values: Array(values[first..<first + own.count]))
+      else { return nil }
+      states.append(state)
+      first += own.count
+    }
+    return states
+  }
+
+  /// The most that a block's regression needed beyond the ridge it has learned; 0 as a rule.
+  func raised(_ states: [State]) -> Double {
+    zip(memories, states).map { $0.raised(any: $1) }.max() ?? 0
+  }
+
+  func buffers(paths: Int, capacity: Int) -> [AnyObject] {
+    memories.map { $0.anyBuffer(paths: paths, capacity: capacity) }
+  }
+  func contextBytes(rows: Int) -> Int { memories.reduce(0) { $0 + $1.contextBytes(rows: rows) } }
+  func bufferBytes(capacity: Int) -> Int { memories.reduce(0) { $0 + $1.bufferBytes(capacity: capacity) } }
+}

@@ -1,0 +1,48 @@
+import ChorusData
+import ChorusHints
+import ChorusPriors
+import ChorusTensors
+
+/// Tasks of a prior as a network reads them: drawn, prepared as a model's contexts are, and packed.
+public struct TaskSource: Sendable {
+  public let generator: TaskGenerator
+  public let rule: Preparation.Rule
+
+  public init(_ generator: TaskGenerator, _ rule: Preparation.Rule = Preparation.Rule()) {
+    self.generator = generator
+    self.rule = rule
+  }
+
+  /// How a task is shown. A task with fewer than two context rows stays as drawn: they have no unit of their own.
+  func preparation(of task: PriorTask) throws(PriorError) -> Preparation {
+    let (n, d) = (task.shape.context, task.shape.dimensions)
+    guard n >= 2 else { return .identity }
+    do {
+      return try rule.prepare(x: task.x.prefix(n * d), y: task.y.prefix(n), dimensions: d)
+    } catch { throw .data(error) }
+  }
+
+  /// Packs a task as number `index` of `batch`.
+  public func store(_ task: PriorTask, _ index: Int, into batch: inout TaskBatch) throws(PriorError) {
+    let preparation = try preparation(of: task)
+    do { try batch.store(index, x: task.x, y: task.y, preparation: preparation) } catch { throw .data(error) }
+  }
+
+  /// The `tasks` tasks of `step`, one after the other.
+  public func batch(_ tasks: Int, step: Int, shape: TaskShape) throws(PriorError) -> TaskBatch {
+    var batch = try Self.empty(tasks, shape)
+    for index in 0..<tasks {
+      try store(generator.task(index, step: step, shape: shape), index, into: &batch)
+    }
+    return batch
+  }
+
+  /// A batch of zeros of the given sizes.
+  public static func empty(_ tasks: Int, _ shape: TaskShape) throws(PriorError) -> TaskBatch {
+    do {
+      return try TaskBatch(
+        tasks: tasks, context: shape.context, buffer: shape.buffer, targets: shape.targets,
+        dimensions: shape.dimensions)
+    } catch { throw .data(error) }
+  }
+}

@@ -1,0 +1,158 @@
+import ChorusData
+import ChorusTensors
+import Foundation
+import Testing
+
+@testable import ChorusLayers
+
+/// Every layer in its two forms beside its formula in float64.
+@Suite struct LayerTests {
+  private func gelu(_ x: Double) -> Double { 0.5 * x * (1 + erf(x / 2.0.squareRoot())) }
+
+  private func feed(_ n: LayerCheck.Numbers, _ path: String, _ x: [Double]) -> [Double] {
+    n.linear(path + "down", n.linear(path + "up", x).map(gelu))
+  }
+
+  @Test(arguments: [Activation.identity, .gelu, .relu]) func projection(_ activation: Activation) {
+    var scope = ParameterScope()
+    let layer = Projection("map", 7, 18, activation: activation, &scope)
+    LayerCheck(scope).layer(layer) { n, x in
+      n.linear("map", x).map { activation == .gelu ? gelu($0) : activation == .relu ? max($0, 0) : $0 }
+    }
+  }
+
+  @Test func projectionWithoutABias() {
+    var scope = ParameterScope()
+    let layer = Projection.unbiased("map", 5, 4, &scope)
+    #expect(scope.table.all.map(\.path) == ["map.weight"])
+    LayerCheck(scope).layer(layer) { n, x in n.linear("map", x) }
+  }
+
+  @Test(arguments: [6, 16, 21]) func norm(_ width: Int) {
+    var scope = ParameterScope()
+    let layer = Norm("norm", width, &scope)
+    LayerCheck(scope).layer(layer) { n, x in
+      let mean = x.reduce(0, +) / Double(width)
+      let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(width)
+      let (gain, bias) = (n.vector("norm.gain"), n.vector("norm.bias"))
+      return x.indices.map { (x[$0] - mean) / (variance + 1e-5).squareRoot() * gain[$0] + bias[$0] }
+    }
+  }
+
+  @Test func feedForward() {
+    var scope = ParameterScope()
+    let layer = FeedForward(6, hidden: 20, 9, &scope)
+    LayerCheck(scope).layer(layer) { n, x in feed(n, "", x) }
+  }
+
+  @Test func embedder() {
+    var scope = ParameterScope()
+    let layer = scope.nested("x") { Embedder(5, hidden: 12, 8, &$0) }
+    LayerCheck(scope).layer(layer) { n, x in
+      let t = n.linear("x.in", x)
+      return zip(t, feed(n, "x.feed.", t)).map { $0 + $1 }
+    }
+  }
+
+  // MARK: Heads
+
+  @Test(arguments: [1, 5, 8, 20], [0, 1, 4]) func mixture(components: Int, around: Int) {
+    var scope = ParameterScope()
+    let around = min(around, components)
+    let head = MixtureHead(4, hidden: 6, components: components, around: around, floor: 0.0625, &scope)
+    var stream = RandomStream(seed: 8)
+    let raw = stream.normals(6 * 3 * components).map { Float($0) }
+    let targets = Targets(
+      values: [0.3, -1.5, 2, 0, 4, -0.25], weights: [0.5, 0.25, 0, 1, 2, 0.125],
+      units: around == 0
+        ? nil
+        : zip([0.2, -1, 0, 1, -2, 0.75], [0.5, 2, 1, 0.25, 3, 1.5]).map { Scaling.Unit(origin: $0, scale: $1) })
+    LayerCheck(scope).loss(head, targets, raw: raw) { raw, row in
+      let norm = log((0..<components).reduce(0) { $0 + exp(raw[$1]) })
+      let density = (0..<components).reduce(0.0) { sum, c in
+        let unit = c < around ? targets.units?[row] : nil
+        let scale = unit?.scale ?? 1
+        let mean = (unit?.origin ?? 0) + scale * raw[components + c]
+        let deviation = scale * (log(1 + exp(raw[2 * components + c])) + 0.0625)
+        let z = (Double(targets.values[row]) - mean) / deviation
+        return sum + exp(raw[c] - norm - z * z / 2) / (deviation * (2 * Double.pi).squareRoot())
+      }
+      return log(density)
+    }
+  }
+
+  @Test func aDensityFarFromEveryComponentIsStillANumber() {
+    var scope = ParameterScope()
+    let head = MixtureHead(4, hidden: 6, components: 2, around: 0, floor: 1e-3, &scope)
+    let tape = Tape(Weights(ParameterTable()))
+    let raw = tape.constant([0, 0, -1, 1, -20, -20, 80, -80, 1e4, -1e4, -80, 40], rows: 2, columns: 6)
+    let (loss, logDensities) = head.loss(raw, Targets(values: [1e3, 1e4], weights: [1, 1]), on: tape)
+    #expect(logDensities.allSatisfy { $0.isFinite })
+    #expect(tape.values(loss)[0].isFinite)
+  }
+
+  @Test(arguments: [2, 3, 11]) func categorical(levels: Int) {
+    var scope = ParameterScope()
+    let head = CategoricalHead(4, hidden: 6, levels: levels, &scope)
+    var stream = RandomStream(seed: 8)
+    let raw = stream.normals(4 * levels).map { Float(2 * $0) }
+    let targets = Targets(
+      values: [0, Float(levels - 1), 1, 0], weights: [0.5, 0.25, 0, 1])
+    LayerCheck(scope).loss(head, targets, raw: raw) { raw, row in
+      raw[Int(targets.values[row])] - log(raw.reduce(0) { $0 + exp($1) })
+    }
+  }
+
+  @Test func starts() {
+    var scope = ParameterScope()
+    _ = Projection("gated", 6, 4, start: .gated(bound: 0.5, rows: 2), bias: .ones, &scope)
+    _ = scope.parameter("values", 1, 3, .values([1, 2, 3]))
+    let weights = Weights(scope.table)
+    weights.values.fill(.nan)
+    scope.start(weights, seed: 2)
+    let all = scope.table.all.map { p in (0..<p.count).map { weights[p][$0] } }
+    #expect(all[0][16...].allSatisfy { $0 == 0 } && all[0][..<16].allSatisfy { $0 != 0 && abs($0) <= 0.5 })
+    #expect(all[1] == [1, 1, 1, 1] && all[2] == [1, 2, 3])
+  }
+}
+
+@Suite struct CategoricalTests {
+  let p = Categorical(logits: [0.3, -1, 2, 0.5])
+  let q = Categorical(logits: [1.5, 0, 0.2, -0.7])
+
+  @Test func probabilitiesAreASoftmax() {
+    #expect(abs(p.probabilities.reduce(0, +) - 1) < 1e-12)
+    #expect(abs(p.logProbabilities[2] - p.logProbabilities[1] - 3) < 1e-12)
+    #expect(p.logDensity(.level(4)) == -.infinity && p.logDensity(.number(1)) == -.infinity)
+    let extreme = Categorical(logits: [1e4, -1e4])
+    #expect(extreme.probabilities == [1, 0] && extreme.mean == 0)
+  }
+
+  /// Drafts from q, kept or replaced, follow p: the accepted share is Σ min(p, q), and what replaces a refused draft has the
+  /// law (p − q)₊.
+  @Test func residualsAreExact() {
+    let count = 200_000
+    var (seen, replaced, accepted) = ([Int](repeating: 0, count: 4), [Int](repeating: 0, count: 4), 0)
+    for index in 0..<count {
+      var stream = RandomStream(seed: 1, UInt64(index))
+      var value = q.draw(from: &stream)
+      if log(stream.uniform()) < p.logDensity(value) - q.logDensity(value) {
+        accepted += 1
+      } else {
+        value = p.residual(beyond: q, from: &stream)
+        if case .level(let level) = value { replaced[level] += 1 }
+      }
+      if case .level(let level) = value { seen[level] += 1 }
+    }
+    let overlap = zip(p.probabilities, q.probabilities).reduce(0) { $0 + min($1.0, $1.1) }
+    #expect(abs(Double(accepted) / Double(count) - overlap) < 0.005)
+    for level in 0..<4 {
+      let share = p.probabilities[level]
+      let error = (share * (1 - share) / Double(count)).squareRoot()
+      #expect(abs(Double(seen[level]) / Double(count) - share) < 4.5 * error)
+      if p.probabilities[level] < q.probabilities[level] { #expect(replaced[level] == 0) }
+    }
+    var stream = RandomStream(seed: 2)
+    #expect(p.logDensity(p.residual(beyond: p, from: &stream)) > -.infinity)
+  }
+}

@@ -1,0 +1,87 @@
+import ChorusData
+import ChorusHints
+import ChorusLayers
+import ChorusMemories
+import Testing
+
+@testable import ChorusModels
+@testable import ChorusTensors
+
+/// Tokens one after another: what a step says is what the training pass says, whatever the memory and the head.
+@Suite struct SequenceTests {
+  static let memories = [
+    "softmax", "linear-elu", "ridge", "delta", "retention", "gated-linear", "mamba-2", "gla", "gated-delta", "kimi-delta", "retention,softmax",
+  ]
+
+  private static func blueprint(_ memories: String, _ head: HeadChoice) throws -> Blueprint {
+    let names = try memories.split(separator: ",").map { try MemoryRegistry.named(String($0)) }
+    return smallBlueprint {
+      $0.family = .sequence
+      $0.memories = names
+      $0.head = head
+    }
+  }
+
+  private static func batch(_ count: Int, targets: Int, levels: Int?) throws -> TaskBatch {
+    var batch = try randomBatch(context: 3, buffer: count - 3 - targets, targets: targets, dimensions: 1)
+    if let levels { batch.y = batch.y.map { Float(Int(abs($0) * 7) % levels) } }
+    return batch
+  }
+
+  private func check<H: Head>(_ network: SequenceNetwork<H>, _ batch: TaskBatch) {
+    let tape = Tape(network.weights)
+    let (_, recorded) = network.loss(
+      batch, task: 0, prefixes: [Int32](repeating: 0, count: batch.targets), weight: 1, on: tape)
+    // The first rows as a context, the others committed one by one on two paths side by side.
+    let known = batch.rows - batch.targets
+    let rows = NetworkRows(
+      x: Array(batch.x[..<known]), y: Array(batch.y[..<known]), dimensions: 1)
+    let context = network.encode(rows, HintFits(), on: nil)
+    let paths = network.branch(paths: 2, capacity: batch.targets)
+    var stepped: [[Float]] = [[], []]
+    for step in 0..<batch.targets {
+      var call = RowBatch()
+      for _ in 0..<2 {
+        call.begin()
+        if step > 0 {
+          call.commit(
+            input: Int32(step - 1), y: batch.y[known + step - 1], slot: Int32(step - 1), reads: .prefix(step))
+        }
+        call.query(input: Int32(step), reads: .prefix(step))
+      }
+      var path = 0
+      network.advance(paths, context, SequenceNetwork<H>.Questions(), call) { answer in
+        stepped[path].append(
+          Float(answer.law.logDensity(H.Answer.Law.value(batch.y[known + step]))))
+        path += 1
+      }
+    }
+    #expect(stepped[0] == stepped[1])
+    #expect(distance(stepped[0], recorded) < 2e-5)
+  }
+
+  @Test(arguments: memories) func stepsEqualTheTrainingPass(memories: String) throws {
+    let categories = try Declaration(Self.blueprint(memories, .categorical(levels: 5)))
+    let network = try #require(
+      categories.network(randomWeights(categories)) as? SequenceNetwork<CategoricalHead>)
+    for count in [7, 90] {
+      check(network, try Self.batch(count, targets: 4, levels: 5))
+    }
+    let numbers = try Declaration(Self.blueprint(memories, .mixture(components: 3)))
+    let other = try #require(numbers.network(randomWeights(numbers)) as? SequenceNetwork<MixtureHead>)
+    check(other, try Self.batch(12, targets: 5, levels: nil))
+  }
+
+  @Test func memoriesOfSequencesHoldNoSet() throws {
+    for name in ["retention", "delta", "gla"] {
+      var blueprint = try Self.blueprint(name, .categorical(levels: 5))
+      _ = try Declaration(blueprint)
+      blueprint.family = .set
+      let error = #expect(throws: ModelError.self) { try Declaration(blueprint) }
+      #expect(error?.description.contains(name) == true && error?.description.contains("softmax") == true)
+    }
+    var told = try Self.blueprint("retention", .categorical(levels: 5))
+    told.hints = Hints([TrendAndWaves(waves: 1)])
+    #expect(throws: ModelError.self) { try Declaration(told) }
+  }
+}

@@ -1,0 +1,45 @@
+import ChorusHints
+import ChorusPriors
+import Testing
+
+@testable import ChorusTraining
+
+@Suite("Task sources")
+struct TaskSourceTests {
+  @Test("A task depends on seed, step and index only", arguments: Priors.names)
+  func purity(name: String) throws {
+    let prior = try Priors.named(name)
+    let shape = TaskShape(context: 6, buffer: 2, targets: 4)
+    let source = TaskSource(TaskGenerator(prior, seed: 42))
+    let batch = try source.batch(5, step: 3, shape: shape)
+    #expect(batch == (try TaskSource(TaskGenerator(prior, seed: 42)).batch(5, step: 3, shape: shape)))
+    // Any order, any batch size, packed by hand.
+    var other = try TaskSource.empty(5, shape)
+    for index in [4, 2, 0, 1, 3] { try source.store(source.generator.task(index, step: 3, shape: shape), index, into: &other) }
+    #expect(other == batch)
+    let smaller = try source.batch(2, step: 3, shape: shape)
+    #expect(Array(batch.y.prefix(2 * 12)) == smaller.y)
+    #expect(batch.x != (try source.batch(5, step: 4, shape: shape).x))
+    #expect(batch.x != (try TaskSource(TaskGenerator(prior, seed: 43)).batch(5, step: 3, shape: shape).x))
+    #expect(
+      batch.x != (try TaskSource(TaskGenerator(prior, seed: 42, domain: .evaluation)).batch(5, step: 3, shape: shape).x))
+    #expect(Set(batch.y).count == batch.y.count)
+  }
+
+  @Test("Tasks in units of their context are standardised by it")
+  func units() throws {
+    let standardising = Preparation.Rule(scaling: .standardise)
+    let shape = TaskShape(context: 30, buffer: 2, targets: 8, dimensions: 2)
+    let batch = try TaskSource(TaskGenerator(FunctionsPrior(), seed: 1), standardising).batch(6, step: 0, shape: shape)
+    for task in 0..<6 {
+      let y = batch.y[(task * 40)..<(task * 40 + 30)]
+      #expect(abs(y.reduce(0, +)) < 1e-3)
+      #expect(abs(y.map { $0 * $0 }.reduce(0, +) / 30 - 1) < 1e-3)
+    }
+    let short = try TaskSource(TaskGenerator(GPPrior.gp, seed: 1), standardising).batch(
+      1, step: 0, shape: .init(context: 1, targets: 3))
+    #expect(
+      short
+        == (try TaskSource(TaskGenerator(GPPrior.gp, seed: 1)).batch(1, step: 0, shape: .init(context: 1, targets: 3))))
+  }
+}
