@@ -12,43 +12,18 @@ public final class SetPaths {
   public private(set) var slots: [Int]
   let layers: [AnyObject]
   let arena = Arena(blockCount: 1 << 15)
-  /// Inputs `[paths, capacity, inputDimensions]` and values of the committed rows, where the network looks at those near a
-  /// target.
-  private let rows: FloatBuffer
-  private let values: FloatBuffer
-  private let inputDimensions: Int
-  private var spline: LocalSpline?
+  /// The committed rows, where the network looks at those near a target.
+  let near: NearPaths?
 
-  init(count: Int, capacity: Int, layers: [AnyObject], rowsOf inputDimensions: Int) {
+  init(count: Int, capacity: Int, layers: [AnyObject], near: NearPaths?) {
     self.count = count
     self.capacity = capacity
     self.layers = layers
-    self.inputDimensions = inputDimensions
-    rows = FloatBuffer(count: count * capacity * inputDimensions)
-    values = FloatBuffer(count: inputDimensions > 0 ? count * capacity : 0)
+    self.near = near
     slots = [Int](repeating: 0, count: count)
   }
 
   func fill(path: Int, slot: Int) { slots[path] = max(slots[path], slot + 1) }
-
-  /// Keeps a committed row `[dimensions]` as it is.
-  func keep(_ x: UnsafePointer<Float>, _ y: Float, path: Int, slot: Int, dimensions: Int) {
-    let place = path * capacity + slot
-    (rows.pointer + place * inputDimensions).update(from: x, count: dimensions)
-    values.pointer[place] = y
-  }
-
-  func show(path: Int, slot: Int, to spline: LocalSpline) {
-    let place = path * capacity + slot
-    spline.show(rows.pointer + place * inputDimensions, values.pointer[place])
-  }
-
-  func spline(neighbours: Int, dimensions: Int) -> LocalSpline {
-    if let spline, spline.dimensions == dimensions { return spline }
-    let new = LocalSpline(most: neighbours, dimensions: dimensions)
-    spline = new
-    return new
-  }
 
   /// Forgets the rows of a path in slots `count` and above.
   public func rewind(path: Int, to count: Int) { slots[path] = min(max(count, 0), slots[path]) }
@@ -64,7 +39,8 @@ extension SetNetwork {
     precondition(count > 0 && capacity >= 0, "there is at least one path")
     return Paths(
       count: count, capacity: capacity, layers: stack.buffers(paths: count, capacity: capacity),
-      rowsOf: blueprint.hints.rows == nil ? 0 : blueprint.inputDimensions)
+      near: blueprint.hints.rows == nil
+        ? nil : NearPaths(paths: count, capacity: capacity, inputDimensions: blueprint.inputDimensions))
   }
 
   /// Commits rows to the paths' buffers and queries further rows, in one network call.
@@ -113,19 +89,19 @@ extension SetNetwork {
       precondition(slot < paths.capacity, "a slot lies within the paths' capacity")
       paths.fill(path: Int(batch.path[row]), slot: slot)
     }
-    if blueprint.hints.rows != nil { keep(batch, paths, inputs) }
+    if let near = paths.near { keep(batch, near, inputs) }
     for row in 0..<batch.count {
       precondition(
         Int(batch.limits[row]) <= paths.slots[Int(batch.path[row])], "a row reads slots that were written")
     }
   }
 
-  private func keep(_ batch: RowBatch, _ paths: Paths, _ inputs: Questions) {
+  private func keep(_ batch: RowBatch, _ near: NearPaths, _ inputs: Questions) {
     var commit = 0
     inputs.x.withUnsafeBufferPointer { x in
       guard let x = x.baseAddress else { return }
       for row in 0..<batch.count where batch.slots[row] >= 0 {
-        paths.keep(
+        near.keep(
           x + Int(batch.inputs[row]) * inputs.dimensions, batch.values[commit], path: Int(batch.path[row]),
           slot: Int(batch.slots[row]), dimensions: inputs.dimensions)
         commit += 1

@@ -42,6 +42,8 @@ public final class SetNetwork<H: Head>: Architecture {
     /// The inputs themselves, `[count, dimensions]`.
     let x: [Float]
     let dimensions: Int
+    /// The rows of a context near them, where the network looks at those.
+    let near: NearInputs?
   }
 
   public var rates: WorkRates { layers.rates }
@@ -70,7 +72,9 @@ public final class SetNetwork<H: Head>: Architecture {
     stack.run { run in
       embed(x, 0..<count, dimensions: dimensions, context.fits, into: rows.pointer, run)
     }
-    return Questions(count: count, rows: rows, x: x, dimensions: dimensions)
+    return Questions(
+      count: count, rows: rows, x: x, dimensions: dimensions,
+      near: context.near.map { NearInputs($0, x: x) })
   }
 
   private func embed(

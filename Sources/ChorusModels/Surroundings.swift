@@ -4,61 +4,6 @@ import ChorusLayers
 import ChorusTensors
 import Foundation
 
-/// Rows as they were observed, for the splines through those nearest to a target, with what all these splines share.
-struct NearRows: Sendable, Equatable {
-  /// `[rows, dimensions]`, in the network's units.
-  private let x: [Float]
-  private let y: [Float]
-  private let dimensions: Int
-  private let neighbours: Int
-  let law: LocalSpline.Law
-  var count: Int { y.count }
-
-  init(x: [Float], y: [Float], dimensions: Int, neighbours: Int) {
-    (self.x, self.y, self.dimensions, self.neighbours) = (x, y, dimensions, neighbours)
-    law = LocalSpline(most: neighbours, dimensions: dimensions).law(x, y)
-  }
-
-  /// With further rows, or (`removing`) without rows like these, one for each.
-  func changed(x more: [Float], y values: [Float], removing: Bool) -> NearRows {
-    var (x, y) = (x, y)
-    guard removing else {
-      return NearRows(x: x + more, y: y + values, dimensions: dimensions, neighbours: neighbours)
-    }
-    for (row, value) in values.enumerated() {
-      let gone = more[row * dimensions..<(row + 1) * dimensions]
-      let place = y.indices.first {
-        y[$0] == value && x[$0 * dimensions..<($0 + 1) * dimensions].elementsEqual(gone)
-      }
-      guard let place else { continue }
-      y.remove(at: place)
-      x.removeSubrange(place * dimensions..<(place + 1) * dimensions)
-    }
-    return NearRows(x: x, y: y, dimensions: dimensions, neighbours: neighbours)
-  }
-
-  /// Shows the rows, but for one of them.
-  func show(to spline: LocalSpline, except own: Int = -1) {
-    x.withUnsafeBufferPointer { x in
-      guard let x = x.baseAddress else { return }
-      for row in y.indices where row != own { spline.show(x + row * dimensions, y[row]) }
-    }
-  }
-
-  /// What the other rows say of those in `range`, `[range, LocalSpline.rowFeatures]`.
-  func judge(_ range: Range<Int>, into features: UnsafeMutablePointer<Float>) {
-    let spline = LocalSpline(most: neighbours, dimensions: dimensions)
-    x.withUnsafeBufferPointer { x in
-      guard let x = x.baseAddress else { return }
-      for (place, row) in range.enumerated() {
-        spline.move(to: x + row * dimensions)
-        show(to: spline, except: row)
-        spline.judge(y[row], law, into: features + place * LocalSpline.rowFeatures)
-      }
-    }
-  }
-}
-
 extension SetLayers {
   /// What the rows near every row of a training pass say of it: features for the network, and the unit that the head
   /// predicts targets in. Nothing learns through it.
@@ -82,6 +27,7 @@ extension SetLayers {
       rows: [Float](repeating: 0, count: tasks.count * seen * rowWidth),
       targets: [Float](repeating: 0, count: tasks.count * batch.targets * width), units: [])
     let spline = LocalSpline(most: neighbours, dimensions: d)
+    let buffered = FloatBuffer(uninitialised: batch.buffer * (d + 1))
     all.rows.withUnsafeMutableBufferPointer { rows in
       all.targets.withUnsafeMutableBufferPointer { targets in
         batch.x.withUnsafeBufferPointer { x in
@@ -93,22 +39,26 @@ extension SetLayers {
             let observed = NearRows(
               x: Array(batch.x[first * d..<(first + context) * d]),
               y: Array(batch.y[first..<first + context]), dimensions: d, neighbours: neighbours)
-            func move(to row: Int, buffered: Int) {
+            for row in 0..<batch.buffer {
+              let own = buffered.pointer + row * (d + 1)
+              own.update(from: x + (first + context + row) * d, count: d)
+              own[d] = batch.y[first + context + row]
+            }
+            func tell(_ row: Int, buffer: Int) -> LocalSpline.Told {
               spline.move(to: x + (first + row) * d)
               observed.show(to: spline)
-              for other in first + context..<first + context + buffered {
-                spline.show(x + other * d, batch.y[other])
-              }
+              for other in 0..<buffer { spline.show(buffered.pointer + other * (d + 1)) }
+              return spline.tell(observed.law)
             }
             let own = rows + index * seen * rowWidth
             observed.judge(0..<context, into: own)
             for row in batch.bufferRows {
-              move(to: row, buffered: row - context)
-              spline.judge(batch.y[first + row], observed.law, into: own + row * rowWidth)
+              tell(row, buffer: row - context).judge(batch.y[first + row], into: own + row * rowWidth)
             }
             for row in batch.targetRows {
-              move(to: row, buffered: batch.buffer == 0 ? 0 : Int(prefixes[all.units.count]))
-              all.units.append(spline.tell(observed.law, into: targets + all.units.count * width))
+              let told = tell(row, buffer: batch.buffer == 0 ? 0 : Int(prefixes[all.units.count]))
+              told.write(to: targets + all.units.count * width)
+              all.units.append(told.unit)
             }
           }
         }
@@ -131,31 +81,27 @@ extension SetNetwork {
     _ batch: RowBatch, _ paths: Paths, _ context: Context, _ inputs: Questions, _ run: Run
   ) -> RowSurroundings? {
     guard let near = layers.near, let nearRow = layers.nearRow, let observed = context.near,
-      let neighbours = blueprint.hints.rows?.neighbours
+      let known = paths.near, let asked = inputs.near
     else { return nil }
-    let (d, width) = (inputs.dimensions, blueprint.width)
+    let width = blueprint.width
     let commits = run.arena.floats(batch.commits * LocalSpline.rowFeatures)
     let queries = run.arena.floats(batch.queries * LocalSpline.features)
     let units = run.arena.doubles(batch.queries * 2)
-    let spline = paths.spline(neighbours: neighbours, dimensions: d)
     var (commit, query) = (0, 0)
-    inputs.x.withUnsafeBufferPointer { x in
-      guard let x = x.baseAddress else { return }
+    batch.masks.withUnsafeBufferPointer { masks in
       for row in 0..<batch.count {
-        spline.move(to: x + Int(batch.inputs[row]) * d)
-        observed.show(to: spline)
-        let (path, mask) = (Int(batch.path[row]), Int(batch.maskStarts[row]))
-        for slot in 0..<Int(batch.limits[row]) where slot != Int(batch.slots[row]) {
-          if mask >= 0, batch.masks[mask + slot / 64] >> UInt64(slot % 64) & 1 == 0 { continue }
-          paths.show(path: path, slot: slot, to: spline)
-        }
+        let mask = Int(batch.maskStarts[row])
+        let told = known.tell(
+          NearPaths.Row(
+            path: Int(batch.path[row]), input: Int(batch.inputs[row]), slot: Int(batch.slots[row]),
+            limit: Int(batch.limits[row]), mask: mask < 0 ? nil : masks.baseAddress.map { $0 + mask }),
+          observed, asked)
         if batch.slots[row] >= 0 {
-          spline.judge(
-            batch.values[commit], observed.law, into: commits + commit * LocalSpline.rowFeatures)
+          told.judge(batch.values[commit], into: commits + commit * LocalSpline.rowFeatures)
           commit += 1
         } else {
-          let unit = spline.tell(observed.law, into: queries + query * LocalSpline.features)
-          (units[2 * query], units[2 * query + 1]) = (unit.origin, unit.scale)
+          told.write(to: queries + query * LocalSpline.features)
+          (units[2 * query], units[2 * query + 1]) = (told.unit.origin, told.unit.scale)
           query += 1
         }
       }

@@ -1,6 +1,6 @@
 import Foundation
 
-@testable import ChorusModels
+@testable import ChorusHints
 @testable import ChorusTensors
 
 /// `LocalSpline` once more, by the other route: contrasts that no monomial of the form is seen through, under which the
