@@ -16,13 +16,16 @@ func module(
     resources: resources, swiftSettings: swiftSettings)
 }
 
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
 /// The tests of one module; `uses` names further modules the tests import.
-func tests(_ name: String, uses: String..., resources: [Resource] = []) -> Target {
+func tests(
+  _ name: String, uses: String..., products: [Target.Dependency] = [], resources: [Resource] = []
+) -> Target {
   .testTarget(
     name: "Chorus\(name)Tests",
-    dependencies: ([name] + uses).map {
-      .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)")
-    }, resources: resources, swiftSettings: swiftSettings)
+    dependencies: ([name] + uses).map { .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)") } + products,
+    resources: resources, swiftSettings: swiftSettings)
 }
 
 let package = Package(
@@ -40,7 +43,7 @@ let package = Package(
     module("Tensors", "CChorusKernels"),
     module("Data"),
     module("Storage", "CChorusKernels", "Tensors"),
-    module("Memories", "Tensors"),
+    module("Memories", "CChorusKernels", "Tensors"),
     module("Layers", "CChorusKernels", "Tensors", "Data", "Memories"),
     module("Hints", "Tensors", "Data"),
     module("Plans"),
@@ -59,7 +62,7 @@ let package = Package(
     module(
       "Commands", "Evaluation", "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Priors", "Training",
       "Tables", "Data", "Storage", "Reports", "Tensors", "CChorusKernels",
-      products: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
+      products: [argumentParser]),
     .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"], swiftSettings: swiftSettings),
     .target(
       name: "Chorus",
@@ -85,7 +88,7 @@ let package = Package(
     tests("Evaluation", uses: "Inference", "Models", "Layers", "Plans", "Priors", "Data", "Tensors"),
     tests(
       "Commands", uses: "Evaluation", "Inference", "Models", "Layers", "Hints", "Plans", "Priors", "Training", "Tables",
-      "Data", "Storage", "Tensors", "Memories"),
+      "Data", "Storage", "Tensors", "Memories", products: [argumentParser]),
     .testTarget(
       name: "ChorusTests", dependencies: ["Chorus"], resources: [.copy("Frozen")], swiftSettings: swiftSettings),
   ],
