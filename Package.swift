@@ -66,7 +66,7 @@ let package = Package(
         "ChorusTraining",
       ], swiftSettings: swiftSettings),
     tests("Tensors", uses: "CChorusKernels"),
-    tests("Data"),
+    tests("Data", resources: [.copy("Fixtures")]),
     tests("Storage", uses: "CChorusKernels"),
     tests("Memories", uses: "Tensors"),
     tests("Models", uses: "Memories", resources: [.copy("Fixtures")]),

@@ -29,13 +29,12 @@ STARTS = (("none", 0.0, 0.0), ("walk", 0.02, 0.0), ("walk", 0.4, 0.0), ("walk", 
           ("trend", 20.0, 4.0), ("trend", 0.2, 24.0), ("reverting", 2.0, 2.0), ("reverting", 2.0, 8.0),
           ("reverting", 2.0, 30.0), ("reverting", 30.0, 30.0))
 RATIOS, LENGTHS = (1e-4, 300.0), (1.0, 100.0)
-KNOTS, CYCLES_A_KNOT, CHANGING, MEMORY = 6, 2, 4, 8
+KNOTS, CYCLES_A_KNOT, CHANGING, MEMORY = 4, 2, 4, 8
 COLUMNS, WAVES = 64, 26
-FEWEST_CYCLES, FINENESS = 1.5, 4
-OUTLIER = 4.5
-MOST = 4096                      # frequencies looked at
+FEWEST, FEWEST_CYCLES, FINENESS = 8, 1.5, 4
+OUTLIER, FAR = 4.5, 6.0
+MOST, SKETCH = 4096, 12          # frequencies looked at, harmonics while periods are compared
 TOLD, LAG, TOP = 2.0, 4.0, 7.0   # nats for a period of the calendar, and against a whole lag or another
-LEAST = 0.05                     # of the best level's weight: others are left out
 
 
 def transform(y, power):
@@ -93,7 +92,9 @@ class Design:
         self.grams, self.tried = {}, {}
 
     def columns_at(self, t):
-        columns, labels = [np.ones_like(t), (t - self.t[0]) / self.span - 0.5], [None, None]
+        # The slope goes on for one range of the rows beyond them.
+        slope = np.clip((t - self.t[0]) / self.span - 0.5, -1.5, 1.5)
+        columns, labels = [np.ones_like(t), slope], [None, None]
         for j, season in enumerate(self.seasons):
             for h, wave in season.waves(t):
                 columns.append(wave)
@@ -209,42 +210,75 @@ def first(found):
     return max(found.values(), key=lambda a: a[0])
 
 
+def left_out(d, setting):
+    """Mean and deviation of each row of a design, foretold from all the others."""
+    _, use, scale, factor, seen, variance, root = d.solve(setting)
+    inverse = solve_triangular(root, np.eye(len(d.t)), lower=True)
+    inverse = inverse.T @ inverse
+    lost = solve_triangular(factor, (inverse @ d.columns[:, use] * scale).T, lower=True)
+    precision = np.diag(inverse) - (lost * lost).sum(0)
+    answer = inverse @ (d.z - d.centre) - lost.T @ solve_triangular(
+        factor, scale * (d.columns[:, use].T @ (inverse @ (d.z - d.centre))), lower=True)
+    mean = d.z - answer / precision
+    # A row that is taken to be far from the others is foretold like any other.
+    return mean, np.sqrt(variance * np.maximum(1 / precision - (d.noise - 1), 1e-12))
+
+
+def base(t, z, noise):
+    """The best of the plain levels without a season."""
+    design = Design(t, z, noise, [], False)
+    settings = [dict(level=level, slope=slope, seasons=()) for level in STARTS[:5] for slope in (0.0, 100.0)]
+    setting = max(settings, key=design.evidence)
+    return design, setting
+
+
+def far_rows(t, z):
+    """Variances of the rows' noise: 1, or what makes a row far from its neighbours usual, if few are so far."""
+    mean, deviation = left_out(*base(t, z, np.ones(len(t))))
+    odd = np.abs(z - mean) / deviation
+    return np.where(odd > FAR, odd ** 2, 1.0) if (odd > FAR).sum() <= max(1, len(t) // 50) else np.ones(len(t))
+
+
 class Hint:
-    def __init__(self, x, y, clock=None, periods=None, options=None):
-        o = self.o = options or {}
+    """`periods` are in the unit of x and replace the search. Raises ValueError where there is nothing to be said."""
+
+    def __init__(self, x, y, clock=None, periods=None):
+        x, y = np.asarray(x, float), np.asarray(y, float)
+        if len(x) < FEWEST or np.ptp(x) == 0 or y.std() <= 1e-9 * np.abs(y).max():
+            raise ValueError("too few rows, or nothing changes")
         order = np.argsort(x, kind="stable")
-        self.x, self.y, self.order = np.asarray(x, float)[order], np.asarray(y, float)[order], order
+        self.x, self.y, self.order = x[order], y[order], order
         apart = np.diff(self.x)
         self.step = np.median(apart[apart > 0])
         self.t = (self.x - self.x[0]) / self.step
-        noise = np.ones(len(self.t))
+        noise = far_rows(self.t, self.y)
         if periods is None:
-            self.periods = find_periods(self.t, self.y, [p / self.step for p in CALENDAR[clock]])
+            self.periods = find_periods(self.t, self.y, noise, [p / self.step for p in CALENDAR[clock]])
         else:
             self.periods = [p / self.step for p in periods]
         self.seasons = combs(self.periods, self.t)
-        start = dict(level=("walk", 0.2, 0.0), slope=10.0, seasons=((1.0, 1.0, 0.0),) * len(self.seasons))
-        self.power, top = 1.0, -math.inf
-        for power in o.get("powers", POWERS):
+        sketch = combs(self.periods, self.t, SKETCH)
+        start = dict(level=("walk", 0.4, 0.0), slope=10.0, seasons=((1.0, 1.0, 0.0),) * len(self.seasons))
+        self.power, top, levels = 1.0, -math.inf, STARTS
+        for power in POWERS:
             if (power == 0 and self.y.min() <= 0) or (power != 1 and self.y.min() < 0):
                 continue
-            design = Design(self.t, transform(self.y, power), noise, self.seasons, False)
+            design = Design(self.t, transform(self.y, power), noise, sketch, False)
             best = tune_seasons(design, (design.evidence(start), start))
-            found = kinds(design, best[1], 0, STARTS)
+            found = kinds(design, best[1], 0, levels)
             best = tune_seasons(design, first(found))
             worth = best[0] + log_jacobian(self.y, power) - (MARGIN if power != 1 else 0)
+            if power == 1:
+                start, levels = best[1], [s["level"] for _, s in found.values()]
             if worth > top:
-                top, self.power, plain, setting = worth, power, design, best[1]
+                top, self.power, plain, setting, near = worth, power, design, best[1], levels
         self.z = plain.z
-        levels = [s["level"] for _, s in kinds(plain, setting, o.get("rounds", 6), STARTS).values()]
+        levels = [s["level"] for _, s in kinds(plain, setting, 6, near).values()]
         for _ in range(2):
             self.design = Design(self.t, self.z, noise, self.seasons, True)
             found = kinds(self.design, setting, 0, levels)
             best = tune_seasons(self.design, first(found), True)
-            self.found = kinds(self.design, best[1], o.get("big", 1), levels)
-            self.evidence, self.setting = first(self.found)
-            if not o.get("robust", True):
-                break
+            self.evidence, self.setting = tune_slope(self.design, climb(self.design, best, 1))
             mean, deviation = self.left_out(sorted_rows=True)
             odd = np.abs(self.z - mean) / deviation
             if not (odd > OUTLIER).any() or (odd > OUTLIER).sum() > len(odd) / 10:
@@ -252,22 +286,11 @@ class Hint:
             noise = np.where(odd > OUTLIER, odd ** 2, 1.0)
             setting = self.setting
 
-    def kept(self):
-        """The best settings with their weights."""
-        weights = {kind: math.exp(e - self.evidence) for kind, (e, _) in self.found.items()}
-        weights = {kind: w for kind, w in weights.items() if w >= LEAST and (self.o.get("mix", 0) or w == 1)}
-        return [(w / sum(weights.values()), self.found[kind][1]) for kind, w in weights.items()]
-
     def at(self, asked):
-        parts = [(w, *self.at_one(asked, s)) for w, s in self.kept()]
-        mean = sum(w * m for w, m, _ in parts)
-        return mean, sum(w * (c + np.outer(m - mean, m - mean)) for w, m, c in parts)
-
-    def at_one(self, asked, setting):
         """Means and covariance at the asked places, in transformed units."""
-        d, level = self.design, setting["level"]
+        d, level = self.design, self.setting["level"]
         t = (np.asarray(asked, float) - self.x[0]) / self.step
-        _, use, scale, factor, seen, variance, root = d.solve(setting)
+        _, use, scale, factor, seen, variance, root = d.solve(self.setting)
         factors = solve_triangular(factor.T, seen) * scale
         columns, own = d.columns_at(t)[:, use], d.columns[:, use]
         cross = solve_triangular(root, kernel(level, t, self.t).T, lower=True)
@@ -280,35 +303,48 @@ class Hint:
 
     def left_out(self, sorted_rows=False):
         """Mean and deviation of each row, foretold from all the others."""
-        d = self.design
-        _, use, scale, factor, seen, variance, root = d.solve(self.setting)
-        inverse = solve_triangular(root, np.eye(len(d.t)), lower=True)
-        inverse = inverse.T @ inverse
-        lost = solve_triangular(factor, (inverse @ d.columns[:, use] * scale).T, lower=True)
-        inverse = inverse - lost.T @ lost
-        mean = d.z - inverse @ (d.z - d.centre) / np.diag(inverse)
-        deviation = np.sqrt(variance / np.diag(inverse) + variance * (1 - d.noise).clip(max=0))
+        mean, deviation = left_out(self.design, self.setting)
         if sorted_rows:
             return mean, deviation
         back = np.argsort(self.order)
         return mean[back], deviation[back]
+
+    def features(self):
+        """Of the series: what is trusted, and how far. Shares are of the variance of the transformed rows."""
+        d, setting = self.design, self.setting
+        _, use, scale, factor, seen, variance, root = d.solve(setting)
+        factors = np.zeros(d.columns.shape[1])
+        factors[use] = solve_triangular(factor.T, seen) * scale
+        share = lambda chosen: float((d.columns[:, chosen] @ factors[chosen]).var() / d.spread)
+        labels = d.labels
+        seasons = []
+        for j, season in enumerate(d.seasons):
+            fixed = [i for i, l in enumerate(labels) if l and l[0] == j and not l[2]]
+            change = [i for i, l in enumerate(labels) if l and l[0] == j and l[2]]
+            seasons.append({"period": season.period * self.step, "cycles": d.span / season.period,
+                            "fixed": share(fixed), "changing": share(change) if change else 0.0})
+        mean, deviation = self.left_out()
+        return {"power": self.power, "level": setting["level"][0], "ratio": setting["level"][1],
+                "length": setting["level"][2], "slope": share([1]), "seasons": seasons,
+                "noise": variance / d.spread, "skill": 1 - float(((d.z - mean[self.order]) ** 2).mean() / d.spread),
+                "odd": int((d.noise > 1).sum())}
 
 
 # ---------------------------------------------------------------------------------------------
 # Periods
 # ---------------------------------------------------------------------------------------------
 
-def combs(periods, t):
+def combs(periods, t, most=None):
     """Seasons with their harmonics, none of them told twice: a longer period has not those of a shorter one."""
     out, room = [], max(2, min(COLUMNS, len(t) // 2)) // 2
-    for period in periods:
+    for place, period in enumerate(periods):
         harmonics = []
         for h in range(1, int(period / 2 + 1e-6) + 1):
             frequency = h / period
             if all(abs(frequency * s.period - round(frequency * s.period)) > 1e-3 * frequency * s.period or
                    round(frequency * s.period) not in s.harmonics for s in out):
                 harmonics.append(h)
-        harmonics = harmonics[:min(WAVES, room)]
+        harmonics = harmonics[:min(most or WAVES, room if place + 1 == len(periods) else (3 * room + 3) // 4)]
         room -= len(harmonics)
         if harmonics:
             out.append(Season(period, harmonics))
@@ -326,11 +362,9 @@ def periodogram(t, e, frequencies):
     return np.where(good, (ss * yc ** 2 - 2 * cs * yc * ys + cc * ys ** 2) / np.where(good, determinant, 1), 0) / 2
 
 
-def excess(t, z):
+def excess(t, z, noise):
     """Frequencies, and the periodogram of the whitened rows beside what is usual around each: 1 where all is noise."""
-    design = Design(t, z, np.ones(len(t)), [], False)
-    settings = [dict(level=level, slope=10.0, seasons=()) for level in STARTS[:4]]
-    best = max(settings, key=design.evidence)
+    design, best = base(t, z, noise)
     _, use, scale, factor, seen, _, root = design.solve(best)
     factors = solve_triangular(factor.T, seen) * scale
     e = solve_triangular(root, z - design.centre - design.columns[:, use] @ factors, lower=True)
@@ -362,12 +396,12 @@ def comb_score(step, w, period, window):
     return np.cumsum(10 / 11 * height - math.log(11)).max()
 
 
-def candidates(t, z, calendar):
+def candidates(t, z, noise, calendar):
     """Periods worth a fit, with what each costs in nats: all of the calendar, few whole lags, few tops."""
     span = t[-1]
-    step, w = excess(t, z)
+    step, w = excess(t, z, noise)
     fits = lambda period: span / period >= FEWEST_CYCLES and period >= 1.99
-    out = [(p, -TOLD) for p in calendar if fits(p)]
+    out = [(p, -TOLD) for p in calendar if fits(p) and p >= 2.5]
     choices = math.log(max(1.0, len(w) / FINENESS))
     lags, tops = [], []
     if np.mean(np.abs(t - np.round(t)) < 0.02) > 0.95:
@@ -388,31 +422,28 @@ def candidates(t, z, calendar):
     return out
 
 
-def find_periods(t, y, calendar):
+def find_periods(t, y, noise, calendar):
     """At most two periods, in rows: each is kept if the evidence of the rows grows by more than its choice costs."""
-    if len(t) < 8 or t[-1] <= 0 or np.ptp(y) == 0:
+    if t[-1] < 2 * FEWEST_CYCLES:
         return []
-    noise, chosen, rest, span = np.ones(len(t)), [], y, t[-1]
-    best = None
+    chosen, rest, span = [], y, t[-1]
+    design, setting = base(t, y, noise)
+    best, levels = design.evidence(setting), {setting["level"], STARTS[1]}
     for _ in range(2):
         tried = []
-        for period, price in [(None, 0)] * (best is None) + candidates(t, rest, calendar):
-            seasons = combs(sorted(chosen + [period]) if period else chosen, t)
-            if period and (len(seasons) <= len(chosen) or any(beside(period, p, span) for p in chosen)):
+        for period, price in candidates(t, rest, noise, calendar):
+            seasons = combs(sorted(chosen + [period]), t, SKETCH)
+            if len(seasons) <= len(chosen) or any(beside(period, p, span) for p in chosen):
                 continue
             design = Design(t, y, noise, seasons, False)
             settings = [dict(level=level, slope=slope, seasons=((strength, 1.0, 0.0),) * len(seasons))
-                        for level in STARTS[:5] for slope in (0.0, 100.0)
-                        for strength in ((1.0, 10.0, 100.0, 1e3) if seasons else (1.0,))]
+                        for level in sorted(levels) for slope in (0.0, 100.0) for strength in (1.0, 10.0, 100.0, 1e3)]
             setting = max(settings, key=design.evidence)
-            worth = design.evidence(setting)
-            if period is None:
-                best = worth
-            else:
-                tried.append((worth - price - best, period, design, setting, price < 0))
+            gain = design.evidence(setting) - price - best
+            tried.append((gain, period, design, setting, price < 0))
         # A multiple of a period says all that the period says; it waits for the second turn.
         tried = [a for a in tried if a[0] > 0 and not any(
-            b[0] > a[0] * (0.25 if b[4] else 0.8) and a[1] > 1.5 * b[1] and abs(span / b[1] - span / a[1] * round(a[1] / b[1])) < 0.5
+            b[0] > (TOLD + 3 if b[4] else 0.8 * a[0]) and a[1] > 1.5 * b[1] and abs(span / b[1] - span / a[1] * round(a[1] / b[1])) < 0.5
             for b in tried)]
         if not tried:
             break
@@ -428,3 +459,61 @@ def find_periods(t, y, calendar):
 def beside(period, other, span):
     """Whether a period is a harmonic of another, or a wave that changes that one."""
     return abs(1 / period - max(1, round(other / period)) / other) < 2 / span and period < 1.5 * other
+
+
+# ---------------------------------------------------------------------------------------------
+# Golden numbers
+# ---------------------------------------------------------------------------------------------
+
+def golden():
+    """Small series of our own with what the hint says of them."""
+    stream = np.random.default_rng(20190602)
+    noise = lambda n: stream.standard_normal(n)
+    out = []
+
+    def add(name, x, y, asked, clock=None, periods=None):
+        x, y = np.round(x, 6), np.round(y, 4)
+        hint = Hint(x, y, clock, periods)
+        mean, covariance = hint.at(asked)
+        left, deviation = hint.left_out()
+        out.append({
+            "name": name, "clock": clock, "given": periods, "x": list(x), "y": list(y), "asked": [float(a) for a in asked],
+            "periods": [float(p) for p in hint.periods], "power": hint.power, "level": list(hint.setting["level"]),
+            "slope": hint.setting["slope"], "seasons": [list(s) for s in hint.setting["seasons"]],
+            "evidence": hint.evidence, "mean": list(mean), "deviation": list(np.sqrt(np.diag(covariance))),
+            "correlation": float(covariance[0, 1] / math.sqrt(covariance[0, 0] * covariance[1, 1])),
+            "leftOutMean": list(left), "leftOutDeviation": list(deviation), "features": hint.features()})
+
+    t = np.arange(24.0)
+    add("quarters with a pattern", t, 100 + np.tile([0, 15, 9, 30], 6) + noise(24), [24, 25, 26, 27, 12.5], None)
+    t = np.arange(60.0)
+    wave = 0.2 * np.sin(2 * math.pi * t / 12) + 0.1 * np.cos(4 * math.pi * t / 12)
+    add("months that grow with their season", t, np.exp(4 + 0.015 * t + wave + 0.03 * noise(60)),
+        [60, 61, 66, 71, -1], "month")
+    t = np.sort(stream.uniform(0, 50, 40))
+    add("uneven rows of a wave", t, np.sin(2 * math.pi * t / 6.3) + 0.2 * noise(40), [10.0, 10.5, 51.0, 60.0, -3.0])
+    t = np.setdiff1d(np.arange(70.0), np.arange(30.0, 44.0))
+    add("days with a gap", t, 5 + np.cumsum(noise(70))[t.astype(int)] * 0.3 + np.tile([0, 0, 0, 0, 1, 4, 3], 10)[t.astype(int)],
+        [35, 36, 42, 70, 76], "day")
+    t = np.array([day + (9 + half / 2) / 24 for day in range(8) for half in range(14)])
+    add("working hours", t, 40 + 8 * np.sin(math.pi * (t % 1 * 24 - 9) / 7) + noise(len(t)),
+        [8 + 9 / 24, 8 + 9.5 / 24, 8 + 12 / 24, 7.98], "day")
+    add("eight rows", np.arange(8.0), np.array([3.0, 4.1, 4.9, 6.2, 7.0, 7.8, 9.1, 10.0]), [8, 9, 20, -2])
+    level = np.cumsum(noise(100))
+    add("a walk", np.arange(100.0), level, [99.5, 100, 101, 120])
+    odd = np.tile([0, 2, 5, 2], 10) + 0.3 * noise(40)
+    odd[17] = 60
+    add("a row far from the others", np.arange(40.0), odd, [40, 41, 17, 43])
+    count = np.maximum(0, np.round(4 + 4 * np.sin(2 * math.pi * np.arange(56.0) / 7) + noise(56)))
+    add("counts with zeros", np.arange(56.0), count, [56, 57, 60], "day")
+    return out
+
+
+if __name__ == "__main__":
+    import json
+    import sys
+
+    if sys.argv[1:] != ["golden"]:
+        sys.exit(__doc__ + "\n    python tools/series_hint.py golden > Tests/ChorusDataTests/Fixtures/series-hint.json")
+    plain = lambda v: v.item() if isinstance(v, np.generic) else str(v)
+    print("[\n" + ",\n".join(json.dumps(case, default=plain) for case in golden()) + "\n]")
