@@ -368,6 +368,7 @@ def excess(t, z, noise):
     _, use, scale, factor, seen, _, root = design.solve(best)
     factors = solve_triangular(factor.T, seen) * scale
     e = solve_triangular(root, z - design.centre - design.columns[:, use] @ factors, lower=True)
+    innovations = e
     # Hann's window: else the skirts of a strong line are taken for the lines of a long comb.
     e = e * np.sin(math.pi * (t + 0.5) / (t[-1] + 1)) ** 2
     step = 1 / (FINENESS * t[-1])
@@ -381,7 +382,7 @@ def excess(t, z, noise):
     reach = np.maximum(16, (k + 1) // 2)
     low, high = np.maximum(0, k - reach), np.minimum(count, k + reach + 1)
     usual = np.exp((sums[high] - sums[low]) / (high - low) + 0.5772)
-    return step, power / usual
+    return step, power / usual, innovations
 
 
 def comb_score(step, w, period, window):
@@ -396,26 +397,37 @@ def comb_score(step, w, period, window):
     return np.cumsum(10 / 11 * height - math.log(11)).max()
 
 
+def repeat_score(t, e, lag):
+    """What is gained where the innovations of a lag before are repeated: few cycles show it before a periodogram does."""
+    place = np.round(t).astype(int)
+    grid = np.full(place[-1] + 1, np.nan)
+    grid[place] = e
+    both = (grid[lag:] - grid[:-lag]) ** 2
+    both = both[~np.isnan(both)]
+    return -0.5 * len(both) * math.log(max(both.mean() / (2 * e.var() + 1e-300), 1e-6)) if len(both) > 2 else 0.0
+
+
 def candidates(t, z, noise, calendar):
     """Periods worth a fit, with what each costs in nats: all of the calendar, few whole lags, few tops."""
     span = t[-1]
-    step, w = excess(t, z, noise)
+    step, w, e = excess(t, z, noise)
     fits = lambda period: span / period >= FEWEST_CYCLES and period >= 1.99
     out = [(p, -TOLD) for p in calendar if fits(p) and p >= 2.5]
     choices = math.log(max(1.0, len(w) / FINENESS))
-    lags, tops = [], []
+    lags, repeats, tops = [], [], []
     if np.mean(np.abs(t - np.round(t)) < 0.02) > 0.95:
         lags = [(comb_score(step, w, float(p), False), float(p)) for p in range(2, int(span / FEWEST_CYCLES) + 1)]
+        repeats = [(repeat_score(t, e, p), float(p)) for p in range(2, int(span / FEWEST_CYCLES) + 1)]
     for k in range(1, len(w) - 1):
         if w[k] >= w[k - 1] and w[k] > w[k + 1] and w[k] > 6:
             bend = w[k - 1] - 2 * w[k] + w[k + 1]
             period = 1 / (step * (k + 1 + 0.5 * (w[k - 1] - w[k + 1]) / bend))
             if fits(period):
                 tops.append((comb_score(step, w, period, True), period))
-    for scored, most, price in ((lags, 3, LAG), (tops, 2, TOP)):
-        near = [p for p, _ in out] if price == LAG else []
+    for scored, most, price in ((lags, 3, LAG), (repeats, 2, LAG), (tops, 2, TOP)):
+        near = [p for p, paid in out if paid < 0] if price == LAG else []
         for score, period in sorted(scored, key=lambda a: -a[0]):
-            if most and score > 0 and all(abs(1 / period - 1 / p) > 0.5 / span for p in near):
+            if most and (period, price + choices) not in out and score > 0 and all(abs(1 / period - 1 / p) > 0.5 / span for p in near):
                 near.append(period)
                 out.append((period, price + choices))
                 most -= 1
