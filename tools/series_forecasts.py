@@ -113,7 +113,8 @@ def page(rows, options, model):
            f"{'choose on' if options.choose else 'report'} of tools/series_split.json; five ends and three gaps a series, at "
            "most 512 rows shown. All but Chorus and its hint are told the rows in a season"
            + (f"; model {model}.\n" if "chorus" in own else ".\n"),
-           "CRPS is a ratio, less than 1 is better than the other; joint is a difference in nats a value, more is better. "
+           "CRPS is a ratio, less than 1 is better than the other; joint is a difference in nats a value, more is better (the "
+           "median over a series' splits, since some fits of others have no variance). "
            "Brackets: 95 % of 2,000 bootstraps over series.\n"]
     losses = []
     for mine in own:
@@ -130,7 +131,7 @@ def page(rows, options, model):
                         both = sorted(set(methods[mine]) & set(methods[other]))
                         total = lambda m: sum(float(methods[m][i]["crps"]) for i in both)
                         ratio = math.log(total(mine) / total(other))
-                        gain = np.mean([float(methods[mine][i]["joint"]) - float(methods[other][i]["joint"]) for i in both])
+                        gain = np.median([float(methods[mine][i]["joint"]) - float(methods[other][i]["joint"]) for i in both])
                         ratios.append(ratio)
                         gains.append(gain)
                         losses.append((ratio, mine, kind, name, other, gain))
