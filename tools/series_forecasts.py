@@ -151,8 +151,9 @@ def page(rows, options, model):
     for method, label in LABELS.items():
         mine = [r for r in rows if r["method"] == method]
         if mine:
-            mean = lambda c: np.nanmean([float(r[c]) for r in mine])
-            out.append(f"| {label} | {100 * mean('in80'):.0f} % | {100 * mean('in90'):.0f} % | {mean('seconds'):.2f} |")
+            mean = lambda c: np.mean([float(r[c]) for r in mine])
+            cell = lambda value, form: format(value, form) if np.isfinite(value) else "–"
+            out.append(f"| {label} | {cell(mean('in80'), '.0%')} | {cell(mean('in90'), '.0%')} | {cell(mean('seconds'), '.2f')} |")
     return "\n".join(out) + "\n"
 
 
