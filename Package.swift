@@ -72,7 +72,7 @@ let package = Package(
         "ChorusTraining",
       ], swiftSettings: swiftSettings),
     tests("Tensors", uses: "CChorusKernels"),
-    tests("Data"),
+    tests("Data", resources: [.copy("Fixtures")]),
     tests("Storage", uses: "CChorusKernels"),
     tests("Memories", uses: "Tensors"),
     tests("Layers", uses: "Tensors", "Data"),

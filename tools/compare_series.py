@@ -7,6 +7,8 @@ Writes docs/comparison.md and docs/comparison.csv (a line for each split and met
 sunspots.csv, elecdemand.csv (the whole year), airquality.csv, diabetes.csv and concrete.csv. The splits are made here;
 Chorus gets them as columns of a file (`chorus score --splits`). Everything runs on one thread.
 
+    python tools/compare_series.py --series --data FOLDER [--choose]      (series_forecasts.py: ends and gaps of many series)
+
 Needs numpy, scipy, scikit-learn and statsmodels.
 """
 
@@ -502,4 +504,9 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if "--series" in sys.argv:
+        import series_forecasts
+
+        series_forecasts.main([a for a in sys.argv[1:] if a != "--series"])
+    else:
+        main()
