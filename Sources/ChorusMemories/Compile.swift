@@ -134,6 +134,16 @@ extension MemorySpec {
       return weights == .scalarGate
         ? RecurrentMemory<GatedDeltaRule<ScalarGateRule>>.self
         : RecurrentMemory<GatedDeltaRule<ChannelGateRule>>.self
+    case (.linear, .online) where weights == .learned:
+      try require(
+        loss == .squared && readOut == .raw && features == "unit",
+        "the delta rule with a learned rate has squared loss, unit features and a raw read-out")
+      return RecurrentMemory<GatedDeltaRule<NoFadeRule>>.self
+    case (.linear, .implicit):
+      try require(
+        weights == .learned && loss == .squared && readOut == .raw && features == "identity",
+        "implicit steps have learned weights, squared loss, identity features and a raw read-out")
+      return RecurrentMemory<LonghornRule>.self
     case (.linear, .online):
       try require(
         weights == .uniform && loss == .squared && readOut == .raw && features == "unit",
@@ -187,6 +197,7 @@ extension MemorySpec.Optimiser {
     case .gradient(let steps): "gradient(\(steps))"
     case .conjugateGradient(let steps): "conjugate-gradient(\(steps))"
     case .online: "online"
+    case .implicit: "implicit"
     }
   }
 }

@@ -107,6 +107,13 @@ public enum MemoryRegistry {
       "gla", recurrent(.channelGate), state: "d²", cost: "d²+3kd, k ≤ 16",
       source: "Yang et al. 2024, eq. 3-4; for sequences"),
     Entry(
+      "deltanet", gatedDelta(.learned), state: "d²", cost: "d²+2kd, k ≤ 32",
+      source: "DeltaNet, Yang et al. 2024b; for sequences"),
+    Entry(
+      "longhorn",
+      MemorySpec(weights: .learned, function: .linear, optimiser: .implicit), state: "d²",
+      cost: "d²+2kd, k ≤ 32", source: "Liu et al. 2024, exact; for sequences"),
+    Entry(
       "gated-delta", gatedDelta(.scalarGate), state: "d²", cost: "d²+2kd, k ≤ 32",
       source: "Gated DeltaNet, Yang et al. 2025, eq. 10; for sequences"),
     Entry(

@@ -54,6 +54,8 @@ public struct MemorySpec: Sendable, Hashable {
     case conjugateGradient(steps: Int)
     /// One step a row, in the rows' order.
     case online
+    /// One implicit step a row: what minimises the distance to the state before plus the row's weighed error.
+    case implicit
   }
 
   /// What a read returns of the fit.
@@ -114,7 +116,9 @@ extension MemorySpec: Codable {
 
 /// Written as an object with one field, the optimiser's name, whose value holds its steps where it takes some.
 extension MemorySpec.Optimiser: Codable {
-  enum CodingKeys: String, CodingKey, CaseIterable { case exact, gradient, conjugateGradient, online }
+  enum CodingKeys: String, CodingKey, CaseIterable {
+    case exact, gradient, conjugateGradient, online, implicit
+  }
   private enum Settings: String, CodingKey, CaseIterable { case steps }
   private struct Steps: Codable {
     var steps: Int?
@@ -134,9 +138,10 @@ extension MemorySpec.Optimiser: Codable {
     switch (name, steps) {
     case (.exact, nil): self = .exact
     case (.online, nil): self = .online
+    case (.implicit, nil): self = .implicit
     case (.gradient, let steps?): self = .gradient(steps: steps)
     case (.conjugateGradient, let steps?): self = .conjugateGradient(steps: steps)
-    case (.exact, _), (.online, _):
+    case (.exact, _), (.online, _), (.implicit, _):
       throw MemoryError.refused("the optimiser '\(name.rawValue)' takes no steps")
     case (.gradient, nil), (.conjugateGradient, nil):
       throw MemoryError.refused("the optimiser '\(name.rawValue)' takes a number of steps")
@@ -150,6 +155,7 @@ extension MemorySpec.Optimiser: Codable {
     case .gradient(let steps): try fields.encode(Steps(steps), forKey: .gradient)
     case .conjugateGradient(let steps): try fields.encode(Steps(steps), forKey: .conjugateGradient)
     case .online: try fields.encode(Steps(nil), forKey: .online)
+    case .implicit: try fields.encode(Steps(nil), forKey: .implicit)
     }
   }
 }

@@ -39,7 +39,7 @@ struct SolverRidgeMemory: HeadwiseMemory {
     switch spec.optimiser {
     case .conjugateGradient(let steps): (self.steps, conjugate) = (steps, true)
     case .gradient(let steps): (self.steps, conjugate) = (steps, false)
-    case .exact, .online: (steps, conjugate) = (rank, true)
+    case .exact, .online, .implicit: (steps, conjugate) = (rank, true)
     }
   }
 

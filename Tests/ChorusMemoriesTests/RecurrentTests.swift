@@ -234,6 +234,10 @@ import Testing
         first: (delta(.scalarGate), ["keep": open, "rate": 0.4]),
         second: (delta(.uniform), ["rate": 0.4]), gates: { _ in ([0, 0, 0, 0], []) }),
       Pair(
+        name: "a learned rate that is the same for all rows is the delta rule",
+        first: (delta(.learned), ["rate": 0.4]), second: (delta(.uniform), ["rate": 0.4]),
+        gates: { _ in ([0, 0], []) }),
+      Pair(
         name: "the delta rule's gates alike in all columns are one gate",
         first: (delta(.channelGate), ["keep": 0, "rate": 0]),
         second: (delta(.scalarGate), ["keep": 0, "rate": 0]),
@@ -269,6 +273,25 @@ import Testing
         #expect(difference < 1e-5, "\(pair.name)")
       }
     }
+  }
+
+  /// Longhorn's state minimises ‖S − S₋‖² + β‖v − k·S‖², so that S − S₋ = β k (v − k·S)ᵀ; read at some queries.
+  @Test func anImplicitStepMinimisesItsObjective() throws {
+    let sizes = AttentionSizes(heads: 1, width: 8)
+    let bench = try Bench(MemoryRegistry.named("longhorn").context, sizes: sizes, set: ["rate": 0.3])
+    let (set, row) = (bench.stored(20, seed: 103), bench.stored(1, seed: 104, scale: 3))
+    let key = Rows(8, Array(row[0][0..<8]))
+    let asked = bench.queries(5, seed: 105)
+    let (before, after) = (bench.context(set), bench.context(set + row))
+    let known = bench.read(key, after)
+    let beta = 1 / (1 + exp(-Double(row[0][16]) - 0.3))
+    let wanted = asked.doubles.indices.flatMap { query in
+      let similar = zip(asked[query], key[0]).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
+      return (0..<8).map { beta * similar * Double(row[0][8 + $0] - known[$0]) }
+    }
+    let change = zip(bench.read(asked, after), bench.read(asked, before)).map { $0 - $1 }
+    #expect(deviation(change, wanted) < 1e-5)
+    #expect(wanted.contains { abs($0) > 0.05 })
   }
 
   /// Mamba-2's step is softplus(x + b): it fades the state by e^(−Δ·e^A) and is what the row's value counts.

@@ -62,6 +62,7 @@ import Testing
     (Spec(features: "relus", function: .linear), "relu"),
     (Spec(weights: .decay, function: .linear, loss: .dot, optimiser: step, readOut: .mean), "read raw"),
     (Spec(weights: .decay, function: .linear), "rows that fade"),
+    (Spec(function: .linear, optimiser: .implicit), "learned weights"),
     (Spec(weights: .decay, features: "unit", function: .linear, optimiser: .online), "uniform weights"),
   ]
 

@@ -67,6 +67,20 @@ import Testing
     #expect(distance(recorded, onePass) < 2e-5 * Self.size(onePass), "\(names)")
   }
 
+  /// Every memory inside a network, in both its forms, against the network whose memories are their definitions in Double.
+  @Test(arguments: blueprints, [0, 9])
+  func bothPassesEqualTheReference(names: String, context: Int) throws {
+    let network = try Self.network(names)
+    let batch = try randomBatch(context: context, buffer: 3, targets: 3)
+    let prefixes: [Int32] = [0, 2, 3]
+    let reference = ReferenceNetwork(network)
+    let expected = reference.predict(ReferenceNetwork.tokens(batch, task: 0, prefixes: prefixes))
+      .flatMap { $0.map { Float($0) } }
+    let allowed = 2e-5 * Self.size(expected)
+    #expect(distance(network.advanced(batch, prefixes: prefixes), expected) < allowed, "\(names)")
+    #expect(distance(network.recorded(batch, prefixes: prefixes), expected) < allowed, "\(names)")
+  }
+
   private static func size(_ values: [Float]) -> Double { values.reduce(1) { max($0, abs(Double($1))) } }
 
   @Test(arguments: blueprints)

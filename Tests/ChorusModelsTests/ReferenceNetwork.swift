@@ -3,6 +3,7 @@ import ChorusHints
 import ChorusLayers
 import Foundation
 
+@testable import ChorusMemories
 @testable import ChorusModels
 @testable import ChorusTensors
 
@@ -26,12 +27,14 @@ struct ReferenceNetwork {
   var periods = Periods.none
   /// All parameters in one line, as the table lays them out.
   var values: [Double]
+  private let memories: [CompiledMemory]
   private let places: [String: (offset: Int, rows: Int, columns: Int)]
 
   init(_ network: Network) {
     let weights = network.weights
     blueprint = network.blueprint
     head = network.layers.head
+    memories = network.layers.stack.blocks.map(\.mixer.memory)
     values = weights.values.array.map(Double.init)
     places = Dictionary(
       uniqueKeysWithValues: weights.table.all.map { ($0.path, ($0.offset, $0.rows, $0.columns)) })
@@ -138,25 +141,20 @@ struct ReferenceNetwork {
     }
   }
 
-  private func attention(_ path: String, _ h: [Row], _ tokens: [Token]) -> [Row] {
-    let (d, width) = (blueprint.width, blueprint.width / blueprint.heads)
+  /// What every token reads by the definition of the layer's memory.
+  private func read(_ path: String, _ memory: CompiledMemory, _ h: [Row], _ tokens: [Token]) -> [Row] {
     let queries = h.map { linear(path + ".query.weight", $0) }
-    let keyValues = h.map { linear(path + ".keyvalue.weight", $0) }
+    let stored = h.map { linear(path + ".keyvalue.weight", $0) }
+    let numbers = memory.shape.parameters.map { vector("\(path).memory.\($0.name)") }
     return tokens.indices.map { reader in
       let visible = tokens.indices.filter { sees(tokens[reader], tokens[$0]) }
-      var out = Row(repeating: 0, count: d)
-      for head in 0..<blueprint.heads {
-        let columns = head * width..<(head + 1) * width
-        let scores = visible.map { read in
-          columns.reduce(0) { $0 + queries[reader][$1] * keyValues[read][$1] } / Double(width).squareRoot()
-        }
-        let weights = scores.map { exp($0) }
-        let total = weights.reduce(0, +)
-        for (read, weight) in zip(visible, weights) {
-          for column in columns { out[column] += weight / total * keyValues[read][d + column] }
-        }
-      }
-      return linear(path + ".out", out)
+      let buffer = visible.filter { if case .buffer = tokens[$0] { true } else { false } }
+      let context = visible.filter { if case .buffer = tokens[$0] { false } else { true } }
+      return linear(
+        path + ".out",
+        memory.reference(
+          queries[reader], context: context.map { stored[$0] }, own: buffer.map { stored[$0] },
+          numbers: numbers))
     }
   }
 
@@ -176,11 +174,11 @@ struct ReferenceNetwork {
     for layer in 0..<blueprint.layers {
       let path = "block.\(layer)"
       if blueprint.norm == .pre {
-        let read = attention(path, h.map { norm(path + ".norm1", $0) }, tokens)
+        let read = read(path, memories[layer], h.map { norm(path + ".norm1", $0) }, tokens)
         h = zip(h, read).map(plus)
         h = h.map { plus($0, feedForward(path, norm(path + ".norm2", $0))) }
       } else {
-        let read = attention(path, h, tokens)
+        let read = read(path, memories[layer], h, tokens)
         h = zip(h, read).map { norm(path + ".norm1", plus($0, $1)) }
         h = h.map { norm(path + ".norm2", plus($0, feedForward(path, $0))) }
       }
