@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusFiles
 import ChorusHints
 import ChorusInference
 import ChorusModels
@@ -64,7 +65,7 @@ final class BenchWorker {
       } catch {
         answer = Answer(error: "\(error)")
       }
-      try FileHandle.standardOutput.write(contentsOf: encoder.encode(answer) + Data("\n".utf8))
+      try StandardStreams.write(encoder.encode(answer) + Data("\n".utf8))
     }
   }
 

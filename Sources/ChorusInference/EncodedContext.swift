@@ -24,7 +24,7 @@ protocol AnyContext: Sendable {
     of y: [Float], at x: [Float], _ request: Request, orders: Int
   ) throws(InferenceError) -> [Double]
   /// The law of each target given the context alone.
-  func laws(at x: [Float], on pool: ThreadPool?) -> [any Predictive]
+  func laws(at x: [Float], on pool: ThreadPool?) throws(InferenceError) -> [any Predictive]
 
   /// With further rows read, or (`removing`) without some; nil where a memory cannot do it.
   func observing(_ more: NetworkRows, removing: Bool) -> (any AnyContext)?
@@ -65,8 +65,8 @@ struct EncodedContext<A: Architecture>: AnyContext {
     try sampler(x, request).logDensities(of: y, orders: orders)
   }
 
-  func laws(at x: [Float], on pool: ThreadPool?) -> [any Predictive] {
-    NetworkConditioner(self, x: x).marginals(x.count / max(rows.dimensions, 1), on: pool)
+  func laws(at x: [Float], on pool: ThreadPool?) throws(InferenceError) -> [any Predictive] {
+    try NetworkConditioner(self, x: x).marginals(x.count / max(rows.dimensions, 1), on: pool)
   }
 
   func observing(_ more: NetworkRows, removing: Bool) -> (any AnyContext)? {

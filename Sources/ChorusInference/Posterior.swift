@@ -32,7 +32,7 @@ public struct Posterior: Sendable {
   public static let fewRows = 4
   /// Requests that need more arithmetic than this are refused unless the caller lifts the limit.
   public static let flopLimit = 2e13
-  /// Requests whose paths would hold more bytes of buffers at once than this are refused.
+  /// Requests whose paths would hold more bytes of buffers and values at once than this are refused.
   public static let byteLimit = 8e9
 
   /// Encodes `data`.
@@ -59,10 +59,17 @@ public struct Posterior: Sendable {
     let data = data.count > limit ? Self.thin(data, to: limit) : data
     self.model = model
     self.pool = pool
+    try Self.checkCancellation()
     self.preparation = try preparation ?? Self.preparation(of: data, by: blueprint, scaling)
-    conditioned = model.network.condition(
-      try Self.rows(data, self.preparation), self.preparation.fits, on: pool)
+    let observed = try Self.rows(data, self.preparation)
+    try Self.checkCancellation()
+    conditioned = model.network.condition(observed, self.preparation.fits, on: pool)
     notes = Self.notes(rows: rows, blueprint) + Self.notes(raised: conditioned.raised)
+    try Self.checkCancellation()
+  }
+
+  private static func checkCancellation() throws(InferenceError) {
+    if Task.isCancelled { throw .cancelled }
   }
 
   /// The same questions to another state of the context.
@@ -224,9 +231,10 @@ public struct Posterior: Sendable {
     let units = try preparation.units(scaling.apply(inputs))
     let notes = notes + bufferNotes(plan, latent: latent)
     let (outside, note) = try outside(inputs, notes)
+    let raw = paths.map { path in zip(path, units).map { $1.raw(Double($0)) } }
+    guard raw.allSatisfy({ $0.allSatisfy(\.isFinite) }) else { throw Self.notFinite }
     return Samples(
-      paths: paths.map { path in zip(path, units).map { $1.raw(Double($0)) } },
-      plan: plan, trace: trace,
+      paths: raw, plan: plan, trace: trace,
       notes: notes + (note.map { [$0] } ?? []), outside: outside)
   }
 
@@ -261,6 +269,7 @@ public struct Posterior: Sendable {
     let jacobian = -units.reduce(0) { $0 + log($1.scale) }
     let request = Request(plan: plan, seed: seed, pool: pool)
     let scores = try conditioned.logDensities(of: scaled, at: x, request, orders: orders).map { $0 + jacobian }
+    guard scores.allSatisfy(\.isFinite) else { throw Self.notFinite }
     return LogDensity(
       value: Self.logMeanExp(scores), orders: scores, plan: plan, notes: notes + bufferNotes(plan))
   }
@@ -278,12 +287,16 @@ public struct Posterior: Sendable {
   {
     let laws = try laws(at: inputs, flopLimit: flopLimit)
     let units = try preparation.units(scaling.apply(inputs))
-    return try zip(laws, units).map { law, unit in
+    let marginals = try zip(laws, units).map { law, unit -> any ContinuousLaw in
       guard let law = law as? any ContinuousLaw else {
         throw InferenceError.input("this model predicts the level of a category, which has no unit; ask for its laws")
       }
       return law.scaled(by: unit.scale, offset: unit.origin)
     }
+    guard marginals.allSatisfy({ $0.mean.isFinite && $0.variance.isFinite }) else {
+      throw Self.notFinite
+    }
+    return marginals
   }
 
   /// The law of each target on its own as the network's head makes it, numbers in the network's units.
@@ -291,6 +304,11 @@ public struct Posterior: Sendable {
     _ = try resolve(.independent, inputs, paths: 1, flopLimit)
     return try inputs.count == 0 ? [] : conditioned.laws(at: questions(inputs), on: pool)
   }
+
+  /// What a network with weights that are finite and absurd comes to.
+  private static let notFinite = InferenceError.input(
+    "the model answers with numbers that are not finite: its weights, or the units of the data, are out of all range;"
+      + " take another model, or change the units")
 
   /// The plan of a request, resolved for this context, these targets and what the model can do.
   public func plan(
@@ -328,11 +346,16 @@ public struct Posterior: Sendable {
         .resolve(context: plan.contextRows, targets: 2 * inputs.count)
       flops += try pass.cost(paths: max(paths, 1)).work(model.network.rates).total
     }
-    if flops > limit { throw InferenceError.tooExpensive(flops: flops, limit: limit) }
+    // Not the reverse comparison: a limit that is no number is none that anything is within.
+    guard flops <= limit else { throw InferenceError.tooExpensive(flops: flops, limit: limit) }
     let capacity = latent ? max(plan.peakBufferRows, inputs.count) : plan.peakBufferRows
     let alive = min(max(paths, 1), SamplerTile.most * (pool?.threads ?? 1))
     let bytes = Double(model.network.bufferBytes(capacity: capacity)) * Double(alive)
-    if bytes > Self.byteLimit { throw InferenceError.tooLarge(bytes: bytes, limit: Self.byteLimit) }
+    // And the drawn values, as they are drawn and in the data's units.
+    let values = Double(max(paths, 1)) * Double(max(inputs.count, 1)) * 12
+    guard bytes + values <= Self.byteLimit else {
+      throw InferenceError.tooLarge(bytes: bytes + values, limit: Self.byteLimit)
+    }
     return plan
   }
 

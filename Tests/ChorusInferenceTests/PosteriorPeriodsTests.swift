@@ -48,8 +48,8 @@ import Testing
     }
     let marginals = try posterior.marginals(at: at)
     let paths = try posterior.sample(4, at: at, plan: .independent, seed: 1).paths
-    let alone = NetworkConditioner(
-      try posterior.encoded, x: try posterior.scaling.apply(at).values.map { Float($0) }
+    let alone = try NetworkConditioner(
+      posterior.encoded, x: posterior.scaling.apply(at).values.map { Float($0) }
     )
     .marginals(at.count, on: nil)
     let known = try posterior.preparation.units(posterior.scaling.apply(Inputs([20_050])))[0]
