@@ -35,7 +35,7 @@ enum Exit {
       switch error.reason {
       case .missing: noInput
       case .system: io
-      case .grid: usage
+      case .grid, .choice: usage
       default: data
       }
     case let error as StorageError:
