@@ -88,11 +88,13 @@ struct CSVReader {
   private static let quote = UInt8(ascii: "\"")
   private static let space = UInt8(ascii: " ")
 
-  /// Whether a line is a comment: it begins with `#`, and that is not the mark of a missing value in its first cell.
+  /// Whether a line is a comment: it begins with `#`, and that is neither all of its first cell nor the mark of a
+  /// missing value in it.
   static func isComment(_ line: some Collection<UInt8>, _ delimiter: UInt8) -> Bool {
     guard line.first == UInt8(ascii: "#") else { return false }
     let cell = line.prefix { $0 != delimiter && $0 != 0x0A && $0 != 0x0D }
-    return NumberText.read(ArraySlice(cell.prefix(16))) != .missing
+    let isAll = cell.count == 1 && delimiter != space && line.dropFirst().first == delimiter
+    return !isAll && NumberText.read(ArraySlice(cell.prefix(16))) != .missing
   }
 
   /// One row of the window `from..<to`; `last` where nothing comes behind it.

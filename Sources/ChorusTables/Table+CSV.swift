@@ -24,17 +24,22 @@ struct CommentHeading {
   /// - Parameter window: the beginning of the text.
   init(_ window: ArraySlice<UInt8>, _ delimiter: Delimiter, _ mark: DecimalMark) {
     var (start, names, from) = (Int?.none, [ArraySlice<UInt8>](), window.startIndex)
+    // `#name` and not `# a remark`: some columns below may be text.
+    var isTight = false
     while from < window.endIndex {
       let end = window[from...].firstIndex { $0 == 0x0A || $0 == 0x0D } ?? window.endIndex
       let line = NumberText.trimmed(window[from..<end])
       if CSVReader.isComment(window[from..<end], delimiter.rawValue) {
         let rest = line.drop { $0 == UInt8(ascii: "#") || $0 == 0x20 || $0 == 0x09 }
         (start, names) = (rest.startIndex, Self.cells(rest, delimiter))
+        isTight = rest.startIndex == line.startIndex + 1
       } else if !line.isEmpty {
         let cells = Self.cells(line, delimiter)
-        let isNames =
-          !names.isEmpty && names.count == cells.count && cells.allSatisfy { Self.isValue($0, mark) }
-        self.start = isNames && !names.contains(where: { Self.isValue($0, mark) }) ? start : nil
+        let values = cells.count { Self.isValue($0, mark) }
+        let isHeading =
+          !names.isEmpty && names.count == cells.count && !names.contains { Self.isValue($0, mark) }
+          && (values == cells.count || values > 0 && isTight)
+        self.start = isHeading ? start : nil
         return
       }
       from = end + 1

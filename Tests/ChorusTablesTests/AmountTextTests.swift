@@ -90,7 +90,11 @@ import Testing
     // The names of columns as gnuplot and NumPy write them.
     #expect(try table("# made today\n# time level\n0 1\n1 2\n").columns == ["time", "level"])
     #expect(try table("#time,level\n0,1\n").numbers("level") == [1])
+    #expect(try table("#id\tstart\tname\n1\t2\ta\n").columns == ["id", "start", "name"])
     #expect(try table("# remark\n0,1\n2,3\n").columns == ["0", "1"])
+    #expect(try table("# one, two\nt,y\n2,3\n").columns == ["t", "y"])
+    // A column that is called '#'.
+    #expect(try table("#,name,y\n1,a,2\n").columns == ["#", "name", "y"])
     // Wherever blocks end.
     let spaced = "# x  y\r\n 1   2\r\n# c\r\n3 4  \r\n"
     for block in 3...20 {
