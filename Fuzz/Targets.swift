@@ -34,7 +34,12 @@ public func fuzz(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
 private func read(_ bytes: [UInt8], _ name: String) {
   var options = TableOptions()
   // Two bits of the input choose how it is read.
-  if bytes.count % 4 == 1 { options.decimal = .comma }
+  switch bytes.count % 4 {
+  case 1: options.decimal = .comma
+  case 2: options.dateNotation = DateNotation(pattern: "%d/%m/%Y")
+  case 3: options.missing = ["-999", "gone"]
+  default: break
+  }
   guard let table = try? Table(bytes: bytes, source: name, options: options) else { return }
   precondition(table.rowCount > 0 && !table.columns.isEmpty)
   for column in table.columns.prefix(50) {
@@ -44,6 +49,13 @@ private func read(_ bytes: [UInt8], _ name: String) {
       precondition(values.values.allSatisfy { $0?.isFinite ?? (missing != .refused) })
       for value in values.values.prefix(20) {
         if let value { _ = CalendarText.write(value, as: values.kind) }
+      }
+      // A series goes on behind its last row.
+      let rows = values.values.compactMap { $0 }
+      if let last = rows.max(), let spacing = Spacing(of: rows, kind: values.kind) {
+        let points = spacing.points(3, after: last)
+        precondition(
+          points.count <= 3 && points.allSatisfy(\.isFinite) && !spacing.words(after: last).isEmpty)
       }
     }
     let texts = try? table.texts(column)
@@ -105,13 +117,24 @@ private let numbers: @Sendable ([UInt8]) -> Void = { bytes in
     precondition(expected?.bitPattern == value.bitPattern)
   case .infinite, .notANumber, .missing, .other: break
   }
-  if let date = CalendarText.read(text) {
-    let written = CalendarText.write(date.days, as: date.kind)
-    precondition(abs((CalendarText.read(written)?.days ?? .infinity) - date.days) < 1e-8)
+  for mark in DecimalMark.allCases {
+    if let amount = text.withUnsafeBufferPointer({ AmountText.read($0, mark: mark) }) {
+      precondition(amount.value.isFinite && !(amount.isOpen && amount.isSettled))
+    }
   }
   guard let string = String(bytes: bytes, encoding: .utf8) else { return }
+  if let date = CalendarText.read(string) {
+    let written = CalendarText.write(date.days, as: date.kind)
+    precondition(abs((CalendarText.read(written)?.days ?? .infinity) - date.days) < 1e-8)
+    // A saved context keeps the pattern.
+    precondition(date.kind.notation.flatMap { DateNotation(pattern: $0.pattern) } != nil)
+  }
+  if let notation = DateNotation(pattern: string) {
+    precondition(DateNotation(pattern: notation.pattern) != nil)
+  }
   for dimensions in 1...2 {
-    guard let grid = try? GridSpecification.parse(string, dimensions: dimensions, limit: 1000) else {
+    guard let grid = try? GridSpecification.parse(string, dimensions: dimensions, limit: 1000)
+    else {
       continue
     }
     precondition(grid.points.count == grid.count * dimensions && grid.points.allSatisfy(\.isFinite))

@@ -12,6 +12,8 @@ struct Asking {
   /// The column that tells the series apart.
   let groupColumn: String?
   let targets: [String]
+  /// Which columns were taken and how the points go on, where that was found and not told.
+  let found: String?
   /// What a person should know about the file.
   let notes: [String]
   /// The model that a saved context needs.
@@ -22,30 +24,44 @@ struct Asking {
   /// Every series is one of its own: nothing is learned from the others. A series with too few rows stays among the
   /// questions, so that its points are in the output, without a prediction; one with nothing to predict is left out.
   init(
-    file: String, input: String, target: String, group: String? = nil, points: PointOptions,
+    file: String, input: String?, target: String?, group: String? = nil, points: PointOptions,
     units: String? = nil, reading: ReadingOptions
   ) throws {
-    let names = Observations.names(input)
+    var names = input.map(Observations.names) ?? []
     // Which of these the file has, its header tells; columns that are not there are refused by their selection.
-    let candidates = Set([target] + Observations.names(target)).sorted()
+    let candidates = target.map { Set([$0] + Observations.names($0)).sorted() } ?? []
+    let isOpen = input == nil || target == nil
     let table = try reading.table(
-      file, numbers: names + candidates, texts: group.map { [$0] } ?? [],
+      file, numbers: isOpen ? nil : names + candidates, texts: group.map { [$0] } ?? [],
       optional: candidates.count > 1 ? candidates : [])
     let units = try Observations.units(units, of: table)
     // A single column may have a comma in its name.
-    let targets = table.columns.contains(target) ? [target] : Observations.names(target)
+    var targets = target.map { table.columns.contains($0) ? [$0] : Observations.names($0) } ?? []
+    let groups = try group.map { try Groups(table, $0) }
+    if isOpen {
+      let choice = try ColumnChoice(table, inputs: names, targets: targets, groups: groups)
+      targets = choice.targets
+      if names.isEmpty { names = choice.input.map { [$0] } ?? [] }
+    }
     let named = names + targets + (group.map { [$0] } ?? [])
     if let twice = named.indices.first(where: { named[..<$0].contains(named[$0]) }) {
       throw TableError(
         .unknownColumn, file, "column '\(named[twice])' is asked for twice; name each column once.")
     }
-    let groups = try group.map { try Groups(table, $0) }
-    let selections = try targets.map { try table.select(inputs: names, target: $0) }
+    let selections = try targets.map { target in
+      isOpen && names.isEmpty
+        ? try table.select(counting: ColumnChoice.counted, target: target)
+        : try table.select(inputs: names, target: target)
+    }
     // The inputs are the same for all targets.
     let given = try selections.first.flatMap {
-      try points.given(for: $0, groups: groups, reading: reading)
+      try points.given(for: $0, groups: groups, reading: reading, file: file)
     }
     var notes: [String] = []
+    let dataWords = DataWords(table, reading: reading)
+    notes += dataWords.fileWords.map(\.text)
+    if isOpen, groups == nil, let first = selections.first { try dataWords.refusePooling(first) }
+    var words: [[DataWord]] = []
     if let incomplete = selections.first?.incomplete.count, incomplete > 0 {
       notes.append("\(incomplete) rows lack an input and were left out")
     }
@@ -56,6 +72,7 @@ struct Asking {
     if let groups {
       let parts = selections.map { $0.split(groups.ofRow, into: groups.labels.count) }
       for (index, label) in groups.labels.enumerated() {
+        words.append(try dataWords.words(parts.map { $0[index] }, grouped: true, group: label))
         for part in parts {
           questions.append(
             try Question(
@@ -63,6 +80,7 @@ struct Asking {
         }
       }
     } else {
+      words.append(try dataWords.words(selections, grouped: false))
       for selection in selections {
         let question = try Question(
           Observations(file: file, selection: selection, units: units), given: given)
@@ -85,6 +103,8 @@ struct Asking {
         "\(questions.count - asked.count) of \(questions.count) \(what) have nothing to predict and were left out"
       )
     }
+    notes += DataWord.said(words)
+    found = Self.found(asked, isOpen: isOpen, isCounted: isOpen && names.isEmpty)
     self.questions = asked
     self.targets = targets
     self.notes = notes
@@ -92,12 +112,35 @@ struct Asking {
     model = nil
   }
 
+  /// One line on what was found: the input, the targets and the spacing.
+  private static func found(_ questions: [Question], isOpen: Bool, isCounted: Bool) -> String? {
+    guard let first = questions.first else { return nil }
+    var parts: [String] = []
+    if isOpen {
+      var targets: [String] = []
+      for target in questions.map(\.selection.target) where !targets.contains(target) {
+        targets.append(target)
+      }
+      let input =
+        isCounted ? "the number of the row" : first.selection.inputs.map { "'\($0)'" }.joined(separator: ", ")
+      parts.append("\(targets.map { "'\($0)'" }.joined(separator: ", ")) by \(input)")
+    }
+    var horizons: [String] = []
+    for words in questions.compactMap(\.horizonWords) where !horizons.contains(words) {
+      horizons.append(words)
+    }
+    if let words = horizons.first {
+      parts.append(words + (horizons.count > 1 ? " (each series from its own last row)" : ""))
+    }
+    return parts.isEmpty ? nil : parts.joined(separator: ": ")
+  }
+
   /// The question of a context that was encoded before.
   ///
   /// - Parameter model: the model's name or path; nil for the one that the context names.
   init(context path: String, model name: String?, points: PointOptions, reading: ReadingOptions) throws {
     let context = try SavedContext(path: path)
-    let kinds = try Self.kinds(context)
+    let card = try ContextCard(context)
     let model: Model
     do {
       model = try Model(named: name ?? context.modelName)
@@ -109,7 +152,7 @@ struct Asking {
     let observed = try posterior.observed
     let selection = Selection(
       inputs: context.inputColumns.map(\.name), target: context.outputColumn.name,
-      kinds: Array(kinds.dropLast()), targetKind: kinds[kinds.count - 1], observed: observed.x,
+      kinds: Array(card.kinds.dropLast()), targetKind: card.kinds[card.kinds.count - 1], observed: observed.x,
       targets: observed.y)
     let units = Dictionary(
       (context.inputColumns + [context.outputColumn]).filter { !$0.unit.isEmpty }.map { ($0.name, $0.unit) },
@@ -117,41 +160,12 @@ struct Asking {
     questions = [
       try Question(
         Observations(file: path, selection: selection, units: units),
-        given: points.given(for: selection, reading: reading), saved: posterior)
+        given: points.given(for: selection, reading: reading, file: path, saved: card), saved: posterior)
     ]
+    found = Self.found(questions, isOpen: false, isCounted: false)
     targets = [selection.target]
     self.model = model
     groupColumn = nil
     notes = []
-  }
-
-  // MARK: What columns hold, in a saved context
-
-  private static let words: [(kind: ColumnKind, word: String)] = [
-    (.number, "number"), (.date, "date"), (.dateTime(utc: false), "datetime"),
-    (.dateTime(utc: true), "datetime-utc"),
-  ]
-
-  /// The card of a context: what its input columns and its target hold.
-  static func card(_ selection: Selection) -> [String: String] {
-    let kinds = selection.kinds + [selection.targetKind]
-    return [
-      "kinds": kinds.map { kind in words.first { $0.kind == kind }?.word ?? "number" }.joined(separator: ",")
-    ]
-  }
-
-  private static func kinds(_ context: SavedContext) throws -> [ColumnKind] {
-    // One that the library wrote says nothing and has numbers.
-    guard let text = context.card["kinds"] else {
-      return [ColumnKind](repeating: .number, count: context.inputColumns.count + 1)
-    }
-    let kinds = text.split(separator: ",", omittingEmptySubsequences: false).compactMap { word in
-      words.first { $0.word == word }?.kind
-    }
-    guard kinds.count == context.inputColumns.count + 1 else {
-      throw InferenceError.input(
-        "\(context.file): its kinds of columns '\(text)' cannot be read; make it anew with chorus condition")
-    }
-    return kinds
   }
 }

@@ -58,10 +58,11 @@ struct Condition: ParsableCommand {
       let model = try Model(named: self.model)
       try outputs().checkPlaces()
       let posterior = try model.condition(on: observations.data, pool: common.pool)
+      for word in observations.words { common.say("note: \(word.text)") }
       for note in posterior.notes { common.say("note: \(note)") }
       let incomplete = observations.selection.incomplete.count
       if incomplete > 0 { common.say("note: \(incomplete) rows lack an input and were left out") }
-      try posterior.write(to: output, card: Asking.card(observations.selection))
+      try posterior.write(to: output, card: ContextCard.entries(observations.selection))
       common.say(
         "\(posterior.rows) rows kept in \(output); it reveals them: share it as you would share the data")
     }

@@ -36,7 +36,7 @@ enum Exit {
       switch error.reason {
       case .missing: noInput
       case .system: io
-      case .grid: usage
+      case .grid, .choice: usage
       default: data
       }
     case let error as StorageError:

@@ -100,12 +100,13 @@ struct FanChart {
       Series("observed", .points(rows), colour: .ink), at: rows.count > Self.mostInFront ? 0 : series.count)
     let input = question.named(question.selection.inputs[0])
     let output = question.named(question.selection.target)
-    let scale: Axis.Scale = question.selection.kinds[0] == .number ? .linear : .date
+    let scale: Axis.Scale = question.selection.kinds[0].notation == nil ? .linear : .date
     return Chart(
       title: title, subtitle: subtitle, summary: summary(quantiles, targets),
       x: Axis(input.title, unit: input.unit, scale: scale, bounds: range),
       y: Axis(
-        output.title, unit: output.unit, scale: question.selection.targetKind == .number ? .linear : .date),
+        output.title, unit: output.unit,
+        scale: question.selection.targetKind.notation == nil ? .linear : .date),
       series: series, height: range == nil ? 440 : 360)
   }
 
@@ -142,6 +143,6 @@ enum ReportText {
   static func number(_ value: Double) -> String { ChartNumber.text(value, digits: 4) }
 
   static func text(_ value: Double, _ kind: ColumnKind) -> String {
-    kind == .number ? number(value) : CalendarText.write((value * 86_400).rounded() / 86_400, as: kind)
+    kind.notation == nil ? number(value) : CalendarText.write((value * 86_400).rounded() / 86_400, as: kind)
   }
 }

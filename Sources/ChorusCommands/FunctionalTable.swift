@@ -54,7 +54,7 @@ struct FunctionalTable {
     let summary = row.summary
     // An input is written as it was read; errors and deviations of dates are in days.
     func place(_ value: Double) -> Cell {
-      row.functional.isInput && value.isFinite ? Observations.cell(value, kinds[0]) : .number(value)
+      row.functional.isInput && value.isFinite ? .value(value, kinds[0]) : .number(value)
     }
     return [
       .text(row.functional.description), .text(row.draws), .integer(summary.count),

@@ -5,7 +5,9 @@ import ChorusTables
 
 /// Where to predict, if not at the rows without a target.
 struct PointOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Points to predict at.", valueName: "first..last/step"))
+  // A grid may begin with a minus.
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Points to predict at.", valueName: "first..last/step"))
   var at: String?
 
   @Option(
@@ -13,10 +15,39 @@ struct PointOptions: ParsableArguments {
       "A file with the points to predict at, in columns named as the inputs.", valueName: "file"))
   var atFile: String?
 
-  var isEmpty: Bool { at == nil && atFile == nil }
+  @Option(
+    help: ArgumentHelp(
+      "Predict that many steps after the last row that has a value; the spacing of the rows is found.",
+      valueName: "steps"))
+  var horizon: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The step of --horizon in place of the one found: 1M, 1q, 1w, 1D, 1B (business day), 30min, or a number.",
+      valueName: "step"))
+  var every: String?
+
+  var isEmpty: Bool { at == nil && atFile == nil && horizon == nil }
 
   func validate() throws {
-    if at != nil, atFile != nil { throw ValidationError("give --at or --at-file, not both") }
+    guard [at != nil, atFile != nil, horizon != nil].count(where: { $0 }) <= 1 else {
+      throw ValidationError("give one of --at, --at-file and --horizon")
+    }
+    if let horizon, !(1...100_000).contains(horizon) {
+      throw ValidationError("--horizon must be within 1...100000")
+    }
+    if let every {
+      guard horizon != nil else { throw ValidationError("--every goes with --horizon") }
+      switch Step(every) {
+      case .length(let length)? where length > 0: break
+      case .months(let months)? where months > 0: break
+      case .businessDays?: break
+      default:
+        throw ValidationError(
+          "--every: '\(every)' is no step forward; give one like 1M, 1q, 1D, 30min or 0.5")
+      }
+    }
   }
 
   /// Standard input is read once.
@@ -28,34 +59,65 @@ struct PointOptions: ParsableArguments {
 
   /// The points; nil where none are given.
   func given(
-    for selection: Selection, groups: Groups? = nil, reading: ReadingOptions
+    for selection: Selection, groups: Groups? = nil, reading: ReadingOptions, file: String,
+    saved: ContextCard? = nil
   ) throws -> GivenPoints? {
     if let at { return try GivenPoints(grid: at, for: selection) }
+    if let horizon {
+      if let saved, saved.end == nil, selection.dimensions == 1 {
+        throw InferenceError.input(
+          "\(file): the context does not keep where its rows end; give --at, or make it anew with chorus condition"
+        )
+      }
+      return try GivenPoints(horizon: horizon, every: every, for: selection, end: saved?.end)
+    }
     return try atFile.map { try GivenPoints(file: $0, for: selection, groups: groups, reading: reading) }
   }
 
   /// - Parameter targets: their names, as an error has them.
   static func nothing(_ file: String, _ targets: String) -> InferenceError {
     .input(
-      "\(file): no row lacks a value of \(targets), so there is nothing to predict; pass --at FIRST..LAST/STEP or --at-file FILE"
+      "\(file): no row lacks a value of \(targets), so there is nothing to predict; pass --horizon STEPS, --at FIRST..LAST/STEP or --at-file FILE"
     )
   }
 }
 
-/// The points of `--at` or `--at-file`.
+/// The points of `--at`, `--at-file` or `--horizon`.
 struct GivenPoints {
-  private let all: Inputs
-  /// The points of each series; nil where every series has all.
-  private let ofGroup: [String: Inputs]?
+  private enum Source {
+    /// Every series has all.
+    case all(Inputs)
+    case ofGroup([String: Inputs], dimensions: Int)
+    /// Steps behind the last row of each series, or of the saved one; spaced as all rows are where its own do not tell.
+    case horizon(Int, Step?, all: Spacing?, saved: SeriesEnd?)
+  }
+
+  private let source: Source
 
   /// A grid for each input column, crossed.
   init(grid text: String, for selection: Selection) throws {
-    let grid = try GridSpecification.parse(text, dimensions: selection.dimensions)
+    let grid = try GridSpecification.parse(text, dimensions: selection.dimensions, kinds: selection.kinds)
     for (axis, (name, kind)) in zip(grid.axes, zip(selection.inputs, selection.kinds)) {
       try PointKinds.check(axis.kind, of: name, holding: kind, in: "--at", what: "grid")
     }
-    all = try Inputs(grid.points, dimensions: selection.dimensions)
-    ofGroup = nil
+    source = .all(try Inputs(grid.points, dimensions: selection.dimensions))
+  }
+
+  /// The steps after the last row with a value.
+  init(horizon: Int, every: String?, for selection: Selection, end: SeriesEnd?) throws {
+    guard selection.dimensions == 1 else {
+      throw TableError(
+        .grid, "--horizon",
+        "goes along one input column, and there are \(selection.dimensions); give --at or --at-file.")
+    }
+    let step = every.flatMap { Step($0, ofDates: selection.kinds[0].notation != nil) }
+    if let every, step == nil {
+      throw TableError(
+        .grid, "--every",
+        "column '\(selection.inputs[0])' holds numbers, and '\(every)' is a step of dates; give a number.")
+    }
+    let all = Spacing(of: selection.observed.inputs, kind: selection.kinds[0])
+    source = .horizon(horizon, step, all: all, saved: end)
   }
 
   /// Every row of a file with columns named like the inputs.
@@ -67,25 +129,47 @@ struct GivenPoints {
     let table = try reading.table(file, numbers: selection.inputs, texts: label, optional: label)
     var columns: [[Double]] = []
     for (name, kind) in zip(selection.inputs, selection.kinds) {
-      let column = try table.values(of: name)
+      let column = try table.values(of: name, like: kind)
       try PointKinds.check(column.kind, of: name, holding: kind, in: file, what: "points")
       columns.append(column.values.compactMap { $0 })
     }
     func inputs(_ rows: some Sequence<Int>) throws -> Inputs {
       try Inputs(rows.flatMap { row in columns.map { $0[row] } }, dimensions: columns.count)
     }
-    all = try inputs(0..<table.rowCount)
     guard let groups, table.columns.contains(groups.column) else {
-      ofGroup = nil
+      source = .all(try inputs(0..<table.rowCount))
       return
     }
-    ofGroup = try groups.rows(of: table).mapValues { try inputs($0) }
+    source = .ofGroup(try groups.rows(of: table).mapValues { try inputs($0) }, dimensions: columns.count)
   }
 
-  /// The points of a series; none where the file names others only.
-  func points(of group: String?) throws -> Inputs {
-    guard let ofGroup, let group else { return all }
-    return try ofGroup[group] ?? Inputs([], dimensions: all.dimensions)
+  /// The points of a series; none where a file names other series only. Those of a horizon also in words, as
+  /// `months, at their starts; 12 points, 2024-04 to 2025-03`.
+  func points(of observations: Observations) throws -> (points: Inputs, words: String?) {
+    switch source {
+    case .all(let points): return (points, nil)
+    case .ofGroup(let points, let dimensions):
+      return (try points[observations.group ?? ""] ?? Inputs([], dimensions: dimensions), nil)
+    case .horizon(let count, let step, let all, let saved):
+      let selection = observations.selection
+      guard let end = saved ?? SeriesEnd(of: selection) else { return (try Inputs([], dimensions: 1), nil) }
+      let kind = selection.kinds[0]
+      let told = step.map { Spacing($0, after: selection.observed.inputs, kind: kind) }
+      guard let spacing = told ?? end.spacing ?? (saved == nil ? all : nil) else {
+        throw TableError(
+          .grid, observations.file,
+          "the rows are not evenly spaced in '\(selection.inputs[0])'; tell the step with --every, or the points with --at or --at-file."
+        )
+      }
+      let points = spacing.points(count, after: end.last)
+      guard points.count == count, let last = points.last else {
+        throw TableError(.grid, "--horizon", "\(count) steps go beyond the year 9999; take fewer.")
+      }
+      let ends = "\(ReportText.text(points[0], kind)) to \(ReportText.text(last, kind))"
+      return (
+        try Inputs(points, dimensions: 1), "\(spacing.words(after: end.last)); \(count) points, \(ends)"
+      )
+    }
   }
 }
 
@@ -94,12 +178,12 @@ enum PointKinds {
   static func check(
     _ kind: ColumnKind, of column: String, holding held: ColumnKind, in source: String, what: String
   ) throws {
-    func words(_ kind: ColumnKind) -> String { kind == .number ? "numbers" : "dates" }
-    guard (kind == .number) == (held == .number) else {
+    func words(_ kind: ColumnKind) -> String { kind.notation == nil ? "numbers" : "dates" }
+    guard (kind.notation == nil) == (held.notation == nil) else {
       throw TableError(
         .grid, source, "column '\(column)' holds \(words(held)) and the \(what) \(words(kind)).")
     }
-    if case .dateTime(let utc) = kind, case .dateTime(let heldUTC) = held, utc != heldUTC {
+    if let utc = kind.isUTC, let heldUTC = held.isUTC, utc != heldUTC {
       throw TableError(
         .grid, source,
         "the times of column '\(column)' have \(heldUTC ? "an" : "no") offset from UTC and the \(what) "

@@ -12,6 +12,8 @@ struct Observations {
   let data: Dataset
   /// Which of a file's series the rows are; nil where there is one.
   let group: String?
+  /// What a person should know about the rows, each by what it is about.
+  let words: [DataWord]
   /// Units of columns by their names in the file.
   private let units: [String: String]
   /// What further columns hold, as text: `[columns][rows]`.
@@ -27,7 +29,11 @@ struct Observations {
     let names = Self.names(input)
     let table = try reading.table(file, numbers: names + [target], texts: marks)
     let units = try Self.units(units, of: table)
-    try self.init(file: file, selection: table.select(inputs: names, target: target), units: units)
+    let selection = try table.select(inputs: names, target: target)
+    let words = DataWords(table, reading: reading)
+    try self.init(
+      file: file, selection: selection, units: units,
+      words: words.fileWords + words.words([selection], grouped: false))
     if let refusal { throw InferenceError.input("\(file): \(refusal)") }
     self.marks = try marks.map { name in
       let texts = try table.texts(name)
@@ -35,7 +41,10 @@ struct Observations {
     }
   }
 
-  init(file: String, selection: Selection, group: String? = nil, units: [String: String]) throws {
+  init(
+    file: String, selection: Selection, group: String? = nil, units: [String: String], words: [DataWord] = []
+  ) throws {
+    self.words = words
     self.file = file
     self.selection = selection
     self.group = group
@@ -98,14 +107,7 @@ struct Observations {
 
   /// A row of inputs as it was read.
   func inputCells(of inputs: Inputs, _ row: Int) -> [Cell] {
-    zip(inputs[row], selection.kinds).map { Self.cell($0, $1) }
-  }
-
-  /// A value of an input column as it was read. A date grid may step by hours.
-  static func cell(_ value: Double, _ kind: ColumnKind) -> Cell {
-    if case .number = kind { return .number(value) }
-    if kind == .date, value != value.rounded() { return .value(value, .dateTime(utc: false)) }
-    return .value(value, kind)
+    zip(inputs[row], selection.kinds).map { .value($0, $1) }
   }
 
   /// Refuses an input column that has the name of one of the output's own: a reader could not tell them apart.

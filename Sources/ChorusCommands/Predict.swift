@@ -13,14 +13,16 @@ struct Predict: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Predict values of a column from the rows that have one.",
     discussion: """
-      Rows with inputs and target are the context. Predicted are the rows whose target is missing, or the points of \
-      --at or --at-file. Quantiles of the drawn paths go to stdout, one row a point, in the file's units; with \
+      Rows with inputs and target are the context. Predicted are the rows whose target is missing, --horizon steps \
+      after the last row, or the points of --at or --at-file. Without --input and --target the column of dates, or of \
+      rising numbers, and the one other column of numbers are taken, and told on stderr; of a file with one column the \
+      rows are counted. What leaves a choice is refused. Quantiles of the drawn paths go to stdout, one row a point, in the file's units; with \
       --output the paths themselves go to a file (path,row,<inputs>,<target>). The note column says what to be careful \
       about, and outside which of context, inputs, targets (drawn together) and reads (by the plan) training has not \
       shown, row by row.
 
-      Inputs are numbers, or ISO dates (counted in days). --at FIRST..LAST/STEP takes either; the step of a date \
-      grid is like 12h, 1d, 1w, 1mo or 1y. With several input columns give one grid for each, separated by commas.
+      Inputs are numbers, or dates in any of the usual notations (counted in days), which output and --at follow. The \
+      step of a grid of dates is like 30min, 12h, 1d, 1w, 1M, 1q or 1y. With several input columns give one grid for each, separated by commas.
 
       With --group every series of the file is conditioned on by itself, and the group comes first in the output; a \
       series with fewer than two observed rows is not predicted and says so in its note. Where --at-file has the \
@@ -28,7 +30,7 @@ struct Predict: ParsableCommand {
       columns are predicted one after another, each on its own, with a column that tells which.
 
       --context takes what chorus condition has written in place of a file and its columns: nothing is encoded again. \
-      Points come from --at or --at-file.
+      Points come from --horizon, --at or --at-file.
 
       --plot draws a fan chart into a file, --show a small one on stderr; both need one input column. With \
       --functional stdout has the distribution of a number made of each whole path instead: its row "joint" is from \
@@ -146,17 +148,15 @@ struct Predict: ParsableCommand {
       guard units == nil else { throw ValidationError("--units are given when a context is made") }
       guard !points.isEmpty else {
         throw ValidationError(
-          "--context has no rows to predict; give --at FIRST..LAST/STEP or --at-file FILE")
+          "--context has no rows to predict; give --horizon STEPS, --at FIRST..LAST/STEP or --at-file FILE")
       }
       if points.atFile == nil, let option = reading.given {
-        throw ValidationError("\(option) is for files, and --context with --at reads none; leave it out")
+        throw ValidationError(
+          "\(option) is for files, and --context reads none but that of --at-file; leave it out")
       }
       return
     }
-    for (name, value) in [("<file>", file), ("--input <col>", input), ("--target <col>", target)]
-    where value == nil {
-      throw ValidationError("Missing expected argument '\(name)'")
-    }
+    if file == nil { throw ValidationError("Missing expected argument '<file>'") }
   }
 
   func run() throws {
@@ -188,6 +188,7 @@ struct Predict: ParsableCommand {
         model: model, template: template, samples: samples, seed: common.seed, latent: latent,
         flopLimit: flopLimit, independent: !functionals.isEmpty)
       let pool = common.pool
+      if let found = asking.found { common.say(found) }
       var tally = NoteTally()
       var next = 0
       while next < asking.questions.count {
@@ -234,7 +235,7 @@ struct Predict: ParsableCommand {
       return try Asking(context: context, model: givenModel, points: points, reading: reading)
     }
     return try Asking(
-      file: file ?? "-", input: input ?? "", target: target ?? "", group: group, points: points,
+      file: file ?? "-", input: input, target: target, group: group, points: points,
       units: units, reading: reading)
   }
 

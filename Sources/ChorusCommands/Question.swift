@@ -10,8 +10,10 @@ import Foundation
 struct Question {
   let observations: Observations
   let points: Inputs
-  /// Whether the points are those of `--at` or `--at-file` and not the rows without a target.
+  /// Whether the points are those of `--at`, `--at-file` or `--horizon` and not the rows without a target.
   let isGrid: Bool
+  /// How the points of `--horizon` follow the rows, in words.
+  let horizonWords: String?
   /// The context where it was encoded before.
   private let saved: Posterior?
 
@@ -26,7 +28,8 @@ struct Question {
   ) throws {
     let observations = try Observations(
       file: file, input: input, target: target, units: units, reading: reading)
-    try self.init(observations, given: points.given(for: observations.selection, reading: reading))
+    try self.init(
+      observations, given: points.given(for: observations.selection, reading: reading, file: file))
     guard self.points.count > 0 else { throw PointOptions.nothing(file, "'\(target)'") }
   }
 
@@ -35,9 +38,9 @@ struct Question {
     self.observations = observations
     self.saved = saved
     let selection = observations.selection
-    points =
-      try given?.points(of: observations.group)
-      ?? Inputs(selection.missing.inputs, dimensions: selection.dimensions)
+    (points, horizonWords) =
+      try given?.points(of: observations)
+      ?? (Inputs(selection.missing.inputs, dimensions: selection.dimensions), nil)
     isGrid = given != nil
   }
 

@@ -5,12 +5,25 @@ import ChorusTables
 struct ReadingOptions: ParsableArguments {
   @Option(
     help:
-      "The decimal mark of numbers in the files: point or comma; with comma, cells are separated by ; or tabs."
+      "The decimal mark of numbers in the files: point or comma; with comma, no comma separates cells. (default: point)"
   )
-  var decimal = DecimalMark.point
+  var decimal: DecimalMark?
 
-  @Option(help: "What separates cells: comma, semicolon or tab. (default: found out)")
+  @Option(help: "What separates cells: comma, semicolon, tab, pipe or space. (default: found out)")
   var delimiter: Delimiter?
+
+  @Option(
+    help: ArgumentHelp(
+      "How dates are written, as %d/%m/%Y, where the column does not tell whether day or month is first.",
+      valueName: "pattern"))
+  var dateFormat: DateNotation?
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: ArgumentHelp(
+      "What stands for a missing value, beside empty cells, NA, N/A, #N/A, NaN, null, None, -, ? and the point; may be given several times.",
+      valueName: "text"))
+  var missing: [String] = []
 
   @Option(
     help: ArgumentHelp(
@@ -28,8 +41,10 @@ struct ReadingOptions: ParsableArguments {
 
   /// The words for what was asked and needs a file; nil where nothing was.
   var given: String? {
-    if decimal != .point { return "--decimal" }
+    if decimal != nil { return "--decimal" }
     if delimiter != nil { return "--delimiter" }
+    if dateFormat != nil { return "--date-format" }
+    if !missing.isEmpty { return "--missing" }
     return maxExpansion == TableOptions().expansionLimit ? nil : "--max-expansion"
   }
 
@@ -40,6 +55,8 @@ struct ReadingOptions: ParsableArguments {
     _ file: String, numbers: [String]? = nil, texts: [String] = [], optional: [String] = []
   ) throws(TableError) -> Table {
     var options = TableOptions(delimiter: delimiter, decimal: decimal)
+    options.dateNotation = dateFormat
+    options.missing = missing
     options.expansionLimit = maxExpansion
     options.numbers = numbers
     options.texts = texts
@@ -58,7 +75,12 @@ extension DecimalMark: ExpressibleByArgument {
   }
 
   public static var allValueStrings: [String] { ["point", "comma"] }
-  public var defaultValueDescription: String { self == .point ? "point" : "comma" }
+}
+
+extension DateNotation: ExpressibleByArgument {
+  public init?(argument: String) { self.init(pattern: argument) }
+
+  public static var allValueStrings: [String] { ["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y %H:%M", "…"] }
 }
 
 extension Delimiter: ExpressibleByArgument {
@@ -67,9 +89,11 @@ extension Delimiter: ExpressibleByArgument {
     case "comma", ",": self = .comma
     case "semicolon", ";": self = .semicolon
     case "tab", "\t", "\\t": self = .tab
+    case "pipe", "|": self = .pipe
+    case "space", " ": self = .space
     default: return nil
     }
   }
 
-  public static var allValueStrings: [String] { ["comma", "semicolon", "tab"] }
+  public static var allValueStrings: [String] { ["comma", "semicolon", "tab", "pipe", "space"] }
 }

@@ -15,8 +15,8 @@ struct Report: ParsableCommand {
     discussion: """
       The file, the prediction, calibration on rows held out of it, the distribution of a number made of each path, \
       correlations of the drawn values, the plan's cost and the model's card. The page needs no network and no \
-      script. Points to predict at are the rows without a target, or those of --at or \
-      --at-file, as in predict. The report shows data from the file: share it as you would share the file.
+      script. Points to predict at are the rows without a target, or those of \
+      --horizon, --at or --at-file, as in predict. The report shows data from the file: share it as you would share the file.
       """)
 
   @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
@@ -116,6 +116,7 @@ struct Report: ParsableCommand {
         seed: common.seed
       ).map { try scoring.result($0, whole: false, on: common.pool) }
       common.progress("")
+      for word in question.observations.words { common.say("note: \(word.text)") }
       for note in joint.notes { common.say("note: \(note)") }
       let content = ReportContent(
         question: question, model: model, modelName: self.model, template: template, posterior: posterior,

@@ -96,7 +96,7 @@ struct ReportContent {
       return index == 0 ? series : series.outlined()
     }
     let unit = functional.isInput ? input.unit : output.unit
-    let isDate = functional.isInput ? selection.kinds[0] != .number : false
+    let isDate = functional.isInput ? selection.kinds[0].notation != nil : false
     return Figure(
       charts: [
         Chart(

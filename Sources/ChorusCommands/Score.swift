@@ -161,6 +161,7 @@ struct Score: ParsableCommand {
         file: file, input: input, target: target, marks: self.splits.map(Observations.names) ?? [],
         reading: reading)
       try observations.check(functionals)
+      for word in observations.words { common.say("note: \(word.text)") }
       let data = observations.data
       let splits = try self.splits == nil ? self.splits(of: data) : self.splits(by: observations)
       let model = try Model(named: self.model)

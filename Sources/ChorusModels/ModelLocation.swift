@@ -37,8 +37,8 @@ public enum ModelLocation {
     if let resources = Bundle.main.resourceURL { roots.append(resources.path) }
     #if canImport(Darwin)
       // Under a test runner the main bundle is the runner's; the code's own bundle is where the build put it.
-      roots.append(Bundle(for: Trunk.self).bundleURL.path)
-      roots.append(Bundle(for: Trunk.self).bundleURL.deletingLastPathComponent().path)
+      roots.append(Bundle(for: Stack.self).bundleURL.path)
+      roots.append(Bundle(for: Stack.self).bundleURL.deletingLastPathComponent().path)
     #endif
     for root in roots {
       for inner in [

@@ -20,6 +20,8 @@ struct CSVReader {
   private let delimiter: UInt8
   /// The cells of the present row.
   private(set) var cells: [CellSpan] = []
+  /// Lines that were passed as comments.
+  private(set) var comments = 0
   /// Where the present row ends, and how many lines it takes.
   private var next: Int
   private var lines = 0
@@ -35,6 +37,7 @@ struct CSVReader {
 
   private enum Scan {
     case row(next: Int, lines: Int)
+    case comment(next: Int)
     /// The row goes on behind the window.
     case more
     case end
@@ -44,8 +47,9 @@ struct CSVReader {
 
   /// Goes on to the next row; false at the end of the text.
   mutating func advance() throws(TableError) -> Bool {
-    text.pass(to: next, lines: lines)
     while true {
+      text.pass(to: next, lines: lines)
+      (next, lines) = (text.start, 0)
       let (from, to, last, mark) = (text.start, text.end, text.ended, delimiter)
       let found = text.bytes.withUnsafeBufferPointer { bytes in
         Self.scan(bytes, from, to, last: last, delimiter: mark, &cells)
@@ -55,7 +59,13 @@ struct CSVReader {
         try text.check(to: next)
         (self.next, self.lines) = (next, lines)
         return true
-      case .more: try text.more()
+      case .comment(let next):
+        try text.check(to: next)
+        (self.next, lines) = (next, 1)
+        comments += 1
+      case .more:
+        try text.more()
+        next = text.start
       case .end: return false
       case .fault(let place, let words):
         try text.check(to: min(place + 1, text.end))
@@ -69,7 +79,23 @@ struct CSVReader {
     }
   }
 
+  /// Begins with the text at `place` of the first window, as if nothing were before it.
+  mutating func start(at place: Int) {
+    lines = text.bytes.withUnsafeBufferPointer { TextBuffer.lines(in: $0[text.start..<place]) }
+    next = place
+  }
+
   private static let quote = UInt8(ascii: "\"")
+  private static let space = UInt8(ascii: " ")
+
+  /// Whether a line is a comment: it begins with `#`, and that is neither all of its first cell nor the mark of a
+  /// missing value in it.
+  static func isComment(_ line: some Collection<UInt8>, _ delimiter: UInt8) -> Bool {
+    guard line.first == UInt8(ascii: "#") else { return false }
+    let cell = line.prefix { $0 != delimiter && $0 != 0x0A && $0 != 0x0D }
+    let isAll = cell.count == 1 && delimiter != space && line.dropFirst().first == delimiter
+    return !isAll && NumberText.read(ArraySlice(cell.prefix(16))) != .missing
+  }
 
   /// One row of the window `from..<to`; `last` where nothing comes behind it.
   private static func scan(
@@ -79,6 +105,20 @@ struct CSVReader {
     cells.removeAll(keepingCapacity: true)
     guard from < to else { return last ? .end : .more }
     var position = from
+    if bytes[from] == UInt8(ascii: "#") {
+      guard let end = bytes[from..<to].firstIndex(where: { $0 == 0x0A || $0 == 0x0D }) ?? (last ? to : nil)
+      else {
+        return .more
+      }
+      if isComment(bytes[from..<end], delimiter) {
+        guard end < to else { return .comment(next: end) }
+        guard bytes[end] == 0x0D else { return .comment(next: end + 1) }
+        guard end + 1 < to || last else { return .more }
+        return .comment(next: end + 1 < to && bytes[end + 1] == 0x0A ? end + 2 : end + 1)
+      }
+    }
+    let isSpaced = delimiter == space
+    if isSpaced { pass(bytes, &position, to) }
     var lines = 1
     while true {
       let start = position
@@ -108,6 +148,12 @@ struct CSVReader {
         cells.append(CellSpan(start: start, end: position, isQuoted: false))
       }
       if cells.count > columnLimit { return .tooWide }
+      // Spaces are one however many they are, and none at the end of a line.
+      if isSpaced {
+        pass(bytes, &position, to)
+        guard position < to || last else { return .more }
+        if position < to, bytes[position] != 0x0A, bytes[position] != 0x0D { continue }
+      }
       guard position < to else { return last ? .row(next: position, lines: lines) : .more }
       let byte = bytes[position]
       position += 1
@@ -118,6 +164,10 @@ struct CSVReader {
       }
       return .row(next: position, lines: lines)
     }
+  }
+
+  private static func pass(_ bytes: UnsafeBufferPointer<UInt8>, _ position: inout Int, _ to: Int) {
+    while position < to, bytes[position] == space { position += 1 }
   }
 
   /// The quote that closes the one at `open`, or nil where the window ends before. Counts line ends on the way.

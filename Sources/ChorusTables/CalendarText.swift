@@ -1,74 +1,92 @@
 /// What the values of a column are, so that output can write them as they were read.
-public enum ColumnKind: Equatable, Sendable {
+public enum ColumnKind: Hashable, Sendable {
   case number
-  /// `YYYY-MM-DD`; values are days since 1970-01-01.
-  case date
-  /// `YYYY-MM-DDTHH:MM[:SS[.fff]]`, with or without an offset from UTC; values are days since
-  /// 1970-01-01T00:00, in UTC where an offset was given.
-  case dateTime(utc: Bool)
+  /// Dates or times in the notation of the column; values are days since 1970-01-01T00:00, in UTC where an offset was
+  /// given.
+  case calendar(DateNotation)
   case text
-}
 
-/// ISO 8601 dates of the years 0001 to 9999 in the Gregorian calendar, as days since 1970-01-01.
-public enum CalendarText {
-  /// The days and the kind of a date or date-time, or nil where `text` is neither.
-  public static func read(_ text: String) -> (days: Double, kind: ColumnKind)? {
-    read(ArraySlice(text.utf8))
+  /// `YYYY-MM-DD`.
+  public static let date = ColumnKind.calendar(DateNotation())
+
+  /// `YYYY-MM-DDTHH:MM`, with seconds where there are any, and a `Z` in UTC.
+  public static func dateTime(utc: Bool) -> ColumnKind {
+    var notation = DateNotation()
+    notation.clock = .twentyFour
+    notation.zone = utc ? .z : .none
+    return .calendar(notation)
   }
 
-  static func read(_ text: ArraySlice<UInt8>) -> (days: Double, kind: ColumnKind)? {
-    var reader = Reader(rest: NumberText.trimmed(text))
-    guard let year = reader.digits(4), year >= 1, reader.take("-"), let month = reader.digits(2),
-      (1...12).contains(month), reader.take("-"), let day = reader.digits(2), day >= 1,
-      day <= length(ofMonth: month, year: year)
-    else { return nil }
-    let days = Self.days(year: year, month: month, day: day)
-    if reader.rest.isEmpty { return (Double(days), .date) }
-    guard reader.take("T") || reader.take("t") || reader.take(" "), let hour = reader.digits(2), hour <= 23,
-      reader.take(":"),
-      let minute = reader.digits(2), minute <= 59
-    else { return nil }
-    var seconds = 0.0
-    if reader.take(":") {
-      guard let whole = reader.digits(2), whole <= 59 else { return nil }
-      seconds = Double(whole)
-      if reader.take(".") || reader.take(",") {
-        guard let fraction = reader.fraction() else { return nil }
-        seconds += fraction
-      }
-    }
-    var minutes = hour * 60 + minute
-    var utc = false
-    if reader.take("Z") || reader.take("z") {
-      utc = true
-    } else if !reader.rest.isEmpty {
-      let east = reader.take("+")
-      guard east || reader.take("-"), let hours = reader.digits(2), hours <= 23 else { return nil }
-      _ = reader.take(":")
-      guard let more = reader.digits(2), more <= 59 else { return nil }
-      minutes += (east ? -1 : 1) * (hours * 60 + more)
-      utc = true
-    }
-    guard reader.rest.isEmpty else { return nil }
-    return (Double(days) + (Double(minutes) * 60 + seconds) / 86400, .dateTime(utc: utc))
+  /// The notation of a column of dates.
+  public var notation: DateNotation? { if case .calendar(let notation) = self { notation } else { nil } }
+  /// Whether times are in UTC; nil where there are none.
+  public var isUTC: Bool? { notation?.isUTC }
+}
+
+/// Dates of the years 0001 to 9999 in the Gregorian calendar, as days since 1970-01-01.
+public enum CalendarText {
+  /// What a text is, as a date.
+  enum Reading: Equatable {
+    case moment(days: Double, notation: DateNotation)
+    /// Written as a date, of a day or a time that there is not; in words.
+    case impossible(String)
+    case none
+  }
+
+  /// The days and the kind of a date or date-time, or nil where `text` is neither. Where day and month could be
+  /// either, the day comes first.
+  public static func read(_ text: String) -> (days: Double, kind: ColumnKind)? {
+    guard case .moment(let days, let notation) = reading(text, like: nil) else { return nil }
+    return (days, .calendar(notation))
+  }
+
+  /// - Parameter notation: settles the order of day and month where the text does not.
+  static func reading(_ text: String, like notation: DateNotation?) -> Reading {
+    Array(text.utf8).withUnsafeBufferPointer { reading($0, like: notation) }
+  }
+
+  static func reading(_ text: UnsafeBufferPointer<UInt8>, like notation: DateNotation?) -> Reading {
+    var reader = CalendarReader(text)
+    let reading = reader.reading()
+    guard case .moment(let days, var found) = reading, found.isOpen, let notation, !notation.isOpen,
+      found.isLike(notation)
+    else { return reading }
+    (found.order, found.isOpen) = (notation.order, false)
+    return .moment(
+      days: notation.order == .monthDayYear ? swapped(days) : days, notation: found)
   }
 
   /// The text of `days` in the form of `kind`, to the millisecond; a date that is not a whole day gets a time.
   /// Days outside the years 0001 to 9999 are written as the number that they are.
   public static func write(_ days: Double, as kind: ColumnKind) -> String {
-    let milliseconds = (days * 86_400_000).rounded()
-    guard milliseconds >= -62_135_596_800_000, milliseconds < 253_402_300_800_000 else { return "\(days)" }
-    let total = Int(milliseconds)
-    let whole = (total - (((total % 86_400_000) + 86_400_000) % 86_400_000)) / 86_400_000
-    let rest = total - whole * 86_400_000
-    let (year, month, day) = civil(whole)
-    let date = "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))"
-    if kind == .date && rest == 0 { return date }
-    var text = date + "T\(padded(rest / 3_600_000, 2)):\(padded(rest / 60_000 % 60, 2))"
-    if rest % 60_000 != 0 { text += ":\(padded(rest / 1000 % 60, 2))" }
-    if rest % 1000 != 0 { text += ".\(padded(rest % 1000, 3))" }
-    return kind == .dateTime(utc: true) ? text + "Z" : text
+    guard let milliseconds = milliseconds(days) else { return "\(days)" }
+    return (kind.notation ?? DateNotation()).text(milliseconds: milliseconds)
   }
+
+  /// Milliseconds since 1970; nil outside the years 0001 to 9999.
+  static func milliseconds(_ days: Double) -> Int? {
+    let milliseconds = (days * 86_400_000).rounded()
+    guard milliseconds >= -62_135_596_800_000, milliseconds < 253_402_300_800_000 else { return nil }
+    return Int(milliseconds)
+  }
+
+  /// The time with day and month exchanged; the day is 12 at most.
+  static func swapped(_ days: Double) -> Double {
+    let whole = days.rounded(.down)
+    let (year, month, day) = civil(Int(whole))
+    guard day <= 12 else { return days }
+    return Double(Self.days(year: year, month: day, day: month)) + (days - whole)
+  }
+
+  /// The days of a number like 20120131; nil where that is no date of the years 1000 to 9999.
+  static func days(ofDigits value: Double) -> Double? {
+    guard value >= 10_000_101, value <= 99_991_231, let number = Int(exactly: value) else { return nil }
+    let (year, month, day) = (number / 10_000, number / 100 % 100, number % 100)
+    guard (1...12).contains(month), day >= 1, day <= length(ofMonth: month, year: year) else { return nil }
+    return Double(days(year: year, month: month, day: day))
+  }
+
+  // MARK: Counting in the calendar
 
   /// The time of day `days` moved by months of the calendar, on the last day of a month that is too short; nil
   /// outside the years 0001 to 9999.
@@ -96,36 +114,12 @@ public enum CalendarText {
     return steps
   }
 
-  private struct Reader {
-    var rest: ArraySlice<UInt8>
+  static let monthNames = [
+    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+    "November", "December",
+  ]
 
-    mutating func digits(_ count: Int) -> Int? {
-      guard rest.count >= count else { return nil }
-      var value = 0
-      for byte in rest.prefix(count) {
-        guard byte &- 0x30 <= 9 else { return nil }
-        value = value * 10 + Int(byte &- 0x30)
-      }
-      rest.removeFirst(count)
-      return value
-    }
-
-    /// One to nine digits as a fraction of one.
-    mutating func fraction() -> Double? {
-      let digits = rest.prefix { $0 &- 0x30 <= 9 }
-      guard (1...9).contains(digits.count) else { return nil }
-      rest.removeFirst(digits.count)
-      return digits.reversed().reduce(0.0) { ($0 + Double($1 &- 0x30)) / 10 }
-    }
-
-    mutating func take(_ character: Unicode.Scalar) -> Bool {
-      guard rest.first == UInt8(ascii: character) else { return false }
-      rest.removeFirst()
-      return true
-    }
-  }
-
-  private static func length(ofMonth month: Int, year: Int) -> Int {
+  static func length(ofMonth month: Int, year: Int) -> Int {
     switch month {
     case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
     case 4, 6, 9, 11: 30
@@ -135,13 +129,13 @@ public enum CalendarText {
 
   // The two below count in years that start in March, so that the leap day is the last of its year.
 
-  private static func days(year: Int, month: Int, day: Int) -> Int {
+  static func days(year: Int, month: Int, day: Int) -> Int {
     let shifted = month <= 2 ? year - 1 : year
     let dayOfYear = (153 * ((month + 9) % 12) + 2) / 5 + day - 1
     return shifted * 365 + shifted / 4 - shifted / 100 + shifted / 400 + dayOfYear - 719_468
   }
 
-  private static func civil(_ days: Int) -> (year: Int, month: Int, day: Int) {
+  static func civil(_ days: Int) -> (year: Int, month: Int, day: Int) {
     let since = days + 719_468  // since 0000-03-01; not negative from year 1 on
     let era = since / 146_097
     let dayOfEra = since % 146_097
@@ -152,7 +146,7 @@ public enum CalendarText {
     return (era * 400 + yearOfEra + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shifted + 2) / 5 + 1)
   }
 
-  private static func padded(_ number: Int, _ width: Int) -> String {
+  static func padded(_ number: Int, _ width: Int) -> String {
     let digits = String(number)
     return String(repeating: "0", count: max(0, width - digits.count)) + digits
   }

@@ -2,8 +2,9 @@
 /// are crossed.
 ///
 /// `0..10/0.5`, `10..-10/-1e-1`, `7` (one point), `1958-03-29..1960-01-01/1w`, `2014-01-01T00:00..2014-01-02/12h`.
-/// The step of a grid of dates is in `y`, `mo`, `w`, `d`, `h`, `m` (minutes) or `s`, or a plain number of days. Months
-/// and years are those of the calendar, counted from FIRST; from the 31st they go to the last day of a shorter month.
+/// Dates are written as in the column, or in any other notation that can be read. The step of a grid of dates is a
+/// ``Step``; months and years are those of the calendar, counted from FIRST; from the 31st they go to the last day of a
+/// shorter month.
 /// The last point is LAST when the steps reach it (within 1e-9 of a step), else the one before it.
 public struct GridSpecification: Equatable, Sendable {
   /// The points along one input column.
@@ -38,10 +39,13 @@ public struct GridSpecification: Equatable, Sendable {
 
   /// Reads a grid of `dimensions` input columns, with at most `limit` points.
   ///
-  /// - Parameter option: What errors call the text.
+  /// - Parameters:
+  ///   - kinds: What the columns hold, which tells how their dates are written.
+  ///   - option: What errors call the text.
   /// - Throws: `TableError` (`grid`) that names the part at fault.
   public static func parse(
-    _ text: String, dimensions: Int = 1, limit: Int = defaultLimit, option: String = "--at"
+    _ text: String, dimensions: Int = 1, kinds: [ColumnKind]? = nil, limit: Int = defaultLimit,
+    option: String = "--at"
   ) throws(TableError) -> GridSpecification {
     let parts = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     guard parts.count == dimensions else {
@@ -52,7 +56,10 @@ public struct GridSpecification: Equatable, Sendable {
     }
     // All counts first: nothing is made before the product is known to be within the limit.
     var ranges: [Range] = []
-    for part in parts { ranges.append(try Range(part, option: option)) }
+    for (index, part) in parts.enumerated() {
+      ranges.append(
+        try Range(part, kind: kinds.flatMap { index < $0.count ? $0[index] : nil }, option: option))
+    }
     let total = ranges.reduce(1.0) { $0 * $1.count }
     guard total <= Double(limit) else {
       let count = total < 1e15 ? String(Int(total)) : "about \(total)"
@@ -75,18 +82,24 @@ public struct GridSpecification: Equatable, Sendable {
     /// The step in months of the calendar, where it is in months or years.
     var months: Int?
 
-    init(_ text: String, option: String) throws(TableError) {
+    init(_ text: String, kind held: ColumnKind?, option: String) throws(TableError) {
       func failure(_ detail: String) -> TableError { TableError(.grid, option, "'\(text)' \(detail)") }
       func point(_ word: Substring) throws(TableError) -> (value: Double, kind: ColumnKind) {
-        switch NumberText.read(ArraySlice(word.utf8)) {
-        case .finite(let value): return (value, .number)
-        case .infinite, .notANumber: throw failure("has '\(word)', which is not finite; give a number.")
-        case .missing, .other:
-          guard let date = CalendarText.read(String(word)) else {
-            throw failure(
-              "has '\(word)', which is no number and no date; write FIRST..LAST/STEP, as 0..10/0.5.")
+        if held?.notation?.isDigits != true {
+          switch NumberText.read(ArraySlice(word.utf8)) {
+          case .finite(let value): return (value, .number)
+          case .infinite, .notANumber: throw failure("has '\(word)', which is not finite; give a number.")
+          case .missing, .other: break
           }
-          return (date.days, date.kind)
+        }
+        switch CalendarText.reading(String(word), like: held?.notation) {
+        case .moment(_, let notation) where !notation.isSettled:
+          throw failure("has '\(word)', which has the day or the month first; write YYYY-MM-DD.")
+        case .moment(let days, let notation): return (days, .calendar(notation))
+        case .impossible(let reason): throw failure("has '\(word)', and \(reason).")
+        case .none:
+          throw failure(
+            "has '\(word)', which is no number and no date; write FIRST..LAST/STEP, as 0..10/0.5.")
         }
       }
       guard let dots = text.firstRange(of: "..") else {
@@ -104,38 +117,23 @@ public struct GridSpecification: Equatable, Sendable {
       guard (start.kind == .number) == (end.kind == .number) else {
         throw failure("goes from a number to a date, or back; give two of the same kind.")
       }
-      switch (start.kind, end.kind) {
-      case (.dateTime(let one), .dateTime(let other)) where one != other:
+      if let one = start.kind.isUTC, let other = end.kind.isUTC, one != other {
         throw failure("has one time with an offset from UTC and one without; give both or none.")
-      default: break
       }
-      let timed = start.kind == .date ? end.kind : start.kind
-      var unit = 1.0
-      var digits = size
-      if timed != .number, let perUnit = size.hasSuffix("mo") ? 1 : size.last == "y" ? 12 : nil {
-        guard let number = Int(size.dropLast(perUnit == 1 ? 2 : 1)), number != 0, number.magnitude < 120_000
-        else {
-          throw failure("has the step '\(size)'; give a whole number of months or years, as 1mo.")
-        }
-        let months = number * perUnit
+      let timed = start.kind.isUTC == nil ? end.kind : start.kind
+      let step: Double
+      switch Step(size, ofDates: timed != .number) {
+      case .months(let months)?:
         guard let steps = CalendarText.steps(of: months, from: start.value, to: end.value) else {
           throw failure("never gets from FIRST to LAST: turn the sign of the step.")
         }
         (first, last, kind, count, places) = (start.value, end.value, timed, Double(steps + 1), nil)
-        (step, self.months) = (Double(months), months)
+        (self.step, self.months) = (Double(months), months)
         return
+      case .length(let length)?: step = length
+      case .businessDays?, nil:
+        throw failure("has the step '\(size)'; give \(Step.form(of: size, ofDates: timed != .number)).")
       }
-      let units: [Character: Double] = ["w": 7, "d": 1, "h": 24, "m": 1440, "s": 86400]
-      if timed != .number, let letter = size.last, let length = units[letter] {
-        unit = length
-        digits = size.dropLast()
-      }
-      guard case .finite(let number) = NumberText.read(ArraySlice(digits.utf8)) else {
-        let form =
-          timed == .number ? "a number" : "a number of days, or one with y, mo, w, d, h, m or s, as 12h"
-        throw failure("has the step '\(size)'; give \(form).")
-      }
-      let step = size.last == "w" || unit == 1 ? number * unit : number / unit
       guard step != 0 else { throw failure("has a step of zero; give one that leads from FIRST to LAST.") }
       let steps = (end.value - start.value) / step
       guard steps >= -1e-9 else {

@@ -12,6 +12,11 @@ struct NumberColumn: Sendable {
     let file: String
     let column: String
     var mark = DecimalMark.point
+    /// Whether the mark was told, or nothing else can be meant.
+    var isMarkSure = true
+    /// The notation that all dates have.
+    var notation: DateNotation?
+    var missing = MissingMarkers()
   }
 
   let source: Source
@@ -20,12 +25,16 @@ struct NumberColumn: Sendable {
   private var rows = 0
   /// What the values are, as far as was read; nil before the first.
   private var kind: ColumnKind?
-  /// What the first cell that is not missing is.
-  private(set) var firstKind: ColumnKind?
+  /// The sign that numbers have: all of them, where it is that of per cent.
+  private var sign: AmountText.Sign?
+  /// Whether the next plain number can be taken as it is.
+  private var isPlain = false
   private var missing: Fault?
   private var notANumber: Fault?
   /// A cell that is neither a value nor missing.
   private var failure: Fault?
+  /// The first cell of which something is open that others may settle: the order of day and month, or what a comma is.
+  private var open: Fault?
 
   init(_ source: Source) { self.source = source }
 
@@ -37,7 +46,7 @@ struct NumberColumn: Sendable {
     defer { rows += 1 }
     guard failure == nil else { return }
     let reading = NumberText.read(text, mark: source.mark)
-    if case .finite(let value) = reading, kind == .number {
+    if case .finite(let value) = reading, isPlain {
       values.append(value)
     } else {
       append(reading, text, isQuoted, place)
@@ -55,13 +64,11 @@ struct NumberColumn: Sendable {
     defer { rows += 1 }
     guard failure == nil else { return }
     self.kind = kind
-    firstKind = kind
-    if value.isFinite {
+    if value.isFinite, !source.missing.contains(value) {
       values.append(value)
     } else if value.isInfinite {
-      failure = Fault(row: rows, error: notFinite("\(value)", (nil, nil), row: rows))
-      values = []
-    } else if kind == .number {
+      fail(notFinite("\(value)", (nil, nil), row: rows))
+    } else if kind == .number, value.isNaN {
       if notANumber == nil { notANumber = Fault(row: rows, error: notFinite("nan", (nil, nil), row: rows)) }
       values.append(.nan)
     } else {
@@ -70,28 +77,17 @@ struct NumberColumn: Sendable {
     }
   }
 
-  /// The cells that are not numbers, the first of each kind with a place.
+  private mutating func fail(_ error: TableError) {
+    failure = Fault(row: rows, error: error)
+    values = []
+  }
+
+  /// Cells that are not plain numbers, or the first that is one.
   private mutating func append(
     _ reading: NumberText.Reading, _ text: UnsafeBufferPointer<UInt8>, _ isQuoted: Bool, _ place: () -> Place
   ) {
-    let date: (days: Double, kind: ColumnKind)?
-    switch reading {
-    case .other: date = CalendarText.read(ArraySlice(text))
-    default: date = nil
-    }
-    if firstKind == nil {
-      switch reading {
-      case .finite, .infinite: firstKind = .number
-      case .other: firstKind = date?.kind ?? .text
-      case .missing, .notANumber: break
-      }
-    }
     func words() -> String { CellText.shown(text, isQuoted: isQuoted) }
-    func fail(_ error: TableError) {
-      failure = Fault(row: rows, error: error)
-      values = []
-    }
-    switch reading {
+    switch source.missing.contains(text, reading) ? .missing : reading {
     case .missing:
       if missing == nil { missing = Fault(row: rows, error: missingValue(place())) }
       values.append(.nan)
@@ -99,22 +95,85 @@ struct NumberColumn: Sendable {
       if notANumber == nil { notANumber = Fault(row: rows, error: notFinite(words(), place())) }
       values.append(.nan)
     case .infinite: fail(notFinite(words(), place()))
-    case .finite(let value) where kind == nil || kind == .number:
-      kind = .number
-      values.append(value)
-    case .finite: fail(notANumber(words(), place()))
+    case .finite(let value):
+      append(AmountText(value: value), words, place)
     case .other:
-      guard let date, kind != .number else { return fail(notANumber(words(), place())) }
-      guard let joined = Self.join(kind, date.kind) else { return fail(mixedZones(place())) }
-      kind = joined
-      values.append(date.days)
+      if kind == nil || kind == .number, let amount = AmountText.read(text, mark: source.mark) {
+        return append(amount, words, place)
+      }
+      switch CalendarText.reading(text, like: source.notation) {
+      case .none: fail(notANumber(words(), after: kind, place()))
+      case .impossible(let reason): fail(impossible(words(), reason, place()))
+      case .moment(let days, let notation): append(days, notation, words, place)
+      }
     }
+  }
+
+  private mutating func append(_ amount: AmountText, _ words: () -> String, _ place: () -> Place) {
+    if let kind, kind != .number { return fail(notANumber(words(), after: kind, place())) }
+    let isFirst = kind == nil
+    guard
+      isFirst || amount.sign == sign
+        || sign != .percent && amount.sign != .percent && (amount.sign == nil || sign == nil)
+    else { return fail(mixedSigns(words(), place())) }
+    kind = .number
+    sign = amount.sign ?? sign
+    isPlain = sign != .percent && source.missing.isEmpty
+    if amount.isSettled { open = nil }
+    if amount.isOpen, !source.isMarkSure, open == nil, !isMarkSettled {
+      open = Fault(row: rows, error: openMark(words(), amount, place()))
+    }
+    isMarkSettled = isMarkSettled || amount.isSettled
+    values.append(amount.value)
+  }
+
+  /// Whether a number told what sets thousands apart.
+  private var isMarkSettled = false
+
+  private mutating func append(
+    _ days: Double, _ notation: DateNotation, _ words: () -> String, _ place: () -> Place
+  ) {
+    if let asked = source.notation, !asked.isLike(notation) {
+      return fail(unlike(words(), asked, place()))
+    }
+    guard let kind else {
+      kind = .calendar(notation)
+      if !notation.isSettled { open = Fault(row: rows, error: openOrder(words(), notation, place())) }
+      return values.append(days)
+    }
+    guard let earlier = kind.notation else { return fail(notANumber(words(), after: kind, place())) }
+    guard let joined = earlier.joined(notation) else {
+      return fail(
+        earlier.swapped.isLike(notation)
+          ? bothOrders(words(), place()) : notANumber(words(), after: kind, place()))
+    }
+    if let one = earlier.isUTC, let other = notation.isUTC, one != other { return fail(mixedZones(place())) }
+    self.kind = .calendar(joined)
+    if earlier.isOpen, joined.order == .monthDayYear {
+      for index in values.indices where !values[index].isNaN {
+        values[index] = CalendarText.swapped(values[index])
+      }
+    }
+    if joined.isSettled { open = nil }
+    values.append(notation.isOpen && joined.order == .monthDayYear ? CalendarText.swapped(days) : days)
+  }
+
+  /// What the column holds, by its first cell that is not missing.
+  var held: ColumnKind {
+    guard failure == nil else { return kind ?? .text }
+    if kind == .number, sign == nil, case .dates(_, let kind) = DigitDates(values) { return kind }
+    return kind ?? .number
   }
 
   /// The values, NaN where missing, and what they are.
   ///
+  /// - Parameters:
+  ///   - like: what another column of this name holds; settles what is open here.
+  ///   - line: the line of a row.
   /// - Throws: `TableError` of the first cell that `allowed` does not take.
-  func checked(_ allowed: Table.Missing) throws(TableError) -> (values: [Double], kind: ColumnKind) {
+  func checked(
+    _ allowed: Table.Missing, like: ColumnKind? = nil, line: (Int) -> Int?
+  ) throws(TableError) -> (values: [Double], kind: ColumnKind) {
     var faults = [failure]
     switch allowed {
     case .refused: faults += [missing, notANumber]
@@ -122,114 +181,96 @@ struct NumberColumn: Sendable {
     case .allowed: break
     }
     if let first = faults.compactMap({ $0 }).min(by: { $0.row < $1.row }) { throw first.error }
-    return (values, kind ?? .number)
-  }
-
-  /// The kind of a column of dates that has values of both kinds; nil where they can not be compared.
-  private static func join(_ one: ColumnKind?, _ other: ColumnKind) -> ColumnKind? {
-    guard let one, one != other else { return other }
-    if one == .date { return other }
-    return other == .date ? one : nil
-  }
-
-  // MARK: - Errors
-
-  private func error(_ reason: TableError.Reason, _ place: Place, _ detail: String) -> TableError {
-    TableError(reason, source.file, line: place.line, column: place.column, detail)
-  }
-
-  private func mixedZones(_ place: Place) -> TableError {
-    error(
-      .notANumber, place,
-      "some times of column '\(source.column)' have an offset from UTC and some have none; give all or none.")
-  }
-
-  /// The column, and where there are no lines the row, counted from 0.
-  private func named(_ row: Int?) -> String {
-    "column '\(source.column)'" + (row.map { ", row \($0) from 0" } ?? "")
-  }
-
-  private func missingValue(_ place: Place, row: Int? = nil) -> TableError {
-    error(
-      .missingValue, place,
-      "no value (\(named(row))); every row needs one: fill it in or leave the row out.")
-  }
-
-  private func notFinite(_ written: String, _ place: Place, row: Int? = nil) -> TableError {
-    error(
-      .notANumber, place,
-      "'\(written)' is not finite (\(named(row))); write a finite number or leave the row out.")
-  }
-
-  private func notANumber(_ written: String, _ place: Place) -> TableError {
-    let what: String
-    var advice: String
-    switch kind {
-    case nil:
-      what = "a number or a date"
-      advice = "choose a column of numbers or of dates (YYYY-MM-DD)"
-    case .number:
-      what = "a number"
-      advice = "write a number, or leave the cell empty where it is missing"
-    default:
-      what = "a date like those above it"
-      advice = "write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS, or leave the cell empty where it is missing"
+    let kind = self.kind ?? .number
+    if kind == .number, sign == nil {
+      let isAsked = source.notation?.isDigits ?? like?.notation?.isDigits ?? false
+      switch DigitDates(values, isAsked: isAsked) {
+      case .numbers: break
+      case .dates(let days, let kind): return (days, kind)
+      case .odd(let row): throw oddDigits(RowEncoder.written(values[row], .number), (line(row), nil))
+      }
     }
-    let swapped = ArraySlice(written.utf8.map { Self.swapped[$0] ?? $0 })
-    if kind == nil || kind == .number, case .finite = NumberText.read(swapped, mark: source.mark) {
-      advice =
-        source.mark == .point
-        ? "if its comma is a decimal comma, pass --decimal comma; else write the decimal point as '.'"
-        : "with --decimal comma the decimal mark is ','"
+    if var notation = kind.notation, notation.isOpen {
+      if let like = like?.notation, !like.isOpen, notation.isLike(like) {
+        let isMonthFirst = like.order == .monthDayYear
+        return (
+          isMonthFirst ? values.map { $0.isNaN ? $0 : CalendarText.swapped($0) } : values, .calendar(like)
+        )
+      }
+      notation.isOpen = !notation.isSettled
+      if !notation.isOpen { return (values, .calendar(notation)) }
     }
-    return error(
-      .notANumber, place, "'\(written)' is not \(what) (column '\(source.column)'); \(advice).")
+    if let open { throw open.error }
+    return (values, kind)
   }
-
-  private static let swapped: [UInt8: UInt8] = [
-    DecimalMark.point.rawValue: DecimalMark.comma.rawValue,
-    DecimalMark.comma.rawValue: DecimalMark.point.rawValue,
-  ]
 }
 
-/// The cells of a column as they are, one after another in one array of bytes.
-struct TextColumn: Sendable {
-  private var bytes: [UInt8] = []
-  private var ends: [Int] = []
+/// Numbers that are dates without marks: 20120131.
+enum DigitDates {
+  /// None, or too few of them to tell.
+  case numbers
+  case dates([Double], ColumnKind)
+  /// Most are, and the one of this row is none.
+  case odd(row: Int)
 
-  mutating func append(_ text: UnsafeBufferPointer<UInt8>, isQuoted: Bool = false) {
-    if isQuoted, text.contains(UInt8(ascii: "\"")) {
-      bytes += CellText.single(text)
-    } else {
-      bytes.append(contentsOf: text)
+  /// The fewest that make a column one of dates, and that make another number a mistake.
+  private static let (enough, many) = (3, 10)
+
+  /// - Parameter isAsked: whether the column is known to be one of such dates.
+  init(_ values: [Double], isAsked: Bool = false) {
+    self = .numbers
+    guard let first = values.first(where: { !$0.isNaN }), isAsked || CalendarText.days(ofDigits: first) != nil
+    else {
+      return
     }
-    ends.append(bytes.count)
-  }
-
-  var strings: [String] {
-    ends.indices.map { index in
-      String(decoding: bytes[(index == 0 ? 0 : ends[index - 1])..<ends[index]], as: UTF8.self)
+    var (days, dates, odd): ([Double], Int, Int?) = ([], 0, nil)
+    var others = 0
+    days.reserveCapacity(values.count)
+    for (row, value) in values.enumerated() {
+      let day = value.isNaN ? nil : CalendarText.days(ofDigits: value)
+      days.append(day ?? .nan)
+      if day != nil {
+        dates += 1
+      } else if !value.isNaN {
+        others += 1
+        odd = odd ?? row
+        if others > max(Self.many, dates), !isAsked { return }
+      }
+    }
+    if let odd {
+      if isAsked || dates >= Self.many && others * Self.many <= dates { self = .odd(row: odd) }
+    } else if isAsked || dates >= Self.enough {
+      var notation = DateNotation()
+      notation.separator = 0
+      self = .dates(days, .calendar(notation))
     }
   }
 }
 
-enum CellText {
-  /// The text of a cell, doubled quotes made single.
-  static func string(_ text: UnsafeBufferPointer<UInt8>, isQuoted: Bool) -> String {
-    isQuoted ? String(decoding: single(text), as: UTF8.self) : String(decoding: text, as: UTF8.self)
-  }
+/// Texts that stand for no value, beside the usual ones.
+struct MissingMarkers: Sendable {
+  private var texts: [[UInt8]] = []
+  private var numbers: [Double] = []
+  var isEmpty: Bool { texts.isEmpty && numbers.isEmpty }
 
-  /// As above, cut short for an error.
-  static func shown(_ text: UnsafeBufferPointer<UInt8>, isQuoted: Bool) -> String {
-    let full = string(UnsafeBufferPointer(rebasing: text.prefix(400)), isQuoted: isQuoted)
-    return full.count > 40 ? full.prefix(40) + "…" : full
-  }
-
-  static func single(_ text: UnsafeBufferPointer<UInt8>) -> [UInt8] {
-    var half = false  // after the first of two quotes
-    return text.filter { byte in
-      half = byte == UInt8(ascii: "\"") && !half
-      return !half
+  /// - Parameter mark: the decimal mark of those that are numbers, which stand for all ways to write them.
+  init(_ words: [String] = [], mark: DecimalMark = .point) {
+    for word in words {
+      let text = NumberText.trimmed(ArraySlice(word.utf8))
+      if case .finite(let value) = NumberText.read(text, mark: mark) {
+        numbers.append(value)
+      } else {
+        texts.append(Array(text))
+      }
     }
+  }
+
+  func contains(_ value: Double) -> Bool { numbers.contains(value) }
+
+  func contains(_ text: UnsafeBufferPointer<UInt8>, _ reading: NumberText.Reading) -> Bool {
+    if isEmpty { return false }
+    if case .finite(let value) = reading { return contains(value) }
+    let trimmed = NumberText.trimmed(ArraySlice(text))
+    return texts.contains { $0.elementsEqual(trimmed) }
   }
 }

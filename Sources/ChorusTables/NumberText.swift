@@ -2,6 +2,9 @@
 public enum DecimalMark: UInt8, Sendable, CaseIterable {
   case point = 0x2E
   case comma = 0x2C
+
+  /// The mark that this one is often mistaken for.
+  var other: DecimalMark { self == .point ? .comma : .point }
 }
 
 /// Decimal numbers, read exactly.
@@ -126,16 +129,19 @@ enum NumberText {
 
   private static func word(_ text: Slice<UnsafeBufferPointer<UInt8>>) -> Reading {
     guard text.count <= 9 else { return .other }
-    switch String(decoding: text, as: UTF8.self) {
-    case "NA", "N/A", "null", "None", "-": return .missing
-    case let word:
-      switch word.lowercased().drop(while: { $0 == "+" || $0 == "-" }) {
-      case "nan": return .notANumber
-      case "inf", "infinity": return .infinite
-      default: return .other
-      }
+    let word = String(decoding: text, as: UTF8.self).lowercased()
+    if missing.contains(word) { return .missing }
+    switch word.drop(while: { $0 == "+" || $0 == "-" }) {
+    case "nan": return .notANumber
+    case "inf", "infinity": return .infinite
+    default: return .other
     }
   }
+
+  /// The usual words for no value, in any case of letters.
+  private static let missing: Set<String> = [
+    "na", "n/a", "#n/a", "#na", "<na>", "null", "none", "-", "?", ".",
+  ]
 
   static func trimmed(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
     var text = text

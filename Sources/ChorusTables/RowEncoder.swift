@@ -81,7 +81,7 @@ public struct RowEncoder: Sendable {
 
   /// A value of a column of `kind`, in the form in which such a column is read.
   static func written(_ value: Double, _ kind: ColumnKind) -> String {
-    kind == .number || kind == .text ? short(value.description) : CalendarText.write(value, as: kind)
+    kind.notation == nil ? short(value.description) : CalendarText.write(value, as: kind)
   }
 
   /// A whole number without its `.0`.
@@ -94,7 +94,8 @@ public struct RowEncoder: Sendable {
     let special = bytes.contains {
       $0 == 0x2C || $0 == 0x22 || $0 == 0x0A || $0 == 0x0D || $0 == 0x3B || $0 == 0x09
     }
-    guard special || bytes.first == 0x20 || bytes.last == 0x20 else { return text }
+    // A line that begins with '#' is a comment to some, also here.
+    guard special || bytes.first == 0x20 || bytes.last == 0x20 || bytes.first == 0x23 else { return text }
     var result = "\""
     for scalar in text.unicodeScalars {
       if scalar == "\"" { result += "\"" }

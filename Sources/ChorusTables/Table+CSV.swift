@@ -4,13 +4,58 @@ extension Table {
     _ source: any ByteSource, name: String, options: TableOptions, tabs: Bool
   ) throws(TableError) -> Table {
     let text = try TextBuffer(source, name: name)
-    let candidates: [Delimiter] = options.decimal == .comma ? [.semicolon, .tab] : Delimiter.allCases
-    let delimiter =
-      options.delimiter ?? (tabs ? .tab : .sniff(text.bytes[text.start..<text.end], among: candidates))
+    let candidates: [Delimiter] =
+      options.decimal == .comma ? Delimiter.allCases.filter { $0 != .comma } : Delimiter.allCases
+    let window = text.bytes[text.start..<text.end]
+    let delimiter = options.delimiter ?? (tabs ? .tab : .sniff(window, among: candidates))
+    let heading = CommentHeading(window, delimiter, options.decimal ?? .point)
     var rows = CSVRows(CSVReader(text, delimiter: delimiter.rawValue), name, delimiter, options)
-    try rows.readHeader()
+    try rows.readHeader(heading)
     while try rows.reader.advance() { try rows.take() }
     return try rows.finish()
+  }
+}
+
+/// The names of columns in a comment right above rows of values, as gnuplot and NumPy have them: `# time level`.
+struct CommentHeading {
+  /// Where the line with the names begins, behind its mark; nil where the first line that is no comment has them.
+  let start: Int?
+
+  /// - Parameter window: the beginning of the text.
+  init(_ window: ArraySlice<UInt8>, _ delimiter: Delimiter, _ mark: DecimalMark) {
+    var (start, names, from) = (Int?.none, [ArraySlice<UInt8>](), window.startIndex)
+    // `#name` and not `# a remark`: some columns below may be text.
+    var isTight = false
+    while from < window.endIndex {
+      let end = window[from...].firstIndex { $0 == 0x0A || $0 == 0x0D } ?? window.endIndex
+      let line = NumberText.trimmed(window[from..<end])
+      if CSVReader.isComment(window[from..<end], delimiter.rawValue) {
+        let rest = line.drop { $0 == UInt8(ascii: "#") || $0 == 0x20 || $0 == 0x09 }
+        (start, names) = (rest.startIndex, Self.cells(rest, delimiter))
+        isTight = rest.startIndex == line.startIndex + 1
+      } else if !line.isEmpty {
+        let cells = Self.cells(line, delimiter)
+        let values = cells.count { Self.isValue($0, mark) }
+        let isHeading =
+          !names.isEmpty && names.count == cells.count && !names.contains { Self.isValue($0, mark) }
+          && (values == cells.count || values > 0 && isTight)
+        self.start = isHeading ? start : nil
+        return
+      }
+      from = end + 1
+    }
+    self.start = nil
+  }
+
+  private static func cells(_ line: ArraySlice<UInt8>, _ delimiter: Delimiter) -> [ArraySlice<UInt8>] {
+    line.split(separator: delimiter.rawValue, omittingEmptySubsequences: delimiter == .space)
+  }
+
+  private static func isValue(_ cell: ArraySlice<UInt8>, _ mark: DecimalMark) -> Bool {
+    guard NumberText.read(cell, mark: mark) == .other else { return true }
+    return cell.withUnsafeBufferPointer {
+      CalendarText.reading($0, like: nil) != .none || AmountText.read($0, mark: mark) != nil
+    }
   }
 }
 
@@ -25,6 +70,7 @@ private struct CSVRows {
   /// Indices of columns of which something is kept.
   private var kept: [Int] = []
   private var headerLine = 1
+  private var commentsAbove = 0
   private var lines = LineNumbers()
   private var rows = 0
   /// In a table of one column a blank line is a row without a value, unless no row follows it.
@@ -39,13 +85,15 @@ private struct CSVRows {
 
   private var isBlank: Bool { reader.cells.count == 1 && reader.cells[0].isBlank }
 
-  mutating func readHeader() throws(TableError) {
+  mutating func readHeader(_ heading: CommentHeading) throws(TableError) {
+    if let start = heading.start { reader.start(at: start) }
     repeat {
       guard try reader.advance() else {
         throw TableError(.malformed, name, "is empty; the first line must name the columns.")
       }
     } while isBlank
     headerLine = reader.line
+    commentsAbove = reader.comments
     columns = reader.text.bytes.withUnsafeBufferPointer { bytes in
       reader.cells.map { cell in
         let text = CellText.string(UnsafeBufferPointer(rebasing: bytes[cell.range]), isQuoted: cell.isQuoted)
@@ -55,7 +103,7 @@ private struct CSVRows {
     if options.decimal == .comma, columns.count == 1, columns[0].contains(","), options.delimiter == nil {
       throw TableError(
         .malformed, name, line: headerLine,
-        "the header has commas and no ';' or tab, and with --decimal comma a comma separates no cells; "
+        "the header has commas and no ';', '|', tab or space, and with --decimal comma a comma separates no cells; "
           + "leave --decimal out, or separate cells by ';'.")
     }
     var seen: [String: Int] = [:]
@@ -66,7 +114,7 @@ private struct CSVRows {
           "columns \(first + 1) and \(index + 1) are both called '\(column)'; rename one.")
       }
     }
-    (stores, kept) = try options.stores(for: columns, name)
+    (stores, kept) = try options.stores(for: columns, name, isMarkSure: delimiter == .comma)
   }
 
   /// The present row.
@@ -111,7 +159,9 @@ private struct CSVRows {
     guard rows > 0 else {
       throw TableError(.malformed, name, "has a header and no rows; add rows below the header.")
     }
-    return Table(source: name, columns: columns, rowCount: rows, stores: stores, lines: lines)
+    return Table(
+      source: name, columns: columns, rowCount: rows, stores: stores, lines: lines,
+      comments: reader.comments - commentsAbove)
   }
 
   private func ragged() -> TableError {
@@ -143,10 +193,14 @@ private struct CSVRows {
 extension TableOptions {
   /// Empty stores for the columns of a file, and which of them keep something.
   func stores(
-    for columns: [String], _ source: String
+    for columns: [String], _ source: String, isMarkSure: Bool = true
   ) throws(TableError) -> (stores: [Table.Store], kept: [Int]) {
+    let missing = MissingMarkers(self.missing, mark: decimal ?? .point)
     func numbers(_ column: String) -> NumberColumn {
-      NumberColumn(.init(file: source, column: column, mark: decimal))
+      NumberColumn(
+        .init(
+          file: source, column: column, mark: decimal ?? .point, isMarkSure: isMarkSure || decimal != nil,
+          notation: dateNotation, missing: missing))
     }
     guard let wanted = self.numbers else {
       return (columns.map { Table.Store(numbers: numbers($0), texts: TextColumn()) }, Array(columns.indices))

@@ -46,6 +46,7 @@ private struct JSONRows {
 
   private let name: String
   private var options: TableOptions
+  private let missing: MissingMarkers
   private var columns: [String] = []
   private var indices: [String: Int] = [:]
   private var stores: [Table.Store] = []
@@ -63,6 +64,7 @@ private struct JSONRows {
     self.name = name
     self.options = options
     self.options.decimal = .point
+    missing = MissingMarkers(options.missing)
   }
 
   mutating func take(_ text: UnsafeBufferPointer<UInt8>, line: Int) throws(JSONScanner.Fault) {
@@ -115,7 +117,9 @@ private struct JSONRows {
     let isText = options.numbers == nil || options.texts.contains(name)
     stores.append(
       Table.Store(
-        numbers: isNumbers ? NumberColumn(.init(file: self.name, column: name)) : nil,
+        numbers: isNumbers
+          ? NumberColumn(
+            .init(file: self.name, column: name, notation: options.dateNotation, missing: missing)) : nil,
         texts: isText ? TextColumn() : nil))
     guard isNumbers || isText else { return index }
     kept.append(index)

@@ -58,6 +58,25 @@ public struct Selection: Equatable, Sendable {
 }
 
 extension Table {
+  /// Splits the rows into those with a target and those without; their input is their number, from 1.
+  ///
+  /// - Throws: `TableError`: an unknown column, or a cell that is no number or date.
+  public func select(counting name: String, target: String) throws(TableError) -> Selection {
+    let targets = try checked(target, missing: .allowed)
+    var result = Selection(inputs: [name], target: target, kinds: [.number], targetKind: targets.kind)
+    for row in 0..<rowCount {
+      if targets.values[row].isNaN {
+        result.missing.indices.append(row)
+        result.missing.inputs.append(Double(row + 1))
+      } else {
+        result.observed.indices.append(row)
+        result.observed.inputs.append(Double(row + 1))
+        result.observed.targets.append(targets.values[row])
+      }
+    }
+    return result
+  }
+
   /// Splits the rows into those with a target and those without.
   ///
   /// - Throws: `TableError`: an unknown column, a column that is named twice, a cell that is no number or date,

@@ -16,11 +16,16 @@ public struct Table: Sendable {
   /// All columns of the file, kept or not.
   public let columns: [String]
   public let rowCount: Int
+  /// Lines among the rows that were read as comments, for they begin with `#`.
+  public let comments: Int
   private let stores: [Store]
   private let lines: LineNumbers
 
-  init(source: String, columns: [String], rowCount: Int, stores: [Store], lines: LineNumbers) {
+  init(
+    source: String, columns: [String], rowCount: Int, stores: [Store], lines: LineNumbers, comments: Int = 0
+  ) {
     self.source = source
+    self.comments = comments
     self.columns = columns
     self.rowCount = rowCount
     self.stores = stores
@@ -31,7 +36,8 @@ public struct Table: Sendable {
   public enum Missing: Sendable {
     /// Every cell must hold a value.
     case refused
-    /// Empty cells and the usual words (`NA`, `N/A`, `NaN`, `null`, `None`, `-`) are nil: for a target column.
+    /// Empty cells and the usual words (`NA`, `N/A`, `#N/A`, `NaN`, `null`, `None`, `-`, `?`, `.`, in any case of
+    /// letters) are nil: for a target column.
     case allowed
     /// As `allowed`, but `NaN` is refused: for an input column, where it is the mark of a failed computation.
     case allowedExceptNaN
@@ -51,26 +57,31 @@ public struct Table: Sendable {
   }
 
   /// The values of a column of numbers or dates, with their kind. The first cell that is not missing decides
-  /// whether the column is one of dates; a column of dates of which some have a time is one of date-times.
+  /// whether the column is one of dates; a column of dates of which some have a time is one of date-times. Numbers
+  /// that all are like 20120131 are dates.
   ///
+  /// - Parameter like: what another table has in a column of this name; it settles an order of day and month that is
+  ///   open here.
   /// - Throws: `TableError` as ``numbers(_:missing:)``.
-  public func values(of column: String, missing: Missing = .refused) throws(TableError) -> Numbers {
-    let (values, kind) = try checked(column, missing: missing)
+  public func values(
+    of column: String, missing: Missing = .refused, like: ColumnKind? = nil
+  ) throws(TableError) -> Numbers {
+    let (values, kind) = try checked(column, missing: missing, like: like)
     return Numbers(values: values.map { $0.isNaN ? nil : $0 }, kind: kind)
   }
 
   /// As ``values(of:missing:)``, NaN where a value is missing.
   func checked(
-    _ column: String, missing: Missing
+    _ column: String, missing: Missing, like: ColumnKind? = nil
   ) throws(TableError) -> (values: [Double], kind: ColumnKind) {
-    try numberColumn(column).checked(missing)
+    try numberColumn(column).checked(missing, like: like) { lines[$0] }
   }
 
   /// What a column holds, by its first cell that is not missing.
   ///
   /// - Throws: `TableError` (`unknownColumn`).
   public func kind(of column: String) throws(TableError) -> ColumnKind {
-    try numberColumn(column).firstKind ?? .number
+    try numberColumn(column).held
   }
 
   /// The cells of a column as they are, without their quotes.
@@ -79,6 +90,11 @@ public struct Table: Sendable {
   public func texts(_ column: String) throws(TableError) -> [String] {
     guard let texts = stores[try index(of: column)].texts else { throw notKept(column, "text") }
     return texts.strings
+  }
+
+  /// Whether the cells of a column are kept as text.
+  public func hasTexts(_ column: String) -> Bool {
+    columns.firstIndex(of: column).map { stores[$0].texts != nil } ?? false
   }
 
   /// The line of the file on which a row (from 0) starts; nil for a row that is not there, or in a file of arrays.

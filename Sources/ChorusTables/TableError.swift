@@ -26,6 +26,8 @@ public struct TableError: Error, Equatable, Sendable, CustomStringConvertible {
     case missingValue
     /// A grid is not `FIRST..LAST/STEP`, or has too many points.
     case grid
+    /// The table leaves a choice that has to be made by name.
+    case choice
     /// A line is not a task.
     case task
     /// A row has another number of cells than the header.

@@ -83,6 +83,11 @@ struct TextBuffer {
       "the row is longer than \(Self.recordLimit >> 20) MiB; is a closing quote missing, or is this no CSV?")
   }
 
+  /// Lines that end in `bytes`.
+  static func lines(in bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Int {
+    place(of: bytes.endIndex, in: bytes, line: 0).line
+  }
+
   /// Line and character of a place in the record that begins at `start`.
   func place(of offset: Int) -> (line: Int, column: Int) {
     bytes.withUnsafeBufferPointer { Self.place(of: offset, in: $0[start..<end], line: line) }

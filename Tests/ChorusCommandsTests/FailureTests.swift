@@ -62,7 +62,7 @@ import Testing
     try table(65, "bad.csv:3:3: 'inf' is not finite", "t,level\n0,1\n1,inf\n2,\n")
     try table(65, "bad.csv:3:1: 'NaN' is not finite", "t,level\n0,1\nNaN,1\n2,\n")
     try table(65, "bad.csv:3: expected 2 cells", "t,level\n0,1\n1\n2,\n")
-    try table(65, "there is nothing to predict; pass --at", "t,level\n0,1\n1,2\n")
+    try table(65, "there is nothing to predict; pass --horizon STEPS, --at", "t,level\n0,1\n1,2\n")
     try table(65, "scale", "t,level\n0,1e300\n1,-1e300\n2,\n")
     try folder.write("bytes.csv", "t,level\n0,1\n")
     try Data([0x74, 0x2C, 0xFF, 0xFE, 0x0A]).write(to: folder.url("bytes.csv"))
@@ -87,7 +87,7 @@ import Testing
     try refused(64, "is not a number", "--quantiles", "")
     try refused(64, "--quantiles: 0.5 is named twice", "--quantiles", "0.5,0.9,0.50")
     try refused(64, "is invalid", "--format", "xml")
-    try check(64, "Missing expected argument", ["predict", "t.csv", "--input", "t"])
+    try check(64, "Missing expected argument", ["predict", "--input", "t"])
     try check(64, "nosuch", ["nosuch"])
     try refused(65, "in the network's units, too far", "--at", "1e200")
   }

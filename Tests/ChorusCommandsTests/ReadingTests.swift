@@ -105,17 +105,17 @@ import Testing
       "t,level,level\n1,2,3\n")
     try refused(
       65,
-      "bad.csv:4:3: 'high' is not a number (column 'level'); write a number, or leave the cell empty where it is missing.",
+      "bad.csv:4:3: 'high' is not a number (column 'level'); write a number, leave the cell empty where it is missing, or name its marker with --missing.",
       "t,level\n0,1\n1,\n2,high\n")
     try refused(
       65,
-      "bad.csv:3:1: '03/01/2000' is not a date like those above it (column 't'); write YYYY-MM-DD or "
-        + "YYYY-MM-DDTHH:MM:SS, or leave the cell empty where it is missing.",
+      "bad.csv:3:1: '03/01/2000' is not a date like those above it (column 't'); write dates as "
+        + "2012-01-31, or leave the cell empty where it is missing.",
       "t,level\n2000-01-02,1\n03/01/2000,2\n")
     try refused(
       65,
-      "bad.csv:3:1: '20000103' is not a date like those above it (column 't'); write YYYY-MM-DD or "
-        + "YYYY-MM-DDTHH:MM:SS, or leave the cell empty where it is missing.",
+      "bad.csv:3:1: '20000103' is not a date like those above it (column 't'); write dates as "
+        + "2012-01-31, or leave the cell empty where it is missing.",
       "t,level\n2000-01-02,1\n20000103,2\n")
     try refused(
       65,
@@ -137,7 +137,7 @@ import Testing
       (0..<300_000).map { "c\($0)" }.joined(separator: ",") + "\n1\n")
     try refused(
       65,
-      "bad.jsonl:2:6: 'low' is not a number (column 't'); write a number, or leave the cell empty where it is missing.",
+      "bad.jsonl:2:6: 'low' is not a number (column 't'); write a number, leave the cell empty where it is missing, or name its marker with --missing.",
       "{\"t\":1,\"level\":2}\n{\"t\":\"low\",\"level\":2}\n", file: "bad.jsonl")
   }
 

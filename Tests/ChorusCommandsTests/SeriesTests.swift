@@ -104,7 +104,7 @@ import Testing
       ["few.csv", "--input", "t", "--target", "level", "--group", "who"])
     try folder.write("none.csv", "who,t,level\na,1,2\na,2,3\nb,1,2\n")
     try refused(
-      65, "nothing to predict; pass --at",
+      65, "nothing to predict; pass --horizon STEPS, --at",
       ["none.csv", "--input", "t", "--target", "level", "--group", "who"])
     try folder.write("empty.csv", "who,t,level\n,1,2\n ,2,3\n,3,\n")
     try refused(
@@ -165,7 +165,7 @@ import Testing
     try refused(66, "no such file", context, "nosuch.safetensors", "--at", "0..1/1")
     try refused(65, "is no saved context", context, "m.safetensors", "--at", "0..1/1")
     try refused(65, "not a safetensors file", context, "t.csv", "--at", "0..1/1")
-    try refused(64, "give --at", context, "c.safetensors", model, "m.safetensors")
+    try refused(64, "give --horizon STEPS, --at", context, "c.safetensors", model, "m.safetensors")
     try refused(64, "leave out FILE", "t.csv", context, "c.safetensors", "--at", "0..1/1")
     try refused(64, "leave out --target", context, "c.safetensors", "--target", "level", "--at", "0..1/1")
     try refused(64, "--units are given when", context, "c.safetensors", "--units", "t=s", "--at", "0..1/1")
@@ -173,7 +173,6 @@ import Testing
       64, "holds numbers and the grid dates", context, "c.safetensors", model, "m.safetensors", "--at",
       "2020-01-01")
     try refused(64, "Missing expected argument '<file>'", "--at", "0..1/1")
-    try refused(64, "Missing expected argument '--input <col>'", "t.csv", "--target", "level")
     let whole = try folder.bytes("c.safetensors")
     for place in [9, 200, whole.count / 2, whole.count - 3] {
       var flipped = whole

@@ -61,15 +61,15 @@ import Testing
   /// Weights that are finite and whose sums are not, wherever in the network they stand.
   @Test func anAnswerThatIsNoNumberIsAnError() throws {
     let plain = try smallModel()
-    let network = plain.trunk.network
+    let declared = try Declaration(plain.blueprint)
     let at = try places(3)
     var refused = 0
-    for parameter in network.table.all where parameter.isWeight {
-      let weights = Weights(network.table)
-      network.initialise(weights, seed: 1)
+    for parameter in declared.table.all where parameter.isWeight {
+      let weights = Weights(declared.table)
+      declared.initialise(weights, seed: 1)
       for index in 0..<parameter.count { weights[parameter][index] = index % 2 == 0 ? 3e38 : -3e38 }
       weights.pack()
-      let model = Model(trunk: Trunk(network, weights))
+      let model = Model(network: try declared.network(weights))
       // Norms may take the size out again; then there is an answer, of numbers.
       do {
         let posterior = try model.condition(on: wave(5))

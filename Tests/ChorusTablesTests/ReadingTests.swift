@@ -138,7 +138,7 @@ final class Endless: ByteSource {
     )
     #expect(
       refusal { _ = try read("\na,b\n1,5\n") }?.description
-        == "t.csv:2: the header has commas and no ';' or tab, and with --decimal comma a comma separates no cells; "
+        == "t.csv:2: the header has commas and no ';', '|', tab or space, and with --decimal comma a comma separates no cells; "
         + "leave --decimal out, or separate cells by ';'.")
     let quoted = TableOptions(delimiter: .comma, decimal: .comma)
     #expect(try read("a,b\n\"1,5\",\"2,5\"\n", quoted).numbers("b") == [2.5])

@@ -1,0 +1,65 @@
+import ChorusInference
+import ChorusTables
+import Foundation
+
+/// What a saved context says of its columns: what they hold, and how its rows would go on.
+struct ContextCard {
+  /// Of the inputs, then of the target.
+  let kinds: [ColumnKind]
+  /// Nil where there are several inputs, and in files of earlier versions.
+  let end: SeriesEnd?
+
+  private static let words: [(kind: ColumnKind, word: String)] = [
+    (.number, "number"), (.date, "date"), (.dateTime(utc: false), "datetime"),
+    (.dateTime(utc: true), "datetime-utc"),
+  ]
+
+  /// The card as it is kept. Dates in other notations than ISO 8601 have their pattern.
+  static func entries(_ selection: Selection) -> [String: String] {
+    let kinds = (selection.kinds + [selection.targetKind]).map { kind in
+      words.first { $0.kind == kind }?.word ?? kind.notation?.pattern ?? "number"
+    }
+    var entries = ["kinds": kinds.joined(separator: "\n")]
+    if let end = SeriesEnd(of: selection), let data = try? JSONEncoder().encode(end) {
+      entries["end"] = String(decoding: data, as: UTF8.self)
+    }
+    return entries
+  }
+
+  init(_ context: SavedContext) throws {
+    func failure(_ what: String, _ text: String) -> InferenceError {
+      .input("\(context.file): its \(what) '\(text)' cannot be read; make it anew with chorus condition")
+    }
+    end = try context.card["end"].map { text in
+      guard let end = try? JSONDecoder().decode(SeriesEnd.self, from: Data(text.utf8)) else {
+        throw failure("end of the series", text)
+      }
+      return end
+    }
+    // One that the library wrote says nothing and has numbers.
+    guard let text = context.card["kinds"] else {
+      kinds = [ColumnKind](repeating: .number, count: context.inputColumns.count + 1)
+      return
+    }
+    // Files of earlier versions have commas, which a pattern may have as well.
+    let parts = text.split(separator: text.contains("\n") ? "\n" : ",", omittingEmptySubsequences: false)
+    kinds = parts.compactMap { word in
+      Self.words.first { $0.word == word }?.kind
+        ?? DateNotation(pattern: String(word)).map(ColumnKind.calendar)
+    }
+    guard kinds.count == context.inputColumns.count + 1 else { throw failure("kinds of columns", text) }
+  }
+}
+
+/// Where a series ends and how it would go on. A saved context keeps it, for its rows have been rounded.
+struct SeriesEnd: Codable, Equatable {
+  let last: Double
+  let spacing: Spacing?
+
+  /// Nil where there are no rows, or several inputs.
+  init?(of selection: Selection) {
+    guard selection.dimensions == 1, let last = selection.observed.inputs.max() else { return nil }
+    self.last = last
+    spacing = Spacing(of: selection.observed.inputs, kind: selection.kinds[0])
+  }
+}

@@ -1,0 +1,201 @@
+import ChorusInference
+import ChorusTables
+import Foundation
+
+/// Something that a person should know about the rows before the answer.
+struct DataWord: Equatable {
+  /// What it is about, to say it once for many series.
+  let topic: String
+  let text: String
+
+  /// The words for all series, each topic once.
+  static func said(_ words: [[DataWord]]) -> [String] {
+    var (order, counts, first): ([String], [String: Int], [String: String]) = ([], [:], [:])
+    for word in words.flatMap({ $0 }) {
+      if counts[word.topic] == nil {
+        order.append(word.topic)
+        first[word.topic] = word.text
+      }
+      counts[word.topic, default: 0] += 1
+    }
+    return order.compactMap { topic in
+      guard let text = first[topic], let count = counts[topic] else { return nil }
+      return count == 1 ? text : text + " (and the like in \(count - 1) more of \(words.count) series)"
+    }
+  }
+}
+
+/// What of the rows of a table is worth a word: columns that do not change, rows out of order, rows far from the
+/// others, inputs that repeat, and fewer than two seasons.
+struct DataWords {
+  private let table: Table
+  private let reading: ReadingOptions
+
+  init(_ table: Table, reading: ReadingOptions) {
+    self.table = table
+    self.reading = reading
+  }
+
+  /// What is worth a word of the file as a whole.
+  var fileWords: [DataWord] {
+    guard table.comments > 0 else { return [] }
+    return [
+      DataWord(topic: "comments", text: "\(table.comments) lines that begin with '#' were read as comments")
+    ]
+  }
+
+  /// - Parameters:
+  ///   - selections: the same inputs with one or several targets.
+  ///   - grouped: whether the rows are one series of several; no column is sought then that tells them apart.
+  ///   - group: the name of the series.
+  func words(_ selections: [Selection], grouped: Bool, group: String? = nil) throws -> [DataWord] {
+    guard let first = selections.first else { return [] }
+    let prefix = group.map { "group '\($0)': " } ?? ""
+    var words: [DataWord] = []
+    func add(_ topic: String, _ text: String) {
+      let word = DataWord(topic: topic, text: prefix + text)
+      if !words.contains(word) { words.append(word) }
+    }
+    for selection in selections {
+      let targets = selection.observed.targets
+      if targets.count > 2, let value = targets.first, targets.allSatisfy({ $0 == value }) {
+        add(
+          "constant \(selection.target)",
+          "column '\(selection.target)' is constant: \(Self.text(value, selection.targetKind)) in all \(targets.count) rows"
+        )
+      }
+    }
+    let rows = first.observed
+    for column in first.inputs.indices {
+      let values = Self.column(column, of: first)
+      if values.count > 2, let value = values.first, values.allSatisfy({ $0 == value }) {
+        add(
+          "constant \(first.inputs[column])",
+          "column '\(first.inputs[column])' is constant: \(Self.text(value, first.kinds[column])) in all \(values.count) rows, so nothing is known of other values"
+        )
+      }
+      if let text = far(values, column, first) { add("far \(first.inputs[column])", text) }
+    }
+    let repeated = try repeated(first, grouped: grouped)
+    if let repeated { add("repeated", repeated) }
+    guard first.dimensions == 1, repeated == nil else { return words }
+    if let text = disorder(rows.inputs, first) { add("order", text) }
+    if first.kinds[0].notation != nil, let season = Spacing(of: rows.inputs, kind: first.kinds[0])?.season {
+      let count = Set(rows.inputs).count
+      if count < 2 * season.rows {
+        add(
+          "season",
+          "\(count) rows are fewer than two times the \(season.rows) of a \(season.name): what comes back every \(season.name) can not be told from the trend"
+        )
+      }
+    }
+    return words
+  }
+
+  private static func column(_ column: Int, of selection: Selection) -> [Double] {
+    stride(from: column, to: selection.observed.inputs.count, by: selection.dimensions).map {
+      selection.observed.inputs[$0]
+    }
+  }
+
+  private static func text(_ value: Double, _ kind: ColumnKind) -> String { ReportText.text(value, kind) }
+
+  // MARK: One row among others
+
+  /// Rows at one end, few and far from the others: the empty part beside them is twice as long as all the rest.
+  private func far(_ values: [Double], _ column: Int, _ selection: Selection) -> String? {
+    let sorted = values.sorted()
+    guard sorted.count >= 8, let first = sorted.first, let last = sorted.last else { return nil }
+    let gaps = zip(sorted.dropFirst(), sorted).map { $0 - $1 }
+    guard let widest = gaps.indices.max(by: { gaps[$0] < gaps[$1] }) else { return nil }
+    let (below, above) = (widest + 1, sorted.count - widest - 1)
+    let few = min(below, above)
+    let rest = below > above ? sorted[widest] - first : last - sorted[widest + 1]
+    guard few <= max(1, sorted.count / 10), rest > 0, gaps[widest] >= 2 * rest else { return nil }
+    let isFar: (Double) -> Bool = below > above ? { $0 > sorted[widest] } : { $0 < sorted[widest + 1] }
+    let places = values.indices.filter { isFar(values[$0]) }
+    let name = selection.inputs[column]
+    let lines = places.compactMap { table.line(ofRow: selection.observed.indices[$0]) }
+    let place = lines.first.map { few == 1 ? " (line \($0))" : " (from line \($0))" } ?? ""
+    let shown = places.first.map { Self.text(values[$0], selection.kinds[column]) } ?? ""
+    return few == 1
+      ? "one row lies far from the others in '\(name)': \(shown)\(place); is it mistyped?"
+      : "\(few) rows lie far from the others in '\(name)', the first at \(shown)\(place); are they mistyped?"
+  }
+
+  /// Few rows that go back where all others go on.
+  private func disorder(_ values: [Double], _ selection: Selection) -> String? {
+    let steps = zip(values.dropFirst(), values).map { $0 - $1 }
+    let isFalling = steps.count { $0 < 0 } > steps.count { $0 > 0 }
+    let back = steps.indices.filter { isFalling ? steps[$0] > 0 : steps[$0] < 0 }
+    guard let first = back.first, back.count <= max(1, values.count / 20) else { return nil }
+    let line = table.line(ofRow: selection.observed.indices[first + 1]).map { "line \($0): " } ?? ""
+    let kind = selection.kinds[0]
+    return
+      "rows are out of order in '\(selection.inputs[0])': \(line)\(Self.text(values[first + 1], kind)) comes after \(Self.text(values[first], kind))"
+  }
+
+  // MARK: Repeated inputs
+
+  private func repeated(_ selection: Selection, grouped: Bool) throws -> String? {
+    let keys = Self.keys(selection)
+    let count = keys.count - Set(keys).count
+    guard count > 0 else { return nil }
+    let names = selection.inputs.map { "'\($0)'" }.joined(separator: " and ")
+    let said = "\(count) of \(keys.count) rows repeat the \(names) of another"
+    if !grouped, let (column, series) = try groupColumn(selection, keys) {
+      return
+        "\(said), and column '\(column)' tells \(series) series apart: pass --group \(column) to predict each from its own rows"
+    }
+    // Numbers are often measured twice; a date that is there twice is worth a look.
+    guard selection.kinds.contains(where: { $0.notation != nil }) else { return nil }
+    return "\(said); they are read as values measured more than once"
+  }
+
+  /// Refuses to pool rows whose inputs repeat because they are of several series, where the columns were not named.
+  func refusePooling(_ selection: Selection) throws {
+    guard let (column, series) = try groupColumn(selection, Self.keys(selection)) else { return }
+    let names = selection.inputs.map { "'\($0)'" }.joined(separator: " and ")
+    throw TableError(
+      .choice, table.source,
+      "rows repeat \(names), and column '\(column)' tells \(series) series apart; pass --group \(column), or name --input and --target to read all rows as one series."
+    )
+  }
+
+  private static func keys(_ selection: Selection) -> [[Double]] {
+    let (d, inputs) = (selection.dimensions, selection.observed.inputs)
+    return selection.observed.indices.indices.map { Array(inputs[$0 * d..<($0 + 1) * d]) }
+  }
+
+  /// The first further column by which inputs repeat no more, and how many series it tells apart; nil where none repeat.
+  private func groupColumn(_ selection: Selection, _ keys: [[Double]]) throws -> (name: String, series: Int)?
+  {
+    guard Set(keys).count < keys.count else { return nil }
+    let taken = Set(selection.inputs + [selection.target])
+    let others = table.columns.filter { !taken.contains($0) }.prefix(50)
+    guard !others.isEmpty else { return nil }
+    var whole = table
+    if !others.allSatisfy(table.hasTexts) {
+      // What was not kept is read again; standard input and pipes are read once.
+      let attributes = try? FileManager.default.attributesOfItem(atPath: table.source)
+      guard attributes?[.type] as? FileAttributeType == .typeRegular else { return nil }
+      whole = try reading.table(table.source, numbers: [], texts: Array(others))
+      guard whole.rowCount == table.rowCount else { return nil }
+    }
+    for column in others {
+      let texts = try whole.texts(column)
+      let labels = selection.observed.indices.map { texts[$0] }
+      let series = Set(labels).count
+      guard series >= 2, series <= labels.count / 2 else { continue }
+      if Set(zip(labels, keys).map { Labelled(label: $0, key: $1) }).count == keys.count {
+        return (column, series)
+      }
+    }
+    return nil
+  }
+
+  private struct Labelled: Hashable {
+    let label: String
+    let key: [Double]
+  }
+}
