@@ -8,27 +8,8 @@ import Foundation
   import Musl
 #endif
 
-/// Whole files, read once and written so that no reader ever sees a part.
+/// Whole files, written so that no reader ever sees a part.
 public enum AtomicFile {
-  /// The content of the file at `path`, read into memory.
-  ///
-  /// The file is read and not mapped: a mapped file that shrinks under its reader ends the process.
-  ///
-  /// - Throws: `StorageError`: `missing`, or `system` with the system's words.
-  public static func read(_ path: String) throws(StorageError) -> Data {
-    var folder: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &folder) else {
-      throw StorageError(.missing, file: path, "no such file. Check the path.")
-    }
-    guard !folder.boolValue else {
-      throw StorageError(.system, file: path, "is a folder. Name a file in it.")
-    }
-    // Unlike Data(contentsOf:), a handle reads pipes and devices too.
-    do { return try FileHandle(forReadingFrom: URL(fileURLWithPath: path)).readToEnd() ?? Data() } catch {
-      throw StorageError(.system, file: path, "can not be read: \(error.localizedDescription)")
-    }
-  }
-
   /// Writes `data` at `path`: a temporary file in the same folder, sync, rename, sync of the folder.
   ///
   /// Whatever fails, `path` holds what it held before and no temporary file stays. A device or a pipe can not
@@ -36,6 +17,7 @@ public enum AtomicFile {
   ///
   /// - Throws: `StorageError` (`system`) with the system's words.
   public static func write(_ data: Data, to path: String) throws(StorageError) {
+    try Disk.pass(.write, path)
     var status = stat()
     let kind = stat(path, &status) == 0 ? status.st_mode & S_IFMT : S_IFREG
     guard kind != S_IFDIR else {
@@ -62,6 +44,7 @@ public enum AtomicFile {
       throw error
     }
     try syncFolder(folder)
+    try Disk.pass(.sync, path)
   }
 
   /// Makes the names in a folder durable. A file system that can not sync folders is left alone.
