@@ -1,5 +1,8 @@
 import Foundation
 
+@testable import ChorusStorage
+@testable import ChorusTables
+
 /// What is fuzzed, by name. A target reads bytes as a file and everything that can be asked of what it gave; an error
 /// is as good as a value, a trap or a broken promise ends the program.
 private let targets: [String: @Sendable ([UInt8]) -> Void] = [
@@ -14,6 +17,10 @@ private let targets: [String: @Sendable ([UInt8]) -> Void] = [
   "deflate": deflate,
   "numbers": numbers,
   "safetensors": safetensors,
+  "plans": plans,
+  "configuration": configuration,
+  "contexts": contexts,
+  "tasks": tasks,
 ]
 
 private let target: @Sendable ([UInt8]) -> Void = {

@@ -1,5 +1,5 @@
 """Writes the corpus that fuzzing starts from: small files of each format, by Python's own writers."""
-import gzip, io, pathlib, struct, zlib
+import gzip, io, json, pathlib, struct, zlib
 import numpy as np
 
 here = pathlib.Path(__file__).parent / "corpus"
@@ -79,3 +79,34 @@ head = (
 write("safetensors", "two", struct.pack("<Q", len(head)) + head.encode() + b"\0" * 16)
 half = '{"h":{"dtype":"BF16","shape":[3],"data_offsets":[0,6]}}  '
 write("safetensors", "half", struct.pack("<Q", len(half)) + half.encode() + b"\1\2\3\4\5\6")
+
+for index, text in enumerate([
+    "auto", " sequential ( capacity:16 , order:given ) ", "blocks(of:8,strict)", "coarse-to-fine(r:4,anchors:2)", "lineage(r:3)",
+    "window(sinks:4,span:16)", "log-sparse", "random-sparse(reads:8)", "speculative(draft:8,capacity:9)",
+    "coarse-to-fine-verified(r:2)",
+]):
+    write("plans", str(index), text)
+spec = {"weights": "learned", "features": "identity", "function": "linear", "loss": "squared", "optimiser": {"gradient": {"steps": 2}},
+        "readOut": "raw"}
+for name, settings in {
+    "sizes": {"prior": "gp", "steps": 12, "batch": 4, "context": [4, 8], "buffers": [4], "targets": 4, "seed": 18446744073709551615},
+    "rates": {"rate": 1e-3, "warmUp": 0.05, "beta1": 0.9, "beta2": 0.99, "epsilon": 1e-8, "decay": 0, "clip": 1e300, "average": 0.9},
+    "network": {"blueprint": {"width": 16, "layers": 2, "heads": 2, "norm": "post", "scaling": "residual", "periods": 2,
+                              "neighbours": 4, "localComponents": 1, "memories": ["softmax", {"context": spec, "buffer": spec}]}},
+}.items():
+    write("configuration", name, json.dumps(settings))
+waves = [{"evidence": 309.8, "frequency": 1.0593, "share": 0.78}, {"evidence": 42.9, "frequency": 0.4588, "share": 0.33}]
+shape = {"degree": 2, "frequencies": [1.0593], "harmonics": 2, "low": -1.9362, "range": 3.6}
+line = {"factors": [0.82, -0.04, 1.28, 0.32, -0.22, 0.3], "shape": shape, "waves": waves}
+periods = {"beyond": 1.09, "constant": -0.05, "inside": 1.14, "lines": [line], "roughness": 0.65, "skill": 0.94}
+scaling = {"fitScale": 1.9, "inputCentres": [-3550.5], "inputScales": [385.1], "outputCentre": 316.6, "outputScale": 0.41,
+           "periods": periods}
+context = {"fingerprint": "FINGERPRINT", "inputColumns": [{"name": "t", "unit": ""}], "model": "small",
+           "outputColumn": {"name": "level", "unit": "m"}, "periods": periods, "rows": 5, "scaling": scaling}
+write("contexts", "waves", b"\x05" + json.dumps(context).encode())
+none = {"beyond": 1, "constant": 0, "inside": 1, "lines": [], "roughness": 1, "skill": 0}
+two = {"fitScale": 1, "inputCentres": [0, 1], "inputScales": [2, 1e3], "outputCentre": 0, "outputScale": 1e-3, "periods": none}
+context.update(rows=3, periods=none, scaling=two, inputColumns=context["inputColumns"] * 2)
+write("contexts", "two", b"\x83" + json.dumps(context).encode())
+write("tasks", "line", '{"x": [1, 2.5, -3e2, 4], "y": [0, 1, 0, 1e-3]}\n\n')
+write("tasks", "rows", '{"y": [1, 2], "x": [[1, 2], [3, 4]]}\n{"x": [[0, 0], [0, 0], [1, 1], [1, 1]], "y": [1, 2, 3, 4]}')

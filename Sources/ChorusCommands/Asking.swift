@@ -137,17 +137,11 @@ struct Asking {
 
   /// The question of a context that was encoded before.
   ///
-  /// - Parameter model: the model's name or path; nil for the one that the context names.
+  /// - Parameter model: the model's name or path; nil for the shipped one that the context names.
   init(context path: String, model name: String?, points: PointOptions, reading: ReadingOptions) throws {
     let context = try SavedContext(path: path)
     let card = try ContextCard(context)
-    let model: Model
-    do {
-      model = try Model(named: name ?? context.modelName)
-    } catch ModelError.missing(let text) where name == nil {
-      throw ModelError.missing(
-        "\(path): the context needs model '\(context.modelName)': \(text); give its file with --model")
-    }
+    let model = try name.map { try Model(named: $0) } ?? Self.shipped(for: context)
     let posterior = try context.posterior(model)
     let observed = try posterior.observed
     let selection = Selection(
@@ -167,5 +161,20 @@ struct Asking {
     self.model = model
     groupColumn = nil
     notes = []
+  }
+
+  /// The shipped model that a context names. Its file is one that anybody may have made, so a path in it is never opened.
+  private static func shipped(for context: SavedContext) throws -> Model {
+    guard let path = ModelLocation.shipped(context.modelName) else {
+      let name = context.modelName
+      let why =
+        name.contains("/") || name.hasSuffix(".safetensors")
+        ? "names the path of its model, and a path is taken from --model alone"
+        : "needs model '\(name)', which is not one that comes with Chorus"
+      throw ModelError.missing(
+        "\(context.file): the context \(why); give the model's file with --model (fingerprint \(context.fingerprint.prefix(12)))"
+      )
+    }
+    return try Model(path: path)
   }
 }

@@ -113,17 +113,15 @@ struct CompareMemories: ParsableCommand {
       memory, prior: prior, layers: layers, steps: steps, seed: common.seed)
     let run = try Run(
       configuration, prior: try Priors.named(prior), folder: folder, resume: true, on: common.pool)
-    if run.trainer.step < steps {
-      func report(_ entry: Run.Entry) {
-        common.progress("\(memory): step \(entry.step)/\(steps), \(Int(entry.tasksPerSecond)) tasks/s")
-        if let validation = entry.validation {
-          common.say(
-            "\(memory): step \(entry.step)/\(steps)  validation \((validation * 1e4).rounded() / 1e4)")
-        }
+    func report(_ entry: Run.Entry) {
+      common.progress("\(memory): step \(entry.step)/\(steps), \(Int(entry.tasksPerSecond)) tasks/s")
+      if let validation = entry.validation {
+        common.say("\(memory): step \(entry.step)/\(steps)  validation \((validation * 1e4).rounded() / 1e4)")
       }
-      try run.train(card: ["prior": prior, "memory": memory], stop: { false }, report: report)
-      common.progress("")
     }
+    // Of a finished run, this writes the model where that was not done.
+    try run.train(card: ["prior": prior, "memory": memory], stop: { false }, report: report)
+    common.progress("")
     return try Model(path: run.modelPath)
   }
 

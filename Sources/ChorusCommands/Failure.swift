@@ -18,6 +18,7 @@ enum Exit {
   static let noInput: Int32 = 66
   static let `internal`: Int32 = 70
   static let io: Int32 = 74
+  static let interrupted: Int32 = 130
 
   /// The code that tells a script what kind of failure an error is.
   static func code(for error: any Error) -> Int32 {
@@ -42,7 +43,7 @@ enum Exit {
     case let error as StorageError:
       switch error.reason {
       case .missing: noInput
-      case .system, .unwritable: io
+      case .system, .unwritable, .busy: io
       default: data
       }
     case let error as PriorError:

@@ -63,25 +63,30 @@ struct Train: ParsableCommand {
   func run() throws {
     try reporting {
       let configuration = try configured()
-      let prior = try self.prior(configuration)
+      let sets = try tasks.map { try stored($0, configuration) }
+      let prior = try self.prior(configuration, sets)
       let from = try start.map { try Model(named: $0) }
-      var run = try Run(
-        configuration, prior: prior, folder: out, resume: resume, start: from, on: common.pool)
-      for text in run.skipped { common.say("skipped a checkpoint: \(text)") }
-      if run.trainer.step > 0 {
-        common.say("going on from step \(run.trainer.step) of \(configuration.steps)")
-      }
       // A second Ctrl-C ends the process at once; the newest checkpoint stays.
       signal(SIGINT) { _ in
         Train.interrupted.store(true, ordering: .relaxed)
         signal(SIGINT, SIG_DFL)
       }
       signal(SIGTERM) { _ in Train.interrupted.store(true, ordering: .relaxed) }
-      try train(&run, configuration)
+      let run = try Run(
+        configuration, prior: prior, folder: out, resume: resume, start: from,
+        origin: try sets.map { ["tasks": try Self.checksum($0)] } ?? [:], on: common.pool)
+      for text in run.skipped { common.say("skipped a checkpoint: \(text)") }
+      if run.trainer.step > 0 {
+        common.say("going on from step \(run.trainer.step) of \(configuration.steps)")
+      }
+      if let later = run.laterModel {
+        common.say("the model there is of step \(later); it stays until the run has come as far again")
+      }
+      try train(run, configuration)
     }
   }
 
-  private func train(_ run: inout Run, _ configuration: TrainingConfiguration) throws {
+  private func train(_ run: Run, _ configuration: TrainingConfiguration) throws {
     let command =
       "chorus train \(what) --steps \(configuration.steps) --batch \(configuration.batch)"
       + " --seed \(configuration.seed)" + (tasks.map { " --tasks \($0)" } ?? "")
@@ -90,10 +95,11 @@ struct Train: ParsableCommand {
       card: ["prior": configuration.prior, "command": command, "seed": String(configuration.seed)],
       stop: { Train.interrupted.load(ordering: .relaxed) },
       report: { report($0, of: configuration) })
+    common.say("model: \(run.modelPath)")
     if run.trainer.step < configuration.steps {
       common.say("stopped at step \(run.trainer.step); --resume goes on")
+      throw ExitCode(Exit.interrupted)
     }
-    common.say("model: \(run.modelPath)")
   }
 
   private func report(_ entry: Run.Entry, of configuration: TrainingConfiguration) {
@@ -112,100 +118,107 @@ struct Train: ParsableCommand {
     }
   }
 
-  /// The configuration: the folder's when resuming, else a file's or a prior's defaults, then the flags.
+  /// The configuration: a file's or a prior's defaults, then the flags; when resuming, the folder's, which what is given
+  /// must not contradict.
   private func configured() throws -> TrainingConfiguration {
-    var configuration: TrainingConfiguration
-    if resume, FileManager.default.fileExists(atPath: out + "/configuration.json") {
-      do { configuration = try Run.configuration(in: out) } catch let error as DecodingError {
-        throw TrainingError.configuration("\(out)/configuration.json \(words(error))")
-      }
-    } else if what.hasSuffix(".json") {
-      do {
-        let data = try AtomicFile.read(what)
-        configuration = try JSONDecoder().decode(TrainingConfiguration.self, from: data)
-        try refuseUnknown(data)
-      } catch let error as DecodingError {
-        throw TrainingError.configuration("\(what) \(words(error))")
-      }
-      if let seed = common.givenSeed { configuration.seed = seed }
-    } else {
-      configuration = try TrainingConfiguration.preset(what)
-      configuration.seed = common.seed
+    let own = out + "/configuration.json"
+    if resume, FileManager.default.fileExists(atPath: own) {
+      var configuration = try ConfigurationFile(own).configuration
+      try check(configuration)
+      if let steps { configuration.steps = steps }
+      try configuration.validate()
+      return configuration
     }
+    var configuration =
+      try what.hasSuffix(".json")
+      ? ConfigurationFile(what).configuration : TrainingConfiguration.preset(what)
+    try applyFlags(&configuration)
+    try configuration.validate()
+    return configuration
+  }
+
+  private func applyFlags(_ configuration: inout TrainingConfiguration) throws {
     if let steps { configuration.steps = steps }
     if let batch { configuration.batch = batch }
+    if let seed = common.givenSeed { configuration.seed = seed }
     if tasks != nil { configuration.prior = "tasks" }
     if let memory {
       configuration.blueprint.memories = try memory.split(separator: ",").map {
         try MemoryRegistry.named(String($0))
       }
     }
-    try configuration.validate()
-    return configuration
   }
 
-  private func prior(_ configuration: TrainingConfiguration) throws -> any Prior {
-    if let tasks {
-      let sets = try TaskFile(path: tasks).tasks.map { task in
-        try Dataset(inputs: Inputs(task.x, dimensions: task.dimensions), y: task.y)
-      }
-      let most = configuration.context[1] + (configuration.buffers.max() ?? 0) + configuration.targets
-      for dimensions in Set(configuration.dimensions).sorted()
-      where !sets.contains(where: { $0.dimensions == dimensions && $0.count >= most }) {
-        throw TrainingError.configuration(
-          "a step takes up to \(most) rows (context \(configuration.context[1]), buffer"
-            + " \(configuration.buffers.max() ?? 0), targets \(configuration.targets)) and no task of \(tasks)"
-            + " has so many with \(dimensions) input\(dimensions == 1 ? "" : "s"); bring longer tasks, or a"
-            + " configuration with smaller sizes")
-      }
-      return try StoredTasks(sets)
+  /// Refuses a setting of the command line or of the file that contradicts the run's own.
+  private func check(_ run: TrainingConfiguration) throws {
+    var given = run
+    var settings: Set<String> = []
+    if what.hasSuffix(".json") {
+      let file = try ConfigurationFile(what)
+      given = file.configuration
+      settings = file.given
+    } else {
+      // A preset's other settings may have been changed by flags that are not repeated now.
+      given.prior = try TrainingConfiguration.preset(what).prior
+      settings = ["prior"]
     }
+    var flagged = given
+    try applyFlags(&flagged)
+    let flags = Set(try flagged.differences(from: given).map(\.name))
+    settings.formUnion(flags)
+    for kept in try run.differences(from: given)
+    where settings.contains(kept.name) && TrainingConfiguration.changeable.contains(kept.name)
+      && !flags.contains(kept.name)
+    {
+      common.say("\(kept.name) stays \(kept.own), as the run began; \(what) says \(kept.other)")
+    }
+    settings.subtract(TrainingConfiguration.changeable)
+    // Tasks of a file take the place of the prior; without them, the prior is asked for by name below.
+    if run.prior == "tasks" { settings.remove("prior") }
+    guard let first = try run.differences(from: flagged).first(where: { settings.contains($0.name) }) else {
+      return
+    }
+    let setting = first.name.replacingOccurrences(of: "blueprint.memories", with: "memory")
+    let option = "--" + (setting == "prior" ? "tasks" : setting)
+    throw TrainingError.configuration(
+      "\(out) was begun with \(setting) \(first.own), and \(flags.contains(first.name) ? option : what)"
+        + " says \(first.other); resume with the same, or train in another folder")
+  }
+
+  /// The tasks of a file, of which some have to be long enough for a step.
+  private func stored(_ path: String, _ configuration: TrainingConfiguration) throws -> [Dataset] {
+    let sets = try TaskFile(path: path).tasks.map { task in
+      try Dataset(inputs: Inputs(task.x, dimensions: task.dimensions), y: task.y)
+    }
+    let most = configuration.context[1] + (configuration.buffers.max() ?? 0) + configuration.targets
+    for dimensions in Set(configuration.dimensions).sorted()
+    where !sets.contains(where: { $0.dimensions == dimensions && $0.count >= most }) {
+      throw TrainingError.configuration(
+        "a step takes up to \(most) rows (context \(configuration.context[1]), buffer"
+          + " \(configuration.buffers.max() ?? 0), targets \(configuration.targets)) and no task of \(path)"
+          + " has so many with \(dimensions) input\(dimensions == 1 ? "" : "s"); bring longer tasks, or a"
+          + " configuration with smaller sizes")
+    }
+    return sets
+  }
+
+  /// What tells the tasks of a run from those of another.
+  private static func checksum(_ sets: [Dataset]) throws -> String {
+    var writer = SafetensorsWriter()
+    try writer.add(
+      "sizes", shape: [sets.count, 2], integers: sets.flatMap { [Int64($0.count), Int64($0.dimensions)] })
+    let (x, y) = (sets.flatMap(\.x), sets.flatMap(\.y))
+    try writer.add("x", shape: [x.count], doubles: x)
+    try writer.add("y", shape: [y.count], doubles: y)
+    return writer.sha256
+  }
+
+  private func prior(_ configuration: TrainingConfiguration, _ sets: [Dataset]?) throws -> any Prior {
+    if let sets { return try StoredTasks(sets) }
     if configuration.prior == "tasks" {
       throw TrainingError.configuration("this run trains on tasks of a file; pass --tasks FILE.jsonl")
     }
     return try Priors.named(configuration.prior)
-  }
-
-  /// Refuses a setting that nothing reads: a mistyped name would train something else for hours.
-  private func refuseUnknown(_ data: Data) throws {
-    func check(_ given: [String: Any], _ known: [String: Any], _ prefix: String) throws {
-      for name in given.keys.sorted() {
-        guard let value = known[name] else {
-          let names = known.keys.sorted()
-          let near = Suggestion.nearest(to: name, among: names).map { " Did you mean '\($0)'?" } ?? ""
-          throw TrainingError.configuration(
-            "\(what): there is no setting '\(prefix)\(name)'; known are"
-              + " \(names.joined(separator: ", ")).\(near)")
-        }
-        if let inner = given[name] as? [String: Any], let value = value as? [String: Any] {
-          try check(inner, value, name + ".")
-        }
-      }
-    }
-    let all = try JSONSerialization.jsonObject(with: JSONEncoder().encode(TrainingConfiguration()))
-    if let given = try JSONSerialization.jsonObject(with: data) as? [String: Any],
-      let known = all as? [String: Any]
-    {
-      try check(given, known, "")
-    }
-  }
-
-  /// The decoder's error in a few words.
-  private func words(_ error: DecodingError) -> String {
-    func place(_ context: DecodingError.Context) -> String {
-      context.codingPath.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
-    }
-    switch error {
-    case .typeMismatch(_, let context) where context.codingPath.isEmpty:
-      return "is no JSON object of settings"
-    case .typeMismatch(let type, let context):
-      return "has in '\(place(context))' something that is no \(type)"
-    case .valueNotFound(_, let context): return "has no value in '\(place(context))'"
-    case .dataCorrupted(let context):
-      let at = context.codingPath.isEmpty ? "" : " in '\(place(context))'"
-      return "cannot be read\(at): \(context.debugDescription)"
-    default: return "is not JSON with an object of settings"
-    }
   }
 
   private func rounded(_ value: Double) -> String { String((value * 1e4).rounded() / 1e4) }

@@ -27,7 +27,11 @@ public struct SavedContext: Sendable {
   /// The path as the caller gave it.
   public let file: String
   /// The name of the model that encoded it.
+  ///
+  /// A stranger may have written it: it is for people to read, and no path to open.
   public var modelName: String { header.model }
+  /// The ``Model/fingerprint`` of that model, the only one that can read the context.
+  public var fingerprint: String { header.fingerprint }
   /// Names and units of the input columns.
   public var inputColumns: [Column] { header.inputColumns }
   public var outputColumn: Column { header.outputColumn }
@@ -41,8 +45,10 @@ public struct SavedContext: Sendable {
   /// Reads the file at `path` and checks that it is whole.
   ///
   /// - Throws: `StorageError` when it cannot be read, does not verify, or is no context of this version.
-  public init(path: String) throws {
-    content = try Safetensors(path: path)
+  public init(path: String) throws { try self.init(Safetensors(path: path), file: path) }
+
+  init(_ content: Safetensors, file path: String) throws {
+    self.content = content
     file = path
     guard let format = content.metadata["format"], [Self.format, Self.firstFormat].contains(format),
       let json = content.metadata["context"]

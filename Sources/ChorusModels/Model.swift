@@ -33,7 +33,7 @@ public struct Model: Sendable {
     do {
       blueprint = try JSONDecoder().decode(Blueprint.self, from: Data(json.utf8))
     } catch let error as UnknownField {
-      throw ModelError.weights("\(path): the blueprint in the metadata: \(error)")
+      throw ModelError.weights("\(path): the blueprint in the metadata is of another version: \(error)")
     } catch {
       throw ModelError.weights("\(path): the blueprint in the metadata cannot be read")
     }

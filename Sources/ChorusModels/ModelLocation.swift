@@ -16,14 +16,20 @@ public enum ModelLocation {
       }
       return name
     }
-    for folder in folders {
-      let path = folder + "/" + name + ".safetensors"
-      if FileManager.default.fileExists(atPath: path) { return path }
-    }
+    if let path = find(name) { return path }
     if FileManager.default.fileExists(atPath: name) { return name }
     throw .missing(
       "no model '\(name)'; give a path, or one of \(shipped.joined(separator: ", ")) with CHORUS_WEIGHTS set to the"
         + " folder that holds them (looked in \(folders.joined(separator: ", ")))")
+  }
+
+  /// The file of a shipped model, or nil for any other name.
+  ///
+  /// A name that a file holds is looked up by this alone: it may come from a stranger, and must not open a path.
+  public static func shipped(_ name: String) -> String? { shipped.contains(name) ? find(name) : nil }
+
+  private static func find(_ name: String) -> String? {
+    folders.map { "\($0)/\(name).safetensors" }.first { FileManager.default.fileExists(atPath: $0) }
   }
 
   static var folders: [String] {

@@ -21,7 +21,7 @@ public struct Checkpoints: Sendable {
   /// How many checkpoints stay; at least one.
   public let keep: Int
 
-  /// Opens the folder, making it if it is not there, and removes what an interrupted write left.
+  /// Opens the folder, making it if it is not there. One process writes in it at a time: see ``FolderLock``.
   ///
   /// - Throws: `StorageError` (`system`): the folder can not be made.
   public init(folder: String, keep: Int = 3) throws(StorageError) {
@@ -30,13 +30,14 @@ public struct Checkpoints: Sendable {
     do throws(FileError) { try Folders.make(folder) } catch {
       throw StorageError(.system, file: error.path, error.detail)
     }
-    for name in try names() where name.hasPrefix(".step-") && name.hasSuffix(".tmp") { remove(name) }
   }
 
   /// The steps that have a file, ascending, verified or not.
   ///
   /// - Throws: `StorageError` (`system`): the folder can not be read.
-  public func steps() throws(StorageError) -> [Int] { try names().compactMap(Self.step).sorted() }
+  public func steps() throws(StorageError) -> [Int] {
+    try Disk.names(in: folder).compactMap(Self.step).sorted()
+  }
 
   /// Writes the checkpoint of `step`, then the file `newest`, then removes all but the newest ``keep``.
   ///
@@ -53,29 +54,40 @@ public struct Checkpoints: Sendable {
     }
     for later in try steps() where later > step {
       let path = path(later)
-      if (try? Self.verified(path)) != nil {
+      if try Self.check(path) == nil {
         throw StorageError(
           .laterCheckpoint, file: folder,
           "holds step \(later), later than step \(step) to be written. Resume from it, or name another folder."
         )
       }
-      rename(path, path + ".broken")
+      guard Disk.rename(path, to: path + ".broken") == 0 else { throw Disk.failure("set aside", path) }
     }
     let path = path(step)
     try checkpoint.write(to: path)
-    try AtomicFile.write(Data((Self.name(step) + "\n").utf8), to: folder + "/newest")
-    for old in try steps().filter({ $0 != step }).dropLast(keep - 1) { remove(Self.name(old)) }
+    try settle(at: step)
     return path
   }
+
+  /// Brings the rest of the folder in line with a checkpoint that is there: the file `newest`, and no more than ``keep``.
+  ///
+  /// - Throws: `StorageError` (`system`).
+  public func settle(at step: Int) throws(StorageError) {
+    let name = Data((Self.name(step) + "\n").utf8)
+    if (try? RegularFile.read(marker, limit: 4096)) != name { try AtomicFile.write(name, to: marker) }
+    for old in try steps().filter({ $0 < step }).dropLast(keep - 1) { remove(Self.name(old)) }
+  }
+
+  private var marker: String { folder + "/newest" }
 
   /// The newest checkpoint that verifies, and why each newer one was passed over; `found` is nil where none
   /// verifies.
   ///
-  /// - Throws: `StorageError` (`system`): the folder can not be read.
+  /// - Throws: `StorageError` (`system`): the folder, or a file in it, can not be read. A file that cannot be read now may be
+  ///   whole: it is not passed over.
   public func newest() throws(StorageError) -> (found: Found?, skipped: [StorageError]) {
     var skipped: [StorageError] = []
     let steps = try steps()
-    if let bytes = try? AtomicFile.read(folder + "/newest"),
+    if let bytes = try? RegularFile.read(marker, limit: 4096),
       let named = String(data: bytes, encoding: .utf8)?.trimmingCharacters(in: .whitespacesAndNewlines),
       let step = Self.step(named), !steps.contains(step)
     {
@@ -87,6 +99,7 @@ public struct Checkpoints: Sendable {
         let path = path(step)
         return (Found(step: step, path: path, file: try Self.verified(path)), skipped)
       } catch {
+        guard error.reason != .system else { throw error }
         skipped.append(error)
       }
     }
@@ -95,6 +108,15 @@ public struct Checkpoints: Sendable {
 
   /// The path of the checkpoint of `step`, whether it is there or not.
   public func path(_ step: Int) -> String { folder + "/" + Self.name(step) }
+
+  /// What is wrong with a checkpoint, or nil.
+  private static func check(_ path: String) throws(StorageError) -> StorageError? {
+    do throws(StorageError) { _ = try verified(path) } catch {
+      guard error.reason != .system else { throw error }
+      return error
+    }
+    return nil
+  }
 
   private static func verified(_ path: String) throws(StorageError) -> Safetensors {
     let file = try Safetensors(path: path)
@@ -116,11 +138,5 @@ public struct Checkpoints: Sendable {
     return Int(digits)
   }
 
-  private func names() throws(StorageError) -> [String] {
-    do { return try FileManager.default.contentsOfDirectory(atPath: folder) } catch {
-      throw StorageError(.system, file: folder, "can not be read: \(error.localizedDescription)")
-    }
-  }
-
-  private func remove(_ name: String) { try? FileManager.default.removeItem(atPath: folder + "/" + name) }
+  private func remove(_ name: String) { Disk.remove(folder + "/" + name) }
 }

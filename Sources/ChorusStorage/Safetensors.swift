@@ -23,44 +23,71 @@ public struct Safetensors: Sendable {
   private let entries: [String: TensorEntry]
   private let data: Data
 
-  /// Reads and checks the file at `path`.
+  /// The largest file that is read, in bytes: a checkpoint of the largest network, as far as half of the machine's memory
+  /// holds it.
+  public static let sizeLimit = min(16 << 30, Int(ProcessInfo.processInfo.physicalMemory / 2))
+
+  /// Reads and checks the file at `path`, its table before its data: what is no safetensors file takes no memory.
   ///
-  /// - Throws: `StorageError`: missing or unreadable file, malformed header, tensors that overlap, leave gaps
-  ///   or leave the file, or a checksum that is not that of the content.
+  /// - Throws: `StorageError`: missing or unreadable file, one that is no regular file or too large, malformed header,
+  ///   tensors that overlap, leave gaps or leave the file, or a checksum that is not that of the content.
   public init(path: String) throws(StorageError) {
-    try self.init(bytes: AtomicFile.read(path), file: path)
+    let content = try RegularFile(path, limit: Self.sizeLimit)
+    let length = try Self.headerLength(content.read(8), of: content.size, file: path)
+    let header = try Self.header(content.read(length), data: content.size - 8 - length, file: path)
+    try self.init(header, data: content.read(content.size - 8 - length), file: path)
   }
 
   /// Checks `bytes` as the content of a file called `file`.
   ///
   /// - Throws: `StorageError` as ``init(path:)``.
   public init(bytes: Data, file: String) throws(StorageError) {
-    func malformed(_ detail: String) -> StorageError {
-      StorageError(
-        .malformed, file: file,
-        "not a safetensors file, or a damaged one: \(detail). Take a fresh copy, or name another file.")
+    let length = try Self.headerLength(bytes.prefix(8), of: bytes.count, file: file)
+    let body = bytes.startIndex + 8 + length
+    let header = try Self.header(
+      bytes[(bytes.startIndex + 8)..<body], data: bytes.count - 8 - length, file: file)
+    try self.init(header, data: bytes[body...], file: file)
+  }
+
+  private static func malformed(_ file: String, _ detail: String) -> StorageError {
+    StorageError(
+      .malformed, file: file,
+      "not a safetensors file, or a damaged one: \(detail). Take a fresh copy, or name another file.")
+  }
+
+  /// The length of the header. An error tells nothing of the eight bytes: they may be those of any file.
+  private static func headerLength(
+    _ first: Data, of size: Int, file: String
+  ) throws(StorageError) -> Int {
+    guard first.count == 8 else {
+      throw malformed(file, "it has \(first.count) bytes, fewer than the 8 of a length")
     }
-    guard bytes.count >= 8 else {
-      throw malformed("it has \(bytes.count) bytes, fewer than the 8 of a length")
+    let length = first.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
+    guard length <= UInt64(headerLimit) else {
+      throw malformed(file, "its header claims more than the \(headerLimit) bytes that are read")
     }
-    let length = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
-    guard length <= UInt64(Self.headerLimit) else {
-      throw malformed("its header claims \(length) bytes; at most \(Self.headerLimit) are read")
+    guard length <= UInt64(max(0, size - 8)) else {
+      throw malformed(
+        file, "its header claims more than the \(max(0, size - 8)) bytes that follow its length")
     }
-    guard length <= UInt64(bytes.count - 8) else {
-      throw malformed("its header claims \(length) bytes, and \(bytes.count - 8) follow the length")
-    }
-    let body = bytes.startIndex + 8 + Int(length)
-    let data = bytes[body...]
-    var parser = HeaderParser([UInt8](bytes[(bytes.startIndex + 8)..<body]))
-    let table: [TensorEntry]
-    let pairs: [String: String]
+    return Int(length)
+  }
+
+  private typealias Header = (entries: [TensorEntry], pairs: [String: String])
+
+  private static func header(_ bytes: Data, data: Int, file: String) throws(StorageError) -> Header {
+    var parser = HeaderParser([UInt8](bytes))
     do {
       let header = try parser.parse()
-      table = try Self.check(header.tensors, length: data.count)
-      pairs = header.metadata
-    } catch { throw malformed(error.detail) }
+      return (try check(header.tensors, length: data), header.metadata)
+    } catch { throw malformed(file, error.detail) }
+  }
 
+  private init(_ header: Header, data: Data, file: String) throws(StorageError) {
+    let (table, pairs) = header
+    guard data.count == table.last?.range.upperBound ?? 0 else {
+      throw Self.malformed(file, "it became shorter while it was read")
+    }
     let scheme = pairs[Checksum.schemeKey]
     let stored = pairs[Checksum.valueKey]
     if scheme == nil && stored == nil {
@@ -70,7 +97,7 @@ public struct Safetensors: Sendable {
       guard scheme == Checksum.scheme, stored == actual else {
         throw StorageError(
           .checksum, file: file,
-          "the checksum is not that of the content (stored \(stored ?? "none"), computed \(actual)): the file "
+          "the checksum is not that of the content (computed \(actual)): the file "
             + "is damaged or was edited. Take a fresh copy; a program that rewrites the file must drop the "
             + "metadata keys 'hash' and 'sha256'.")
       }

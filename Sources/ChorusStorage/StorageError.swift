@@ -9,6 +9,10 @@ public struct StorageError: Error, Equatable, Sendable, CustomStringConvertible 
     case missing
     /// The system refused to read, write, sync or rename; `detail` has its words.
     case system
+    /// The file is larger than what is read.
+    case tooLarge
+    /// Another process writes there.
+    case busy
     /// The bytes are not a well-formed safetensors file.
     case malformed
     /// The checksum in the file is not that of its content.

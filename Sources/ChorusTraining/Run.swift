@@ -5,18 +5,31 @@ import ChorusPriors
 import ChorusStorage
 import ChorusTensors
 import Foundation
+import Synchronization
 
 /// A training run in a folder: checkpoints, a log in JSON lines, and the model so far.
 ///
 /// The folder holds `configuration.json`, `log.jsonl`, `checkpoints/`, and `model.safetensors` (the averaged
 /// weights, replaced at every checkpoint). A run that is killed goes on from its newest checkpoint that verifies and
-/// ends with the same bytes.
+/// ends with the same bytes. While a run is open, or trains, the file `lock` keeps others out of its folder.
 public struct Run {
   public let folder: String
   public let trainer: Trainer
   private let checkpoints: Checkpoints
+  private let log: LineLog
+  private let origin: [String: String]
+  private let right = Right()
   /// What was found wrong with newer checkpoints while resuming.
   public private(set) var skipped: [String] = []
+
+  /// The lock of the folder, which all copies of a run share.
+  private final class Right: Sendable {
+    private let lock = Mutex<FolderLock?>(nil)
+    func take(_ folder: String) throws {
+      try lock.withLock { if $0 == nil { $0 = try FolderLock(folder: folder) } }
+    }
+    func giveBack() { lock.withLock { $0 = nil } }
+  }
 
   /// A line of the log.
   public struct Entry: Sendable, Codable {
@@ -33,50 +46,108 @@ public struct Run {
     public var seconds: Double
   }
 
+  /// What is needed of a line that another version may have logged.
+  private struct Logged: Decodable { var step: Int }
+
   /// Opens a folder.
   ///
   /// - Parameters:
   ///   - resume: go on from the newest checkpoint; without it the folder must not hold any.
   ///   - start: a model to take the first weights from.
+  ///   - origin: what else the result depends on, like a checksum of the tasks, by its name. It is kept in every
+  ///     checkpoint, and a resumed run must not contradict it.
+  /// - Throws: `TrainingError` for a folder that holds something else than this run, or only damaged checkpoints: nothing in
+  ///   it is changed then. `StorageError` (`busy`) while another process trains in it.
   public init(
     _ configuration: TrainingConfiguration, prior: any Prior, folder: String, resume: Bool,
-    start: Model? = nil, on pool: ThreadPool
+    start: Model? = nil, origin: [String: String] = [:], on pool: ThreadPool
   ) throws {
     self.folder = folder
     trainer = try Trainer(configuration, prior: prior, on: pool)
-    if let start { try trainer.begin(from: start) }
+    var origin = origin
+    if let start {
+      try trainer.begin(from: start)
+      origin["start"] = try start.fingerprint
+    }
     // The folder is made once nothing but the disk can be in the way.
     checkpoints = try Checkpoints(folder: folder + "/checkpoints", keep: 2)
+    try right.take(folder)
+    for place in [folder, checkpoints.folder] { Remains.remove(in: place) }
     let (found, failures) = try checkpoints.newest()
     skipped = failures.map(\.description)
-    if let found {
-      guard resume else {
-        throw TrainingError.checkpoint(
-          "\(folder) holds a run at step \(found.step); pass --resume to go on with it, or another folder")
-      }
-      guard configuration.steps >= found.step else {
-        throw TrainingError.configuration(
-          "\(folder) has done \(found.step) steps already; --steps \(configuration.steps) would be fewer")
-      }
-      try trainer.restore(found.file, step: found.step, path: found.path)
+    log = LineLog(path: folder + "/log.jsonl")
+    if let found { origin.merge(Trainer.origin(of: found.file)) { given, _ in given } }
+    self.origin = origin
+    guard let found else {
+      try Self.checkThatNothingIsLost(in: folder, damaged: failures)
+      try begin()
+      return
+    }
+    guard resume else {
+      throw TrainingError.checkpoint(
+        "\(folder) holds a run at step \(found.step); pass --resume to go on with it, or another folder")
+    }
+    guard configuration.steps >= found.step else {
+      throw TrainingError.configuration(
+        "\(folder) has done \(found.step) steps already; --steps \(configuration.steps) would be fewer")
+    }
+    try trainer.restore(found.file, step: found.step, path: found.path, origin: origin)
+    try checkpoints.settle(at: found.step)
+    try begin()
+  }
+
+  /// Refuses to begin anew where a model stands that no checkpoint could give again.
+  private static func checkThatNothingIsLost(in folder: String, damaged: [StorageError]) throws {
+    let path = folder + "/model.safetensors"
+    let model = FileManager.default.fileExists(atPath: path)
+    if let first = damaged.first {
+      let more = damaged.count > 1 ? " (and \(damaged.count - 1) more)" : ""
+      throw TrainingError.checkpoint(
+        "\(folder) holds no checkpoint that can be read, and nothing in it was changed: \(first)\(more)"
+          + " Bring back a copy of a checkpoint, or train in another folder"
+          + (model ? "; --start \(path) begins with the weights of its model" : ""))
+    }
+    if model {
+      throw TrainingError.checkpoint(
+        "\(folder) holds a model and no checkpoint, so training there would replace the model; name another folder"
+          + " (--start \(path) begins with its weights), or move the model away")
+    }
+  }
+
+  /// Makes the folder's files those of the step the trainer is at.
+  private func begin() throws {
+    let step = trainer.step
+    // What a killed run logged after its last checkpoint is computed, and logged, again.
+    try log.keep { line in
+      ((try? JSONDecoder().decode(Logged.self, from: line))?.step).map { $0 <= step } ?? false
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    try AtomicFile.write(try encoder.encode(configuration), to: folder + "/configuration.json")
+    try AtomicFile.write(try encoder.encode(trainer.configuration), to: folder + "/configuration.json")
   }
+
+  /// The largest configuration that is read, in bytes.
+  public static let configurationLimit = 1 << 20
 
   /// The configuration that a folder's run began with.
   public static func configuration(in folder: String) throws -> TrainingConfiguration {
     try JSONDecoder().decode(
-      TrainingConfiguration.self, from: AtomicFile.read(folder + "/configuration.json"))
+      TrainingConfiguration.self,
+      from: RegularFile.read(folder + "/configuration.json", limit: configurationLimit))
   }
 
   public var modelPath: String { folder + "/model.safetensors" }
 
-  /// Trains to the last step, or until `stop` says so; either way everything done is on disk at the end.
+  /// Trains to the last step, or until `stop` says so; either way everything done is on disk at the end, and the lock of the
+  /// folder is given back.
   public func train(
     card: [String: String], stop: () -> Bool, report: (Entry) -> Void
   ) throws {
+    try right.take(folder)
+    defer { right.giveBack() }
+    // A run may have been killed between its newest checkpoint and the model of that step.
+    let kept = modelStep
+    if trainer.step > 0, kept < trainer.step { try writeModel(card) }
     let configuration = trainer.configuration
     let begin = Date()
     var last = (time: begin, step: trainer.step)
@@ -104,13 +175,32 @@ public struct Run {
         sums = LossSums()
         last = (Date(), step)
       }
-      if step % configuration.checkpointEvery == 0 || ended { try save(card) }
+      if step % configuration.checkpointEvery == 0 || ended { try save(card, over: kept) }
     }
-    if trainer.step < configuration.steps { try save(card) }
+    if trainer.step < configuration.steps { try save(card, over: kept) }
   }
 
-  private func save(_ card: [String: String]) throws {
-    try checkpoints.write(try trainer.checkpoint(), step: trainer.step)
+  /// The step of the folder's model where that is a later one than the trainer's, because newer checkpoints are damaged.
+  /// The model stays until the run has come as far again, or ends.
+  public var laterModel: Int? {
+    let step = modelStep
+    return step > trainer.step ? step : nil
+  }
+
+  /// The step of the model in the folder: 0 where there is none, or none that tells.
+  private var modelStep: Int {
+    guard let model = try? Model(path: modelPath), model.blueprint == trainer.configuration.blueprint else {
+      return 0
+    }
+    return model.card["steps"].flatMap { Int($0) } ?? 0
+  }
+
+  private func save(_ card: [String: String], over kept: Int) throws {
+    try checkpoints.write(try trainer.checkpoint(origin: origin), step: trainer.step)
+    if kept <= trainer.step || trainer.step == trainer.configuration.steps { try writeModel(card) }
+  }
+
+  private func writeModel(_ card: [String: String]) throws {
     var card = card
     card["tasks"] = String(trainer.tasksSeen)
     card["steps"] = String(trainer.step)
@@ -120,16 +210,7 @@ public struct Run {
   private func append(_ entry: Entry) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
-    var line = try encoder.encode(entry)
-    line.append(0x0A)
-    let path = folder + "/log.jsonl"
-    if !FileManager.default.fileExists(atPath: path) {
-      _ = FileManager.default.createFile(atPath: path, contents: nil)
-    }
-    let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-    defer { try? handle.close() }
-    try handle.seekToEnd()
-    try handle.write(contentsOf: line)
+    try log.append(try encoder.encode(entry))
   }
 }
 
@@ -143,32 +224,50 @@ extension Trainer {
   }
 
   /// Everything a later process needs to go on with the next step.
-  func checkpoint() throws -> SafetensorsWriter {
+  func checkpoint(origin: [String: String]) throws -> SafetensorsWriter {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
-    var writer = SafetensorsWriter(metadata: [
+    var metadata = [
       "format": "chorus-checkpoint-1",
       "configuration": String(decoding: try encoder.encode(configuration), as: UTF8.self),
-    ])
+    ]
+    for (name, value) in origin { metadata[Self.originPrefix + name] = value }
+    var writer = SafetensorsWriter(metadata: metadata)
     for (name, buffer) in arrays { try writer.add(name, shape: [buffer.count], floats: buffer.array) }
     return writer
   }
 
+  private static let originPrefix = "origin."
+
+  /// What a checkpoint's run depends on beside its configuration.
+  static func origin(of file: Safetensors) -> [String: String] {
+    Dictionary(
+      uniqueKeysWithValues: file.metadata.compactMap { key, value in
+        key.hasPrefix(Self.originPrefix) ? (String(key.dropFirst(Self.originPrefix.count)), value) : nil
+      })
+  }
+
   /// Takes the state of a checkpoint.
   ///
-  /// - Throws: `TrainingError.checkpoint` when it belongs to another configuration. The number of steps may differ (a
-  /// finished run goes on under a longer schedule), as may how often to validate and save.
-  func restore(_ file: Safetensors, step: Int, path: String) throws {
+  /// - Throws: `TrainingError.checkpoint`, naming what differs, when it belongs to another configuration or origin. The
+  /// number of steps may differ (a finished run goes on under a longer schedule), as may how often to validate and save.
+  func restore(_ file: Safetensors, step: Int, path: String, origin given: [String: String]) throws {
     guard file.metadata["format"] == "chorus-checkpoint-1", let json = file.metadata["configuration"],
-      var stored = try? JSONDecoder().decode(TrainingConfiguration.self, from: Data(json.utf8))
+      let stored = try? JSONDecoder().decode(TrainingConfiguration.self, from: Data(json.utf8))
     else { throw TrainingError.checkpoint("\(path) is not a Chorus checkpoint") }
-    stored.steps = configuration.steps
-    stored.validateEvery = configuration.validateEvery
-    stored.checkpointEvery = configuration.checkpointEvery
-    stored.validationTasks = configuration.validationTasks
-    guard stored == configuration else {
+    let differences = try stored.differences(from: configuration)
+      .filter { !TrainingConfiguration.changeable.contains($0.name) }
+    if let first = differences.first {
+      let more = differences.count > 1 ? " and \(differences.count - 1) more differ" : ""
       throw TrainingError.checkpoint(
-        "\(path) belongs to a run with another configuration; resume with the same one, or start a new folder"
+        "\(path) belongs to a run with another configuration: its \(first.name) is \(first.own), not \(first.other)\(more);"
+          + " resume with the same one, or start a new folder")
+    }
+    let own = Self.origin(of: file)
+    // One that older versions wrote says nothing of its origin.
+    for (name, value) in given.sorted(by: { $0.key < $1.key }) where own[name].map({ $0 != value }) ?? false {
+      throw TrainingError.checkpoint(
+        "\(path) belongs to a run that began with another --\(name); resume with the same one, or start a new folder"
       )
     }
     for (name, buffer) in arrays {

@@ -1,4 +1,5 @@
 import ChorusModels
+import ChorusTensors
 import Foundation
 
 /// A training run as data: prior, sizes, schedule and seed fix every byte of the result.
@@ -38,15 +39,15 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
 
   public init() {}
 
-  enum CodingKeys: String, CodingKey {
+  enum CodingKeys: String, CodingKey, CaseIterable {
     case prior, blueprint, steps, batch, seed, context, smallContexts, buffers, dimensions, targets, rate,
       warmUp
     case beta1, beta2, epsilon, decay, clip, average, validateEvery, validationTasks, checkpointEvery
   }
 
-  /// Fields that are absent take their defaults.
+  /// Fields that are absent take their defaults; unknown ones are refused by name.
   public init(from decoder: any Decoder) throws {
-    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    let fields = try decoder.knownFields(CodingKeys.self)
     func read<T: Decodable>(_ key: CodingKeys, _ path: WritableKeyPath<TrainingConfiguration, T>) throws {
       if let value = try fields.decodeIfPresent(T.self, forKey: key) { self[keyPath: path] = value }
     }
@@ -71,6 +72,42 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     try read(.validateEvery, \.validateEvery)
     try read(.validationTasks, \.validationTasks)
     try read(.checkpointEvery, \.checkpointEvery)
+  }
+
+  /// The settings that a resumed run may change: how long it goes on, and how often it validates and saves.
+  public static let changeable: Set = ["steps", "validateEvery", "validationTasks", "checkpointEvery"]
+
+  /// A setting that two configurations have different values of, as JSON; one inside the blueprint is `blueprint.NAME`.
+  public struct Difference: Sendable, Hashable {
+    public let name: String
+    public let own: String
+    public let other: String
+  }
+
+  /// The settings in which this configuration and another differ, by name.
+  public func differences(from other: TrainingConfiguration) throws -> [Difference] {
+    let (own, other) = (try settings(), try other.settings())
+    return Set(own.keys).union(other.keys).sorted().compactMap { name in
+      let (a, b) = (own[name] ?? "absent", other[name] ?? "absent")
+      return a == b ? nil : Difference(name: name, own: a, other: b)
+    }
+  }
+
+  /// Every setting by its name, as JSON.
+  private func settings() throws -> [String: String] {
+    func flat(_ values: [String: Any], _ prefix: String) throws -> [String: String] {
+      try values.reduce(into: [:]) { result, entry in
+        if let inner = entry.value as? [String: Any] {
+          result.merge(try flat(inner, prefix + entry.key + ".")) { first, _ in first }
+        } else {
+          let json = try JSONSerialization.data(
+            withJSONObject: entry.value, options: [.fragmentsAllowed, .sortedKeys])
+          result[prefix + entry.key] = String(decoding: json, as: UTF8.self)
+        }
+      }
+    }
+    let object = try JSONSerialization.jsonObject(with: JSONEncoder().encode(self))
+    return try flat(object as? [String: Any] ?? [:], "")
   }
 
   public func validate() throws(TrainingError) {

@@ -105,6 +105,20 @@ import Testing
     try output("nosuch/p.csv", "nosuch/p.csv: can not be made: its folder is not there")
     try FileManager.default.createDirectory(atPath: folder.path + "/inner", withIntermediateDirectories: true)
     try output("inner", "inner: is a folder")
+    // Names of one character, on which a function of Foundation traps.
+    for (name, command) in [
+      (
+        "p",
+        [
+          "predict", "t.csv", "--input", "t", "--target", "level", "--model", "m.safetensors", "--output",
+          "p",
+        ]
+      ),
+      ("e", ["export", "m.safetensors", "--output", "e"]),
+    ] {
+      let outcome = try folder.start(command).1()
+      #expect(outcome.code == 0 && folder.names.contains(name), "\(command): \(outcome.errors)")
+    }
     try output("t.csv/p.csv", "t.csv/p.csv: can not be made")
   }
 
@@ -112,6 +126,9 @@ import Testing
     try refused(66, "nosuch.safetensors: no such file", model: "nosuch.safetensors")
     try refused(66, "no model 'nosuch'; give a path, or one of functions, gp", model: "nosuch")
     try refused(74, "is a folder", model: "./")
+    #expect(mkfifo(folder.path + "/pipe", 0o600) == 0)
+    try refused(74, "pipe: is a pipe, not a regular file", model: "./pipe")
+    try refused(74, "/dev/zero: is a device, not a regular file", model: "/dev/zero")
     let whole = try folder.bytes("m.safetensors")
     try whole.prefix(whole.count - 40).write(to: folder.url("cut.safetensors"))
     try refused(65, "cut.safetensors: ", model: "cut.safetensors")
@@ -177,10 +194,20 @@ import Testing
     try configuration("context must be two sizes", "{\"context\": [8, 4]}")
     try configuration("steps must be within", "{\"steps\": 0}")
     try configuration("draws 1 to", "{\"blueprint\": {\"inputDimensions\": 64}, \"dimensions\": [64]}")
-    try configuration("bad.json: there is no setting 'stepz'; known are average, batch", "{\"stepz\": 10}")
-    try configuration("Did you mean 'width'?", "{\"blueprint\": {\"with\": 16}}")
+    try configuration("bad.json: unknown field 'stepz'; did you mean 'steps'?", "{\"stepz\": 10}")
+    try configuration(
+      "blueprint: unknown field 'with'; did you mean 'width'?", "{\"blueprint\": {\"with\": 16}}")
+    let spec =
+      "\"weights\": \"uniform\", \"features\": \"identity\", \"function\": \"linear\", \"loss\": \"squared\","
+      + " \"optimiser\": {\"exact\": {}}, \"readOut\": \"raw\""
+    try configuration(
+      "blueprint.memories.0.context: unknown field 'wieghts'; did you mean 'weights'?",
+      "{\"blueprint\": {\"memories\": [{\"context\": {\(spec), \"wieghts\": \"uniform\"}}]}}")
     try configuration("there is no prior named \"x\"", "{\"prior\": \"x\"}")
     try refused(74, "t.csv", "c.json", "--out", "t.csv")
+    #expect(mkfifo(folder.path + "/pipe.json", 0o600) == 0)
+    try refused(74, "pipe.json: is a pipe", "pipe.json", "--out", "run")
+    try refused(74, "pipe.json: is a pipe", "c.json", "--out", "run", "--start", "./pipe.json")
     try refused(66, "no such file", "c.json", "--out", "run", "--start", "nosuch.safetensors")
     try refused(64, "another blueprint", "c.json", "--out", "run", "--start", "m.safetensors")
     try refused(64, "steps must be within", "gp", "--out", "run", "--steps", "0")

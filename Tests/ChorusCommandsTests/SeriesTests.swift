@@ -1,3 +1,4 @@
+import ChorusStorage
 import Foundation
 import Testing
 
@@ -162,7 +163,14 @@ import Testing
     try refused(
       65, "encoded by model 'm'", context, "c.safetensors", model, "two.safetensors", "--at", "0..1/1")
     try refused(66, "needs model 'm'", context, "c.safetensors", "--at", "0..1/1")
+    try refused(
+      66, "which is not one that comes with Chorus; give the model's file with --model (fingerprint ",
+      context, "c.safetensors", "--at", "0..1/1")
+    // A bare name is no path either, though a file is there.
+    try FileManager.default.copyItem(at: folder.url("m.safetensors"), to: folder.url("m"))
+    try refused(66, "needs model 'm'", context, "c.safetensors", "--at", "0..1/1")
     try refused(66, "no such file", context, "nosuch.safetensors", "--at", "0..1/1")
+    try refused(74, "is a device", context, "/dev/zero", "--at", "0..1/1")
     try refused(65, "is no saved context", context, "m.safetensors", "--at", "0..1/1")
     try refused(65, "not a safetensors file", context, "t.csv", "--at", "0..1/1")
     try refused(64, "give --horizon STEPS, --at", context, "c.safetensors", model, "m.safetensors")
@@ -172,6 +180,28 @@ import Testing
     try refused(
       64, "holds numbers and the grid dates", context, "c.safetensors", model, "m.safetensors", "--at",
       "2020-01-01")
+    // A context that a stranger made, with a good checksum: no path in it is opened.
+    try Data("{\"hunter2\": \"hunter2\"}".utf8).write(to: folder.url("secret"))
+    #expect(mkfifo(folder.path + "/pipe", 0o600) == 0)
+    let content = try Safetensors(path: folder.path + "/c.safetensors")
+    for path in ["/dev/zero", "./pipe", folder.path + "/secret", "../secret", "m.safetensors"] {
+      var metadata = content.metadata
+      metadata["context"] = metadata["context"]?.replacingOccurrences(
+        of: "\"model\":\"m\"", with: "\"model\":\"\(path)\"")
+      var writer = SafetensorsWriter(metadata: metadata)
+      for tensor in content.tensors {
+        try writer.add(
+          tensor.name, shape: tensor.shape, floats: content.floats(tensor.name, shape: tensor.shape))
+      }
+      try writer.write(to: folder.path + "/forged.safetensors")
+      try refused(
+        66, "names the path of its model, and a path is taken from --model alone", context,
+        "forged.safetensors",
+        "--at", "0..1/1")
+      let asked = try folder.chorus(
+        "predict", context, "forged.safetensors", model, "m.safetensors", "--at", "0..1/1")
+      #expect(asked.code == 0, "\(asked.errors)")
+    }
     try refused(64, "Missing expected argument '<file>'", "--at", "0..1/1")
     let whole = try folder.bytes("c.safetensors")
     for place in [9, 200, whole.count / 2, whole.count - 3] {

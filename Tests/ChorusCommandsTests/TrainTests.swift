@@ -87,9 +87,37 @@ import Testing
     let longer = try folder.chorus("train", "c.json", "--out", "a", "--resume", "--steps", "13")
     #expect(longer.code == 0 && longer.errors.contains("going on from step 12 of 13"), "\(longer.errors)")
     #expect(try folder.bytes("a/model.safetensors") != folder.bytes("b/model.safetensors"))
-    let wider = try folder.chorus("train", "c.json", "--out", "a", "--resume", "--batch", "5")
-    #expect(wider.code == 65 && wider.errors.contains("another configuration"), "\(wider.errors)")
+    for (more, words) in [
+      (["--batch", "5"], "batch 4, and --batch says 5"), (["--seed", "6"], "seed 5, and --seed says 6"),
+      (["--memory", "ridge"], "and --memory says [\"ridge\"]"),
+      (["--tasks", "nosuch.jsonl"], "and --tasks says \"tasks\""),
+    ] {
+      let refused = try folder.start(["train", "c.json", "--out", "a", "--resume"] + more).1()
+      #expect(
+        refused.code == 64 && refused.errors.contains("a was begun with ") && refused.errors.contains(words),
+        "\(refused.errors)")
+    }
+    let prior = try folder.chorus("train", "sawtooth", "--out", "a", "--resume")
+    #expect(
+      prior.code == 64 && prior.errors.contains("prior \"gp\", and sawtooth says \"sawtooth\""),
+      "\(prior.errors)")
+    // What was changed by a flag at the beginning need not be given again where it does not contradict.
+    #expect(try folder.chorus("train", "gp", "--out", "a", "--resume", "--seed", "5", "-q").code == 0)
+    try folder.write(
+      "other.json", tinyConfiguration.replacingOccurrences(of: "\"width\": 16", with: "\"width\": 24"))
+    let file = try folder.chorus("train", "other.json", "--out", "a", "--resume")
+    #expect(
+      file.code == 64 && file.errors.contains("blueprint.width 16, and other.json says 24"), "\(file.errors)")
+    try folder.write(
+      "longer.json", tinyConfiguration.replacingOccurrences(of: "\"steps\": 12", with: "\"steps\": 20"))
+    let same = try folder.chorus("train", "longer.json", "--out", "a", "--resume")
+    #expect(
+      same.code == 0 && same.errors.contains("steps stays 13, as the run began; longer.json says 20"),
+      "\(same.errors)")
     #expect(try folder.read("a/configuration.json").contains("\"batch\" : 4"))
+    try folder.write("a/configuration.json", "{\"stepz\": 1}")
+    let unknown = try folder.chorus("train", "c.json", "--out", "a", "--resume")
+    #expect(unknown.code == 64 && unknown.errors.contains("unknown field 'stepz'"), "\(unknown.errors)")
     try folder.write("a/configuration.json", "{\"steps\"")
     let broken = try folder.chorus("train", "c.json", "--out", "a", "--resume")
     #expect(broken.code == 64 && broken.errors.contains("a/configuration.json cannot be read"))
@@ -107,13 +135,39 @@ import Testing
     }
     kill(process.processIdentifier, SIGINT)
     let stopped = try finish()
-    #expect(stopped.code == 0 && !stopped.signalled)
+    #expect(stopped.code == 130 && !stopped.signalled)
     #expect(stopped.errors.contains("--resume goes on"), "\(stopped.errors)")
     #expect(try folder.chorus("info", "run/model.safetensors").code == 0)
     let resumed = try folder.chorus("train", "long.json", "--out", "run", "--resume")
     #expect(resumed.code == 0 && resumed.errors.contains("going on from step "), "\(resumed.errors)")
     #expect(try folder.chorus("train", "long.json", "--out", "whole", "--quiet").code == 0)
     #expect(try folder.bytes("run/model.safetensors") == folder.bytes("whole/model.safetensors"))
+  }
+
+  /// A second training is told whose folder it is; the first goes on undisturbed.
+  @Test func twoTrainingsInOneFolder() throws {
+    let long = tinyConfiguration.replacingOccurrences(of: "\"steps\": 12", with: "\"steps\": 3000000")
+    try folder.write("long.json", long)
+    let (process, finish) = try folder.start([
+      "train", "long.json", "--out", "run", "--threads", "1", "--quiet",
+    ])
+    let limit = Date(timeIntervalSinceNow: 30)
+    while !FileManager.default.fileExists(atPath: folder.path + "/run/model.safetensors"), Date() < limit {
+      usleep(2000)
+    }
+    for more in [[], ["--resume"]] {
+      let second = try folder.start(["train", "long.json", "--out", "run"] + more).1()
+      #expect(second.code == 74, "\(second.errors)")
+      #expect(second.errors.contains("run: process \(process.processIdentifier) on "), "\(second.errors)")
+      #expect(second.errors.contains("Wait for it or end it, or name another folder"), "\(second.errors)")
+    }
+    kill(process.processIdentifier, SIGTERM)
+    let stopped = try finish()
+    #expect(stopped.code == 130 && !stopped.signalled && stopped.errors.isEmpty, "\(stopped.errors)")
+    #expect(
+      try FileManager.default.contentsOfDirectory(atPath: folder.path + "/run").sorted() == [
+        "checkpoints", "configuration.json", "log.jsonl", "model.safetensors",
+      ])
   }
 
   @Test func tasksOfAFile() throws {
@@ -130,6 +184,12 @@ import Testing
     #expect(alone.code == 64 && alone.errors.contains("pass --tasks FILE.jsonl"))
     #expect(
       try folder.chorus("train", "c.json", "--out", "run", "--resume", "--tasks", "tasks.jsonl").code == 0)
+    let bytes = try folder.bytes("run/model.safetensors")
+    try folder.write("others.jsonl", tasks.reversed().joined(separator: "\n"))
+    let others = try folder.chorus(
+      "train", "c.json", "--out", "run", "--resume", "--tasks", "others.jsonl", "--steps", "14")
+    #expect(others.code == 65 && others.errors.contains("began with another --tasks"), "\(others.errors)")
+    #expect(try folder.bytes("run/model.safetensors") == bytes)
     // Too short for the largest step: told before the first one.
     let short = try folder.chorus("train", "gp", "--out", "no", "--tasks", "tasks.jsonl")
     #expect(short.code == 64 && short.errors.contains("a step takes up to 320 rows"), "\(short.errors)")

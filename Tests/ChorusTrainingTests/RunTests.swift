@@ -88,16 +88,136 @@ import Testing
     #expect(try bytes(broken.path + "/model.safetensors") == bytes(straight.path + "/model.safetensors"))
   }
 
-  @Test func aCheckpointThatWasCutShortIsPassedOver() throws {
+  /// Where no checkpoint can be read, nothing is begun anew in the place of what was.
+  @Test func damagedCheckpointsDoNotCostTheModel() throws {
     let folder = try ScratchFolder()
     try Self.train(try Self.open(folder.path), to: 8)
     for name in ["step-00000008", "step-00000004"] {
       let url = URL(fileURLWithPath: folder.path + "/checkpoints/\(name).safetensors")
       try Data(contentsOf: url).prefix(500).write(to: url)
     }
+    func files() throws -> [String: Data] {
+      try FileManager.default.subpathsOfDirectory(atPath: folder.path).reduce(into: [:]) {
+        $0[$1] = try? bytes(folder.path + "/" + $1)
+      }
+    }
+    let before = try files()
+    for resume in [true, false] {
+      let words = Self.message { _ = try Self.open(folder.path, resume: resume) } ?? ""
+      for part in ["step-00000008.safetensors", "and 1 more", "nothing in it was changed", "--start"] {
+        #expect(words.contains(part), "\(words)")
+      }
+      #expect(try files() == before)
+    }
+    // Without any checkpoint, the model alone is reason enough.
+    try FileManager.default.removeItem(atPath: folder.path + "/checkpoints")
+    for resume in [true, false] {
+      let words = Self.message { _ = try Self.open(folder.path, resume: resume) } ?? ""
+      #expect(words.contains("holds a model and no checkpoint"), "\(words)")
+    }
+    #expect(try files()["model.safetensors"] == before["model.safetensors"])
+  }
+
+  /// A model of a later step than the newest checkpoint that verifies stays until the run is there again.
+  @Test func aLaterModelStays() throws {
+    let folder = try ScratchFolder()
+    try Self.train(try Self.open(folder.path), to: 8)
+    let before = try bytes(folder.path + "/model.safetensors")
+    let newest = folder.path + "/checkpoints/step-00000008.safetensors"
+    try Data(bytes(newest).dropLast(3)).write(to: URL(fileURLWithPath: newest))
     let run = try Self.open(folder.path, resume: true)
-    #expect(run.trainer.step == 0)
-    #expect(run.skipped.count == 2)
+    #expect(run.trainer.step == 4 && run.laterModel == 8)
+    try Self.train(run, to: 6)
+    #expect(try bytes(run.modelPath) == before)
+    let next = try Self.open(folder.path, resume: true)
+    #expect(next.trainer.step == 6 && next.laterModel == 8)
+    try Self.train(next, to: 8)
+    #expect(try bytes(run.modelPath) == before && next.laterModel == nil)
+    try Self.train(next)
+    #expect(try Model(path: run.modelPath).card["steps"] == "12")
+  }
+
+  /// Killed after a checkpoint was written and before its model was.
+  @Test(arguments: [4, 12]) func theModelOfTheNewestCheckpointIsWritten(step: Int) throws {
+    let folder = try ScratchFolder()
+    let run = try Self.open(folder.path)
+    try Self.train(run, to: step - 1)
+    let stale = try bytes(run.modelPath)
+    try Self.train(run, to: step)
+    let fresh = try bytes(run.modelPath)
+    for old in [stale, nil, Data("damaged".utf8)] {
+      try FileManager.default.removeItem(atPath: run.modelPath)
+      try old?.write(to: URL(fileURLWithPath: run.modelPath))
+      try Self.train(try Self.open(folder.path, resume: true), to: step)
+      #expect(try bytes(run.modelPath) == fresh)
+    }
+  }
+
+  /// Lines of the log that were written after the checkpoint that a run goes on from are written again, once.
+  @Test func theLogHasEveryStepOnce() throws {
+    let folder = try ScratchFolder()
+    try Self.train(try Self.open(folder.path), to: 7)
+    let path = folder.path + "/log.jsonl"
+    let log = String(decoding: try bytes(path), as: UTF8.self)
+    let later = [9, 12].map { log.replacingOccurrences(of: "\"step\":6", with: "\"step\":\($0)") }
+    for torn in ["", "{\"step\":6,\"tasks", "{}\n", "\n"] {
+      try Data((log + later.joined() + torn).utf8).write(to: URL(fileURLWithPath: path))
+      let run = try Self.open(folder.path, resume: true)
+      #expect(try bytes(path) == Data(log.utf8))
+      try Self.train(run, to: 7)
+    }
+    try Self.train(try Self.open(folder.path, resume: true))
+    let steps = try String(decoding: bytes(path), as: UTF8.self).split(separator: "\n").map {
+      try JSONDecoder().decode(Run.Entry.self, from: Data($0.utf8)).step
+    }
+    #expect(steps == [6, 12])
+    // A run that was killed before its first checkpoint begins anew, and so does its log.
+    let second = try ScratchFolder()
+    try Data(log.utf8).write(to: URL(fileURLWithPath: second.path + "/log.jsonl"))
+    try Self.train(try Self.open(second.path))
+    #expect(
+      try String(decoding: bytes(second.path + "/log.jsonl"), as: UTF8.self).split(separator: "\n").count == 2
+    )
+  }
+
+  @Test func twoRunsDoNotShareAFolder() throws {
+    let folder = try ScratchFolder()
+    let run = try Self.open(folder.path)
+    let words = Self.message { _ = try Self.open(folder.path, resume: true) } ?? ""
+    #expect(words.contains("process \(getpid()) on ") && words.contains("name another folder"), "\(words)")
+    try Self.train(run, to: 4)
+    // Once it has trained, others may go on; this one then may not while they do.
+    let other = try Self.open(folder.path, resume: true)
+    #expect(Self.message { try Self.train(run, to: 6) }?.contains("writes in it") == true)
+    try Self.train(other, to: 6)
+    #expect(Self.message { try Self.train(run, to: 5) } != nil, "behind a later checkpoint")
+  }
+
+  /// What a result depends on beside the configuration is kept in the checkpoints.
+  @Test func anotherOriginIsRefusedByName() throws {
+    let (folder, first) = (try ScratchFolder(), try ScratchFolder())
+    let start = try Self.open(first.path).trainer.model(card: [:])
+    func open(_ origin: [String: String], start: Model? = nil, resume: Bool = true) throws -> Run {
+      try Run(
+        tinyConfiguration(), prior: LinePrior(), folder: folder.path, resume: resume, start: start,
+        origin: origin, on: ThreadPool(threads: 1))
+    }
+    try Self.train(try open(["tasks": "a"], resume: false), to: 4)
+    #expect(Self.message { _ = try open(["tasks": "b"]) }?.contains("began with another --tasks") == true)
+    #expect(try open(["tasks": "a"]).trainer.step == 4)
+    // Left out, it is known from the checkpoint, and handed on to the next.
+    try Self.train(try open([:]), to: 6)
+    #expect(Self.message { _ = try open(["tasks": "b"]) }?.contains("--tasks") == true)
+    // A run that began from no model says nothing of one, as old checkpoints do.
+    #expect(try open([:], start: start).trainer.step == 6)
+    let third = try ScratchFolder()
+    let begun = try Self.open(third.path, start: start)
+    try Self.train(begun, to: 2)
+    let other = begun.trainer.model(card: [:])
+    #expect(try Self.open(third.path, resume: true, start: start).trainer.step == 2)
+    #expect(
+      Self.message { _ = try Self.open(third.path, resume: true, start: other) }?.contains("another --start")
+        == true)
   }
 
   @Test func anotherConfigurationIsRefused() throws {
@@ -110,11 +230,19 @@ import Testing
     ]
     for change in changes {
       let error = #expect(throws: TrainingError.self) { _ = try Self.open(folder.path, resume: true, change) }
-      guard case .checkpoint? = error else {
+      guard case .checkpoint(let words)? = error else {
         Issue.record("\(String(describing: error))")
         continue
       }
+      #expect(words.contains("another configuration: its "))
     }
+    let named = Self.message {
+      _ = try Self.open(folder.path, resume: true) {
+        $0.seed = 9
+        $0.blueprint.headHidden = 17
+      }
+    }
+    #expect(named?.contains("its blueprint.headHidden is 16, not 17 and 1 more differ") == true)
     // How often to look and to save changes nothing that is computed.
     let run = try Self.open(folder.path, resume: true) {
       $0.validateEvery = 5

@@ -1,0 +1,133 @@
+"""What tools/attack says to each subcommand: its options, and values for them that are good, odd and hostile.
+
+Nothing here is too much work for a sane program: a large number is one that has to be refused.
+"""
+
+HUGE = ["9223372036854775807", "9223372036854775808", "-9223372036854775808", "1e30", "-1", "0", "x", "", "0x10", "٣"]
+TEXT = ["", " ", "a,b", "t", "level", "who", "\x1b[31mred\x1b[0m", "a\nb", "é", "𝄞", "%s%n", "../t", "-", "--", "'", '"', "x" * 5000, "\ufffe"]
+
+# Of each kind of value: what works, and what must be refused or survived.
+VALUES = {
+    "table": (["t.csv", "g.csv", "t.jsonl", "t.npy", "t.csv.gz", "-", "dates.csv"],
+              ["nosuch.csv", "d", "", "/dev/null", "m.safetensors", "c.json", "t.csv/x", "x" * 300, "\x1b[31m.csv", "a\nb.csv"]),
+    "model": (["m.safetensors", "m.safetensors", "run/model.safetensors"],
+              ["nosuch", "", "pipe", "/dev/zero", "/dev/null", "d", "t.csv", "c.safetensors", "./d/../m.safetensors", "x" * 300,
+               "run", "secret", "\x1b[31m", "run/checkpoints/step-00000006.safetensors"]),
+    "context": (["c.safetensors"], ["m.safetensors", "t.csv", "pipe", "/dev/zero", "d", "", "nosuch", "secret"]),
+    "output": (["out.csv", "d/out.csv", "o"],
+               ["d", "nosuch/o.csv", "", "/dev/full", "/dev/null", "-", "x" * 300, "t.csv", "m.safetensors", ".", "a\nb", "o.parquet"]),
+    "weights": (["out.safetensors", "o"], ["d", "nosuch/o", "", "/dev/full", "-", "m.safetensors", "x" * 300]),
+    "picture": (["p.svg", "p.html"], ["p", "p.png", "d", "", "nosuch/p.svg", "/dev/full", "t.csv", "x" * 300 + ".svg"]),
+    "page": (["r.html"], ["r", "d", "", "nosuch/r.html", "/dev/full", "t.csv"]),
+    "folder": (["new", "run"], ["t.csv", "", "d", "d/e/f", "/dev/null", "x" * 300, "."]),
+    "column": (["t", "level", "who"], TEXT),
+    "columns": (["t", "t", "level"], ["t,t", "t,level", ","] + TEXT),
+    "number": (["1", "2", "3", "7"], HUGE),
+    "numbers": (["3", "4,8", "2"], HUGE + ["1,,2", ",", "8,x", "1 2", "3,9223372036854775807"]),
+    "size": (["3", "5", "16"], HUGE + ["5000000000000000000", "4611686018427387904"]),
+    "samples": (["1", "2", "20"], HUGE + ["10000001"]),
+    "part": (["0.2", "0.5"], ["0", "1", "-1", "nan", "inf", "x", "", "1e-300", "1e308"]),
+    "levels": (["0.05,0.5,0.95", "0.5"], ["", "0.5,0.5", "2", "nan", "x", "0,1", "-0", "0.5,", "1e-320"]),
+    "flop": (["1e18"], ["0", "nan", "inf", "-1", "1", "1e308", "x", ""]),
+    "threads": (["1", "2"], ["0", "-1", "1025", "x", "", "9223372036854775807"]),
+    "seed": (["0", "7", "18446744073709551615"], ["-1", "18446744073709551616", "x", "", "1.5"]),
+    "format": (["csv", "jsonl"], ["xml", "", "CSV", "text", "markdown"]),
+    "decimal": (["point"], ["comma", "x", ""]),
+    "delimiter": (["comma"], ["tab", "semicolon", "x", "", ","]),
+    "expansion": (["1000"], ["0", "1", "-1", "x", "9223372036854775807"]),
+    "grid": (["0..5/1", "12..14/0.5", "3", "3,4,5"],
+             ["0..1e9/1", "5..0/1", "0..1/0", "nan..1/1", "0..1/1e-300", "2020-01-01..2020-02-01/1d", "-20..-10/5", "1..1/1", "",
+              "..", "0..5/-1", "1e308..-1e308/1e300", "0..9007199254740993/4503599627370496", "1e200", "0..1", "0..1/1,0..1/1",
+              "-1e-320", "0..5e-324/5e-324", "2019-02-29", "9999-12-31..10000-01-02/1d", "2020-01-31..2020-12-31/1mo"]),
+    "plan": (["auto", "independent", "sequential", "sequential(capacity:4)", "coarse-to-fine(r:2)", "blocks(of:2)", "log-sparse",
+              "window(sinks:1,span:2)", "speculative(draft:2)", "lineage(r:2)", "random-sparse(reads:2)", "coarse-to-fine-verified(r:2)"],
+             ["", "nosuch", "blocks", "blocks(of:0)", "blocks(of:9223372036854775807)", "sequential(capacity:9223372036854775807)",
+              "window(sinks:9223372036854775807,span:9223372036854775807)", "coarse-to-fine(r:9223372036854775807,anchors:1)", "(", ")",
+              "blocks(of:2", "blocks(of:2))", "blocks(of:2,of:3)", "sequential(strict,strict)", "speculative(draft:99999999999999999999)",
+              "lineage(r:2,anchors:9223372036854775807)", "auto" + "(" * 2000, "random-sparse(reads:4611686018427387904)"]),
+    "prior": (["gp", "gp-noisy", "sawtooth"], ["nosuch", "", "functions/nosuch", "GP", "\x1b[31m"]),
+    "what": (["c.json", "gp"], ["nosuch", "nosuch.json", "", "d", "t.csv", "c.json/x", "zero.json", "pipe.json", "deep.json"]),
+    "tasks": (["tasks.jsonl"], ["t.csv", "nosuch", "d", "", "/dev/null"]),
+    "memory": (["softmax", "ridge"], ["nosuch", "", ",", "softmax,softmax,softmax", "delta", "x" * 300]),
+    "units": (["level=m"], ["", "=", "level", "nosuch=m", "level=\x1b[31m", "level=" + "x" * 3000]),
+    "functional": (["sum", "max", "first-above:1"], ["", "nosuch", "first-above:", "first-above:nan", "sum,sum", "first-above:1e308"]),
+    "card": (["a=b"], ["", "=", "a", "format=x", "sha256=1", "a=\x1b[31m", "a\n=b"]),
+    "bench": (["encode", "sample", "density"], ["", "nosuch", "encode,encode"]),
+    "op": (["list"], ["", "nosuch"]),
+}
+
+COMMON = {"--threads": "threads", "--seed": "seed", "--quiet": None}
+READING = {"--decimal": "decimal", "--delimiter": "delimiter", "--max-expansion": "expansion"}
+POINTS = {"--at": "grid", "--at-file": "table"}
+
+# Of each subcommand: what has to be there, and what may be.
+GRAMMAR = {
+    "predict": (["table", ("--input", "columns"), ("--target", "column"), ("--model", "model"), ("--samples", "samples")],
+                {"--group": "column", "--error": "column", "--quantiles": "levels", "--plan": "plan", "--output": "output",
+                 "--plot": "picture", "--units": "units", "--show": None, "--functional": "functional", "--latent": None,
+                 "--flop-limit": "flop", "--format": "format", **POINTS, **READING, **COMMON}),
+    "predict --context": ([("--context", "context"), ("--model", "model"), ("--samples", "samples"), ("--at", "grid")],
+                          {"--plan": "plan", "--output": "output", "--plot": "picture", "--show": None, "--at-file": "table",
+                           "--functional": "functional", "--input": "column", "--format": "format", **COMMON}),
+    "condition": (["table", ("--input", "columns"), ("--target", "column"), ("--output", "weights"), ("--model", "model")],
+                  {"--units": "units", **READING, **COMMON}),
+    "score": (["table", ("--input", "columns"), ("--target", "column"), ("--model", "model"), ("--samples", "samples"),
+               ("--repetitions", "number"), ("--orders", "number")],
+              {"--holdout": "part", "--last": "number", "--splits": "column", "--windows": "number", "--context": "size",
+               "--targets": "number", "--plan": "plan", "--functional": "functional", "--output": "output",
+               "--calibration": "picture", "--flop-limit": "flop", "--format": "format", **READING, **COMMON}),
+    "report": (["table", ("--input", "column"), ("--target", "column"), ("--output", "page"), ("--model", "model"),
+                ("--samples", "samples")],
+               {"--units": "units", "--plan": "plan", "--holdout": "part", "--functional": "functional", **POINTS, **READING,
+                **COMMON}),
+    "explain": ([("--context", "size"), ("--targets", "size"), ("--model", "model")],
+                {"--plan": "plan", "--inputs": "table", "--paths": "size", "--acceptance": "part", "--reencode": None,
+                 "--format": "format", **READING, **COMMON}),
+    "evaluate": ([("--model", "model"), ("--prior", "prior"), ("--context", "numbers"), ("--functions", "number"),
+                  ("--targets", "number"), ("--orders", "number")],
+                 {"--dimensions": "number", "--plan": "plan", "--calibration": "picture", "--attainable": None,
+                  "--format": "format", **COMMON}),
+    "train": (["what", ("--out", "folder"), ("--steps", "number"), ("--batch", "number")],
+              {"--resume": None, "--tasks": "tasks", "--start": "model", "--memory": "memory", **COMMON}),
+    "info": (["model"], {"--format": "format", **COMMON}),
+    "export": (["model", ("--output", "weights")], {"--card": "card", "--full": None, **COMMON}),
+    "plans compare": ([("--model", "model"), ("--prior", "prior"), ("--context", "numbers"), ("--targets", "number"),
+                       ("--functions", "number"), ("--orders", "number"), ("--repetitions", "number")],
+                      {"--plans": "plan", "--plot": "picture", "--format": "format", **COMMON}),
+    "memories list": ([], {"--width": "size", "--heads": "size", "--context": "size", "--format": "format"}),
+    "memories compare": ([("--prior", "prior"), ("--out", "folder"), ("--memories", "memory"), ("--steps", "number"),
+                          ("--layers", "number"), ("--context", "numbers"), ("--functions", "number"), ("--orders", "number"),
+                          ("--times", "numbers")], {"--slow": "memory", **COMMON}),
+    "bench": ([("--what", "bench"), ("--context", "numbers"), ("--targets", "numbers"), ("--paths", "numbers"),
+               ("--orders", "numbers"), ("--repetitions", "number")],
+              {"--plan": "plan", "--width": "numbers", "--layers": "numbers", "--heads": "numbers", "--read": "table",
+               "--op": "op", "--format": "format", **COMMON}),
+}
+
+ESSENTIAL = {"--input", "--target", "--output", "--model", "--prior", "--out", "--at"}
+
+
+def arguments(random, odd):
+    """One command line; each value is an odd one with probability `odd`."""
+    name = random.choice(sorted(GRAMMAR))
+    needed, optional = GRAMMAR[name]
+
+    def value(kind):
+        good, bad = VALUES[kind]
+        return random.choice(bad if random.random() < odd else good)
+
+    parts = []
+    for part in needed:
+        # What decides how much is computed is always there: defaults are for real work.
+        if random.random() < 0.05 and (isinstance(part, str) or part[0] in ESSENTIAL):
+            continue
+        parts.append([value(part)] if isinstance(part, str) else [part[0], value(part[1])])
+    for option in sorted(optional):
+        if random.random() < 0.12:
+            kind = optional[option]
+            parts.append([option] if kind is None else [option, value(kind)])
+    random.shuffle(parts)
+    words = name.replace(" --context", "").split() + [word for part in parts for word in part]
+    if random.random() < 0.03:
+        words.insert(random.randrange(len(words) + 1), random.choice(TEXT))
+    return [word.replace("\0", "") for word in words]
