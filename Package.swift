@@ -24,7 +24,8 @@ func tests(
 ) -> Target {
   .testTarget(
     name: "Chorus\(name)Tests",
-    dependencies: ([name] + uses).map { .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)") } + products,
+    dependencies: ([name] + uses).map { .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)") }
+      + products,
     resources: resources, swiftSettings: swiftSettings)
 }
 
@@ -56,18 +57,23 @@ let package = Package(
       ]),
     module("Inference", "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Storage", "Tensors"),
     module("Priors", "Tensors", "Data"),
-    module("Training", "Files", "Models", "Layers", "Hints", "Data", "Priors", "Storage", "Tensors", "CChorusKernels"),
+    module(
+      "Training", "Files", "Models", "Layers", "Hints", "Data", "Priors", "Storage", "Tensors",
+      "CChorusKernels"),
     module("Evaluation", "Inference", "Models", "Layers", "Memories", "Plans", "Data", "Priors", "Tensors"),
     module("Tables", "Data", "Files", "Tensors"),
     module("Reports", "Files"),
     module(
-      "Commands", "Files", "Evaluation", "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Priors",
-      "Training", "Tables", "Data", "Storage", "Reports", "Tensors", "CChorusKernels", products: [argumentParser]),
+      "Commands", "Files", "Evaluation", "Inference", "Models", "Layers", "Hints", "Memories", "Plans",
+      "Priors",
+      "Training", "Tables", "Data", "Storage", "Reports", "Tensors", "CChorusKernels",
+      products: [argumentParser]),
     .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"], swiftSettings: swiftSettings),
     .target(
       name: "Chorus",
       dependencies: [
-        "ChorusHints", "ChorusInference", "ChorusLayers", "ChorusMemories", "ChorusModels", "ChorusPlans", "ChorusData", "ChorusPriors",
+        "ChorusHints", "ChorusInference", "ChorusLayers", "ChorusMemories", "ChorusModels", "ChorusPlans",
+        "ChorusData", "ChorusPriors",
         "ChorusTensors",
         "ChorusTraining",
       ], swiftSettings: swiftSettings),
@@ -78,20 +84,25 @@ let package = Package(
     tests("Memories", uses: "Tensors"),
     tests("Layers", uses: "Tensors", "Data"),
     tests("Hints", uses: "Tensors", "Data"),
-    tests("Models", uses: "Layers", "Hints", "Memories", "Tensors", "Data", "Storage", "Plans", resources: [.copy("Fixtures")]),
+    tests(
+      "Models", uses: "Layers", "Hints", "Memories", "Tensors", "Data", "Storage", "Plans",
+      resources: [.copy("Fixtures")]),
     tests("Plans"),
     tests("Inference", uses: "Models", "Layers", "Hints", "Memories", "Plans", "Data", "Storage", "Tensors"),
     tests("Priors", uses: "Tensors", "Data"),
     tests(
-      "Training", uses: "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Priors", "Data", "Storage", "Tensors"),
+      "Training", uses: "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Priors", "Data",
+      "Storage", "Tensors"),
     tests("Tables", resources: [.copy("Fixtures")]),
     tests("Reports"),
     tests("Evaluation", uses: "Inference", "Models", "Layers", "Plans", "Priors", "Data", "Tensors"),
     tests(
-      "Commands", uses: "Evaluation", "Inference", "Models", "Layers", "Hints", "Plans", "Priors", "Training", "Tables",
+      "Commands", uses: "Evaluation", "Inference", "Models", "Layers", "Hints", "Plans", "Priors", "Training",
+      "Tables",
       "Data", "Storage", "Tensors", "Memories", products: [argumentParser]),
     .testTarget(
-      name: "ChorusTests", dependencies: ["Chorus"], resources: [.copy("Frozen")], swiftSettings: swiftSettings),
+      name: "ChorusTests", dependencies: ["Chorus"], resources: [.copy("Frozen")],
+      swiftSettings: swiftSettings),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu11

@@ -1,4 +1,6 @@
 import ChorusData
+import ChorusHints
+import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusPriors
@@ -44,16 +46,17 @@ let configuration: @Sendable ([UInt8]) -> Void = { bytes in
 /// A small model, whose contexts are read.
 private let model: Model = {
   var blueprint = Blueprint()
-  (blueprint.width, blueprint.layers, blueprint.heads, blueprint.components) = (16, 1, 2, 3)
+  (blueprint.width, blueprint.layers, blueprint.heads) = (16, 1, 2)
   (blueprint.feedForward, blueprint.embedderHidden, blueprint.headHidden) = (16, 16, 16)
-  (blueprint.scaling, blueprint.periods, blueprint.inputDimensions) = (.residual, 6, 2)
-  (blueprint.neighbours, blueprint.localComponents) = (4, 1)
+  (blueprint.scaling, blueprint.inputDimensions) = (.standardise, 2)
+  blueprint.hints = Hints([TrendAndWaves(waves: 6, subtracts: true)], rows: LocalSplines(neighbours: 4))
+  blueprint.head = .mixture(components: 3, around: 1)
   do {
-    let network = try Network(blueprint)
-    let weights = Weights(network.table)
-    network.initialise(weights, seed: 1)
+    let declared = try Declaration(blueprint)
+    let weights = Weights(declared.table)
+    declared.initialise(weights, seed: 1)
     weights.pack()
-    return Model(trunk: Trunk(network, weights), source: "small")
+    return Model(network: try declared.network(weights), source: "small")
   } catch {
     print(error)
     exit(70)
@@ -69,7 +72,8 @@ let contexts: @Sendable ([UInt8]) -> Void = { bytes in
   let rows = Int(first & 7)
   let dimensions = 1 + Int(first >> 7)
   var writer = SafetensorsWriter(metadata: [
-    "format": "chorus-context-1", "context": text.replacingOccurrences(of: "FINGERPRINT", with: fingerprint),
+    "format": "chorus-context-\(1 + Int(first >> 6 & 1))",
+    "context": text.replacingOccurrences(of: "FINGERPRINT", with: fingerprint),
   ])
   var stream = RandomStream(seed: UInt64(first))
   func add(_ name: String, _ shape: [Int]) {
@@ -78,7 +82,7 @@ let contexts: @Sendable ([UInt8]) -> Void = { bytes in
   }
   add("x", [rows, dimensions])
   add("y", [rows])
-  for array in model.trunk.stateArrays(rows: rows) { add(array.name, array.shape) }
+  for array in model.network.stateArrays(rows: rows) { add(array.name, array.shape) }
   guard let content = try? Safetensors(bytes: writer.encoded(), file: "c"),
     let context = try? SavedContext(content, file: "c"), let posterior = try? context.posterior(model)
   else { return }

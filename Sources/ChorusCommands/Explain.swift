@@ -134,7 +134,8 @@ struct Explain: ParsableCommand {
     let texts = plans.map { plan in
       let megaflop = (executed(plan, work) / 1e5).rounded() / 10
       return plan.explanation(
-        rates: work.rates, paths: paths, trainedCapacity: model.blueprint.trainedBuffer, acceptance: acceptance)
+        rates: work.rates, paths: paths, trainedCapacity: model.blueprint.trainedBuffer,
+        acceptance: acceptance)
         + "\nexecuted    \(megaflop) MFLOP as the code multiplies\(plan.requirements.rewind ? ", at the worst" : "")\n"
     }
     try StandardStreams.write(Data(texts.joined(separator: "\n").utf8))

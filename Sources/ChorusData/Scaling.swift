@@ -153,13 +153,15 @@ public struct Scaling: Sendable, Hashable, Codable {
   /// A data set in scaled units. Throws `DataError.dimensions`.
   public func apply(_ data: Dataset) throws(DataError) -> Dataset {
     return try Dataset(
-      inputs: apply(data.inputs), y: data.y.map { output.scaled($0) }, inputColumns: data.inputColumns, outputColumn: data.outputColumn)
+      inputs: apply(data.inputs), y: data.y.map { output.scaled($0) }, inputColumns: data.inputColumns,
+      outputColumn: data.outputColumn)
   }
 
   /// A data set back in raw units. Throws `DataError.dimensions`.
   public func invert(_ data: Dataset) throws(DataError) -> Dataset {
     return try Dataset(
-      inputs: invert(data.inputs), y: data.y.map { output.raw($0) }, inputColumns: data.inputColumns, outputColumn: data.outputColumn)
+      inputs: invert(data.inputs), y: data.y.map { output.raw($0) }, inputColumns: data.inputColumns,
+      outputColumn: data.outputColumn)
   }
 
   private func map(

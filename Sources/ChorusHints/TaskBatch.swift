@@ -1,4 +1,5 @@
 import ChorusData
+
 /// Tasks of equal sizes packed for one training step, in Float.
 ///
 /// Every task has `rows` = context + buffer + targets rows, in that order. x: [tasks, rows, dimensions] and

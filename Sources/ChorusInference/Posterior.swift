@@ -268,7 +268,9 @@ public struct Posterior: Sendable {
     let scaled = try Self.narrow(zip(y, units).map { $1.scaled($0) }, "a value")
     let jacobian = -units.reduce(0) { $0 + log($1.scale) }
     let request = Request(plan: plan, seed: seed, pool: pool)
-    let scores = try conditioned.logDensities(of: scaled, at: x, request, orders: orders).map { $0 + jacobian }
+    let scores = try conditioned.logDensities(of: scaled, at: x, request, orders: orders).map {
+      $0 + jacobian
+    }
     guard scores.allSatisfy(\.isFinite) else { throw Self.notFinite }
     return LogDensity(
       value: Self.logMeanExp(scores), orders: scores, plan: plan, notes: notes + bufferNotes(plan))
@@ -289,7 +291,8 @@ public struct Posterior: Sendable {
     let units = try preparation.units(scaling.apply(inputs))
     let marginals = try zip(laws, units).map { law, unit -> any ContinuousLaw in
       guard let law = law as? any ContinuousLaw else {
-        throw InferenceError.input("this model predicts the level of a category, which has no unit; ask for its laws")
+        throw InferenceError.input(
+          "this model predicts the level of a category, which has no unit; ask for its laws")
       }
       return law.scaled(by: unit.scale, offset: unit.origin)
     }

@@ -61,7 +61,8 @@ package struct Sampler<C: Conditioner>: Sendable {
 
   /// The lanes of all paths: tile by tile, on as many threads as there are, in the order of the paths.
   private func tiles(
-    _ count: Int, atMost most: Int, _ body: @escaping @Sendable (Range<Int>, () -> Bool) -> [Lane<C.Answer.Law>]
+    _ count: Int, atMost most: Int,
+    _ body: @escaping @Sendable (Range<Int>, () -> Bool) -> [Lane<C.Answer.Law>]
   ) throws(InferenceError) -> [Lane<C.Answer.Law>] {
     let size = SamplerTile.size(count, atMost: most, threads: pool?.threads ?? 1)
     let tiles = (count + size - 1) / size
@@ -106,6 +107,7 @@ extension Plan {
 
   /// Whether values are drawn one after another in the order given, each from all before it.
   var goesInOrder: Bool {
+    guard targets > 1 else { return true }
     guard case .fixed(let order) = order, order == Array(0..<targets) else { return false }
     return instructions.enumerated().allSatisfy { place, instruction in
       guard case .call(let call) = instruction, call.predict.count == 1 else { return false }

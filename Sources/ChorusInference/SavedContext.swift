@@ -118,7 +118,8 @@ public struct SavedContext: Sendable {
       throw malformed("an array of the context's state holds a value that no state has")
     }
     return Posterior(
-      model, state, rows: header.rows, preparation: preparation, inputColumns: header.inputColumns, outputColumn: header.outputColumn, on: pool)
+      model, state, rows: header.rows, preparation: preparation, inputColumns: header.inputColumns,
+      outputColumn: header.outputColumn, on: pool)
   }
 
   private func preparation(_ hints: Hints) throws -> Preparation {
@@ -234,7 +235,8 @@ extension Posterior {
       let rows = conditioned.rows
       return try preparation.invert(
         Dataset(
-          inputs: Inputs(rows.x.map(Double.init), dimensions: rows.dimensions), y: rows.y.map(Double.init), inputColumns: inputColumns,
+          inputs: Inputs(rows.x.map(Double.init), dimensions: rows.dimensions), y: rows.y.map(Double.init),
+          inputColumns: inputColumns,
           outputColumn: outputColumn))
     }
   }

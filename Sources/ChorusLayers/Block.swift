@@ -31,7 +31,9 @@ public struct Block: Sendable {
   // MARK: Inference
 
   /// What the mixer reads of `h`, `[rows, width]`: its first norm, or `h` itself in a post-norm block.
-  public func normed(_ h: UnsafeMutablePointer<Float>, rows: Int, _ run: Run) -> UnsafeMutablePointer<Float> {
+  public func normed(_ h: UnsafeMutablePointer<Float>, rows: Int, _ run: Workspace) -> UnsafeMutablePointer<
+    Float
+  > {
     guard order == .pre else { return h }
     let out = run.arena.floats(rows * norm1.outputs)
     norm1.apply(h, rows: rows, into: out, run)
@@ -42,7 +44,9 @@ public struct Block: Sendable {
   public var readsInPlace: Bool { order == .post }
 
   /// What the memory stores of normed rows.
-  public func store(_ normed: UnsafePointer<Float>, rows: Int, _ run: Run) -> UnsafeMutablePointer<Float> {
+  public func store(_ normed: UnsafePointer<Float>, rows: Int, _ run: Workspace) -> UnsafeMutablePointer<
+    Float
+  > {
     let out = run.arena.floats(rows * mixer.stored.outputs)
     mixer.stored.apply(normed, rows: rows, into: out, run)
     return out
@@ -51,7 +55,7 @@ public struct Block: Sendable {
   /// The rest of the block, in place on `h`: `read` takes queries and fills what they read of the memory, then comes the
   /// feed-forward part.
   public func transform(
-    _ h: UnsafeMutablePointer<Float>, _ normed: UnsafePointer<Float>, rows: Int, _ run: Run,
+    _ h: UnsafeMutablePointer<Float>, _ normed: UnsafePointer<Float>, rows: Int, _ run: Workspace,
     read: (UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
   ) {
     let queries = run.arena.floats(rows * mixer.query.outputs)

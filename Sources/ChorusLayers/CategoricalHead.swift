@@ -28,7 +28,7 @@ public struct CategoricalHead: Head {
       for row in 0..<raw.rows {
         let (own, slope) = (parameters + row * levels, gradient + row * levels)
         let law = Categorical(logits: (0..<levels).map { Double(own[$0]) })
-          let level = min(max(Int(targets.values[row]), 0), levels - 1)
+        let level = min(max(Int(targets.values[row]), 0), levels - 1)
         logDensities[row] = Float(law.logDensity(.level(level)))
         for k in 0..<levels {
           slope[k] = targets.weights[row] * Float(exp(law.logProbabilities[k]) - (k == level ? 1 : 0))

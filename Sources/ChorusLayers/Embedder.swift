@@ -16,7 +16,7 @@ public struct Embedder: Layer {
 
   public func apply(
     _ x: UnsafePointer<Float>, rows: Int, residual: UnsafePointer<Float>?,
-    into out: UnsafeMutablePointer<Float>, _ run: Run
+    into out: UnsafeMutablePointer<Float>, _ run: Workspace
   ) {
     let mark = run.arena.mark
     let t = run.arena.floats(rows * outputs)

@@ -20,7 +20,7 @@ public struct FeedForward: Layer {
 
   public func apply(
     _ x: UnsafePointer<Float>, rows: Int, residual: UnsafePointer<Float>?,
-    into out: UnsafeMutablePointer<Float>, _ run: Run
+    into out: UnsafeMutablePointer<Float>, _ run: Workspace
   ) {
     let mark = run.arena.mark
     let hidden = run.arena.floats(rows * up.outputs)

@@ -44,7 +44,7 @@ extension Head {
   public var takesNumbers: Bool { Answer.Law.self is any ContinuousLaw.Type }
 
   /// Raw numbers of `rows` rows, `[rows, map.outputs]`, in the arena.
-  public func apply(_ h: UnsafePointer<Float>, rows: Int, _ run: Run) -> UnsafePointer<Float> {
+  public func apply(_ h: UnsafePointer<Float>, rows: Int, _ run: Workspace) -> UnsafePointer<Float> {
     let raw = run.arena.floats(rows * map.outputs)
     map.apply(h, rows: rows, into: raw, run)
     return UnsafePointer(raw)

@@ -1,7 +1,7 @@
 import ChorusTensors
 
 /// What the inference form of a layer works with: the weights, and memory of the calling thread.
-public struct Run {
+public struct Workspace {
   public let weights: Weights
   public let arena: Arena
 
@@ -25,13 +25,13 @@ public protocol Layer: Sendable {
   /// out = f(x) + residual. `residual` may be `out`; `x` may not, unless the layer says so.
   func apply(
     _ x: UnsafePointer<Float>, rows: Int, residual: UnsafePointer<Float>?,
-    into out: UnsafeMutablePointer<Float>, _ run: Run)
+    into out: UnsafeMutablePointer<Float>, _ run: Workspace)
   func record(_ x: Node, residual: Node?, on tape: Tape) -> Node
 }
 
 extension Layer {
   public func apply(
-    _ x: UnsafePointer<Float>, rows: Int, into out: UnsafeMutablePointer<Float>, _ run: Run
+    _ x: UnsafePointer<Float>, rows: Int, into out: UnsafeMutablePointer<Float>, _ run: Workspace
   ) {
     apply(x, rows: rows, residual: nil, into: out, run)
   }

@@ -16,7 +16,7 @@ public struct Norm: Layer {
   /// `x` may be `out`.
   public func apply(
     _ x: UnsafePointer<Float>, rows: Int, residual: UnsafePointer<Float>?,
-    into out: UnsafeMutablePointer<Float>, _ run: Run
+    into out: UnsafeMutablePointer<Float>, _ run: Workspace
   ) {
     guard let residual else {
       run.weights.layerNorm(x, rows: rows, gain: gain, bias: bias, into: out)

@@ -36,7 +36,7 @@ public struct Projection: Layer {
 
   public func apply(
     _ x: UnsafePointer<Float>, rows: Int, residual: UnsafePointer<Float>?,
-    into out: UnsafeMutablePointer<Float>, _ run: Run
+    into out: UnsafeMutablePointer<Float>, _ run: Workspace
   ) {
     run.weights.linear(
       x, rows: rows, weight, bias: bias, activation: activation, residual: residual, into: out)

@@ -77,7 +77,8 @@ public struct Blueprint: Sendable, Hashable {
     do { try hints.validate() } catch { throw .blueprint("hints: \(error)") }
     if let fault = head.specification.fault { throw .blueprint("head: \(fault)") }
     if hints.rows == nil, head.specification.around > 0 {
-      throw .blueprint("head: nothing is there to predict around; add a hint like local-splines, or set around to 0")
+      throw .blueprint(
+        "head: nothing is there to predict around; add a hint like local-splines, or set around to 0")
     }
     if family == .sequence, !hints.hints.isEmpty || hints.rows != nil {
       throw .blueprint("family 'sequence' knows no inputs that hints could be told of; leave hints out")

@@ -47,7 +47,8 @@ public struct Model: Sendable {
     weights.pack()
     let own: Set = ["format", "blueprint", "hash", "sha256"]
     self.init(
-      network: try declared.network(weights), card: file.metadata.filter { !own.contains($0.key) }, source: path)
+      network: try declared.network(weights), card: file.metadata.filter { !own.contains($0.key) },
+      source: path)
   }
 
   /// Writes the model, whole or not at all.

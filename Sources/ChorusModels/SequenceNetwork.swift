@@ -172,7 +172,7 @@ public final class SequenceNetwork<H: Head>: Architecture {
   }
 
   private func send(_ rows: ArraySlice<Row>, _ paths: Paths, _ held: Paths.Held) {
-    let run = Run(weights, paths.arena)
+    let run = Workspace(weights, paths.arena)
     run.arena.reset()
     let (d, outputs) = (blueprint.width, layers.head.map.outputs)
     let h = run.arena.floats(rows.count * d)
@@ -187,7 +187,7 @@ public final class SequenceNetwork<H: Head>: Architecture {
     }
   }
 
-  private func embed(_ rows: ArraySlice<Row>, into h: UnsafeMutablePointer<Float>, _ run: Run) {
+  private func embed(_ rows: ArraySlice<Row>, into h: UnsafeMutablePointer<Float>, _ run: Workspace) {
     let (d, width) = (blueprint.width, layers.tokens.inputs)
     let features = run.arena.zeros(rows.count * width)
     for (index, row) in rows.enumerated() {

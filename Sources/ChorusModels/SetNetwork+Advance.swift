@@ -65,7 +65,7 @@ extension SetNetwork {
   func predict(
     _ paths: Paths, _ context: Context, _ questions: Questions, _ rows: RowBatch
   ) -> (raw: UnsafePointer<Float>, units: UnsafePointer<Double>?) {
-    let run = Run(weights, paths.arena)
+    let run = Workspace(weights, paths.arena)
     run.arena.reset()
     check(rows, paths, questions)
     let places = Places(rows, run.arena)
@@ -113,7 +113,7 @@ extension SetNetwork {
   /// by say.
   private func assemble(
     _ h: UnsafeMutablePointer<Float>, _ batch: RowBatch, _ inputs: Questions,
-    _ surroundings: RowSurroundings?, _ run: Run
+    _ surroundings: RowSurroundings?, _ run: Workspace
   ) {
     let d = blueprint.width
     let outputs = run.arena.floats(batch.commits * d)

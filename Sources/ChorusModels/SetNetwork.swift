@@ -79,7 +79,7 @@ public final class SetNetwork<H: Head>: Architecture {
 
   private func embed(
     _ x: [Float], _ range: Range<Int>, dimensions: Int, _ fits: HintFits,
-    into out: UnsafeMutablePointer<Float>, _ run: Run
+    into out: UnsafeMutablePointer<Float>, _ run: Workspace
   ) {
     let width = layers.inputs.inputs
     let features = run.arena.floats(range.count * width)
@@ -95,7 +95,7 @@ public final class SetNetwork<H: Head>: Architecture {
 
   /// Ey of `count` observed values.
   func embed(
-    values: UnsafePointer<Float>, count: Int, into out: UnsafeMutablePointer<Float>, _ run: Run
+    values: UnsafePointer<Float>, count: Int, into out: UnsafeMutablePointer<Float>, _ run: Workspace
   ) {
     let width = layers.head.valueFeatures
     guard width > 1 else {
@@ -141,7 +141,7 @@ public final class SetNetwork<H: Head>: Architecture {
   /// - Parameter near: all rows observed, these among them from `place` on.
   private func observe(
     _ rows: NetworkRows, _ range: Range<Int>, _ fits: HintFits, _ near: NearRows?, place: Int = 0,
-    into h: UnsafeMutablePointer<Float>, _ run: Run
+    into h: UnsafeMutablePointer<Float>, _ run: Workspace
   ) {
     let d = blueprint.width
     let outputs = run.arena.floats(range.count * d)

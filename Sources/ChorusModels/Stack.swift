@@ -101,8 +101,8 @@ final class Stack: Sendable {
     memories.dropFirst().reduce(memories[0].capability) { $0.both($1.capability) }
   }
 
-  func run<R>(_ body: (Run) throws -> R) rethrows -> R {
-    try scratch.with { try body(Run(weights, $0)) }
+  func run<R>(_ body: (Workspace) throws -> R) rethrows -> R {
+    try scratch.with { try body(Workspace(weights, $0)) }
   }
 
   // MARK: Encode
@@ -116,7 +116,7 @@ final class Stack: Sendable {
   /// - Parameter embed: writes the representations of a range of rows, `[range, width]`.
   func encode(
     rows: Int, on pool: ThreadPool?,
-    embed: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>, Run) -> Void
+    embed: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>, Workspace) -> Void
   ) -> [State] {
     let h = FloatBuffer(uninitialised: rows * width)
     let tiles = (rows + Self.tile - 1) / Self.tile
@@ -143,7 +143,9 @@ final class Stack: Sendable {
   }
 
   /// Rows go through a block that reads a context alone.
-  private func read(_ index: Int, _ h: UnsafeMutablePointer<Float>, rows: Int, _ state: State, _ run: Run) {
+  private func read(
+    _ index: Int, _ h: UnsafeMutablePointer<Float>, rows: Int, _ state: State, _ run: Workspace
+  ) {
     let (block, memory) = (blocks[index], memories[index])
     block.transform(h, block.normed(h, rows: rows, run), rows: rows, run) { queries, out in
       memory.read(queries, rows: rows, anyContext: state, into: out, scratch: run.arena)
@@ -158,7 +160,8 @@ final class Stack: Sendable {
   /// - Parameter h: representations of all rows, `[rows, width]`; overwritten.
   /// - Returns: those of the rows asked for behind the last norm, in the arena.
   func advance(
-    _ h: UnsafeMutablePointer<Float>, _ places: Places, contexts: [State], buffers: [AnyObject], _ run: Run
+    _ h: UnsafeMutablePointer<Float>, _ places: Places, contexts: [State], buffers: [AnyObject],
+    _ run: Workspace
   ) -> UnsafeMutablePointer<Float> {
     let arena = run.arena
     var (h, rows, visible) = (h, places.rows.count, places.rows)
@@ -210,7 +213,7 @@ final class Stack: Sendable {
   /// - Parameter h: representations of the rows, `[rows, width]`; overwritten.
   /// - Returns: nil where a memory cannot do it.
   func merging(
-    _ states: [State], _ h: UnsafeMutablePointer<Float>, rows: Int, removing: Bool, _ run: Run
+    _ states: [State], _ h: UnsafeMutablePointer<Float>, rows: Int, removing: Bool, _ run: Workspace
   ) -> [State]? {
     var merged: [State] = []
     for (index, block) in blocks.enumerated() {

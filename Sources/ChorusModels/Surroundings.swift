@@ -78,7 +78,7 @@ extension SetNetwork {
   }
 
   func surroundings(
-    _ batch: RowBatch, _ paths: Paths, _ context: Context, _ inputs: Questions, _ run: Run
+    _ batch: RowBatch, _ paths: Paths, _ context: Context, _ inputs: Questions, _ run: Workspace
   ) -> RowSurroundings? {
     guard let near = layers.near, let nearRow = layers.nearRow, let observed = context.near,
       let known = paths.near, let asked = inputs.near

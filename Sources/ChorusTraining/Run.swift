@@ -298,7 +298,9 @@ extension Trainer {
       throw TrainingError.configuration(
         "the model to start from has another blueprint"
           + (own.hints.rows == nil
-            ? "" : "; one without neighbours needs as many components as the new one has beside those around the hint"))
+            ? ""
+            : "; one without neighbours needs as many components as the new one has beside those around the hint")
+      )
     }
     let before = model.network.weights.table
     let given = model.network.weights

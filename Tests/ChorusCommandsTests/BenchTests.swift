@@ -1,5 +1,5 @@
-import ChorusLayers
 import ArgumentParser
+import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import Foundation

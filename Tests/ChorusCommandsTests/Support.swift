@@ -117,7 +117,8 @@ final class Folder {
     let declared = try Declaration(blueprint)
     let weights = Weights(declared.table)
     declared.initialise(weights, seed: 1)
-    let model = Model(network: try declared.network(weights), card: ["prior": "none", "licence": "test, \"only\""])
+    let model = Model(
+      network: try declared.network(weights), card: ["prior": "none", "licence": "test, \"only\""])
     try model.write(to: path + "/" + name)
   }
 

@@ -1,5 +1,5 @@
-import ChorusLayers
 import ChorusData
+import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusPriors

@@ -1,5 +1,5 @@
-import ChorusHints
 import ChorusData
+import ChorusHints
 import ChorusLayers
 import ChorusModels
 import ChorusPlans

@@ -1,6 +1,6 @@
-import ChorusLayers
-import ChorusHints
 import ChorusData
+import ChorusHints
+import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusTensors

@@ -35,7 +35,9 @@ typealias Network = SetNetwork<MixtureHead>
 
 extension Posterior {
   /// The state, with its type.
-  var encoded: EncodedContext<Network> { get throws { try #require(conditioned as? EncodedContext<Network>) } }
+  var encoded: EncodedContext<Network> {
+    get throws { try #require(conditioned as? EncodedContext<Network>) }
+  }
 }
 
 /// A wave seen at `count` uneven places.
@@ -85,7 +87,8 @@ struct Chain {
     let (merged, buffered) = rule(position)
     let known = order[..<merged]
     let observed = NetworkRows(
-      x: (data.x + known.map { x[$0] }).map(Float.init), y: (data.y + known.map { values[$0] }).map(Float.init),
+      x: (data.x + known.map { x[$0] }).map(Float.init),
+      y: (data.y + known.map { values[$0] }).map(Float.init),
       dimensions: 1)
     let context = network.encode(observed, network.fits(observed), on: nil)
     let questions = network.embed(x.map(Float.init), dimensions: 1, for: context)
@@ -112,7 +115,9 @@ func refusal(_ body: () throws -> Void) -> (any Error)? {
 }
 
 /// What identifies laws of numbers: their moments and a quantile.
-func numbers(_ laws: [any ContinuousLaw]) -> [[Double]] { laws.map { [$0.mean, $0.variance, $0.quantile(0.3)] } }
+func numbers(_ laws: [any ContinuousLaw]) -> [[Double]] {
+  laws.map { [$0.mean, $0.variance, $0.quantile(0.3)] }
+}
 
 /// The number that was drawn; NaN for a level.
 func number(_ value: Value) -> Double {

@@ -67,11 +67,12 @@ struct LayerCheck {
     }
     let numbers = Numbers(values, scope.table)
     let wanted = expected(numbers, x.map(Double.init))
+    #expect(wanted.count == residual.count, sourceLocation: location)
     let arena = Arena()
     var out = residual
     out.withUnsafeMutableBufferPointer { out in
       guard let out = out.baseAddress else { return }
-      layer.apply(x, rows: rows, residual: out, into: out, Run(weights, arena))
+      layer.apply(x, rows: rows, residual: out, into: out, Workspace(weights, arena))
     }
     let tape = Tape(weights)
     let recorded = layer.record(

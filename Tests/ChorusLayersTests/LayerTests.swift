@@ -50,7 +50,7 @@ import Testing
     let layer = scope.nested("x") { Embedder(5, hidden: 12, 8, &$0) }
     LayerCheck(scope).layer(layer) { n, x in
       let t = n.linear("x.in", x)
-      return zip(t, feed(n, "x.feed.", t)).map { $0 + $1 }
+      return zip(t, feed(n, "x.", t)).map { $0 + $1 }
     }
   }
 
@@ -66,7 +66,9 @@ import Testing
       values: [0.3, -1.5, 2, 0, 4, -0.25], weights: [0.5, 0.25, 0, 1, 2, 0.125],
       units: around == 0
         ? nil
-        : zip([0.2, -1, 0, 1, -2, 0.75], [0.5, 2, 1, 0.25, 3, 1.5]).map { Scaling.Unit(origin: $0, scale: $1) })
+        : zip([0.2, -1, 0, 1, -2, 0.75], [0.5, 2, 1, 0.25, 3, 1.5]).map {
+          Scaling.Unit(origin: $0, scale: $1)
+        })
     LayerCheck(scope).loss(head, targets, raw: raw) { raw, row in
       let norm = log((0..<components).reduce(0) { $0 + exp(raw[$1]) })
       let density = (0..<components).reduce(0.0) { sum, c in

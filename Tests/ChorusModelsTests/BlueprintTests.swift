@@ -48,9 +48,14 @@ import Testing
       (#"{"feedforward": 3}"#, "unknown field 'feedforward'; did you mean 'feedForward'?"),
       (#"{"version": 2, "head": {"name": "mixture", "component": 3}}"#, "did you mean 'components'?"),
       (#"{"version": 2, "head": {"name": "mixtur"}}"#, "did you mean 'mixture'?"),
-      (#"{"version": 2, "hints": [{"name": "trend-and-wave", "waves": 3}]}"#, "did you mean 'trend-and-waves'?"),
+      (
+        #"{"version": 2, "hints": [{"name": "trend-and-wave", "waves": 3}]}"#,
+        "did you mean 'trend-and-waves'?"
+      ),
       (#"{"version": 2, "hints": [{"name": "trend-and-waves", "wave": 3}]}"#, "did you mean 'waves'?"),
-      (#"{"version": 2, "hints": [{"name": "local-splines", "neighbors": 3}]}"#, "did you mean 'neighbours'?"),
+      (
+        #"{"version": 2, "hints": [{"name": "local-splines", "neighbors": 3}]}"#, "did you mean 'neighbours'?"
+      ),
     ] {
       let error = #expect(throws: UnknownField.self) { try decoded(json) }
       #expect(error?.description.contains(told) == true, "\(String(describing: error))")
@@ -81,7 +86,6 @@ import Testing
     (#"{"version": 2, "head": {"name": "categorical", "levels": 1}}"#, "levels"),
     (#"{"version": 2, "head": {"name": "mixture", "around": 3}}"#, "around"),
     (#"{"version": 2, "hints": [{"name": "trend-and-waves", "waves": 0}]}"#, "waves"),
-    (#"{"version": 2, "family": "sequence"}"#, "sequence"),
   ]
 
   @Test(arguments: wrong)
@@ -103,7 +107,8 @@ import Testing
 
   @Test func theFirstVersionIsReadIntoTodaysWords() throws {
     let blueprint = try decoded(
-      #"{"version": 1, "neighbours": 4, "components": 7, "periods": 3, "scaling": "residual", "sigmaFloor": 0.5}"#)
+      #"{"version": 1, "neighbours": 4, "components": 7, "periods": 3, "scaling": "residual", "sigmaFloor": 0.5}"#
+    )
     #expect(blueprint.head == .mixture(components: 7, around: 7, floor: 0.5))
     #expect(blueprint.scaling == .standardise)
     #expect(

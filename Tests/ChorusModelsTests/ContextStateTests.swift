@@ -53,11 +53,12 @@ import Testing
           y: Array(batch.y[batch.bufferRows]), query: [3, 4, 5, 6], limits: [0, 1, 2, 3])
       }
       #expect(same(answer(back), answer(state)))
-      let more = NetworkRows(x: [0, 0], y: [0], dimensions: 2)
+      let more = NetworkRows(x: [0, 0, 0, 0], y: [0, 0], dimensions: 2)
       #expect(network.context(rows.appending(more), fits, values: values) == nil)
       #expect(network.context(rows, fits, values: Array(values.dropLast())) == nil)
       for wrong in [
-        NetworkRows(x: rows.x, y: rows.y + [0], dimensions: 2), NetworkRows(x: rows.x, y: rows.y, dimensions: 0),
+        NetworkRows(x: rows.x, y: rows.y + [0], dimensions: 2),
+        NetworkRows(x: rows.x, y: rows.y, dimensions: 0),
       ] {
         #expect(network.context(wrong, fits, values: values) == nil)
       }

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import Testing
 
 @testable import ChorusModels
@@ -74,8 +75,10 @@ import Testing
     var plain = try TaskBatch(tasks: 1, context: 8, buffer: 0, targets: 3, dimensions: 2)
     plain.x = Array(batch.x[0..<16] + batch.x[22...])
     plain.y = Array(batch.y[0..<8] + batch.y[11...])
-    #expect(same(network.advanced(batch, prefixes: [0, 0, 0]), network.advanced(plain, prefixes: [0, 0, 0])))
-    #expect(same(network.recorded(batch, prefixes: [0, 0, 0]), network.recorded(plain, prefixes: [0, 0, 0])))
+    #expect(
+      same(network.advanced(batch, prefixes: [0, 0, 0]), network.advanced(plain, prefixes: [0, 0, 0])))
+    #expect(
+      same(network.recorded(batch, prefixes: [0, 0, 0]), network.recorded(plain, prefixes: [0, 0, 0])))
   }
 
   @Test(arguments: Variant.allCases)
@@ -92,7 +95,8 @@ import Testing
     }
     let prefixes: [Int32] = [0, 1, 2, 3]
     #expect(
-      distance(network.advanced(batch, prefixes: prefixes), network.advanced(turned, prefixes: prefixes)) < 1e-5)
+      distance(network.advanced(batch, prefixes: prefixes), network.advanced(turned, prefixes: prefixes))
+        < 1e-5)
   }
 
   @Test(arguments: Variant.allCases)

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import Foundation
 import Testing
 
@@ -95,7 +96,9 @@ import Testing
       turned.x[2 * place + 1] = batch.x[2 * row + 1]
     }
     let prefixes: [Int32] = [0, 1, 2, 3]
-    let (one, other) = (network.advanced(batch, prefixes: prefixes), network.advanced(turned, prefixes: prefixes))
+    let (one, other) = (
+      network.advanced(batch, prefixes: prefixes), network.advanced(turned, prefixes: prefixes)
+    )
     // 1e-5 for two layers; every further one adds its own rounding.
     let allowed = 5e-6 * Double(network.blueprint.layers)
     #expect(distance(one, other) < allowed * Self.size(one), "\(names)")
@@ -109,8 +112,10 @@ import Testing
     plain.x = Array(batch.x[0..<16] + batch.x[22...])
     plain.y = Array(batch.y[0..<8] + batch.y[11...])
     let none: [Int32] = [0, 0, 0]
-    #expect(same(network.advanced(batch, prefixes: none), network.advanced(plain, prefixes: none)), "\(names)")
-    #expect(same(network.recorded(batch, prefixes: none), network.recorded(plain, prefixes: none)), "\(names)")
+    #expect(
+      same(network.advanced(batch, prefixes: none), network.advanced(plain, prefixes: none)), "\(names)")
+    #expect(
+      same(network.recorded(batch, prefixes: none), network.recorded(plain, prefixes: none)), "\(names)")
   }
 
   @Test(arguments: blueprints)
@@ -187,7 +192,8 @@ import Testing
     }
     let wanted = answer(state, detour: false)
     #expect(same(answer(state, detour: true), wanted), "\(names)")
-    #expect(same(answer(network.encoded(batch, on: ThreadPool(threads: 3)), detour: false), wanted), "\(names)")
+    #expect(
+      same(answer(network.encoded(batch, on: ThreadPool(threads: 3)), detour: false), wanted), "\(names)")
   }
 
   // MARK: The gate
@@ -252,7 +258,8 @@ import Testing
     let prefixes: [Int32] = [0, 3, 2]
     #expect(
       same(
-        (try read.set).advanced(batch, prefixes: prefixes), (try model.set).advanced(batch, prefixes: prefixes)))
+        (try read.set).advanced(batch, prefixes: prefixes),
+        (try model.set).advanced(batch, prefixes: prefixes)))
   }
 
   @Test func anOrderDependentMemoryIsRefusedWithItsReason() throws {

@@ -38,7 +38,8 @@ import Testing
     let batch = try randomBatch(context: 5, buffer: 2, targets: 3)
     #expect(
       same(
-        (try read.set).advanced(batch, prefixes: [0, 1, 2]), (try model.set).advanced(batch, prefixes: [0, 1, 2])))
+        (try read.set).advanced(batch, prefixes: [0, 1, 2]),
+        (try model.set).advanced(batch, prefixes: [0, 1, 2])))
     // Written again, the same bytes.
     try read.write(to: folder.path + "/n.safetensors", half: false)
     #expect(

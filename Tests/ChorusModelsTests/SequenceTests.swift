@@ -10,7 +10,8 @@ import Testing
 /// Tokens one after another: what a step says is what the training pass says, whatever the memory and the head.
 @Suite struct SequenceTests {
   static let memories = [
-    "softmax", "linear-elu", "ridge", "delta", "retention", "gated-linear", "mamba-2", "gla", "gated-delta", "kimi-delta", "retention,softmax",
+    "softmax", "linear-elu", "ridge", "delta", "retention", "gated-linear", "mamba-2", "gla", "gated-delta",
+    "kimi-delta", "retention,softmax",
   ]
 
   private static func blueprint(_ memories: String, _ head: HeadChoice) throws -> Blueprint {

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import Testing
 
 @testable import ChorusModels

@@ -123,7 +123,7 @@ import Testing
       let report = try trainer.advance()
       if report.step % 500 == 0 { print(report.step, report.loss.mean) }
     }
-    let trained = trainer.model(card: ["prior": "lines", "input_reach": "2"])
+    let trained = try trainer.model(card: ["prior": "lines", "input_reach": "2"])
     let file = folder + "/lines.safetensors"
     try trained.write(to: file)
 

@@ -19,9 +19,12 @@ import Testing
     let model = try Model(path: folder + "/model.safetensors")
     let posterior = try Posterior(contentsOf: folder + "/context.safetensors", model: model)
     let text = try String(contentsOfFile: folder + "/paths.csv", encoding: .utf8)
-    let rows = text.split(separator: "\n").dropFirst().map { $0.split(separator: ",").compactMap { Double($0) } }
+    let rows = text.split(separator: "\n").dropFirst().map {
+      $0.split(separator: ",").compactMap { Double($0) }
+    }
     #expect(rows.count == 40)
-    let drawn = try posterior.sample(5, at: Inputs(stride(from: 1, through: 50, by: 7).map(Double.init)), seed: 0)
+    let drawn = try posterior.sample(
+      5, at: Inputs(stride(from: 1, through: 50, by: 7).map(Double.init)), seed: 0)
     for (index, value) in rows.map({ $0[3] }).enumerated() {
       // Written by one instruction set, perhaps read by another.
       #expect(abs(drawn.paths[index / 8][index % 8] - value) < 1e-3 * max(1, abs(value)), "value \(index)")

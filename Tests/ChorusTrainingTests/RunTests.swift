@@ -1,5 +1,5 @@
-import ChorusLayers
 import ChorusHints
+import ChorusLayers
 import ChorusPriors
 import ChorusStorage
 import ChorusTensors
@@ -213,7 +213,7 @@ import Testing
     let third = try ScratchFolder()
     let begun = try Self.open(third.path, start: start)
     try Self.train(begun, to: 2)
-    let other = begun.trainer.model(card: [:])
+    let other = try begun.trainer.model(card: [:])
     #expect(try Self.open(third.path, resume: true, start: start).trainer.step == 2)
     #expect(
       Self.message { _ = try Self.open(third.path, resume: true, start: other) }?.contains("another --start")

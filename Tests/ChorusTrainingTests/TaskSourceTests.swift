@@ -15,14 +15,19 @@ struct TaskSourceTests {
     #expect(batch == (try TaskSource(TaskGenerator(prior, seed: 42)).batch(5, step: 3, shape: shape)))
     // Any order, any batch size, packed by hand.
     var other = try TaskSource.empty(5, shape)
-    for index in [4, 2, 0, 1, 3] { try source.store(source.generator.task(index, step: 3, shape: shape), index, into: &other) }
+    for index in [4, 2, 0, 1, 3] {
+      try source.store(source.generator.task(index, step: 3, shape: shape), index, into: &other)
+    }
     #expect(other == batch)
     let smaller = try source.batch(2, step: 3, shape: shape)
     #expect(Array(batch.y.prefix(2 * 12)) == smaller.y)
     #expect(batch.x != (try source.batch(5, step: 4, shape: shape).x))
     #expect(batch.x != (try TaskSource(TaskGenerator(prior, seed: 43)).batch(5, step: 3, shape: shape).x))
     #expect(
-      batch.x != (try TaskSource(TaskGenerator(prior, seed: 42, domain: .evaluation)).batch(5, step: 3, shape: shape).x))
+      batch.x
+        != (try TaskSource(TaskGenerator(prior, seed: 42, domain: .evaluation)).batch(
+          5, step: 3, shape: shape
+        ).x))
     #expect(Set(batch.y).count == batch.y.count)
   }
 
@@ -30,7 +35,8 @@ struct TaskSourceTests {
   func units() throws {
     let standardising = Preparation.Rule(scaling: .standardise)
     let shape = TaskShape(context: 30, buffer: 2, targets: 8, dimensions: 2)
-    let batch = try TaskSource(TaskGenerator(FunctionsPrior(), seed: 1), standardising).batch(6, step: 0, shape: shape)
+    let batch = try TaskSource(TaskGenerator(FunctionsPrior(), seed: 1), standardising).batch(
+      6, step: 0, shape: shape)
     for task in 0..<6 {
       let y = batch.y[(task * 40)..<(task * 40 + 30)]
       #expect(abs(y.reduce(0, +)) < 1e-3)
@@ -40,6 +46,7 @@ struct TaskSourceTests {
       1, step: 0, shape: .init(context: 1, targets: 3))
     #expect(
       short
-        == (try TaskSource(TaskGenerator(GPPrior.gp, seed: 1)).batch(1, step: 0, shape: .init(context: 1, targets: 3))))
+        == (try TaskSource(TaskGenerator(GPPrior.gp, seed: 1)).batch(
+          1, step: 0, shape: .init(context: 1, targets: 3))))
   }
 }
