@@ -1,6 +1,5 @@
-import ChorusMemories
 import ChorusStorage
-import ChorusTables
+import ChorusTensors
 import ChorusTraining
 import Foundation
 
@@ -16,39 +15,14 @@ struct ConfigurationFile {
     let data = try RegularFile.read(path, limit: Run.configurationLimit)
     do {
       configuration = try JSONDecoder().decode(TrainingConfiguration.self, from: data)
+    } catch let error as UnknownField {
+      throw TrainingError.configuration("\(path): \(error)")
     } catch let error as DecodingError {
       throw TrainingError.configuration("\(path) \(Self.words(error))")
     }
-    // A configuration in which every setting is present, optional ones too.
-    var full = TrainingConfiguration()
-    let spec = MemorySpec(weights: .learned, features: "identity", function: .kernel)
-    full.blueprint.memories = [LayerMemory(context: spec, buffer: spec)]
-    var names: Set<String> = []
-    try Self.check(
-      JSONSerialization.jsonObject(with: data),
-      JSONSerialization.jsonObject(with: JSONEncoder().encode(full)),
-      path, "", into: &names)
-    given = names
-  }
-
-  private static func check(
-    _ value: Any, _ known: Any, _ path: String, _ prefix: String, into names: inout Set<String>
-  ) throws {
-    if let values = value as? [Any], let first = (known as? [Any])?.first {
-      for value in values { try check(value, first, path, prefix, into: &names) }
-    }
-    guard let settings = value as? [String: Any], let known = known as? [String: Any] else { return }
-    for name in settings.keys.sorted() {
-      guard let inner = settings[name], let template = known[name] else {
-        let all = known.keys.sorted()
-        let near = Suggestion.nearest(to: name, among: all).map { " Did you mean '\($0)'?" } ?? ""
-        throw TrainingError.configuration(
-          "\(path): there is no setting '\(prefix)\(name)'; known are \(all.joined(separator: ", ")).\(near)")
-      }
-      names.insert(prefix + name)
-      // How a fit is found is a name with its own numbers, which its decoder checks.
-      if name != "optimiser" { try check(inner, template, path, prefix + name + ".", into: &names) }
-    }
+    let settings = try JSONSerialization.jsonObject(with: data) as? [String: Any] ?? [:]
+    let network = settings["blueprint"] as? [String: Any] ?? [:]
+    given = Set(settings.keys).union(network.keys.map { "blueprint." + $0 })
   }
 
   /// The decoder's error in a few words.

@@ -52,9 +52,9 @@ public struct Blueprint: Sendable, Hashable, Codable {
     case trainedContext, trainedBuffer
   }
 
-  /// Fields that are absent take their defaults.
+  /// Fields that are absent take their defaults; unknown ones are refused by name.
   public init(from decoder: any Decoder) throws {
-    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    let fields = try decoder.knownFields(CodingKeys.self)
     func read<T: Decodable>(_ key: CodingKeys, _ path: WritableKeyPath<Blueprint, T>) throws {
       if let value = try fields.decodeIfPresent(T.self, forKey: key) { self[keyPath: path] = value }
     }

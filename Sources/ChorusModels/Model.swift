@@ -31,6 +31,8 @@ public struct Model: Sendable {
     let blueprint: Blueprint
     do {
       blueprint = try JSONDecoder().decode(Blueprint.self, from: Data(json.utf8))
+    } catch let error as UnknownField {
+      throw ModelError.weights("\(path): the blueprint in the metadata is of another version: \(error)")
     } catch {
       throw ModelError.weights("\(path): the blueprint in the metadata cannot be read")
     }

@@ -29,9 +29,10 @@ public enum AtomicFile {
       defer { close(descriptor) }
       return try put(data, descriptor, path)
     }
-    let location = NSString(string: path)
-    let folder = location.deletingLastPathComponent.isEmpty ? "." : location.deletingLastPathComponent
-    let temporary = folder + "/." + location.lastPathComponent + ".\(UUID().uuidString).tmp"
+    // Not by NSString, whose deletingLastPathComponent traps on a path of one character.
+    let name = path.utf8.lastIndex(of: 0x2F).map(path.utf8.index(after:)) ?? path.startIndex
+    let folder = name == path.startIndex ? "." : String(path[..<name])
+    let temporary = folder + "/.\(path[name...]).\(UUID().uuidString).tmp"
     let descriptor = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw failure("create a file beside", path) }
     do throws(StorageError) {

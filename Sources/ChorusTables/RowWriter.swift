@@ -50,11 +50,12 @@ public final class RowWriter {
       let kind = stat(path, &status) == 0 ? status.st_mode & S_IFMT : S_IFREG
       guard kind != S_IFDIR else { throw TableError(.system, path, "is a folder. Name a file in it.") }
       // A device or a pipe can not be replaced by a rename.
-      let location = NSString(string: path)
-      let folder = location.deletingLastPathComponent
+      // Not by NSString, whose deletingLastPathComponent traps on a path of one character.
+      let start = path.utf8.lastIndex(of: 0x2F).map(path.utf8.index(after:)) ?? path.startIndex
+      let folder = start == path.startIndex ? "." : String(path[..<start])
       temporary =
         kind != S_IFREG
-        ? nil : (folder.isEmpty ? "." : folder) + "/.\(location.lastPathComponent).\(UUID().uuidString).tmp"
+        ? nil : folder + "/.\(path[start...]).\(UUID().uuidString).tmp"
       var descriptor = temporary == nil ? open(path, O_WRONLY | O_CLOEXEC) : Self.nameless(in: folder)
       isNameless = temporary != nil && descriptor >= 0
       if let temporary, !isNameless {

@@ -44,6 +44,9 @@ public struct Run {
     public var seconds: Double
   }
 
+  /// What is needed of a line that another version may have logged.
+  private struct Logged: Decodable { var step: Int }
+
   /// Opens a folder.
   ///
   /// - Parameters:
@@ -114,7 +117,7 @@ public struct Run {
     let step = trainer.step
     // What a killed run logged after its last checkpoint is computed, and logged, again.
     try log.keep { line in
-      ((try? JSONDecoder().decode(Entry.self, from: line))?.step).map { $0 <= step } ?? false
+      ((try? JSONDecoder().decode(Logged.self, from: line))?.step).map { $0 <= step } ?? false
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]

@@ -1,4 +1,5 @@
 import ChorusModels
+import ChorusTensors
 import Foundation
 
 /// A training run as data: prior, sizes, schedule and seed fix every byte of the result.
@@ -38,15 +39,15 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
 
   public init() {}
 
-  enum CodingKeys: String, CodingKey {
+  enum CodingKeys: String, CodingKey, CaseIterable {
     case prior, blueprint, steps, batch, seed, context, smallContexts, buffers, dimensions, targets, rate,
       warmUp
     case beta1, beta2, epsilon, decay, clip, average, validateEvery, validationTasks, checkpointEvery
   }
 
-  /// Fields that are absent take their defaults.
+  /// Fields that are absent take their defaults; unknown ones are refused by name.
   public init(from decoder: any Decoder) throws {
-    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    let fields = try decoder.knownFields(CodingKeys.self)
     func read<T: Decodable>(_ key: CodingKeys, _ path: WritableKeyPath<TrainingConfiguration, T>) throws {
       if let value = try fields.decodeIfPresent(T.self, forKey: key) { self[keyPath: path] = value }
     }

@@ -117,7 +117,7 @@ import Testing
     #expect(try folder.read("a/configuration.json").contains("\"batch\" : 4"))
     try folder.write("a/configuration.json", "{\"stepz\": 1}")
     let unknown = try folder.chorus("train", "c.json", "--out", "a", "--resume")
-    #expect(unknown.code == 64 && unknown.errors.contains("no setting 'stepz'"), "\(unknown.errors)")
+    #expect(unknown.code == 64 && unknown.errors.contains("unknown field 'stepz'"), "\(unknown.errors)")
     try folder.write("a/configuration.json", "{\"steps\"")
     let broken = try folder.chorus("train", "c.json", "--out", "a", "--resume")
     #expect(broken.code == 64 && broken.errors.contains("a/configuration.json cannot be read"))
