@@ -39,7 +39,8 @@ let package = Package(
     .target(name: "CChorusKernels", cSettings: cSettings),
     module("Tensors", "CChorusKernels"),
     module("Data"),
-    module("Storage", "CChorusKernels", "Tensors"),
+    module("Files"),
+    module("Storage", "CChorusKernels", "Tensors", "Files"),
     module("Memories", "Tensors"),
     module("Plans"),
     module(
@@ -52,10 +53,10 @@ let package = Package(
     module("Priors", "Tensors", "Data"),
     module("Training", "Models", "Priors"),
     module("Evaluation", "Inference", "Priors"),
-    module("Tables", "Data", "Tensors"),
-    module("Reports"),
+    module("Tables", "Data", "Tensors", "Files"),
+    module("Reports", "Files"),
     module(
-      "Commands", "Evaluation", "Training", "Tables", "Reports", "CChorusKernels",
+      "Commands", "Files", "Evaluation", "Training", "Tables", "Reports", "CChorusKernels",
       products: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"], swiftSettings: swiftSettings),
     .target(
@@ -67,6 +68,7 @@ let package = Package(
       ], swiftSettings: swiftSettings),
     tests("Tensors", uses: "CChorusKernels"),
     tests("Data"),
+    tests("Files"),
     tests("Storage", uses: "CChorusKernels"),
     tests("Memories", uses: "Tensors"),
     tests("Models", uses: "Memories", resources: [.copy("Fixtures")]),

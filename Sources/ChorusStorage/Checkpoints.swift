@@ -1,3 +1,4 @@
+import ChorusFiles
 import Foundation
 
 /// A folder of checkpoints, `step-XXXXXXXX.safetensors`, of which the newest that verifies is the one to resume
@@ -26,10 +27,8 @@ public struct Checkpoints: Sendable {
   public init(folder: String, keep: Int = 3) throws(StorageError) {
     self.folder = folder
     self.keep = max(1, keep)
-    do {
-      try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-    } catch {
-      throw StorageError(.system, file: folder, "the folder can not be made: \(error.localizedDescription)")
+    do throws(FileError) { try Folders.make(folder) } catch {
+      throw StorageError(.system, file: error.path, error.detail)
     }
     for name in try names() where name.hasPrefix(".step-") && name.hasSuffix(".tmp") { remove(name) }
   }

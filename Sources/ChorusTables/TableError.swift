@@ -8,6 +8,8 @@ public struct TableError: Error, Equatable, Sendable, CustomStringConvertible {
     case missing
     /// The system refused to read or write.
     case system
+    /// Whoever was reading the output has gone.
+    case unread
     /// Not UTF-8 text.
     case encoding
     /// Compressed bytes that are damaged, cut off, or expand to far more than a table would.
