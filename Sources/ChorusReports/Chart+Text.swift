@@ -1,3 +1,5 @@
+import ChorusFiles
+
 /// A chart as text for a terminal: Braille dots for lines, shades for bands.
 extension Chart {
   /// The chart in lines of at most `columns` characters, about `rows` of them.
@@ -5,6 +7,27 @@ extension Chart {
   /// Bands are `░` where one covers a place and `▒` where more do; lines are
   /// Braille dots, and so is the highlighted path where there is no band; points are `•`. With `colour`, the colours are those of the 16 that any terminal has.
   public func text(columns: Int, rows: Int, colour: Bool = false) -> String {
+    harmless.drawn(columns: columns, rows: rows, colour: colour)
+  }
+
+  /// Without anything in its words that a terminal would act on: they may be from a file.
+  private var harmless: Chart {
+    func harmless(_ axis: Axis) -> Axis {
+      var axis = axis
+      (axis.title, axis.unit) = (axis.title.escapingControls(), axis.unit.escapingControls())
+      if case .categories(let names) = axis.scale {
+        axis.scale = .categories(names.map { $0.escapingControls() })
+      }
+      return axis
+    }
+    var chart = self
+    chart.title = title.escapingControls()
+    (chart.x, chart.y) = (harmless(x), harmless(y))
+    for index in series.indices { chart.series[index].name = series[index].name.escapingControls() }
+    return chart
+  }
+
+  private func drawn(columns: Int, rows: Int, colour: Bool) -> String {
     let (x, y) = Panel(chart: self, left: 0, top: 0, width: 0, height: 0, clip: "").projections()
     let columns = max(20, min(columns, 400))
     let height = max(4, min(rows, 100) - 4)

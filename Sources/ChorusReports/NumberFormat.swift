@@ -36,8 +36,10 @@ enum NumberFormat {
     guard value.isFinite else { return value.isNaN ? "–" : value < 0 ? "−∞" : "∞" }
     guard value != 0 else { return "0" }
     var exponent = Int(log10(abs(value)).rounded(.down))
+    // The smallest powers of ten are no numbers.
+    let lifted = exponent < -300 ? abs(value) * 1e100 : abs(value)
     // Rounding may lead to the next power of ten, and so may the last bit of the logarithm.
-    var mantissa = rounded(abs(value) / pow(10, Double(exponent)), digits - 1)
+    var mantissa = rounded(lifted / pow(10, Double(exponent < -300 ? exponent + 100 : exponent)), digits - 1)
     if mantissa >= 10 { (mantissa, exponent) = (mantissa / 10, exponent + 1) }
     if (-4..<6).contains(exponent) {
       return trimmed(fixed(value, decimals: max(0, digits - 1 - exponent)))

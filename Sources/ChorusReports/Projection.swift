@@ -30,7 +30,8 @@ struct Projection: Sendable {
   private static func range(_ axis: Axis, _ extent: Extent, _ padding: Double) -> ClosedRange<Double> {
     if case .categories(let names) = axis.scale { return -0.5...max(0.5, Double(names.count) - 0.5) }
     let isLog = axis.scale == .log10
-    if let bounds = axis.bounds, bounds.upperBound > bounds.lowerBound, !isLog || bounds.lowerBound > 0,
+    if let bounds = axis.bounds, Extent.isWide(bounds.lowerBound, bounds.upperBound),
+      !isLog || bounds.lowerBound > 0,
       max(abs(bounds.lowerBound), abs(bounds.upperBound)) < Extent.reach
     {
       return bounds
@@ -42,10 +43,10 @@ struct Projection: Sendable {
       let room = pow(high / low, padding)
       return low / room...high * room
     }
-    let size = max(abs(low), abs(high))
-    guard high - low > 1e-12 * size else {
+    guard Extent.isWide(low, high) else {
       // Constant: a range in which ticks differ in the digits shown.
-      let room = axis.scale == .date ? 1 : size > 0 ? 0.1 * size : 1
+      let size = max(abs(low), abs(high))
+      let room = axis.scale == .date ? 1 : size > 1e-140 ? 0.1 * size : 1
       return low - room...high + room
     }
     let room = (high - low) * padding

@@ -138,9 +138,10 @@ public struct Series: Sendable, Hashable {
     guard let low = range?.lowerBound ?? values.min(), let high = range?.upperBound ?? values.max(),
       !values.isEmpty
     else { return Series(name, .bars([], horizontal: false), colour: colour) }
-    let width = high > low ? high - low : 1
-    let start = high > low ? low : low - 0.5
-    let count = high > low ? max(1, min(bins, Int(Double(values.count).squareRoot().rounded(.up)))) : 1
+    let isWide = Extent.isWide(low, high)
+    let width = isWide ? high - low : 1
+    let start = isWide ? low : low - 0.5
+    let count = isWide ? max(1, min(bins, Int(Double(values.count).squareRoot().rounded(.up)))) : 1
     var counts = [Int](repeating: 0, count: count)
     for value in values { counts[min(count - 1, Int((value - start) / width * Double(count)))] += 1 }
     let step = width / Double(count)
@@ -167,7 +168,8 @@ extension Series {
 
 /// The smallest range that holds some values.
 struct Extent: Equatable {
-  /// Numbers of this size are left out, so that differences and products of those that are drawn stay finite.
+  /// Numbers of this size are left out, so that differences and products of those that are drawn stay finite. Those
+  /// below its inverse are as good as 0, so that ranges can be divided by.
   static let reach = 1e150
 
   private(set) var low = Double.infinity
@@ -178,7 +180,13 @@ struct Extent: Equatable {
 
   var isEmpty: Bool { low > high }
 
+  /// Whether there is something to tell apart between two numbers: more than rounding, and enough to divide by.
+  static func isWide(_ low: Double, _ high: Double) -> Bool {
+    high - low > max(1e-12 * max(abs(low), abs(high)), 1 / reach)
+  }
+
   mutating func add(_ value: Double) {
+    let value = abs(value) < 1 / Self.reach ? 0 : value
     guard abs(value) < Self.reach, !positiveOnly || value > 0 else { return }
     low = min(low, value)
     high = max(high, value)
