@@ -62,9 +62,16 @@ public struct Inputs: Sendable, Hashable {
     return Inputs(unchecked: values + other.values, dimensions: dimensions)
   }
 
+  /// The most points of a ``grid(_:count:)``: a gigabyte of them.
+  public static let mostGridPoints = 1 << 27
+
   /// `count` equally spaced points of a line from one bound of `range` to the other.
+  ///
+  /// Throws `DataError.size` for a negative count and for one above ``mostGridPoints``.
   public static func grid(_ range: ClosedRange<Double>, count: Int) throws(DataError) -> Inputs {
-    guard count >= 0 else { throw .size(what: "the number of grid points", found: count) }
+    guard (0...mostGridPoints).contains(count) else {
+      throw .size(what: "the number of grid points (at most \(mostGridPoints))", found: count)
+    }
     let width = range.upperBound - range.lowerBound
     return try Inputs(
       (0..<count).map { range.lowerBound + width * (count == 1 ? 0.5 : Double($0) / Double(count - 1)) })

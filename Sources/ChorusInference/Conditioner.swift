@@ -123,11 +123,15 @@ struct NetworkConditioner: Conditioner {
   func rewind(_ paths: Trunk.Paths, path: Int, to count: Int) { paths.rewind(path: path, to: count) }
 
   /// The distribution of each of `count` targets given the context alone.
-  func marginals(_ count: Int, on pool: ThreadPool?) -> [GaussianMixture] {
+  func marginals(_ count: Int, on pool: ThreadPool?) throws(InferenceError) -> [GaussianMixture] {
     let tile = 64
     let tiles = (count + tile - 1) / tile
     let results = Mutex([[GaussianMixture]](repeating: [], count: tiles))
+    let stop = Atomic<Bool>(false)
     let body: @Sendable (Int) -> Void = { index in
+      // A thread of the pool does not know of the task; the caller's takes a part of the tiles and does.
+      if Task.isCancelled { stop.store(true, ordering: .relaxed) }
+      guard !stop.load(ordering: .relaxed) else { return }
       var batch = RowBatch()
       batch.begin()
       for target in index * tile..<min(count, (index + 1) * tile) {
@@ -138,6 +142,7 @@ struct NetworkConditioner: Conditioner {
       results.withLock { $0[index] = mixtures }
     }
     if let pool { pool.run(tiles, body) } else { for index in 0..<tiles { body(index) } }
+    if stop.load(ordering: .relaxed) || Task.isCancelled { throw .cancelled }
     return results.withLock { $0.flatMap { $0 } }
   }
 }

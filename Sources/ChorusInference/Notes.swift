@@ -52,8 +52,9 @@ public enum InferenceError: Error, Sendable, Equatable, CustomStringConvertible 
       "this plan needs about \(Self.tera(flops)) TFLOP and the limit is \(Self.tera(limit)); a cheaper plan,"
         + " fewer targets or paths, or a higher limit (--flop-limit) would do"
     case .tooLarge(let bytes, let limit):
-      "the buffers of this plan need about \(Int((bytes / 1e9).rounded(.up))) GB and the limit is"
-        + " \(Int(limit / 1e9)) GB; fewer targets, or a plan that merges (sequential(capacity:64)), would do"
+      "the paths of this plan need about \(Int((bytes / 1e9).rounded(.up))) GB and the limit is"
+        + " \(Int(limit / 1e9)) GB; fewer targets or paths, or a plan that merges (sequential(capacity:64)), would"
+        + " do"
     case .cancelled: "cancelled"
     }
   }

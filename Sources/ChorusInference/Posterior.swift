@@ -28,7 +28,7 @@ public struct Posterior: Sendable {
   public static let fewRows = 4
   /// Requests that need more arithmetic than this are refused unless the caller lifts the limit.
   public static let flopLimit = 2e13
-  /// Requests whose paths would hold more bytes of buffers at once than this are refused.
+  /// Requests whose paths would hold more bytes of buffers and values at once than this are refused.
   public static let byteLimit = 8e9
 
   /// Encodes `data`.
@@ -51,13 +51,20 @@ public struct Posterior: Sendable {
     let data = data.count > limit ? Self.thin(data, to: limit) : data
     self.model = model
     self.pool = pool
+    try Self.checkCancellation()
     self.scaling = try scaling ?? Self.scaling(of: data, by: blueprint)
     let scaled = try self.scaling.apply(data)
+    try Self.checkCancellation()
     conditioned = Conditioned(
       model.trunk, x: try Self.narrow(scaled.x, "an input of the data"),
       y: try Self.narrow(scaled.y, "a value of the data"), dimensions: dimensions,
       periods: self.scaling.periods, on: pool)
     notes = Self.notes(rows: rows, blueprint) + Self.notes(conditioned)
+    try Self.checkCancellation()
+  }
+
+  private static func checkCancellation() throws(InferenceError) {
+    if Task.isCancelled { throw .cancelled }
   }
 
   /// The same questions to another state of the context.
@@ -210,9 +217,10 @@ public struct Posterior: Sendable {
     let units = try scaling.units(scaling.apply(inputs))
     let notes = notes + bufferNotes(plan, latent: latent)
     let (outside, note) = try outside(inputs, notes)
+    let raw = paths.map { path in zip(path, units).map { $1.raw(Double($0)) } }
+    guard raw.allSatisfy({ $0.allSatisfy(\.isFinite) }) else { throw Self.notFinite }
     return Samples(
-      paths: paths.map { path in zip(path, units).map { $1.raw(Double($0)) } },
-      plan: plan, trace: trace,
+      paths: raw, plan: plan, trace: trace,
       notes: notes + (note.map { [$0] } ?? []), outside: outside)
   }
 
@@ -246,6 +254,7 @@ public struct Posterior: Sendable {
     let scaled = try Self.narrow(zip(y, units).map { $1.scaled($0) }, "a value")
     let jacobian = -units.reduce(0) { $0 + log($1.scale) }
     let scores = try sampler.logDensities(of: scaled, orders: orders).map { $0 + jacobian }
+    guard scores.allSatisfy(\.isFinite) else { throw Self.notFinite }
     return LogDensity(
       value: Self.logMeanExp(scores), orders: scores, plan: plan, notes: notes + bufferNotes(plan))
   }
@@ -262,10 +271,19 @@ public struct Posterior: Sendable {
     _ = try resolve(.independent, inputs, paths: 1, flopLimit)
     guard inputs.count > 0 else { return [] }
     let mixtures = try conditioner(inputs).marginals(inputs.count, on: pool)
-    return try zip(mixtures, scaling.units(scaling.apply(inputs))).map {
+    let marginals = try zip(mixtures, scaling.units(scaling.apply(inputs))).map {
       $0.scaled(by: $1.scale, offset: $1.origin)
     }
+    guard marginals.allSatisfy({ $0.mean.isFinite && $0.deviations.allSatisfy(\.isFinite) }) else {
+      throw Self.notFinite
+    }
+    return marginals
   }
+
+  /// What a network with weights that are finite and absurd comes to.
+  private static let notFinite = InferenceError.input(
+    "the model answers with numbers that are not finite: its weights, or the units of the data, are out of all range;"
+      + " take another model, or change the units")
 
   /// The plan of a request, resolved for this context, these targets and what the model can do.
   public func plan(
@@ -299,11 +317,16 @@ public struct Posterior: Sendable {
         .resolve(context: plan.contextRows, targets: 2 * inputs.count)
       flops += try pass.cost(paths: max(paths, 1)).work(model.size).total
     }
-    if flops > limit { throw InferenceError.tooExpensive(flops: flops, limit: limit) }
+    // Not the reverse comparison: a limit that is no number is none that anything is within.
+    guard flops <= limit else { throw InferenceError.tooExpensive(flops: flops, limit: limit) }
     let capacity = latent ? max(plan.peakBufferRows, inputs.count) : plan.peakBufferRows
     let alive = min(max(paths, 1), SamplerTile.most * (pool?.threads ?? 1))
     let bytes = Double(model.trunk.bufferBytes(capacity: capacity)) * Double(alive)
-    if bytes > Self.byteLimit { throw InferenceError.tooLarge(bytes: bytes, limit: Self.byteLimit) }
+    // And the drawn values, as they are drawn and in the data's units.
+    let values = Double(max(paths, 1)) * Double(max(inputs.count, 1)) * 12
+    guard bytes + values <= Self.byteLimit else {
+      throw InferenceError.tooLarge(bytes: bytes + values, limit: Self.byteLimit)
+    }
     return plan
   }
 

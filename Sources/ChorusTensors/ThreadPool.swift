@@ -25,15 +25,32 @@ public final class ThreadPool: @unchecked Sendable {
     let count: Int
     let done = Atomic<Int>(0)
     let body: @Sendable (Int) -> Void
+    /// The pools that are busy until this job is done: its own, and those of the jobs it was started from.
+    let busy: [ObjectIdentifier]
 
-    init(count: Int, threads: Int, body: @escaping @Sendable (Int) -> Void) {
+    init(count: Int, threads: Int, busy: [ObjectIdentifier], body: @escaping @Sendable (Int) -> Void) {
       self.count = count
+      self.busy = busy
       self.body = body
       lanes = (0..<threads).map { Lane(count * $0 / threads..<count * ($0 + 1) / threads) }
     }
 
+    /// The job that the calling thread works on.
+    static var current: Job? {
+      pthread_getspecific(key).map { Unmanaged<Job>.fromOpaque($0).takeUnretainedValue() }
+    }
+
+    private static let key = {
+      var key = pthread_key_t()
+      pthread_key_create(&key, nil)
+      return key
+    }()
+
     /// Works off the lane of `thread`, then those after it.
     func work(as thread: Int) {
+      let before = pthread_getspecific(Job.key)
+      pthread_setspecific(Job.key, Unmanaged.passUnretained(self).toOpaque())
+      defer { pthread_setspecific(Job.key, before) }
       for offset in 0..<lanes.count {
         let lane = lanes[(thread + offset) % lanes.count]
         while lane.next.load(ordering: .relaxed) < lane.end {
@@ -100,15 +117,17 @@ public final class ThreadPool: @unchecked Sendable {
 
   /// Calls `body` once for every index in `0..<count` and returns when all calls have returned.
   ///
-  /// Calls from several threads run one after another. A call from inside `body` would wait for itself; loops
-  /// inside a loop are for the caller to flatten.
+  /// Calls from several threads run one after another. A call from inside `body` does all its items on the thread that
+  /// makes it, because the others are busy with the loop around it.
   public func run(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-    guard count > 1, threads > 1 else {
+    let busy = Job.current?.busy ?? []
+    let own = ObjectIdentifier(self)
+    guard count > 1, threads > 1, !busy.contains(own) else {
       for index in 0..<max(count, 0) { body(index) }
       return
     }
     running.withLock { _ in
-      let job = Job(count: count, threads: threads, body: body)
+      let job = Job(count: count, threads: threads, busy: busy + [own], body: body)
       shared.condition.lock()
       shared.job = job
       shared.epoch.wrappingAdd(1, ordering: .releasing)

@@ -47,7 +47,7 @@ import Testing
     }
     let marginals = try posterior.marginals(at: at)
     let paths = try posterior.sample(4, at: at, plan: .independent, seed: 1).paths
-    let alone = NetworkConditioner(
+    let alone = try NetworkConditioner(
       posterior.conditioned, x: try posterior.scaling.apply(at).values.map { Float($0) }
     )
     .marginals(at.count, on: nil)

@@ -21,6 +21,22 @@ import Testing
     #expect(tally.all == Array(repeating: 1, count: count))
   }
 
+  /// Also through another pool, and on the threads that help.
+  @Test(.timeLimit(.minutes(1))) func aLoopInsideALoopIsRun() {
+    let (pool, other) = (ThreadPool(threads: 3), ThreadPool(threads: 2))
+    let tally = Tally(4 * 3 * 5)
+    pool.run(4) { outer in
+      other.run(3) { middle in
+        pool.run(5) { inner in tally.note((outer * 3 + middle) * 5 + inner) }
+      }
+    }
+    #expect(tally.all == Array(repeating: 1, count: 60))
+    let sums = try? pool.map(6) { index, _ in
+      try pool.map(7) { inner, _ in index * inner }.reduce(0, +)
+    }
+    #expect(sums == (0..<6).map { $0 * 21 })
+  }
+
   @Test func numbersThatMakeNoSenseAreTakenAsTheLeastOnes() {
     let pool = ThreadPool(threads: 0)
     #expect(pool.threads == 1)
