@@ -1,3 +1,3 @@
 import ChorusCommands
 
-Chorus.main()
+Chorus.run()

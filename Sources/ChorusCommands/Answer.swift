@@ -76,124 +76,30 @@ struct Answer: Sendable {
   var notes: [String] {
     samples?.notes.map(\.description) ?? question.observations.refusal.map { ["not predicted: \($0)"] } ?? []
   }
-
-  /// The notes of all answers, each once; where there are several answers, with how many have it.
-  static func notes(_ answers: [Answer]) -> [String] {
-    var (order, counts): ([String], [String: Int]) = ([], [:])
-    for note in answers.flatMap(\.notes) {
-      if counts[note] == nil { order.append(note) }
-      counts[note, default: 0] += 1
-    }
-    guard answers.count > 1 else { return order }
-    return order.map { note in
-      let first = answers.first { $0.notes.contains(note) }
-      let place =
-        counts[note] == 1
-        ? first.map { $0.question.observations.group.map { "group '\($0)': " } ?? "" } ?? "" : ""
-      return place + note
-        + (counts[note] == 1 ? "" : " (\(counts[note] ?? 0) of \(answers.count) predictions)")
-    }
-  }
 }
 
-/// The tables that answers are written as: of quantiles, of functionals, of the paths themselves.
-struct PredictionTable {
-  let asking: Asking
-  let levels: [Double]
-  let functionals: [Functional]
-  let format: TableFormat
+/// The notes of many answers, each once; where there are several answers, with how many have it.
+struct NoteTally {
+  private var order: [String] = []
+  private var found: [String: (count: Int, group: String?)] = [:]
+  private var answers = 0
 
-  /// What tells the questions apart, before all other columns.
-  private var keys: [String] {
-    (asking.groupColumn.map { [$0] } ?? []) + (asking.targets.count > 1 ? ["target"] : [])
-  }
-
-  private func keyCells(_ question: Question) -> [Cell] {
-    (asking.groupColumn == nil ? [] : [.text(question.observations.group ?? "")])
-      + (asking.targets.count > 1 ? [.text(question.selection.target)] : [])
-  }
-
-  /// Columns of quantiles after the inputs.
-  private var own: [String] { ["mean"] + levels.map { "q\($0)" } + ["outside", "note"] }
-
-  /// Refuses what could not be told apart in the output, or not be worked out.
-  func check() throws {
-    let observations = asking.questions[0].observations
-    try observations.check(functionals)
-    let taken =
-      functionals.isEmpty
-      ? own + (asking.targets.count > 1 ? ["target"] : [])
-      : FunctionalTable(functionals: [], levels: levels, inputs: asking.questions[0].points, kinds: [])
-        .columns
-    if functionals.isEmpty { try observations.check(outputColumns: taken) }
-    if let group = asking.groupColumn, (taken + ["path", "row", "value"]).contains(group) {
-      throw TableError(
-        .unknownColumn, observations.file,
-        "the group column '\(group)' has the name of an output column; rename it.")
-    }
-  }
-
-  /// To stdout: functionals where there are any, else quantiles.
-  func write(_ answers: [Answer]) throws {
-    if functionals.isEmpty { try writeQuantiles(answers) } else { try writeFunctionals(answers) }
-  }
-
-  private func writeQuantiles(_ answers: [Answer]) throws {
-    let inputs = asking.questions[0].selection.inputs
-    let writer = try RowWriter(columns: keys + inputs + own, format: format, to: .standardOutput)
-    for answer in answers {
-      let (question, samples) = (answer.question, answer.samples)
-      let (values, means) = (samples?.quantiles(levels), samples?.means)
-      let note = answer.notes.joined(separator: "; ")
-      for row in 0..<question.points.count {
-        let outside = samples?.outside[row].description ?? ""
-        var cells = keyCells(question) + question.inputCells(row)
-        cells.append(means.map { .number($0[row]) } ?? .missing)
-        cells += levels.indices.map { level in values.map { .number($0[row][level]) } ?? .missing }
-        cells.append(outside.isEmpty ? .missing : .text(outside))
-        cells.append(note.isEmpty ? .missing : .text(note))
-        try writer.write(cells)
+  mutating func add(_ answer: Answer) {
+    answers += 1
+    for note in answer.notes {
+      if found[note] == nil {
+        order.append(note)
+        found[note] = (0, answer.question.observations.group)
       }
+      found[note]?.count += 1
     }
-    try writer.finish()
   }
 
-  private func writeFunctionals(_ answers: [Answer]) throws {
-    func table(_ question: Question) -> FunctionalTable {
-      FunctionalTable(
-        functionals: functionals, levels: levels, inputs: question.points, kinds: question.selection.kinds)
+  var notes: [String] {
+    order.map { note in
+      guard answers > 1, let (count, group) = found[note] else { return note }
+      guard count == 1 else { return "\(note) (\(count) of \(answers) predictions)" }
+      return (group.map { "group '\($0)': " } ?? "") + note
     }
-    let writer = try RowWriter(
-      columns: keys + table(asking.questions[0]).columns, format: format, to: .standardOutput)
-    for answer in answers {
-      // A series that was not predicted has a line for each, without numbers.
-      let joint = answer.samples?.paths ?? []
-      let table = table(answer.question)
-      let note = answer.notes.joined(separator: "; ")
-      for row in table.rows(joint: joint, independent: answer.independent ?? []) {
-        try writer.write(
-          keyCells(answer.question) + table.cells(row) + [note.isEmpty ? .missing : .text(note)])
-      }
-    }
-    try writer.finish()
-  }
-
-  /// The paths, to a file, whole or not at all.
-  func write(_ answers: [Answer], to path: String) throws {
-    let first = asking.questions[0].selection
-    let value = asking.targets.count > 1 ? "value" : first.target
-    let writer = try RowWriter(
-      columns: keys + ["path", "row"] + first.inputs + [value],
-      format: path.hasSuffix(".jsonl") ? .jsonl : .csv, to: .file(path))
-    for answer in answers {
-      for (path, values) in (answer.samples?.paths ?? []).enumerated() {
-        for row in 0..<answer.question.points.count {
-          try writer.write(
-            keyCells(answer.question) + [.integer(path), .integer(row)] + answer.question.inputCells(row)
-              + [.number(values[row])])
-        }
-      }
-    }
-    try writer.finish()
   }
 }

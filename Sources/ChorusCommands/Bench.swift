@@ -128,6 +128,7 @@ struct Bench: ParsableCommand {
   private var chosen: [String] { what.split(separator: ",").map { String($0) } }
 
   func validate() throws {
+    if let scaling { try Outputs.check(folder: scaling, "--scaling") }
     if let wrong = chosen.first(where: { !Self.kinds.contains($0) }) {
       throw ValidationError("--what: '\(wrong)' is none of \(Self.kinds.joined(separator: ", "))")
     }

@@ -1,6 +1,8 @@
+import ChorusFiles
 import ChorusModels
 import ChorusPlans
 import ChorusPriors
+import ChorusStorage
 import ChorusTensors
 import ChorusTraining
 import Foundation
@@ -62,7 +64,7 @@ struct BenchScaling {
   private var blueprint: Blueprint { Blueprint() }
 
   func run(_ sweeps: [Sweep]) throws {
-    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    try Folders.make(folder)
     for sweep in sweeps {
       let name = folder + "/scaling-\(sweep.rawValue)"
       let table = try BenchTable(format: .csv, to: .file(name + ".csv"))
@@ -76,8 +78,7 @@ struct BenchScaling {
       }
       try table.finish()
       let picture = ScalingPicture(sweep: sweep, rows: rows).figure
-      try Data(picture.svg(id: "scaling-\(sweep.rawValue)").utf8).write(
-        to: URL(fileURLWithPath: name + ".svg"))
+      try AtomicFile.write(Data(picture.svg(id: "scaling-\(sweep.rawValue)").utf8), to: name + ".svg")
     }
   }
 

@@ -60,10 +60,11 @@ struct ExecutedWork {
     var sum = 0.0
     var drawn = 0
     while drawn < range.positions.count {
-      let (seen, count) = (known + range.buffered + drawn, min(range.draft, range.positions.count - drawn))
+      let seen = Double(known) + Double(range.buffered + drawn)
+      let count = min(range.draft, range.positions.count - drawn)
       if drawn > 0 { sum += commit(1, reads: seen) }
-      sum += query(count, reads: count * seen)
-      let between = (count - 1) * seen + (count - 1) * count / 2
+      sum += query(count, reads: Double(count) * seen)
+      let between = Double(count - 1) * seen + Double((count - 1) * count / 2)
       sum += commit(count - 1, reads: between) + query(count - 1, reads: between)
       drawn += min(2, count)
     }
@@ -82,20 +83,26 @@ struct ExecutedWork {
   }
 
   private func commit(_ rows: [Plan.Row], known: Int) -> Double {
-    commit(rows.count, reads: rows.reduce(0) { $0 + known + $1.readCount })
+    commit(rows.count, reads: reads(rows, known))
   }
 
-  private func commit(_ rows: Int, reads: Int) -> Double {
+  /// A sum of `Double`s: integers would overflow for contexts that nobody has, and costs are asked for before
+  /// anything is there.
+  private func reads(_ rows: [Plan.Row], _ known: Int) -> Double {
+    rows.reduce(0) { $0 + Double(known) + Double($1.readCount) }
+  }
+
+  private func commit(_ rows: Int, reads: Double) -> Double {
     let row = embedY.first + embedY.rest + layers * keyValue + (layers - 1) * block
-    return Double(rows) * row + (layers - 1) * 4 * d * Double(reads)
+    return Double(rows) * row + (layers - 1) * 4 * d * reads
   }
 
   private func query(_ rows: [Plan.Row], known: Int) -> Double {
-    query(rows.count, reads: rows.reduce(0) { $0 + known + $1.readCount })
+    query(rows.count, reads: reads(rows, known))
   }
 
-  private func query(_ rows: Int, reads: Int) -> Double {
-    Double(rows) * (layers * block + head) + layers * 4 * d * Double(reads)
+  private func query(_ rows: Int, reads: Double) -> Double {
+    Double(rows) * (layers * block + head) + layers * 4 * d * reads
   }
 
   /// Forward and backward pass of one task. A linear map costs three products, two where its input is data; a

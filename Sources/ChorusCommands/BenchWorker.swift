@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusFiles
 import ChorusInference
 import ChorusModels
 import ChorusPlans
@@ -63,7 +64,7 @@ final class BenchWorker {
       } catch {
         answer = Answer(error: "\(error)")
       }
-      try FileHandle.standardOutput.write(contentsOf: encoder.encode(answer) + Data("\n".utf8))
+      try StandardStreams.write(encoder.encode(answer) + Data("\n".utf8))
     }
   }
 

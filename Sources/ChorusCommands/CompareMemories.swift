@@ -1,5 +1,6 @@
 import ArgumentParser
 import ChorusEvaluation
+import ChorusFiles
 import ChorusInference
 import ChorusMemories
 import ChorusModels
@@ -69,6 +70,7 @@ struct CompareMemories: ParsableCommand {
   private var names: [String] { memories.split(separator: ",").map(String.init) }
 
   func validate() throws {
+    try Outputs.check(folder: out, "--out")
     _ = try sizeList(context, option: "--context")
     _ = try sizeList(times, option: "--times")
     guard (1...1_000_000).contains(functions), (1...4096).contains(orders), (1...64).contains(layers) else {
@@ -81,7 +83,7 @@ struct CompareMemories: ParsableCommand {
 
   func run() throws {
     try reporting {
-      try FileManager.default.createDirectory(atPath: out, withIntermediateDirectories: true)
+      try Folders.make(out)
       let models = try names.map { (name: $0, model: try trained($0)) }
       let quality = try scored(models)
       let timing = try timed()

@@ -42,7 +42,13 @@ struct Condition: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    if output == "-" { throw ValidationError("--output needs a file; a context is no text") }
+    _ = try outputs()
+  }
+
+  private func outputs() throws -> Outputs {
+    var outputs = Outputs(reading: ["FILE": file], model: model)
+    try outputs.add(tensors: "--output", output)
+    return outputs
   }
 
   func run() throws {
@@ -50,7 +56,7 @@ struct Condition: ParsableCommand {
       let observations = try Observations(
         file: file, input: input, target: target, units: units, reading: reading)
       let model = try Model(named: self.model)
-      try checkFolder(of: output)
+      try outputs().checkPlaces()
       let posterior = try model.condition(on: observations.data, pool: common.pool)
       for note in posterior.notes { common.say("note: \(note)") }
       let incomplete = observations.selection.incomplete.count

@@ -86,6 +86,13 @@ struct Evaluate: ParsableCommand {
     guard (1...4096).contains(orders) else { throw ValidationError("--orders must be within 1...4096") }
     guard (1...64).contains(dimensions) else { throw ValidationError("--dimensions must be at least 1") }
     if let calibration { try PictureFile.check(calibration, option: "--calibration") }
+    _ = try outputs()
+  }
+
+  private func outputs() throws -> Outputs {
+    var outputs = Outputs(reading: [:], model: model)
+    try outputs.add("--calibration", calibration)
+    return outputs
   }
 
   func run() throws {
@@ -100,7 +107,7 @@ struct Evaluate: ParsableCommand {
           "--attainable: the hyperparameters of \(prior.name) cannot be summed out; ask for gp, gp-noisy or sawtooth"
         )
       }
-      if let calibration { try checkFolder(of: calibration) }
+      try outputs().checkPlaces()
       let writer = try RowWriter(
         columns: Self.columns + (attainable ? Self.attainableColumns : []), format: format,
         to: .standardOutput)

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ChorusFiles
 import ChorusInference
 import ChorusModels
 import ChorusPlans
@@ -136,7 +137,7 @@ struct Explain: ParsableCommand {
         size: work.size, paths: paths, trainedCapacity: model.blueprint.trainedBuffer, acceptance: acceptance)
         + "\nexecuted    \(megaflop) MFLOP as the code multiplies\(plan.requirements.rewind ? ", at the worst" : "")\n"
     }
-    try FileHandle.standardOutput.write(contentsOf: Data(texts.joined(separator: "\n").utf8))
+    try StandardStreams.write(Data(texts.joined(separator: "\n").utf8))
   }
 }
 

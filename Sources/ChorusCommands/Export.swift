@@ -21,8 +21,17 @@ struct Export: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
+  func validate() throws { _ = try outputs() }
+
+  private func outputs() throws -> Outputs {
+    var outputs = Outputs(reading: [:], model: model)
+    try outputs.add(tensors: "--output", output)
+    return outputs
+  }
+
   func run() throws {
     try reporting {
+      try outputs().checkPlaces()
       let source = try Model(named: model)
       var lines = source.card
       for line in card {

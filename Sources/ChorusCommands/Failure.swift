@@ -1,5 +1,6 @@
 import ArgumentParser
 import ChorusData
+import ChorusFiles
 import ChorusInference
 import ChorusMemories
 import ChorusModels
@@ -49,6 +50,10 @@ enum Exit {
     case let error as TrainingError:
       if case .configuration = error { usage } else { data }
     case let error as SeriesError: code(for: error.underlying)
+    case is FileError, is POSIXError: io
+    case let error as CocoaError:
+      [.fileNoSuchFile, .fileReadNoSuchFile].contains(error.code) ? noInput : io
+    case is DecodingError, is EncodingError: data
     default: `internal`
     }
   }
@@ -63,7 +68,32 @@ func reporting(_ body: () throws -> Void) throws {
   } catch let error as ExitCode {
     throw error
   } catch {
-    FileHandle.standardError.write(Data("error: \(error)\n".utf8))
-    throw ExitCode(Exit.code(for: error))
+    throw ExitCode(report(error))
+  }
+}
+
+/// Says what failed: one line on stderr, whatever it quotes. The exit code that goes with it.
+///
+/// Where only the reader of the output has gone there is nothing to say, and the process ends as its like do.
+func report(_ error: any Error) -> Int32 {
+  if (error as? TableError)?.reason == .unread || (error as? FileError)?.isReaderGone == true {
+    StandardStreams.endForLackOfReader()
+  }
+  StandardStreams.say("error: \(words(for: error).escapingControls())\n")
+  return Exit.code(for: error)
+}
+
+/// An error in words. Those of the system's libraries have none of their own that are fit to be read.
+private func words(for error: any Error) -> String {
+  switch error {
+  case let error as CocoaError:
+    (error.filePath.map { $0 + ": " } ?? "") + error.localizedDescription
+  case let error as POSIXError: error.localizedDescription
+  case EncodingError.invalidValue(let value, let context):
+    "\(value) can not be written (\(context.codingPath.map(\.stringValue).joined(separator: ".")))"
+  case DecodingError.dataCorrupted(let context), DecodingError.keyNotFound(_, let context),
+    DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context):
+    "can not be read: \(context.debugDescription)"
+  default: "\(error)"
   }
 }

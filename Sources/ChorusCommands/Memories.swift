@@ -1,7 +1,9 @@
 import ArgumentParser
+import ChorusFiles
 import ChorusMemories
 import ChorusTables
 import ChorusTensors
+import Foundation
 
 struct Memories: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -49,7 +51,9 @@ struct ListMemories: ParsableCommand {
 
   func run() throws {
     try reporting {
-      guard let format = TableFormat(rawValue: format) else { return print(try markdown()) }
+      guard let format = TableFormat(rawValue: format) else {
+        return try StandardStreams.write(Data((markdown() + "\n").utf8))
+      }
       let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
       for entry in MemoryRegistry.all { try writer.write(try cells(entry).map(\.cell)) }
       try writer.finish()

@@ -124,12 +124,3 @@ struct Observations {
     }
   }
 }
-
-/// Finds out before the work that nothing could be written after it.
-func checkFolder(of path: String) throws {
-  let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
-  guard FileManager.default.isWritableFile(atPath: folder) else {
-    throw TableError(
-      .system, path, "can not be made: its folder is not there or not writable. Check the folder.")
-  }
-}

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ChorusFiles
 import ChorusTables
 import ChorusTensors
 import Foundation
@@ -27,15 +28,15 @@ struct CommonOptions: ParsableArguments {
 
   var pool: ThreadPool { ThreadPool(threads: threads) }
 
-  /// Words for the person at the terminal.
+  /// A line of words for the person at the terminal. What it quotes of files can not make it two.
   func say(_ text: @autoclosure () -> String) {
-    if !quiet { FileHandle.standardError.write(Data((text() + "\n").utf8)) }
+    if !quiet { StandardStreams.say(text().escapingControls() + "\n") }
   }
 
   /// A line that overwrites itself, on a terminal only.
   func progress(_ text: @autoclosure () -> String) {
     guard !quiet, isatty(2) == 1 else { return }
-    FileHandle.standardError.write(Data(("\r\u{1B}[K" + text()).utf8))
+    StandardStreams.say("\r\u{1B}[K" + text().escapingControls())
   }
 }
 

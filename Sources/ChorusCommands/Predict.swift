@@ -5,6 +5,7 @@ import ChorusInference
 import ChorusModels
 import ChorusPlans
 import ChorusTables
+import ChorusTensors
 import Foundation
 import Synchronization
 
@@ -131,7 +132,7 @@ struct Predict: ParsableCommand {
     if let plot { try PictureFile.check(plot, option: "--plot") }
     _ = try FunctionalTable.functionals(functional)
     try validateSource()
-    if output == "-" { throw ValidationError("--output needs a file; stdout carries the quantiles") }
+    _ = try outputs()
   }
 
   private func validateSource() throws {
@@ -164,15 +165,14 @@ struct Predict: ParsableCommand {
       let levels = try numberList(quantiles, option: "--quantiles")
       let functionals = try FunctionalTable.functionals(functional)
       let asking = try self.asking()
-      let table = PredictionTable(
-        asking: asking, levels: levels, functionals: functionals, format: format)
-      try table.check()
-      if plot != nil || show, asking.groupColumn != nil || asking.targets.count > 1 {
+      let first = asking.questions[0]
+      let isPicture = plot != nil || show
+      if isPicture, asking.groupColumn != nil || asking.targets.count > 1 {
         throw ValidationError(
           "--plot and --show have one series and one target; leave out --group and name one target")
       }
-      if plot != nil || show, let reason = FanChart.refusal(asking.questions[0].selection) {
-        throw InferenceError.input("\(asking.questions[0].file): \(reason)")
+      if isPicture, let reason = FanChart.refusal(first.selection) {
+        throw InferenceError.input("\(first.file): \(reason)")
       }
       let name = givenModel ?? "functions"
       let model = try asking.model ?? Model(named: name)
@@ -181,28 +181,52 @@ struct Predict: ParsableCommand {
           "--error \(error): model '\(name)' takes no known noise of a row; leave it out, and the model judges noise by how the rows scatter"
         )
       }
-      for path in [output, plot].compactMap({ $0 }) { try checkFolder(of: path) }
+      try outputs().checkPlaces()
+      let table = try PredictionTable(
+        asking: asking, levels: levels, functionals: functionals, format: format, paths: output)
       let asker = Asker(
         model: model, template: template, samples: samples, seed: common.seed, latent: latent,
         flopLimit: flopLimit, independent: !functionals.isEmpty)
-      let answers = try answers(asking, asker)
-      common.progress("")
-      if answers.count == 1 { for words in answers[0].periodWords { common.say(words) } }
-      for note in asking.notes + Answer.notes(answers) { common.say("note: \(note)") }
-      // Files first: whoever reads stdout may stop early, which ends this process.
-      if let output { try table.write(answers, to: output) }
-      if plot != nil || show, let samples = answers[0].samples {
-        let fan = FanChart(
-          question: answers[0].question, samples: samples,
-          subtitle:
-            "\(self.samples) paths, plan \(template), model \(givenModel ?? model.name)\(latent ? ", noiseless" : "")"
-        )
-        let figure = fan.figure()
-        if let plot { try PictureFile.write(figure, title: figure.charts[0].title, to: plot) }
-        if show { Terminal.standardError.show(figure) }
+      let pool = common.pool
+      var tally = NoteTally()
+      var next = 0
+      while next < asking.questions.count {
+        let batch = batch(of: asking.questions, from: next)
+        for answer in try answers(asking.questions, batch, asker, on: pool) {
+          if asking.questions.count == 1 {
+            common.progress("")
+            for words in answer.periodWords { common.say(words) }
+            if isPicture { try draw(answer, template, model) }
+          }
+          tally.add(answer)
+          try table.write(answer)
+        }
+        next = batch.upperBound
       }
-      try table.write(answers)
+      common.progress("")
+      for note in asking.notes + tally.notes { common.say("note: \(note)") }
+      try table.finish()
     }
+  }
+
+  private func draw(_ answer: Answer, _ template: PlanTemplate, _ model: Model) throws {
+    guard let samples = answer.samples else { return }
+    let fan = FanChart(
+      question: answer.question, samples: samples,
+      subtitle:
+        "\(self.samples) paths, plan \(template), model \(givenModel ?? model.name)\(latent ? ", noiseless" : "")"
+    )
+    let figure = fan.figure()
+    if let plot { try PictureFile.write(figure, title: figure.charts[0].title, to: plot) }
+    if show { Terminal.standardError.show(figure) }
+  }
+
+  private func outputs() throws -> Outputs {
+    var outputs = Outputs(
+      reading: ["FILE": file, "--at-file": points.atFile, "--context": context], model: givenModel)
+    try outputs.add(table: "--output", output)
+    try outputs.add("--plot", plot)
+    return outputs
   }
 
   private func asking() throws -> Asking {
@@ -214,21 +238,35 @@ struct Predict: ParsableCommand {
       units: units, reading: reading)
   }
 
-  /// The answers to all questions, side by side on the threads there are.
-  private func answers(_ asking: Asking, _ asker: Asker) throws -> [Answer] {
-    let (pool, common) = (common.pool, common)
-    if asking.questions.count == 1 {
-      let question = asking.questions[0]
+  /// The questions from `start` on whose answers are held at once: as many as keep all threads busy, and no more than half a
+  /// gigabyte of drawn values. What is drawn is written before more is.
+  private func batch(of questions: [Question], from start: Int) -> Range<Int> {
+    var values = 0.0
+    var end = start
+    while end < questions.count, end - start < 512 {
+      values += Double(samples) * Double(questions[end].points.count)
+      if end > start, values > 5e7 { break }
+      end += 1
+    }
+    return start..<end
+  }
+
+  /// The answers to some of the questions, side by side on the threads there are.
+  private func answers(
+    _ questions: [Question], _ range: Range<Int>, _ asker: Asker, on pool: ThreadPool
+  ) throws -> [Answer] {
+    let common = common
+    if questions.count == 1 {
       let count = samples
       return [
-        try asker.answer(question, on: pool) { done in common.progress("\(done) of \(count) paths") }
+        try asker.answer(questions[0], on: pool) { done in common.progress("\(done) of \(count) paths") }
       ]
     }
-    let done = Atomic<Int>(0)
-    return try pool.map(asking.questions.count) { index, pool in
-      let answer = try asker.answer(asking.questions[index], on: pool)
+    let done = Atomic<Int>(range.lowerBound)
+    return try pool.map(range.count) { index, pool in
+      let answer = try asker.answer(questions[range.lowerBound + index], on: pool)
       let count = done.wrappingAdd(1, ordering: .relaxed).newValue
-      common.progress("\(count) of \(asking.questions.count) questions")
+      common.progress("\(count) of \(questions.count) questions")
       return answer
     }
   }

@@ -80,6 +80,13 @@ struct Report: ParsableCommand {
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
     try points.check(file: file)
+    _ = try outputs()
+  }
+
+  private func outputs() throws -> Outputs {
+    var outputs = Outputs(reading: ["FILE": file, "--at-file": points.atFile], model: model)
+    try outputs.add("--output", output)
+    return outputs
   }
 
   func run() throws {
@@ -91,7 +98,7 @@ struct Report: ParsableCommand {
         throw InferenceError.input("\(file): \(reason)")
       }
       let model = try Model(named: self.model)
-      try checkFolder(of: output)
+      try outputs().checkPlaces()
       let posterior = try model.condition(on: question.data, pool: common.pool)
       let count = samples
       func draw(_ plan: PlanTemplate) throws -> Posterior.Samples {

@@ -143,7 +143,14 @@ struct Score: ParsableCommand {
     guard output == nil || functional == nil else {
       throw ValidationError("--output has single values and does not go with --functional")
     }
-    if output == "-" { throw ValidationError("--output needs a file; stdout carries the scores") }
+    _ = try outputs()
+  }
+
+  private func outputs() throws -> Outputs {
+    var outputs = Outputs(reading: ["FILE": file], model: model)
+    try outputs.add(table: "--output", output)
+    try outputs.add("--calibration", calibration)
+    return outputs
   }
 
   func run() throws {
@@ -157,7 +164,7 @@ struct Score: ParsableCommand {
       let data = observations.data
       let splits = try self.splits == nil ? self.splits(of: data) : self.splits(by: observations)
       let model = try Model(named: self.model)
-      for path in [output, calibration].compactMap({ $0 }) { try checkFolder(of: path) }
+      try outputs().checkPlaces()
       let scoring = HeldOutScoring(
         model: model, data: data, plan: template, orders: orders, samples: samples, seed: common.seed,
         flopLimit: flopLimit)
@@ -263,7 +270,7 @@ struct Score: ParsableCommand {
     try rows.check(outputColumns: own)
     let writer = try RowWriter(
       columns: ["repetition"] + rows.selection.inputs + [rows.selection.target] + own.dropFirst(),
-      format: path.hasSuffix(".jsonl") ? .jsonl : .csv, to: .file(path))
+      format: TableFormat(path: path) ?? .csv, to: .file(path))
     for (index, result) in results.enumerated() {
       for (place, row) in result.split.held.enumerated() {
         try writer.write(

@@ -1,3 +1,4 @@
+import ChorusFiles
 import ChorusReports
 import Foundation
 
@@ -35,7 +36,6 @@ struct Terminal {
     var chart = last
     chart.title = figure.charts[0].title
     for index in chart.series.indices { chart.series[index].labelling = .automatic }
-    FileHandle.standardError.write(
-      Data(chart.text(columns: columns, rows: rows, colour: hasColour).utf8))
+    StandardStreams.say(chart.text(columns: columns, rows: rows, colour: hasColour))
   }
 }

@@ -50,6 +50,14 @@ struct Train: ParsableCommand {
 
   @OptionGroup var common: CommonOptions
 
+  func validate() throws {
+    try Outputs.check(folder: out, "--out")
+    var outputs = Outputs(reading: ["WHAT": resume ? nil : what, "--tasks": tasks, "--start": start])
+    for name in ["configuration.json", "log.jsonl", "model.safetensors"] {
+      try outputs.add("--out", out + "/" + name)
+    }
+  }
+
   static let interrupted = Atomic<Bool>(false)
 
   func run() throws {

@@ -102,7 +102,7 @@ import Testing
         ],
         location: location)
     }
-    try output("nosuch/p.csv", "nosuch/p.csv: can not be made: its folder is not there or not writable")
+    try output("nosuch/p.csv", "nosuch/p.csv: can not be made: its folder is not there")
     try FileManager.default.createDirectory(atPath: folder.path + "/inner", withIntermediateDirectories: true)
     try output("inner", "inner: is a folder")
     try output("t.csv/p.csv", "t.csv/p.csv: can not be made")

@@ -51,14 +51,15 @@ final class Folder {
 
   /// Starts the program here; its output goes to files, so that no pipe can fill up. The path of a file's name in
   /// `arguments` is relative to this folder.
-  func start(_ arguments: [String], input: String? = nil, output: Any? = nil) throws -> (
-    Process, () throws -> Outcome
-  ) {
+  func start(
+    _ arguments: [String], input: String? = nil, output: Any? = nil, program: URL? = executable
+  ) throws -> (Process, () throws -> Outcome) {
     let process = Process()
-    process.executableURL = executable
+    process.executableURL = program
     process.arguments = arguments
     process.currentDirectoryURL = URL(fileURLWithPath: path)
     process.environment = ProcessInfo.processInfo.environment.filter { $0.key != "CHORUS_WEIGHTS" }
+    process.environment?["CHORUS"] = executable?.path
     let names = (FileManager.default.temporaryDirectory.path + "/chorus-\(UUID().uuidString)")
     func handle(_ suffix: String, _ text: String = "") throws -> FileHandle {
       try Data(text.utf8).write(to: URL(fileURLWithPath: names + suffix))
@@ -93,6 +94,11 @@ final class Folder {
 
   func chorus(_ arguments: String..., input: String? = nil) throws -> Outcome {
     try start(arguments, input: input).1()
+  }
+
+  /// Runs a line of the shell here, which finds the program as `"$CHORUS"`.
+  func shell(_ line: String) throws -> Outcome {
+    try start(["-c", line], program: URL(fileURLWithPath: "/bin/sh")).1()
   }
 
   /// Writes a small network with random weights.
