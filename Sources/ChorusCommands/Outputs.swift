@@ -60,7 +60,7 @@ struct Outputs {
   /// As ``add(_:_:)``, for a model or a context.
   mutating func add(tensors option: String, _ path: String?) throws {
     try add(option, path)
-    guard let path, !["", "safetensors"].contains(NSString(string: path).pathExtension.lowercased()) else {
+    guard let path, !["", "safetensors"].contains(path.endingOfPath) else {
       return
     }
     throw ValidationError("\(option): '\(path)' must end in .safetensors, which is what is written")
@@ -79,7 +79,7 @@ struct Outputs {
 extension TableFormat {
   /// The form of a file of rows by the end of its name; nil for the name of something else.
   init?(path: String) {
-    switch NSString(string: path).pathExtension.lowercased() {
+    switch path.endingOfPath {
     case "", "csv", "txt": self = .csv
     case "jsonl", "ndjson": self = .jsonl
     default: return nil

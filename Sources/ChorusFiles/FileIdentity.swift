@@ -23,8 +23,8 @@ public enum FileIdentity: Hashable, Sendable {
       return
     }
     let target = OutputFile.resolved(path)
-    let folder = URL(fileURLWithPath: OutputFile.folder(of: target)).resolvingSymlinksInPath().path
-    self = .absent(folder: folder, name: NSString(string: target).lastPathComponent)
+    let folder = URL(fileURLWithPath: target.folderOfPath).resolvingSymlinksInPath().path
+    self = .absent(folder: folder, name: target.nameOfPath)
   }
 
   /// The file that standard output goes to; nil where it goes to a terminal, a device or a pipe.

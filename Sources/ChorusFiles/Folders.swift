@@ -18,7 +18,7 @@ public enum Folders {
       guard status.st_mode & S_IFMT == S_IFDIR else { throw FileError(path, "is a file. Name a folder.") }
       return
     }
-    let parent = OutputFile.folder(of: path)
+    let parent = path.folderOfPath
     if parent != path, parent != "." { try make(parent) }
     guard mkdir(path, 0o777) == 0 || errno == EEXIST else { throw FileError(path, "made", errno) }
   }

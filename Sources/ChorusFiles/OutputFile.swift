@@ -44,6 +44,7 @@ public final class OutputFile {
     guard !path.isEmpty else { throw FileError("(no name)", "the path is empty. Name a file.") }
     var status = stat()
     replaces = stat(path, &status) == 0
+    guard replaces || errno != ELOOP else { throw FileError(path, "opened", ELOOP) }
     let kind = replaces ? status.st_mode & S_IFMT : S_IFREG
     guard kind != S_IFDIR, !path.hasSuffix("/") else {
       throw FileError(path, "is a folder. Name a file in it.")
@@ -62,7 +63,7 @@ public final class OutputFile {
     // A rename asks only the folder, but who protects a file wants it kept.
     guard !replaces || access(target, W_OK) == 0 else { throw FileError(path, "replaced", errno) }
     let mode: mode_t = replaces ? status.st_mode & 0o777 : 0o666
-    let folder = Self.folder(of: target)
+    let folder = target.folderOfPath
     let nameless = Self.openNameless(in: folder, mode)
     if nameless >= 0 {
       (descriptor, form) = (nameless, .nameless)
@@ -171,7 +172,7 @@ public final class OutputFile {
 
   /// Makes the names in a folder durable. A file system that can not sync folders is left alone.
   private static func syncFolder(of path: String) throws(FileError) {
-    let folder = folder(of: path)
+    let folder = path.folderOfPath
     let descriptor = open(folder, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return }
     defer { close(descriptor) }
@@ -182,16 +183,11 @@ public final class OutputFile {
 
   // MARK: Paths
 
-  static func folder(of path: String) -> String {
-    let folder = NSString(string: path).deletingLastPathComponent
-    return folder.isEmpty ? "." : folder
-  }
-
   /// A hidden name beside `path`, of a length that every file system takes.
   private static func temporary(for path: String) -> String {
-    var name = NSString(string: path).lastPathComponent
+    var name = path.nameOfPath
     while name.utf8.count > 200 { name.removeLast() }
-    return folder(of: path) + "/.\(name).\(UUID().uuidString).tmp"
+    return path.folderOfPath + "/.\(name).\(UUID().uuidString).tmp"
   }
 
   /// The path behind symbolic links, whether there is a file at it or not.
@@ -200,7 +196,7 @@ public final class OutputFile {
     // As many links as Linux follows.
     for _ in 0..<40 {
       guard let link = try? FileManager.default.destinationOfSymbolicLink(atPath: path) else { return path }
-      path = link.hasPrefix("/") ? link : folder(of: path) + "/" + link
+      path = link.hasPrefix("/") ? link : path.folderOfPath + "/" + link
     }
     return path
   }

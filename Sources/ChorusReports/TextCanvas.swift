@@ -146,8 +146,13 @@ struct TextCanvas {
         ? (Series.Point(0, bar.start), Series.Point(bar.value, bar.end))
         : (Series.Point(bar.start, 0), Series.Point(bar.end, bar.value))
       guard bar.value != 0, let one = dot(corners.0, x, y), let other = dot(corners.1, x, y) else { continue }
-      for column in max(0, min(one.x, other.x))...max(0, max(one.x, other.x) - (horizontal ? 0 : 1)) {
-        for row in max(0, min(one.y, other.y))...max(0, max(one.y, other.y) - (horizontal ? 1 : 0)) {
+      // A bar is never thinner than a dot.
+      func dots(_ a: Int, _ b: Int, isThickness: Bool) -> ClosedRange<Int> {
+        let first = max(0, min(a, b))
+        return first...max(first, max(a, b) - (isThickness ? 1 : 0))
+      }
+      for column in dots(one.x, other.x, isThickness: !horizontal) {
+        for row in dots(one.y, other.y, isThickness: horizontal) {
           set(column, row, colour)
         }
       }

@@ -128,7 +128,7 @@ import Testing
     let table = "\"\(evil)\",level,who\n" + rows + "6,,\"\(evil)\"\n7,1,lone\n8,,lone\n"
     try folder.write("e.csv", table)
     try folder.write(evil + ".csv", "t,level\n0,\"\(evil)\"\n")
-    try folder.write("c.json", "{\"\(evil)\": 1}".replacingOccurrences(of: "\r\n", with: "\\r\\n"))
+    try folder.write("c.json", String(decoding: JSONEncoder().encode([evil: 1]), as: UTF8.self))
     let model = ["--model", "m.safetensors"]
     let runs: [([String], Int32)] = [
       (["predict", "e.csv", "--input", "t", "--target", "level"] + model, 65),

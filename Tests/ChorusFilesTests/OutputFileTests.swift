@@ -128,7 +128,7 @@ final class Scratch {
 @Suite struct FileIdentityTests {
   @Test func onePathIsAsGoodAsAnother() throws {
     let scratch = try Scratch()
-    let name = NSString(string: scratch.path).lastPathComponent
+    let name = scratch.path.nameOfPath
     for file in ["a", "absent"] {
       if file == "a" { try Data("x".utf8).write(to: URL(fileURLWithPath: scratch.path + "/a")) }
       let one = try #require(FileIdentity(scratch.path + "/" + file))
@@ -140,6 +140,18 @@ final class Scratch {
       #expect(FileIdentity(scratch.path + "/other") != one)
     }
     #expect(FileIdentity("/dev/null") == nil && FileIdentity(scratch.path) == nil)
+  }
+}
+
+@Suite struct PathTextTests {
+  @Test(arguments: [
+    ("p", ".", "p", ""), ("/", "/", "", ""), ("a/p", "a", "p", ""), ("/p", "/", "p", ""), ("", ".", "", ""),
+    ("a//b.CSV", "a", "b.CSV", "csv"), ("./x.tar.gz/", ".", "x.tar.gz", "gz"), (".csv", ".", ".csv", ""),
+    ("é/é.é", "é", "é.é", "é"), ("a.b/c", "a.b", "c", ""), ("c.", ".", "c.", ""),
+    ("/\u{301}x", "/", "\u{301}x", ""), (".", ".", ".", ""),
+  ])
+  func parts(_ path: String, _ folder: String, _ name: String, _ ending: String) {
+    #expect(path.folderOfPath == folder && path.nameOfPath == name && path.endingOfPath == ending)
   }
 }
 
