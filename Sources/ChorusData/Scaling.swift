@@ -65,21 +65,19 @@ public struct Scaling: Sendable, Hashable, Codable {
       outputScale: values.decode(Double.self, forKey: .outputScale))
   }
 
-  /// The scale under which the rows have mean 0 and standard deviation 1 (divided by the number of rows) in
-  /// every column. A standard deviation of at most `floor` times the column's largest magnitude, or of 0,
-  /// is taken as 1: such a column is constant up to rounding and is only centred.
+  /// The scale under which the rows have mean 0 and standard deviation 1 (divided by the number of rows) in every column.
+  ///
+  /// A column is constant if all its values are equal, and only then. A constant input keeps its unit; a constant output has one
+  /// of a hundredth of its size, so that an answer is near it in whatever unit it is given.
   ///
   /// Throws `DataError.tooFewRowsToScale` for fewer than 2 rows, `.badScale` when numbers are too large.
-  public static func standardising(
-    context: Dataset, floor: Double = 1e-9
-  ) throws(DataError) -> Scaling {
-    try standardising(x: context.x, y: context.y, dimensions: context.dimensions, floor: floor)
+  public static func standardising(context: Dataset) throws(DataError) -> Scaling {
+    try standardising(x: context.x, y: context.y, dimensions: context.dimensions)
   }
 
   /// As above, from row-major inputs [rows, dimensions] and outputs [rows].
   public static func standardising(
-    x: some RandomAccessCollection<Double>, y: some RandomAccessCollection<Double>, dimensions: Int,
-    floor: Double = 1e-9
+    x: some RandomAccessCollection<Double>, y: some RandomAccessCollection<Double>, dimensions: Int
   ) throws(DataError) -> Scaling {
     guard dimensions > 0 else { throw .size(what: "the number of input dimensions", found: dimensions) }
     guard y.count >= 2 else { throw .tooFewRowsToScale(found: y.count) }
@@ -90,31 +88,31 @@ public struct Scaling: Sendable, Hashable, Codable {
     var scales = [Double]()
     for column in 0..<dimensions {
       let values = (0..<y.count).map { x[x.index(x.startIndex, offsetBy: $0 * dimensions + column)] }
-      let (centre, scale) = moments(values, floor: floor)
+      let (centre, deviation) = moments(values)
       centres.append(centre)
-      scales.append(scale)
+      scales.append(deviation > 0 ? deviation : 1)
     }
-    let (centre, scale) = moments(y, floor: floor)
-    return try Scaling(inputCentres: centres, inputScales: scales, outputCentre: centre, outputScale: scale)
+    let (centre, deviation) = moments(y)
+    let size = centre == 0 ? 1 : abs(centre)
+    return try Scaling(
+      inputCentres: centres, inputScales: scales, outputCentre: centre,
+      outputScale: deviation > 0 ? deviation : max(size / 100, .leastNormalMagnitude))
   }
 
-  /// Mean and standard deviation (divided by the number of values); 1 in place of a deviation of at most `floor` times the
-  /// largest magnitude.
-  package static func moments(
-    _ values: some Collection<Double>, floor: Double = 1e-9
-  ) -> (centre: Double, scale: Double) {
+  /// Mean and standard deviation (divided by the number of values), 0 if and only if all values are equal.
+  ///
+  /// An origin is taken off first, which is exact for numbers near each other, and what is left is told in parts of its range:
+  /// so neither a large offset (a clock in milliseconds) nor a tiny or huge unit is rounded away.
+  package static func moments(_ values: some Collection<Double>) -> (centre: Double, deviation: Double) {
+    guard let low = values.min(), let high = values.max() else { return (0, 0) }
+    // Halves, since the range of finite numbers may be infinite.
+    let (half, middle) = (high / 2 - low / 2, low / 2 + high / 2)
+    guard high > low, half > 0 else { return (high > low ? low : middle, high > low ? high - low : 0) }
     let count = Double(values.count)
-    var sum = 0.0
-    var largest = 0.0
-    for value in values {
-      sum += value
-      largest = max(largest, abs(value))
-    }
-    let mean = sum / count
-    var squares = 0.0
-    for value in values { squares += (value - mean) * (value - mean) }
-    let deviation = (squares / count).squareRoot()
-    return (mean, deviation > floor * largest && deviation > 0 ? deviation : 1)
+    let parts = values.map { ($0 / 2 - middle / 2) / half }
+    let mean = parts.reduce(0, +) / count
+    let squares = parts.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
+    return (middle + 2 * half * mean, 2 * half * (squares / count).squareRoot())
   }
 
   // MARK: - Between units

@@ -36,7 +36,8 @@ extension HintFit {
   public func unit(at x: ArraySlice<Double>) -> Scaling.Unit? { nil }
 }
 
-/// The rows of a context as hints see them.
+/// The rows of a context as hints see them: in order of their inputs, then of their values, so that nothing a hint finds
+/// depends on the order in which they came.
 public struct ObservedRows: Sendable {
   /// Scaled inputs, `[count, dimensions]`.
   public let x: [Double]
@@ -47,6 +48,19 @@ public struct ObservedRows: Sendable {
   public var count: Int { y.count }
 
   public init(x: [Double], y: [Double], unit: Scaling.Unit, dimensions: Int) {
-    (self.x, self.y, self.unit, self.dimensions) = (x, y, unit, dimensions)
+    let order = Self.order(x, y, dimensions)
+    self.x = order.flatMap { x[$0 * dimensions..<($0 + 1) * dimensions] }
+    self.y = order.map { y[$0] }
+    (self.unit, self.dimensions) = (unit, dimensions)
+  }
+
+  /// The numbers of the rows by their inputs, then their values.
+  static func order(_ x: [Double], _ y: [Double], _ dimensions: Int) -> [Int] {
+    y.indices.sorted { a, b in
+      for column in 0..<dimensions where x[a * dimensions + column] != x[b * dimensions + column] {
+        return x[a * dimensions + column] < x[b * dimensions + column]
+      }
+      return y[a] < y[b]
+    }
   }
 }

@@ -39,6 +39,15 @@ public struct Preparation: Sendable, Hashable {
       x: some RandomAccessCollection<Double>, y: some RandomAccessCollection<Double>, dimensions: Int,
       scaling given: Scaling? = nil
     ) throws(DataError) -> Preparation {
+      guard dimensions > 0, x.count == y.count * dimensions else {
+        throw .rowCount(what: "input values", expected: y.count * max(dimensions, 0), found: x.count)
+      }
+      // Sums in one order, whatever order the rows came in.
+      let order = ObservedRows.order(Array(x), Array(y), dimensions)
+      let x = order.flatMap { row in
+        (0..<dimensions).map { x[x.index(x.startIndex, offsetBy: row * dimensions + $0)] }
+      }
+      let y = order.map { y[y.index(y.startIndex, offsetBy: $0)] }
       let scaling: Scaling
       if let given {
         scaling = given
@@ -50,7 +59,7 @@ public struct Preparation: Sendable, Hashable {
       guard !hints.hints.isEmpty else { return Preparation(scaling: scaling) }
       let inputs = x.enumerated().map { scaling.scaled(input: $1, column: $0 % dimensions) }
       let rows = ObservedRows(
-        x: inputs, y: Array(y), unit: scaling.output, dimensions: dimensions)
+        x: inputs, y: y, unit: scaling.output, dimensions: dimensions)
       return Preparation(scaling: scaling, fits: hints.fit(rows))
     }
   }

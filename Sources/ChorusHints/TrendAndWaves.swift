@@ -51,9 +51,9 @@ public struct TrendAndWaves: Hint {
     let rest = outputs.indices.map {
       outputs[$0] - periods.foretold(at: x[$0 * rows.dimensions..<($0 + 1) * rows.dimensions])
     }
-    let (centre, scale) = Scaling.moments(rest)
+    let (centre, deviation) = Scaling.moments(rest)
     // A rest smaller than a thousandth of the outputs' standard deviation is taken to be that large.
-    let spread = outputs.contains { abs($0 - outputs[0]) > 0 } ? max(scale, 1e-3) : 1
+    let spread = outputs.contains { abs($0 - outputs[0]) > 0 } ? max(deviation, 1e-3) : 1
     return Fit(
       periods: periods,
       rest: Fit.Rest(

@@ -8,7 +8,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
   case fewRows(Int)
   /// Rounding left a layer's regression without an answer until this much was added to its diagonal.
   case regressionRaised(by: Double)
-  /// Points farther from the observed rows than training went, by that many standard deviations of an input.
+  /// Points farther from the observed rows than training went, by that many standard deviations of an input, or where a column
+  /// that was always the same is not.
   case inputsBeyondTraining(points: Int, reach: Double)
   /// The plan reads parts of the buffer that are no prefix.
   case readsBeyondTraining(PlanTemplate?)
@@ -25,9 +26,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
     case .readsBeyondTraining(let plan):
       "the plan reads parts of the buffer, which training has not shown"
         + (plan.map { " (\($0) reads the same values as context)" } ?? "")
-    case .inputsBeyondTraining(let points, let reach):
+    case .inputsBeyondTraining(let points, _):
       "\(points) point\(points == 1 ? " lies" : "s lie") farther from the observed rows than training went"
-        + " (\(reach) in the network's units)"
     case .regressionRaised(let amount):
       "a layer's regression had no answer at the precision of its numbers; \(amount) was added to its ridge"
     case .fewRows(let rows): "only \(rows) row\(rows == 1 ? " was" : "s were") observed"

@@ -39,18 +39,30 @@ extension Note {
 
 extension Posterior {
   /// What lies outside training, target by target, and a note if inputs do. A model whose card does not tell how far
-  /// its inputs went has no inputs outside.
+  /// its inputs went has no inputs outside but those of a column that was always the same and now is not.
   func outside(_ inputs: Inputs, _ notes: [Note]) throws -> (rows: [Outside], note: Note?) {
     let all = notes.reduce(into: Outside()) { $0.formUnion($1.outside) }
-    guard let reach = model.inputReach else {
-      return ([Outside](repeating: all, count: inputs.count), nil)
+    let (scaled, reach) = (try scaling.apply(inputs), model.inputReach)
+    let known = conditioned.rows.constants
+    let far = (0..<scaled.count).map { row in
+      scaled[row].enumerated().contains { column, value in
+        reach.map { !(abs(value) <= $0) } ?? false || known[column].map { $0 != Float(value) } ?? false
+      }
     }
-    let scaled = try scaling.apply(inputs)
-    let far = (0..<scaled.count).map { row in scaled[row].contains { !(abs($0) <= reach) } }
     let count = far.count { $0 }
     return (
       far.map { $0 ? all.union(.inputs) : all },
-      count > 0 ? .inputsBeyondTraining(points: count, reach: reach) : nil
+      count > 0 ? .inputsBeyondTraining(points: count, reach: reach ?? 0) : nil
     )
+  }
+}
+
+extension NetworkRows {
+  /// The value of each input column that is the same in all rows; nil for those that are not, and for a single row.
+  fileprivate var constants: [Float?] {
+    (0..<dimensions).map { column in
+      guard count > 1 else { return nil }
+      return (1..<count).allSatisfy { x[$0 * dimensions + column] == x[column] } ? x[column] : nil
+    }
   }
 }

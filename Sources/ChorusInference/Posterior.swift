@@ -149,12 +149,14 @@ public struct Posterior: Sendable {
       x: data.x, y: data.y, dimensions: data.dimensions, scaling: scaling)
   }
 
-  /// Keeps `count` rows: sorted by the first input (ties in the order given), every (n/count)-th one.
+  /// Keeps `count` rows: sorted by their inputs, then their values, every (n/count)-th one.
   static func thin(_ data: Dataset, to count: Int) -> Dataset {
     let d = data.dimensions
-    let order = (0..<data.count).sorted {
-      let (a, b) = (data.x[$0 * d], data.x[$1 * d])
-      return a == b ? $0 < $1 : a < b
+    let order = (0..<data.count).sorted { a, b in
+      for column in 0..<d where data.x[a * d + column] != data.x[b * d + column] {
+        return data.x[a * d + column] < data.x[b * d + column]
+      }
+      return data.y[a] < data.y[b]
     }
     return data.rows((0..<count).map { order[$0 * data.count / count] }.sorted())
   }
