@@ -120,6 +120,7 @@ void ck_column_sum(int rows, int n, const float *a, int lda, float *out, int acc
 void ck_exp(size_t n, const float *x, float *y) { table()->exp(n, x, y); }
 void ck_log(size_t n, const float *x, float *y) { table()->log(n, x, y); }
 void ck_softplus(size_t n, const float *x, float *y) { table()->softplus(n, x, y); }
+void ck_positive_elu(size_t n, const float *x, float *y) { table()->positive_elu(n, x, y); }
 
 void ck_activate(int activation, size_t n, const float *x, float *y) { table()->activate(activation, n, x, y); }
 

@@ -13,6 +13,7 @@ enum KernelOperation: String, CaseIterable {
   case attention
   case attentionBackward = "attention-backward"
   case exp, log, softplus, gelu
+  case positiveElu = "positive-elu"
   case geluBackward = "gelu-backward"
   case layerNorm = "layer-norm"
   case layerNormBackward = "layer-norm-backward"
@@ -37,6 +38,7 @@ enum KernelOperation: String, CaseIterable {
     case .exp: Self.elementwise { ck_exp($0, $1, $2) }
     case .log: Self.elementwise { ck_log($0, $1, $2) }
     case .softplus: Self.elementwise { ck_softplus($0, $1, $2) }
+    case .positiveElu: Self.elementwise { ck_positive_elu($0, $1, $2) }
     case .gelu: Self.elementwise { ck_activate(Int32(CK_GELU), $0, $1, $2) }
     case .geluBackward: Self.elementwise { ck_activate_backward(Int32(CK_GELU), $0, $1, $1, $2) }
     case .layerNorm: KernelShapes.norms.map { Self.layerNorm($0, backward: false) }

@@ -73,7 +73,7 @@ struct ELUFeatures: FeatureMap {
   let nonNegative = true
   func count(_ width: Int) -> Int { width }
   func apply(_ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>) {
-    for i in 0..<width { out[i] = x[i] > 0 ? x[i] + 1 : exp(x[i]) }
+    Elementwise.positiveELU(width, x, into: out)
   }
   func reference(_ x: [Double]) -> [Double] { x.map { $0 > 0 ? $0 + 1 : exp($0) } }
   func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix {

@@ -54,6 +54,9 @@ import Testing
     check(
       "softplus", from: -80, to: 80, { table.softplus($0, $1, $2) }, { max($0, 0) + log1p(exp(-abs($0))) },
       allowed: { 3e-7 * $0 })
+    check(
+      "positive ELU", from: -87.3, to: 20, { table.positive_elu($0, $1, $2) },
+      { $0 > 0 ? $0 + 1 : exp($0) }, allowed: { 1.5e-7 * $0 })
   }
 
   @Test(arguments: instances)
@@ -90,6 +93,8 @@ import Testing
     #expect(y[0] == .infinity && y[2].isNaN && abs(Double(y[8]) - log(Double(x[8]))) < 1e-4)
     table.softplus(x.count, x, &y)
     #expect(y[0] == .infinity && y[1] == 0 && y[2].isNaN && y[5] == 0 && y[6] == 100)
+    table.positive_elu(x.count, x, &y)
+    #expect(y[0] == .infinity && y[1] == 0 && y[2].isNaN && y[3] == 1 && y[4] == 90 && y[5] == 0 && y[7] == 1)
   }
 
   @Test(arguments: instances, counts)

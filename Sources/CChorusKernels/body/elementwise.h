@@ -27,6 +27,10 @@ static void softplus_all(size_t n, const float *x, float *y) {
   FOR_EACH8(n, store_upto8(y + i, softplus8(load_upto8(x + i, some)), some));
 }
 
+static void positive_elu_all(size_t n, const float *x, float *y) {
+  FOR_EACH8(n, store_upto8(y + i, positive_elu8(load_upto8(x + i, some)), some));
+}
+
 static void activate(int activation, size_t n, const float *x, float *y) {
   if (activation == CK_GELU) {
     FOR_EACH8(n, store_upto8(y + i, gelu8(load_upto8(x + i, some)), some));

@@ -64,6 +64,9 @@ INLINE v8 log1p8(v8 u) {
   return log8(w) + (u - (w - splat(1.0f))) / w;
 }
 
+/// x + 1 above 0, exp(x) below: ELU(x) + 1, which is nowhere negative.
+INLINE v8 positive_elu8(v8 x) { return select8(x > splat(0), x + splat(1.0f), exp8(x)); }
+
 INLINE v8 softplus8(v8 x) { return max8(splat(0), x) + log1p8(exp8(-abs8(x))); }
 
 /// 1 / (1 + exp(-x))

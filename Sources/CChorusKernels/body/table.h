@@ -20,6 +20,7 @@ const ck_table CK_TABLE = {
     .exp = exp_all,
     .log = log_all,
     .softplus = softplus_all,
+    .positive_elu = positive_elu_all,
     .activate = activate,
     .activate_backward = activate_backward,
     .add = add,

@@ -66,6 +66,7 @@ void ck_column_sum(int rows, int n, const float *a, int lda, float *out, int acc
 void ck_exp(size_t n, const float *x, float *y);  // below the smallest normal number: 0
 void ck_log(size_t n, const float *x, float *y);  // x > 0
 void ck_softplus(size_t n, const float *x, float *y);
+void ck_positive_elu(size_t n, const float *x, float *y);  // x + 1 above 0, exp(x) below
 void ck_activate(int activation, size_t n, const float *x, float *y);
 /// dx = dy * activation'(pre); dx may be dy.
 void ck_activate_backward(int activation, size_t n, const float *pre, const float *dy, float *dx);

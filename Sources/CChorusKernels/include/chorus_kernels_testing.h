@@ -20,6 +20,7 @@ typedef struct {
   void (*exp)(size_t n, const float *x, float *y);
   void (*log)(size_t n, const float *x, float *y);
   void (*softplus)(size_t n, const float *x, float *y);
+  void (*positive_elu)(size_t n, const float *x, float *y);
   void (*activate)(int activation, size_t n, const float *x, float *y);
   void (*activate_backward)(int activation, size_t n, const float *pre, const float *dy, float *dx);
   void (*add)(size_t n, const float *x, float *y);
