@@ -40,7 +40,11 @@ struct DataWords {
   var fileWords: [DataWord] {
     guard table.comments > 0 else { return [] }
     return [
-      DataWord(topic: "comments", text: "\(table.comments) lines that begin with '#' were read as comments")
+      DataWord(
+        topic: "comments",
+        text: table.comments == 1
+          ? "1 line that begins with '#' was read as a comment"
+          : "\(table.comments) lines that begin with '#' were read as comments")
     ]
   }
 
@@ -98,7 +102,7 @@ struct DataWords {
     }
   }
 
-  private static func text(_ value: Double, _ kind: ColumnKind) -> String { ReportText.text(value, kind) }
+  private static func text(_ value: Double, _ kind: ColumnKind) -> String { kind.text(value) }
 
   // MARK: One row among others
 

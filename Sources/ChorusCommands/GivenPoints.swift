@@ -165,10 +165,10 @@ struct GivenPoints {
       guard points.count == count, let last = points.last else {
         throw TableError(.grid, "--horizon", "\(count) steps go beyond the year 9999; take fewer.")
       }
-      let ends = "\(ReportText.text(points[0], kind)) to \(ReportText.text(last, kind))"
-      return (
-        try Inputs(points, dimensions: 1), "\(spacing.words(after: end.last)); \(count) points, \(ends)"
-      )
+      let places =
+        count == 1
+        ? "1 point, \(kind.text(last))" : "\(count) points, \(kind.text(points[0])) to \(kind.text(last))"
+      return (try Inputs(points, dimensions: 1), "\(spacing.words(after: end.last)); \(places)")
     }
   }
 }

@@ -21,6 +21,9 @@ public enum ColumnKind: Hashable, Sendable {
   public var notation: DateNotation? { if case .calendar(let notation) = self { notation } else { nil } }
   /// Whether times are in UTC; nil where there are none.
   public var isUTC: Bool? { notation?.isUTC }
+
+  /// A value of such a column as output has it.
+  public func text(_ value: Double) -> String { RowEncoder.written(value, self) }
 }
 
 /// Dates of the years 0001 to 9999 in the Gregorian calendar, as days since 1970-01-01.

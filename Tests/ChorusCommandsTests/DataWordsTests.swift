@@ -93,7 +93,7 @@ import Testing
       ])
     #expect(
       try notes(file(days(16) + ["# the end"]), "--horizon", "1")
-        == ["1 lines that begin with '#' were read as comments"])
+        == ["1 line that begins with '#' was read as a comment"])
     // Once for many series.
     let rows = ["a", "b", "c"].flatMap { name in days(10).map { "\($0),\(name)" } }
     let found = try notes(
