@@ -14,13 +14,13 @@ trap 'rm -rf "$work"' EXIT
 # What a run is called, its file, and the arguments of chorus score after the file.
 runs() {
   cat <<'RUNS'
-mcycle, 20 % at random|Examples/mcycle.csv|--input times --target accel --holdout 0.2 --repetitions 20
-co2, 20 % at random|Examples/co2.csv|--input date --target co2 --holdout 0.2 --repetitions 5 --orders 4
-co2, last 52 weeks|Examples/co2.csv|--input date --target co2 --last 52 --repetitions 5 --orders 4
-sunspots, last 22|Examples/sunspots.csv|--input YEAR --target SUNACTIVITY --last 22 --repetitions 8
+mcycle, 20 % at random|Examples/mcycle.csv|--input times --target accel --holdout 0.2 --repetitions 20 --reencode --samples 200
+co2, 20 % at random|Examples/co2.csv|--input date --target co2 --holdout 0.2 --repetitions 5 --orders 4 --reencode --samples 200
+co2, last 52 weeks|Examples/co2.csv|--input date --target co2 --last 52 --repetitions 5 --orders 4 --reencode --samples 200
+sunspots, last 22|Examples/sunspots.csv|--input YEAR --target SUNACTIVITY --last 22 --repetitions 8 --reencode --samples 200
 RUNS
   if [ -n "$data" ]; then
-    echo "elecdemand, 200 windows|elecdemand.csv|--input time --target Demand --windows 200 --context 96 --targets 16"
+    echo "elecdemand, 200 windows|elecdemand.csv|--input time --target Demand --windows 200 --context 96 --targets 16 --reencode --samples 200"
   fi
 }
 

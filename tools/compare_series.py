@@ -250,7 +250,8 @@ def chorus(program, model, data, splits, folder):
             sys.exit(f"{' '.join(command)}\n{answer.stderr}")
         return [json.loads(line) for line in answer.stdout.splitlines()]
 
-    lines = score("--splits", ",".join(names), "--targets", str(HELD), "--samples", str(DRAWS), "--orders", str(ORDERS))
+    lines = score("--splits", ",".join(names), "--targets", str(HELD), "--samples", str(DRAWS), "--orders", str(ORDERS),
+                  "--reencode")
     found = []
     for i, split in enumerate(splits):
         file, own = lines[2 * i], lines[2 * i + 1]

@@ -114,7 +114,7 @@ struct Report: ParsableCommand {
       let calibration = try Split.random(
         question.data.count, share: holdout, together: max(model.blueprint.trainedBuffer, 1),
         seed: common.seed
-      ).map { try scoring.result($0, whole: false, on: common.pool) }
+      ).map { try scoring.result($0, drawing: false, reencoding: false, on: common.pool) }
       common.progress("")
       for word in question.observations.words { common.say("note: \(word.text)") }
       for note in joint.notes { common.say("note: \(note)") }

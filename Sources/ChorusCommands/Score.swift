@@ -18,7 +18,7 @@ struct Score: ParsableCommand {
       deviation), then "all" with the means; windows have the last alone.
 
       independent, buffer and reencode are log-densities in nats a value of up to --targets held-out values: each on \
-      its own, jointly by --plan, and with each value read as context by the next; more is better. crps (of single \
+      its own, jointly by --plan, and (with --reencode) with each value read as context by the next; more is better. crps (of single \
       values), energy and variogram (order 0.5; of values together, from --samples paths) are better if less. \
       coverage_90 is the part of the single values inside their central 90 % interval, pit_1 to pit_10 count them by \
       tenths of their predictive distribution.
@@ -69,8 +69,15 @@ struct Score: ParsableCommand {
   @Option(help: "Random target orders averaged.")
   var orders = 16
 
-  @Option(help: "Paths drawn for the scores that need draws.")
-  var samples = 200
+  @Flag(
+    help: "Score re-encoding as well: a slow reference that reads the context anew for every value and order."
+  )
+  var reencode = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Paths drawn for the scores that need draws. (default: 50; with --functional, 200)", valueName: "n"))
+  var samples: Int?
 
   @Option(
     help: ArgumentHelp(
@@ -137,9 +144,14 @@ struct Score: ParsableCommand {
       throw ValidationError("--repetitions must be within 1...10000")
     }
     guard (1...4096).contains(orders) else { throw ValidationError("--orders must be within 1...4096") }
-    guard (2...10_000).contains(samples) else { throw ValidationError("--samples must be within 2...10000") }
+    if let samples, !(2...10_000).contains(samples) {
+      throw ValidationError("--samples must be within 2...10000")
+    }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
     _ = try FunctionalTable.functionals(functional)
+    guard !reencode || functional == nil else {
+      throw ValidationError("--reencode is of densities and does not go with --functional")
+    }
     guard output == nil || functional == nil else {
       throw ValidationError("--output has single values and does not go with --functional")
     }
@@ -167,12 +179,15 @@ struct Score: ParsableCommand {
       let model = try Model(named: self.model)
       try outputs().checkPlaces()
       let scoring = HeldOutScoring(
-        model: model, data: data, plan: template, orders: orders, samples: samples, seed: common.seed,
-        flopLimit: flopLimit)
+        model: model, data: data, plan: template, orders: orders,
+        samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit)
       if functionals.isEmpty {
+        let progress = Progress(of: splits.count, windows == nil ? "repetitions" : "windows", common)
         let results = try common.pool.map(splits.count) { index, pool in
-          try scoring.result(splits[index], whole: true, on: pool)
+          defer { progress.advance() }
+          return try scoring.result(splits[index], drawing: true, reencoding: reencode, on: pool)
         }
+        progress.clear()
         let table = ScoreTable(results: results, overlap: overlap(splits), lines: windows == nil)
         for note in table.notes { common.say("note: \(note)") }
         if let output { try write(results, observations, to: output) }
@@ -180,9 +195,12 @@ struct Score: ParsableCommand {
         common.say(table.verdict)
         if let calibration { try draw(results, to: calibration) }
       } else {
+        let progress = Progress(of: splits.count, windows == nil ? "repetitions" : "windows", common)
         let claims = try common.pool.map(splits.count) { index, pool in
-          try scoring.claims(functionals, splits[index], on: pool)
+          defer { progress.advance() }
+          return try scoring.claims(functionals, splits[index], on: pool)
         }
+        progress.clear()
         try ClaimTable(functionals: functionals, claims: claims, overlap: overlap(splits)).write(format)
       }
     }

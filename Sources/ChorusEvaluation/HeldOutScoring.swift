@@ -42,6 +42,7 @@ public struct HeldOutScoring: Sendable {
     /// log-density in nats a value of the values looked at together: each on its own, by the plan, by re-encoding.
     public let independent: Double
     public let joint: Double
+    /// The last is NaN where it was not asked for.
     public var reencode = Double.nan
     /// Scores of their joint distribution by draws: each drawn on its own, and by the plan.
     public var energy = (independent: Double.nan, joint: Double.nan)
@@ -51,8 +52,14 @@ public struct HeldOutScoring: Sendable {
     public let notes: [Note]
   }
 
-  /// Densities and calibration of a split; with `whole` those by re-encoding and the scores by draws as well.
-  public func result(_ split: Split, whole: Bool, on pool: ThreadPool? = nil) throws -> Result {
+  /// Densities and calibration of a split.
+  ///
+  /// - Parameters:
+  ///   - drawing: the scores by draws as well.
+  ///   - reencoding: the density by re-encoding as well, which takes an encoding of the context for every value and order.
+  public func result(
+    _ split: Split, drawing: Bool, reencoding: Bool, on pool: ThreadPool? = nil
+  ) throws -> Result {
     let context = data.rows(split.context)
     let posterior = try model.condition(on: context, pool: pool)
     let (held, together) = (data.rows(split.held), data.rows(split.joint))
@@ -69,8 +76,8 @@ public struct HeldOutScoring: Sendable {
       logDensity: zip(marginals, held.y).map { $0.logDensity($1) },
       independent: try density(.independent, 1).value / count, joint: joint.value / count,
       scale: try Scaling.standardising(context: context).outputScale, notes: joint.notes)
-    guard whole else { return result }
-    result.reencode = try density(.reencode, orders).value / count
+    if reencoding { result.reencode = try density(.reencode, orders).value / count }
+    guard drawing else { return result }
     let draws = try draws(posterior, together.inputs)
     result.energy = (Scores.energy(draws.independent, together.y), Scores.energy(draws.joint, together.y))
     result.variogram = (

@@ -31,7 +31,7 @@ import Testing
   }
 
   @Test func linesOfRepetitions() throws {
-    let outcome = try score("--holdout", "0.2", "--repetitions", "3", "--format", "jsonl")
+    let outcome = try score("--holdout", "0.2", "--repetitions", "3", "--reencode", "--format", "jsonl")
     #expect(outcome.code == 0, "\(outcome.errors)")
     let lines = try objects(outcome)
     #expect(lines.map { "\($0["repetition"] ?? "")" } == ["1", "1", "2", "2", "3", "3", "all", "all"])
@@ -75,6 +75,22 @@ import Testing
     #expect(alone.rows.count == 5 && alone.errors.contains("more of them give an interval"))
   }
 
+  @Test func reencodingIsAskedFor() throws {
+    let line = try #require(objects(score("--last", "6", "--format", "jsonl")).last)
+    let asked = try #require(objects(score("--last", "6", "--reencode", "--format", "jsonl")).last)
+    #expect(line["reencode"] is NSNull && line["reencode_minus_buffer"] is NSNull)
+    #expect(asked["reencode"] is Double && asked["reencode_minus_buffer"] is Double)
+    #expect(line["buffer"] as? Double == asked["buffer"] as? Double && line["buffer"] is Double)
+    #expect(try score("--last", "6", "--reencode", "--functional", "sum").code == 64)
+  }
+
+  @Test(arguments: [
+    (0, 5.0, "0 of 10 windows"), (2, 3, "2 of 10 windows, 12 s left"), (1, 60, "1 of 10 windows, 9 min left"),
+    (1, 3600, "1 of 10 windows, 9.0 h left"), (10, 5, "10 of 10 windows"),
+  ]) func progressTellsTheTimeLeft(done: Int, seconds: Double, text: String) {
+    #expect(Progress.text(done, of: 10, "windows", after: .seconds(seconds)) == text)
+  }
+
   @Test func windowsAndFunctionals() throws {
     let windows = try score("--windows", "4", "--context", "12", "--targets", "5", "--format", "jsonl")
     let lines = try objects(windows)
@@ -109,10 +125,10 @@ import Testing
         ] + more
       ).1()
     }
-    let outcome = try run("--splits", "one,two", "--calibration", "c.svg")
+    let outcome = try run("--splits", "one,two", "--calibration", "c.svg", "--reencode")
     #expect(outcome.code == 0, "\(outcome.errors)")
     let lines = try objects(outcome)
-    let last = try objects(run("--last", "6"))
+    let last = try objects(run("--last", "6", "--reencode"))
     for key in ["independent", "buffer", "reencode", "crps", "energy_buffer", "coverage_90"] {
       #expect(lines[0][key] as? Double == last[0][key] as? Double, "\(key)")
     }
