@@ -45,6 +45,7 @@ import Testing
       found == [
         "column 'y' is constant: 0.1 in all 9 rows",
         "column 'b' is constant: 7 in all 9 rows, so nothing is known of other values",
+        "1 point lies farther from the observed rows than training went",
       ])
   }
 
