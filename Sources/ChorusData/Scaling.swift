@@ -112,7 +112,8 @@ public struct Scaling: Sendable, Hashable, Codable {
     let parts = values.map { ($0 / 2 - middle / 2) / half }
     let mean = parts.reduce(0, +) / count
     let squares = parts.reduce(0) { $0 + ($1 - mean) * ($1 - mean) }
-    return (middle + 2 * half * mean, 2 * half * (squares / count).squareRoot())
+    // In this order: the range itself may be infinite.
+    return (middle + half * (2 * mean), half * (2 * (squares / count).squareRoot()))
   }
 
   // MARK: - Between units

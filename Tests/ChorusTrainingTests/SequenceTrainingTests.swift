@@ -30,7 +30,7 @@ import Testing
   @Test(arguments: ["retention"]) func aRepeatedWordIsRemembered(memory: String) throws {
     var configuration = TrainingConfiguration()
     configuration.blueprint.family = .sequence
-    configuration.blueprint.width = 24
+    configuration.blueprint.width = 32
     configuration.blueprint.layers = 2
     configuration.blueprint.heads = 2
     configuration.blueprint.feedForward = 48
@@ -39,14 +39,14 @@ import Testing
     configuration.blueprint.head = .categorical(levels: 6)
     configuration.blueprint.memories = [try MemoryRegistry.named(memory)]
     (configuration.context, configuration.buffers, configuration.targets) = ([4, 4], [4], 12)
-    (configuration.batch, configuration.steps, configuration.rate) = (8, 250, 4e-3)
+    (configuration.batch, configuration.steps, configuration.rate) = (16, 400, 3e-3)
     configuration.validationTasks = 32
     let trainer = try Trainer(configuration, prior: Repeats(), on: ThreadPool(threads: 2))
     let before = try trainer.validate().mean
     for _ in 0..<configuration.steps { _ = try trainer.advance() }
     let after = try trainer.validate().mean
     // By chance log 6 = 1.79 nats a letter.
-    #expect(before > 1.5 && after < 0.9, "\(memory): \(before) to \(after)")
+    #expect(before > 1.5 && after < 0.7, "\(memory): \(before) to \(after)")
 
     // The same through a posterior: the word goes on, and its density is that of the letters one by one.
     let model = try trainer.model(card: [:])
