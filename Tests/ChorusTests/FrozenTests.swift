@@ -8,7 +8,7 @@ import Testing
 /// Each folder holds a small model, a context that it encoded (`chorus condition Examples/mcycle.csv`), five paths through the
 /// points 1, 8 … 50 under seed 0 (`chorus predict --context … --at 1..50/7 --samples 5`), and a training run.
 @Suite struct FrozenTests {
-  static let versions = ["1"]
+  static let versions = ["1", "2"]
 
   private func folder(_ version: String) throws -> String {
     try #require(Bundle.module.path(forResource: version, ofType: nil, inDirectory: "Frozen"))
