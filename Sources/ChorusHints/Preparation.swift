@@ -42,6 +42,9 @@ public struct Preparation: Sendable, Hashable {
       guard dimensions > 0, x.count == y.count * dimensions else {
         throw .rowCount(what: "input values", expected: y.count * max(dimensions, 0), found: x.count)
       }
+      guard !hints.hints.isEmpty || given == nil && self.scaling == .standardise else {
+        return Preparation(scaling: given ?? .identity)
+      }
       // Sums in one order, whatever order the rows came in.
       let order = ObservedRows.order(Array(x), Array(y), dimensions)
       let x = order.flatMap { row in

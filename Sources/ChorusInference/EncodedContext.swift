@@ -40,6 +40,7 @@ struct Request: Sendable {
   var progress: (@Sendable (Int) -> Void)?
 }
 
+/// The family of the shipped models gets code of its own: what runs for every row of every path is not looked up at run time.
 struct EncodedContext<A: Architecture>: AnyContext {
   let network: A
   let rows: NetworkRows
@@ -53,18 +54,21 @@ struct EncodedContext<A: Architecture>: AnyContext {
       NetworkConditioner(self, x: x), plan: request.plan, seed: request.seed, pool: request.pool)
   }
 
+  @specialized(where A == SetNetwork<MixtureHead>)
   func sample(_ count: Int, at x: [Float], _ request: Request, latent: Bool) throws(InferenceError) -> (
     paths: [[Float]], trace: Trace?
   ) {
     try sampler(x, request).sample(count, latent: latent, progress: request.progress)
   }
 
+  @specialized(where A == SetNetwork<MixtureHead>)
   func logDensities(
     of y: [Float], at x: [Float], _ request: Request, orders: Int
   ) throws(InferenceError) -> [Double] {
     try sampler(x, request).logDensities(of: y, orders: orders)
   }
 
+  @specialized(where A == SetNetwork<MixtureHead>)
   func laws(at x: [Float], on pool: ThreadPool?) throws(InferenceError) -> [any Predictive] {
     try NetworkConditioner(self, x: x).marginals(x.count / max(rows.dimensions, 1), on: pool)
   }

@@ -49,6 +49,7 @@ extension SetNetwork {
   /// included. The last layer computes only what the queries read. A row's bytes do not depend on the other rows of
   /// the call, but for the values that it reads.
   /// - Parameter rows: of all paths, in order; its inputs are indices into `questions`.
+  @specialized(where H == MixtureHead)
   public func advance(
     _ paths: Paths, _ context: Context, _ questions: Questions, _ rows: RowBatch, _ body: (H.Answer) -> Void
   ) {
@@ -62,6 +63,7 @@ extension SetNetwork {
 
   /// The head's raw numbers of the queries, and the units of their own, origin and scale, where a hint has them; valid until the
   /// next call.
+  @specialized(where H == MixtureHead)
   func predict(
     _ paths: Paths, _ context: Context, _ questions: Questions, _ rows: RowBatch
   ) -> (raw: UnsafePointer<Float>, units: UnsafePointer<Double>?) {
@@ -111,6 +113,7 @@ extension SetNetwork {
 
   /// Tokens of the rows of one call: Ex(x) + Ey(y) + role for committed rows, Ex(x) + role for queries; and what rows near
   /// by say.
+  @specialized(where H == MixtureHead)
   private func assemble(
     _ h: UnsafeMutablePointer<Float>, _ batch: RowBatch, _ inputs: Questions,
     _ surroundings: RowSurroundings?, _ run: Workspace

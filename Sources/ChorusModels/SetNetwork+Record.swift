@@ -198,6 +198,7 @@ extension SetNetwork {
     layers.record(batch, tasks: tasks, prefixes: prefixes, on: tape).raw
   }
 
+  @specialized(where H == MixtureHead)
   public func loss(
     _ batch: TaskBatch, task: Int, prefixes: [Int32], weight: Float, on tape: Tape
   ) -> (loss: Node, logDensities: [Float]) {

@@ -66,6 +66,7 @@ public final class SetNetwork<H: Head>: Architecture {
 
   // MARK: Embedding
 
+  @specialized(where H == MixtureHead)
   public func embed(_ x: [Float], dimensions: Int, for context: Context) -> Questions {
     let count = x.count / max(dimensions, 1)
     let rows = FloatBuffer(count: count * blueprint.width)
@@ -118,6 +119,7 @@ public final class SetNetwork<H: Head>: Architecture {
   // MARK: Encode
 
   /// Reads a context once.
+  @specialized(where H == MixtureHead)
   public func encode(_ rows: NetworkRows, _ fits: HintFits, on pool: ThreadPool? = nil) -> Context {
     let near = nearRows(rows)
     let states = stack.encode(rows: max(rows.count, 1), on: pool) { [self] range, h, run in
@@ -139,6 +141,7 @@ public final class SetNetwork<H: Head>: Architecture {
   /// Tokens of the observed rows in `range`: Ex(x) + Ey(y) + role, and what the others say of them.
   ///
   /// - Parameter near: all rows observed, these among them from `place` on.
+  @specialized(where H == MixtureHead)
   private func observe(
     _ rows: NetworkRows, _ range: Range<Int>, _ fits: HintFits, _ near: NearRows?, place: Int = 0,
     into h: UnsafeMutablePointer<Float>, _ run: Workspace
