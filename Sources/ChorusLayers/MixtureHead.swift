@@ -42,7 +42,7 @@ public struct MixtureHead: Head {
   }
 
   public func answer(_ raw: UnsafePointer<Float>, unit: Scaling.Unit) -> Answer {
-    Answer(raw: raw, head: self, unit: unit)
+    Answer(raw: raw, components: components, around: around, floor: floor, unit: unit)
   }
 
   public func loss(_ raw: Node, _ targets: Targets, on tape: Tape) -> (loss: Node, logDensities: [Float]) {
@@ -72,17 +72,18 @@ public struct MixtureHead: Head {
   /// The raw numbers of one row.
   public struct Answer: ChorusLayers.Answer {
     let raw: UnsafePointer<Float>
-    let head: MixtureHead
+    let components: Int
+    let around: Int
+    let floor: Float
     package let unit: Scaling.Unit
 
     private static let plain = Scaling.Unit(origin: 0, scale: 1)
-    private var components: Int { head.components }
-    private func own(_ component: Int) -> Scaling.Unit { component < head.around ? unit : Self.plain }
+    private func own(_ component: Int) -> Scaling.Unit { component < around ? unit : Self.plain }
 
     /// sd = softplus(raw) + floor.
     private func deviation(_ component: Int) -> Double {
       let value = Double(raw[2 * components + component])
-      return max(value, 0) + log1p(exp(-abs(value))) + Double(head.floor)
+      return max(value, 0) + log1p(exp(-abs(value))) + Double(floor)
     }
 
     public var law: GaussianMixture {
