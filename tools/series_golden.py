@@ -1,6 +1,6 @@
 """Golden cases of the series hint: small series of our own, and what the reference says of them.
 
-    python tools/series_golden.py > Tests/ChorusDataTests/Fixtures/series-hint.json
+    python tools/series_golden.py > Tests/ChorusHintsTests/Fixtures/series-hint.json
 """
 
 import json

@@ -4,7 +4,7 @@ import ChorusTensors
 /// The hints of a network, in the order in which they are told.
 public struct Hints: Sendable {
   /// Every kind of hint.
-  static let all: [any Hint.Type] = [TrendAndWaves.self]
+  static let all: [any Hint.Type] = [TrendAndWaves.self, SeriesLevelAndSeason.self]
 
   /// Hints that are told of every input, from the context alone.
   public let hints: [any Hint]

@@ -32,6 +32,19 @@ package enum DoubleKernels {
     ck_multiply_lower_f64(Int32(n), l, Int32(ldl), x, y)
   }
 
+  /// c [n, n] += aᵀ a for a: [rows, n], of which rows are `lda` apart.
+  package static func gram(
+    _ n: Int, rows: Int, _ a: UnsafePointer<Double>, _ lda: Int, _ c: UnsafeMutablePointer<Double>
+  ) {
+    var arguments = ck_multiply_f64_args()
+    (arguments.m, arguments.n, arguments.k) = (Int32(n), Int32(n), Int32(rows))
+    arguments.alpha = 1
+    (arguments.a, arguments.a_across, arguments.a_along) = (a, 1, lda)
+    (arguments.b, arguments.b_across, arguments.b_along) = (a, lda, 1)
+    (arguments.c, arguments.ldc) = (c, n)
+    ck_multiply_f64(&arguments)
+  }
+
   /// y := exp(x), elementwise; y may be x.
   package static func exp(_ n: Int, _ x: UnsafePointer<Double>, _ y: UnsafeMutablePointer<Double>) {
     ck_exp_f64(n, x, y)

@@ -1,0 +1,153 @@
+import ChorusData
+import ChorusTensors
+import Foundation
+
+/// Level, trend and seasons of a series as a Gaussian process chosen by its evidence (docs/series-hint.md).
+///
+/// It is for contexts with one input that behaves like time; with several inputs, or where nothing can be said, it tells
+/// nothing and leaves the unit alone. At the place of a row it says what the rows elsewhere foretell: a context's outputs
+/// then reach the network as left-out residuals in units of their deviation, as outputs asked for do.
+public struct SeriesLevelAndSeason: Hint {
+  public static let name = "series"
+
+  /// Whether the network predicts what is left of the foretold values, in units of their deviation, or is only told of them.
+  public var subtracts: Bool
+
+  public init(subtracts: Bool = false) { self.subtracts = subtracts }
+
+  enum CodingKeys: String, CodingKey, CaseIterable { case name, subtracts }
+
+  public init(from decoder: any Decoder) throws {
+    subtracts =
+      try decoder.knownFields(CodingKeys.self).decodeIfPresent(Bool.self, forKey: .subtracts) ?? false
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: CodingKeys.self)
+    try fields.encode(subtracts, forKey: .subtracts)
+  }
+
+  public func features(dimensions: Int) -> Int { Fit.seriesFeatures + Fit.rowFeatures }
+
+  public func validate() throws(DataError) {}
+
+  public func fit(_ rows: ObservedRows) -> Fit {
+    guard rows.dimensions == 1, let model = SeriesModel(x: rows.x, y: rows.y) else {
+      return Fit(said: nil, plain: rows.unit, subtracts: subtracts)
+    }
+    return Fit(said: Fit.Said(model), plain: rows.unit, subtracts: subtracts)
+  }
+
+  public struct Fit: HintFit {
+    /// What was found; nil where nothing can be said.
+    let said: Said?
+    /// The unit that outputs have without the hint.
+    let plain: Scaling.Unit
+    let subtracts: Bool
+
+    /// A model, compared and kept as its rows and what was chosen for them: the rest follows from these.
+    struct Said: Sendable, Hashable, Codable {
+      let model: SeriesModel
+
+      init(_ model: SeriesModel) { self.model = model }
+
+      static func == (a: Said, b: Said) -> Bool {
+        a.model.rows.x == b.model.rows.x && a.model.rows.y == b.model.rows.y
+          && a.model.choice == b.model.choice
+      }
+      func hash(into hasher: inout Hasher) {
+        hasher.combine(model.rows.x)
+        hasher.combine(model.rows.y)
+        hasher.combine(model.choice)
+      }
+
+      private enum CodingKeys: CodingKey { case x, y, choice }
+
+      /// Fits what was chosen again, and refuses what no fit has chosen.
+      init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: CodingKeys.self)
+        let (x, y) = try (fields.decode([Double].self, forKey: .x), fields.decode([Double].self, forKey: .y))
+        let choice = try fields.decode(SeriesModel.Choice.self, forKey: .choice)
+        guard let rows = SeriesModel.Rows(x: x, y: y), rows.x == x, rows.y == y,
+          let model = SeriesModel(rows: rows, choice: choice)
+        else {
+          throw DecodingError.dataCorrupted(
+            .init(codingPath: decoder.codingPath, debugDescription: "no fit of a series has these numbers"))
+        }
+        self.model = model
+      }
+
+      func encode(to encoder: any Encoder) throws {
+        var fields = encoder.container(keyedBy: CodingKeys.self)
+        try fields.encode(model.rows.x, forKey: .x)
+        try fields.encode(model.rows.y, forKey: .y)
+        try fields.encode(model.choice, forKey: .choice)
+      }
+    }
+
+    init(said: Said?, plain: Scaling.Unit, subtracts: Bool) {
+      (self.said, self.plain, self.subtracts) = (said, plain, subtracts)
+    }
+
+    private enum CodingKeys: CodingKey { case said, plain, subtracts }
+
+    public init(from decoder: any Decoder) throws {
+      let fields = try decoder.container(keyedBy: CodingKeys.self)
+      said = try fields.decodeIfPresent(Said.self, forKey: .said)
+      plain = try fields.decode(Scaling.Unit.self, forKey: .plain)
+      subtracts = try fields.decode(Bool.self, forKey: .subtracts)
+      guard plain.origin.isFinite, plain.scale > 0, plain.scale.isFinite else {
+        throw DecodingError.dataCorrupted(
+          .init(codingPath: decoder.codingPath, debugDescription: "no context has outputs in this unit"))
+      }
+    }
+
+    public func fits(dimensions: Int) -> Bool { said == nil || dimensions == 1 }
+
+    public func unit(at x: ArraySlice<Double>) -> Scaling.Unit? {
+      guard subtracts, let said, let place = x.first else { return nil }
+      let law = said.model.elsewhere(at: place)
+      guard law.mean.isFinite, law.deviation > 0, law.deviation.isFinite else { return nil }
+      return Scaling.Unit(origin: law.mean, scale: law.deviation)
+    }
+
+    /// Told of a series: whether anything is said, the level's kind, ratio and length, shares of slope, seasons and noise, skill
+    /// and the share of far rows.
+    static let seriesFeatures = 16
+    /// Told of a row: mean, deviation, deviation beside that of the noise, how far it is outside of the rows.
+    static let rowFeatures = 4
+
+    public func tell(
+      _ x: UnsafePointer<Float>, dimensions: Int, size: Int, into features: UnsafeMutablePointer<Float>
+    ) {
+      features.update(repeating: 0, count: Self.seriesFeatures + Self.rowFeatures)
+      guard let model = said?.model, dimensions == 1 else { return }
+      let (level, summary) = (model.choice.setting.level, model.summary)
+      func logarithm(_ value: Double) -> Double { log(max(value, 1e-12)) }
+      var told: [Double] = [
+        1, level.kind == .walk ? 1 : 0, level.kind == .trend ? 1 : 0, level.kind == .reverting ? 1 : 0,
+        log1p(level.ratio), log1p(level.length), summary.slope,
+      ]
+      for place in 0..<SeriesPeriods.most {
+        guard place < summary.seasons.count else {
+          told += [0, 0, 0]
+          continue
+        }
+        let season = summary.seasons[place]
+        told += [log1p(season.cycles), season.fixed, season.changing]
+      }
+      told += [summary.noise, max(summary.skill, -1), Double(summary.far) / Double(model.rows.x.count)]
+      // The network has the place as a `Float`: of a row whose place is told so, the place is meant.
+      let place = model.rows.place(of: x[0])
+      let law = model.elsewhere(at: place)
+      told += [
+        plain.scaled(law.mean), logarithm(law.deviation / plain.scale),
+        logarithm(law.deviation / model.noise),
+        log1p(model.outside(place)),
+      ]
+      for (index, value) in told.enumerated() where value.isFinite {
+        features[index] = Float(min(max(value, -1e6), 1e6))
+      }
+    }
+  }
+}

@@ -1,0 +1,281 @@
+import Foundation
+
+/// Level and seasons of one series, chosen by their evidence, and what they say of any place (docs/series-hint.md).
+///
+/// A Gaussian process whose level is Markov and whose trend and seasons are a ridge regression.
+struct SeriesModel: Sendable {
+  static let rows = 8...1024
+  /// Deviations beyond which a row is far from the others, before and after seasons are known.
+  private static let (far, outlier) = (6.0, 4.5)
+  /// A range of more rows than this has gaps that leave nothing to be said of most of it.
+  private static let longest = 1e9
+  /// Rows before or after the first beyond which a place counts as this far.
+  private static let farthest = 1e12
+
+  /// What has been chosen: all that a saved fit has beside its rows.
+  struct Choice: Sendable, Hashable, Codable {
+    /// In rows.
+    var periods: [Double]
+    /// Variance of each row's noise beside that of most rows.
+    var noise: [Double]
+    var setting: SeriesSetting
+  }
+
+  /// Rows in order, of equal places the smaller value first, with places in rows and outputs in units of their deviation.
+  struct Rows: Sendable {
+    let x: [Double]
+    let y: [Double]
+    let times: [Double]
+    let outputs: [Double]
+    let step: Double
+    /// The unit of `outputs`.
+    let origin: Double
+    let scale: Double
+
+    /// nil where nothing can be said: too few or too many rows, no extent, nothing that changes.
+    init?(x: [Double], y: [Double]) {
+      guard x.count == y.count, SeriesModel.rows.contains(x.count), (x + y).allSatisfy(\.isFinite) else {
+        return nil
+      }
+      let order = x.indices.sorted { (x[$0], y[$0]) < (x[$1], y[$1]) }
+      let (x, y) = (order.map { x[$0] }, order.map { y[$0] })
+      let apart = zip(x.dropFirst(), x).map { $0 - $1 }.filter { $0 > 0 }.sorted()
+      guard !apart.isEmpty else { return nil }
+      let step = apart[(apart.count - 1) / 2] / 2 + apart[apart.count / 2] / 2
+      let times = x.map { ($0 - x[0]) / step }
+      guard step > 0, let last = times.last, last <= SeriesModel.longest else { return nil }
+      // By powers of two to about 1, so that squares neither overflow nor vanish.
+      guard let largest = y.map(abs).max(), largest > 0 else { return nil }
+      let exponent = largest.exponent
+      func scaled(_ value: Double, by exponent: some BinaryInteger) -> Double {
+        Double(sign: .plus, exponent: Int(exponent), significand: value)
+      }
+      let small = y.map { scaled($0, by: -exponent) }
+      let rows = Double(small.count)
+      let mean = small.reduce(0, +) / rows
+      let deviation = (small.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / rows).squareRoot()
+      guard deviation > 1e-9 * scaled(largest, by: -exponent) else { return nil }
+      (self.x, self.y, self.times, self.step) = (x, y, times, step)
+      outputs = small.map { ($0 - mean) / deviation }
+      (origin, scale) = (scaled(mean, by: exponent), scaled(deviation, by: exponent))
+      guard scale > 0, scale.isFinite, origin.isFinite else { return nil }
+    }
+
+    /// The place of the first row that is the same number as a `Float`, else the number.
+    func place(of told: Float) -> Double {
+      // Roundings keep the order.
+      let (below, above) = (Double(told.nextDown), Double(told.nextUp))
+      var row = x.partition(after: below)
+      while row < x.count, x[row] < above {
+        if Float(x[row]) == told { return x[row] }
+        row += 1
+      }
+      return Double(told)
+    }
+  }
+
+  /// What is foretold of an output, in the outputs' unit.
+  struct Law: Sendable {
+    var mean: Double
+    /// With the noise.
+    var deviation: Double
+  }
+
+  /// What is said of the series as a whole; shares are of the variance of its rows.
+  struct Summary: Sendable {
+    struct Season: Sendable {
+      /// In the unit of x.
+      var period: Double
+      var cycles: Double
+      var fixed: Double
+      var changing: Double
+    }
+    var slope: Double
+    var seasons: [Season]
+    var noise: Double
+    /// Of rows foretold from the others.
+    var skill: Double
+    var far: Int
+  }
+
+  let rows: Rows
+  let choice: Choice
+  let summary: Summary
+  /// log density of the outputs.
+  let evidence: Double
+  /// Of each row, from all the others.
+  let leftOut: [Law]
+  /// Of the noise, in the outputs' unit.
+  let noise: Double
+  private let answers: Answers
+
+  /// Chooses and fits; nil where nothing can be said.
+  ///
+  /// - Parameter known: periods in the unit of x that are likelier than others.
+  init?(x: [Double], y: [Double], known: [Double] = []) {
+    guard let rows = Rows(x: x, y: y), let choice = Self.choose(rows, known: known.map { $0 / rows.step })
+    else {
+      return nil
+    }
+    self.init(rows: rows, choice: choice)
+  }
+
+  /// Fits what has been chosen; nil where no fit has chosen it.
+  init?(rows: Rows, choice: Choice) {
+    guard choice.noise.count == rows.times.count, choice.setting.isPossible,
+      choice.noise.allSatisfy({ $0 >= 1 && $0.isFinite }), choice.periods.count <= SeriesPeriods.most,
+      choice.periods.allSatisfy({
+        $0 >= 1.99 && rows.times[rows.times.count - 1] / $0 >= SeriesPeriods.fewestCycles
+      }),
+      choice.periods == choice.periods.sorted()
+    else { return nil }
+    let seasons = SeriesSeason.combs(choice.periods, rows: rows.times.count)
+    guard seasons.count == choice.setting.seasons.count else { return nil }
+    let design = SeriesDesign(
+      times: rows.times, outputs: rows.outputs, noise: choice.noise, seasons: seasons, changes: true)
+    guard let solution = design.solve(choice.setting) else { return nil }
+    let filter = SeriesFilter(choice.setting.level, times: rows.times, noise: choice.noise)
+    let smoothed = SeriesFilter.Smoothed(filter, columns: design.columns, width: design.width)
+    (self.rows, self.choice) = (rows, choice)
+    evidence = solution.evidence - Double(rows.times.count) * log(rows.scale)
+    noise = rows.scale * solution.variance.squareRoot()
+    let leftOut = design.leftOut(solution, smoothed)
+    self.leftOut = leftOut.map {
+      Law(mean: rows.origin + rows.scale * $0.mean, deviation: rows.scale * $0.deviation)
+    }
+    summary = Self.summary(rows, choice, design, solution, leftOut)
+    answers = Answers(
+      shape: design.shape, centre: design.centre, width: design.width, solution: solution, smoothed: smoothed)
+  }
+
+  /// What is said of an output at a place by all rows.
+  func foretold(at x: Double) -> Law {
+    // Further out nothing is left to tell apart, and every number stays finite.
+    let time = min(max(-Self.farthest, (x - rows.x[0]) / rows.step), Self.farthest)
+    let found = answers.law(at: time)
+    return Law(
+      mean: rows.origin + rows.scale * found.mean,
+      deviation: rows.scale * ((found.variance + 1) * answers.solution.variance).squareRoot())
+  }
+
+  /// What is said of an output at a place by the rows elsewhere.
+  func elsewhere(at x: Double) -> Law {
+    let end = rows.x.partition(after: x)
+    guard end > 0, rows.x[end - 1] == x else { return foretold(at: x) }
+    var start = end - 1
+    while start > 0, rows.x[start - 1] == x { start -= 1 }
+    let first = leftOut[start]
+    guard end - start > 1 else { return first }
+    // The other rows of the place are taken out of what all but the first say, as factors of its normal law.
+    let (ratio, unit) = (first.deviation / noise, rows.scale)
+    let variance = max(ratio * ratio - 1, 1e-12)
+    var (precision, weighted) = (1 / variance, first.mean / unit / variance)
+    for row in start + 1..<end {
+      precision -= 1 / choice.noise[row]
+      weighted -= rows.y[row] / unit / choice.noise[row]
+    }
+    guard precision > 1e-9 / variance else { return first }
+    return Law(mean: weighted / precision * unit, deviation: noise * (1 / precision + 1).squareRoot())
+  }
+
+  /// How far a place is outside of the rows, in ranges of them.
+  func outside(_ x: Double) -> Double {
+    let (first, last) = (rows.x[0], rows.x[rows.x.count - 1])
+    return max(first - x, x - last, 0) / (last - first)
+  }
+
+  /// What answers are made of.
+  private struct Answers: Sendable {
+    let shape: SeriesShape
+    let centre: Double
+    let width: Int
+    let solution: SeriesDesign.Solution
+    let smoothed: SeriesFilter.Smoothed
+
+    /// Mean without noise and its variance, that of the noise being 1.
+    func law(at time: Double) -> (mean: Double, variance: Double) {
+      let columns = shape.columns(at: time)
+      let level = smoothed.level(at: time)
+      let lost = solution.solved(
+        zip(solution.use, solution.scale).map { (columns[$0] - level.columns[$0]) * $1 })
+      var (mean, variance) = (centre + level.columns[columns.count], level.variance)
+      for (a, b) in zip(lost, solution.seen) {
+        mean += a * b
+        variance += a * a
+      }
+      return (mean, variance)
+    }
+  }
+}
+
+// MARK: - Choices
+
+extension SeriesModel {
+  private static func choose(_ rows: Rows, known: [Double]) -> Choice? {
+    let (times, outputs) = (rows.times, rows.outputs)
+    let ones = [Double](repeating: 1, count: times.count)
+    guard var plain = SeriesDesign.Plain(times: times, outputs: outputs, noise: ones) else { return nil }
+    var noise = ones
+    let few = Double(max(1, times.count / 50))
+    if let odd = plain.design.far(plain.best.setting, limit: far, most: few) {
+      noise = odd
+      guard let without = SeriesDesign.Plain(times: times, outputs: outputs, noise: odd) else { return nil }
+      plain = without
+    }
+    let periods = SeriesPeriods.find(plain, outputs: outputs, known: known)
+
+    // The level, with few harmonics.
+    let short = SeriesSeason.combs(periods, rows: times.count, most: SeriesPeriods.sketch)
+    let sketch = SeriesDesign(times: times, outputs: outputs, noise: noise, seasons: short)
+    let ridge = SeriesSetting.Ridge(strength: 1, decay: 1, change: 0)
+    let start = SeriesSetting(level: SeriesLevel(.walk, 0.4), slope: 10, seasons: short.map { _ in ridge })
+    let tuned = sketch.tuneSeasons(sketch.found(start))
+    let near = sketch.kinds(tuned.setting, rounds: 0, from: SeriesLevel.starts)
+    guard let nearest = SeriesDesign.first(near) else { return nil }
+    var setting = sketch.tuneSeasons(nearest).setting
+    let levels = sketch.kinds(setting, rounds: 6, from: near.map(\.setting.level)).map(\.setting.level)
+
+    // All harmonics and how they change; once more if rows turn out to be far from the others.
+    let seasons = SeriesSeason.combs(periods, rows: times.count)
+    for last in [false, true] {
+      let design = SeriesDesign(
+        times: times, outputs: outputs, noise: noise, seasons: seasons, changes: true)
+      guard let first = SeriesDesign.first(design.kinds(setting, rounds: 0, from: levels)) else { return nil }
+      let tuned = design.tuneSeasons(first, changing: true)
+      setting = design.tuneSlope(design.climb(tuned, rounds: 1)).setting
+      guard !last, let far = design.far(setting, limit: outlier, most: Double(times.count) / 10) else {
+        break
+      }
+      noise = far
+    }
+    return Choice(periods: periods, noise: noise, setting: setting)
+  }
+
+  private static func summary(
+    _ rows: Rows, _ choice: Choice, _ design: SeriesDesign, _ solution: SeriesDesign.Solution,
+    _ leftOut: [(mean: Double, deviation: Double)]
+  ) -> Summary {
+    let factors = solution.factors(count: design.count)
+    let count = Double(rows.times.count)
+    /// The share of variance that some of the columns explain.
+    func share(_ chosen: [Int]) -> Double {
+      guard !chosen.isEmpty else { return 0 }
+      let said = rows.times.indices.map { row in
+        chosen.reduce(0) { $0 + design.columns[row * design.width + $1] * factors[$1] }
+      }
+      let mean = said.reduce(0, +) / count
+      return said.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count / design.spread
+    }
+    let missed = zip(rows.outputs, leftOut).reduce(0) { $0 + ($1.0 - $1.1.mean) * ($1.0 - $1.1.mean) }
+    return Summary(
+      slope: share([1]),
+      seasons: design.seasons.enumerated().map { place, season in
+        Summary.Season(
+          period: season.period * rows.step, cycles: design.shape.span / season.period,
+          fixed: share(design.members(of: place, changing: false)),
+          changing: share(design.members(of: place, changing: true)))
+      },
+      noise: solution.variance / design.spread, skill: 1 - missed / count / design.spread,
+      far: choice.noise.count { $0 > 1 })
+  }
+}
