@@ -4,7 +4,6 @@ import ChorusModels
 import ChorusPriors
 import ChorusTensors
 import Foundation
-import Synchronization
 
 /// What models that differ in their memories lose against the exact answers of a prior, on the same tasks. All in nats
 /// a target.
@@ -77,12 +76,7 @@ public struct MemoryComparison: Sendable {
   }
 
   private func scores(_ model: Model, context: Int, on pool: ThreadPool) throws -> [Score] {
-    let results = Mutex([Result<Score, any Error>?](repeating: nil, count: tasks))
-    pool.run(tasks) { index in
-      let result = Result { try score(model, context: context, index: index) }
-      results.withLock { $0[index] = result }
-    }
-    return try results.withLock { try $0.compactMap { try $0?.get() } }
+    try pool.map(tasks) { index in try score(model, context: context, index: index) }
   }
 
   private func score(_ model: Model, context: Int, index: Int) throws -> Score {

@@ -5,7 +5,6 @@ import ChorusPlans
 import ChorusPriors
 import ChorusTensors
 import Foundation
-import Synchronization
 
 /// How a model's densities compare with the exact ones, on fresh tasks of a prior. All in nats a target.
 public struct OracleComparison: Sendable {
@@ -130,12 +129,7 @@ public struct OracleComparison: Sendable {
   }
 
   private func scores(context: Int, on pool: ThreadPool) throws -> [Score] {
-    let results = Mutex([Result<Score, any Error>](repeating: .success(Score()), count: functions))
-    pool.run(functions) { index in
-      let result = Result { try score(context: context, index: index) }
-      results.withLock { $0[index] = result }
-    }
-    return try results.withLock { try $0.map { try $0.get() } }
+    try pool.map(functions) { index in try score(context: context, index: index) }
   }
 
   private func score(context: Int, index: Int) throws -> Score {

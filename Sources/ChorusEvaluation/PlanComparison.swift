@@ -5,7 +5,6 @@ import ChorusPlans
 import ChorusPriors
 import ChorusTensors
 import Foundation
-import Synchronization
 
 /// What plans lose and cost on the same tasks, the loss split into what the plan assumes and what the network gets wrong.
 ///
@@ -149,12 +148,7 @@ public struct PlanComparison: Sendable {
   }
 
   private func scores(_ plans: [PlanTemplate], context: Int, on pool: ThreadPool) throws -> [Score] {
-    let results = Mutex([Result<Score, any Error>](repeating: .success(Score()), count: functions))
-    pool.run(functions) { index in
-      let result = Result { try score(plans, context: context, index: index) }
-      results.withLock { $0[index] = result }
-    }
-    return try results.withLock { try $0.map { try $0.get() } }
+    try pool.map(functions) { index in try score(plans, context: context, index: index) }
   }
 
   private func task(_ index: Int, context: Int) throws -> PriorTask {

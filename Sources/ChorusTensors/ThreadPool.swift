@@ -140,4 +140,16 @@ public final class ThreadPool: @unchecked Sendable {
       shared.condition.unlock()
     }
   }
+
+  /// What each item gives, in the order of the items. All items run; where some fail, the first of them in that order tells.
+  public func map<Value: Sendable>(
+    _ count: Int, _ body: @escaping @Sendable (Int) throws -> Value
+  ) throws -> [Value] {
+    let results = Mutex([Result<Value, any Error>?](repeating: nil, count: max(count, 0)))
+    run(count) { index in
+      let result = Result { try body(index) }
+      results.withLock { $0[index] = result }
+    }
+    return try results.withLock { try $0.compactMap { try $0?.get() } }
+  }
 }

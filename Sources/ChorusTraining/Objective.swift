@@ -41,6 +41,13 @@ public struct LossSums: Sendable, Hashable {
   public var buffered = 0.0
   public var tasks = 0
 
+  init() {}
+
+  /// In the order of the parts.
+  init(adding parts: [LossSums]) {
+    for part in parts { add(part) }
+  }
+
   mutating func add(_ other: LossSums) {
     free += other.free
     buffered += other.buffered

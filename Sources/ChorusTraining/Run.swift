@@ -233,7 +233,8 @@ extension Trainer {
     ]
     for (name, value) in origin { metadata[Self.originPrefix + name] = value }
     var writer = SafetensorsWriter(metadata: metadata)
-    for (name, buffer) in arrays { try writer.add(name, shape: [buffer.count], floats: buffer.array) }
+    let values = try exclusively { arrays.map { ($0.name, $0.buffer.array) } }
+    for (name, floats) in values { try writer.add(name, shape: [floats.count], floats: floats) }
     return writer
   }
 
@@ -270,11 +271,13 @@ extension Trainer {
         "\(path) belongs to a run that began with another --\(name); resume with the same one, or start a new folder"
       )
     }
-    for (name, buffer) in arrays {
-      buffer.copy(from: FloatBuffer(try file.floats(name, shape: [buffer.count])))
+    try exclusively {
+      for (name, buffer) in arrays {
+        buffer.copy(from: FloatBuffer(try file.floats(name, shape: [buffer.count])))
+      }
+      weights.pack(on: pool)
+      progress.withLock { $0 = step }
     }
-    weights.pack(on: pool)
-    progress.withLock { $0 = step }
   }
 
   /// Takes a model's weights as the first ones; it may have read plainly standardised data, and have had no neighbours.
@@ -327,7 +330,7 @@ extension Trainer {
   /// The averaged weights so far as a model; later steps do not change it.
   public func model(card: [String: String]) throws -> Model {
     let weights = Weights(averagedWeights.table)
-    weights.values.copy(from: averagedWeights.values)
+    try exclusively { weights.values.copy(from: averagedWeights.values) }
     weights.pack()
     return Model(
       network: try Declaration(configuration.blueprint).network(weights), card: card, source: "training")

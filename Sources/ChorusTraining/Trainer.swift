@@ -16,6 +16,7 @@ public final class Trainer: Sendable {
   let optimiser: Optimiser
   let pool: ThreadPool
   private let idle = Mutex<[TapeBox]>([])
+  private let turn = Mutex(())
   let progress: Mutex<Int>
 
   /// A tape that waits for a thread. There are as many as threads rather than one a shard, so that what a task
@@ -79,31 +80,34 @@ public final class Trainer: Sendable {
     return min(most, Int(Double(least + 1) * pow(ratio, stream.uniform())) - 1)
   }
 
+  /// Weights and moments are for one caller at a time: whoever else asks waits until `body` is done.
+  func exclusively<Value: Sendable>(_ body: () throws -> Value) throws -> Value {
+    try turn.withLock { _ in try body() }
+  }
+
   /// Draws the step's tasks, adds up gradients over a fixed number of shards and moves the weights.
-  public func advance() throws -> StepReport {
+  ///
+  /// Callers on several threads take their steps one after another.
+  public func advance() throws -> StepReport { try exclusively(takeStep) }
+
+  private func takeStep() throws -> StepReport {
     let step = self.step
     var sizes = RandomStream(seed: configuration.seed, .shapes, UInt64(step))
     let shape = shape(from: &sizes)
-    let outcome = Outcome(shards: Optimiser.shardCount)
     let batch = configuration.batch
-    pool.run(Optimiser.shardCount) { [self] shard in
-      let members = batch * shard / Optimiser.shardCount..<batch * (shard + 1) / Optimiser.shardCount
-      do {
-        let sums = try withTape { tape in
+    let loss: LossSums
+    do {
+      let shards = try pool.map(Optimiser.shardCount) { [self] shard in
+        let members = batch * shard / Optimiser.shardCount..<batch * (shard + 1) / Optimiser.shardCount
+        return try withTape { tape in
           var sums = LossSums()
           for task in members {
             try sums.add(accumulate(task, step, shape, on: tape, into: optimiser.shards[shard]))
           }
           return sums
         }
-        outcome.set(shard, .success(sums))
-      } catch {
-        outcome.set(shard, .failure(error))
       }
-    }
-    let loss: LossSums
-    do {
-      loss = try outcome.sum()
+      loss = LossSums(adding: shards)
       guard loss.mean.isFinite else { throw TrainingError.diverged(step: step) }
     } catch {
       optimiser.discard()  // what the other tasks have added up
@@ -137,11 +141,12 @@ public final class Trainer: Sendable {
   }
 
   /// Loss of the averaged weights on tasks that are the same at every call and never trained on.
-  public func validate() throws -> LossSums {
+  public func validate() throws -> LossSums { try exclusively(validationLoss) }
+
+  private func validationLoss() throws -> LossSums {
     optimiser.average.pack(on: pool)
-    let outcome = Outcome(shards: configuration.validationTasks)
-    pool.run(configuration.validationTasks) { [self] index in
-      do {
+    return LossSums(
+      adding: try pool.map(configuration.validationTasks) { [self] index in
         var stream = RandomStream(seed: configuration.seed, .evaluation, UInt64(index))
         let shape = shape(from: &stream)
         let batch = try Objective.batch(validation, index: index, step: 0, shape, &stream)
@@ -150,25 +155,7 @@ public final class Trainer: Sendable {
         let (_, logDensities) = network.loss(batch, task: 0, prefixes: prefixes, weight: 1, on: tape)
         var sums = LossSums()
         sums.add(logDensities: logDensities, prefixes: prefixes)
-        outcome.set(index, .success(sums))
-      } catch {
-        outcome.set(index, .failure(error))
-      }
-    }
-    return try outcome.sum()
-  }
-
-  /// What each shard found, added up in the order of the shards.
-  private final class Outcome: Sendable {
-    private let results: Mutex<[Result<LossSums, any Error>]>
-    init(shards: Int) { results = Mutex(Array(repeating: .success(LossSums()), count: shards)) }
-    func set(_ shard: Int, _ result: Result<LossSums, any Error>) { results.withLock { $0[shard] = result } }
-    func sum() throws -> LossSums {
-      try results.withLock { results in
-        var sum = LossSums()
-        for result in results { sum.add(try result.get()) }
-        return sum
-      }
-    }
+        return sums
+      })
   }
 }

@@ -3,6 +3,7 @@ import ChorusHints
 import ChorusLayers
 import ChorusTensors
 import Foundation
+import Synchronization
 import Testing
 
 @testable import ChorusModels
@@ -32,6 +33,23 @@ import Testing
       #expect(other.losses == one.losses)
       #expect(other.validation == one.validation)
     }
+  }
+
+  @Test func stepsOfSeveralCallersFollowEachOther() throws {
+    let alone = try Self.trainer(threads: 2)
+    for _ in 0..<12 { _ = try alone.advance() }
+    let shared = try Self.trainer(threads: 2)
+    let steps = Mutex<[Int]>([])
+    DispatchQueue.concurrentPerform(iterations: 4) { caller in
+      for turn in 0..<3 {
+        guard let report = try? shared.advance() else { continue }
+        steps.withLock { $0.append(report.step) }
+        // Reading beside the others' steps changes nothing either.
+        if turn == caller % 3 { _ = try? (shared.validate(), shared.model(card: [:])) }
+      }
+    }
+    #expect(steps.withLock { $0.sorted() } == Array(1...12))
+    #expect(shared.state == alone.state)
   }
 
   @Test func theSeedDecides() throws {
