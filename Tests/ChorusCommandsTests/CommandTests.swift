@@ -44,6 +44,10 @@ import Testing
   }
 }
 
+/// Suites that run the program are skipped where it is missing; where CI is set that would hide a fault.
+@Test(.enabled(if: ProcessInfo.processInfo.environment["CI"] != nil, "asked where CI is set"))
+func theProgramIsThere() { #expect(executable != nil, Comment(rawValue: skipped)) }
+
 @Suite(.enabled(if: executable != nil, Comment(rawValue: skipped))) struct ProgramTests {
   @Test func exports() throws {
     let folder = try Folder()

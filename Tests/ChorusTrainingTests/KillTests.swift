@@ -30,6 +30,10 @@ import Testing
     return process
   }
 
+  /// Elsewhere the test below is skipped where the program is missing; here that would hide a fault.
+  @Test(.enabled(if: ProcessInfo.processInfo.environment["CI"] != nil, "asked where CI is set"))
+  func theProgramIsThere() { #expect(Self.executable != nil) }
+
   @Test(.enabled(if: executable != nil, "no executable 'chorus' beside the tests"), .timeLimit(.minutes(2)))
   func aKilledRunEndsWithTheSameBytes() throws {
     let executable = try #require(Self.executable)
