@@ -10,6 +10,14 @@ import Foundation
 ///
 /// A value that can be shared between threads. Every answer is a pure function of the model, the data, the request
 /// and the seed; the number of threads and of paths asked for does not change a byte.
+///
+/// ```swift
+/// let posterior = try model.condition(on: Dataset(x: [0, 1, 2, 4], y: [3.1, 2.9, 3.4, 4.0]))
+/// let days = try Inputs.grid(5...7, count: 3)
+/// let paths = try posterior.sample(1_000, at: days, seed: 7).paths  // [1000][3], each a coherent path
+/// let largest = paths.map { $0.max() ?? 0 }.sorted()  // any function of a path has its law in them
+/// let joint = try posterior.logDensity(of: [4.1, 4.2, 4.2], at: days).value  // nats
+/// ```
 public struct Posterior: Sendable {
   public let model: Model
   /// How the data's numbers and the network's relate; fixed by the context.

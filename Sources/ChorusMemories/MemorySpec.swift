@@ -4,6 +4,11 @@ import ChorusTensors
 /// Shi & Fox 2025, "Test-time regression", sec. 1; the axes of loss and optimiser as in Miras, Behrouz et al. 2025).
 ///
 /// A specification is data: Codable, without tensors. `compile` makes a memory of it, or refuses and says why.
+///
+/// ```swift
+/// let softmax = MemorySpec(weights: .similarity, function: .localConstant, readOut: .normalised)
+/// let ridge = MemorySpec(features: "elu", function: .linear, readOut: .leverage)  // the read says how uncertain it is
+/// ```
 public struct MemorySpec: Sendable, Hashable {
   /// γ: how much a stored row counts.
   public enum Weights: String, Sendable, Codable, CaseIterable {

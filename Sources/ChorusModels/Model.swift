@@ -4,6 +4,11 @@ import ChorusTensors
 import Foundation
 
 /// A trained network with what is known about it.
+///
+/// ```swift
+/// let model = try Model(named: "gp")  // a shipped model, or a path
+/// print(model.blueprint.trainedContext, model.card["prior"] ?? "unknown")
+/// ```
 public struct Model: Sendable {
   public let network: any Architecture
   /// What the file says beside the blueprint: prior, tasks seen, command, licence.

@@ -1,6 +1,12 @@
 /// A plan's rule, before the number of observed rows and of targets is known.
 ///
 /// Its text form is what it prints, what ``init(parsing:)`` reads and what it is encoded as.
+///
+/// ```swift
+/// let pairs = PlanTemplate.blocks(of: 2)  // two targets a call, independent within it
+/// let same = try PlanTemplate(parsing: pairs.description)
+/// let inOrder = PlanTemplate.sequential.ordered(.leftToRight)
+/// ```
 public struct PlanTemplate: Sendable, Hashable {
   enum Rule: Sendable, Hashable {
     case independent

@@ -5,6 +5,19 @@ import ChorusTensors
 ///
 /// A prior is a pure function of the stream: the same stream gives the same task. A simulator draws the
 /// function; a prior over stored tasks picks one of them and a random split, both from the stream.
+///
+/// ```swift
+/// struct Lines: Prior {
+///   let name = "lines"
+///   let dimensions = 1...1
+///
+///   func draw(_ shape: TaskShape, from stream: inout RandomStream) throws(PriorError) -> PriorTask {
+///     let (level, slope) = (stream.normal(), stream.normal())
+///     let x = (0..<shape.rows).map { _ in stream.uniform(in: -2...2) }
+///     return PriorTask(shape: shape, x: x, y: x.map { level + slope * $0 + 0.1 * stream.normal() }, component: name)
+///   }
+/// }
+/// ```
 public protocol Prior: Sendable {
   /// The name it is asked for by.
   var name: String { get }
