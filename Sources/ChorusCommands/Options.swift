@@ -51,11 +51,18 @@ func numberList(_ text: String, option: String) throws -> [Double] {
   }
 }
 
+/// The most rows, paths or layers that a list of sizes may ask for: what fits no machine must not reach an allocation.
+private let largestSize = 1 << 24
+
+/// Sizes separated by commas, of which none is beyond `largestSize`.
 func sizeList(_ text: String, option: String) throws -> [Int] {
   let parts = text.split(separator: ",", omittingEmptySubsequences: false)
   return try parts.map { part in
     guard let value = Int(part.trimmingCharacters(in: .whitespaces)), value >= 0 else {
       throw ValidationError("\(option): '\(part)' is not a size; give whole numbers separated by commas")
+    }
+    guard value <= largestSize else {
+      throw ValidationError("\(option): \(part) is more than can be run; give at most \(largestSize)")
     }
     return value
   }

@@ -12,7 +12,7 @@ import Testing
     for bad in [
       ["--what", "dance"], ["--op", "matmull"], ["--op", "exp", "--once"], ["--once", "--requests"],
       ["--sweep", "paths"], ["--scaling", "x", "--sweep", "depth"], ["--paths", "0"], ["--orders", "8,5000"],
-      ["--width", "0"],
+      ["--width", "0"], ["--targets", "9223372036854775807"], ["--context", "8,1000000000"],
     ] {
       #expect(throws: (any Error).self, "\(bad)") { try Chorus.parseAsRoot(["bench"] + bad) }
     }
