@@ -64,10 +64,7 @@ struct CalendarReader {
         position -= 1
       }
       guard takeMonthName() else { return false }
-      if position < end, text[position] == notation.separator, isDigit(position + 1) {
-        position += 1
-        return takeDay()
-      }
+      if isDigit(position + 1), take(notation.separator) { return takeDay() }
       notation.order = .yearMonth
       return true
     }

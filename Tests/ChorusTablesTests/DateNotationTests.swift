@@ -123,6 +123,14 @@ private func dates(
     #expect(error?.description.contains(words) == true, "\(error?.description ?? "no error")")
   }
 
+  /// Where nothing stands between the parts, a byte 0 is not what stands there.
+  @Test func aByteZeroSeparatesNothing() {
+    for text in ["2014Jan\u{0}10", "2014\u{0}Jan\u{0}10", "2014\u{0}01\u{0}10", "Jan\u{0}2014"] {
+      #expect(CalendarText.read(text) == nil, "\(text.debugDescription)")
+    }
+    #expect(CalendarText.read("2014Jan") != nil)
+  }
+
   @Test func theFormatSettlesTheOrder() throws {
     for (pattern, first) in [("%d/%m/%Y", "2012-02-01"), ("%m/%d/%Y", "2012-01-02")] {
       let found = try dates(["1/2/2012", "2/3/2012"]) { $0.dateNotation = DateNotation(pattern: pattern) }
