@@ -120,7 +120,7 @@ struct Explain: ParsableCommand {
     let writer = try RowWriter(columns: columns, format: format, to: .standardOutput)
     for plan in plans {
       let row = try plan.explained(rates: work.rates, paths: paths, acceptance: acceptance)
-      let notes = plan.warnings(trainedCapacity: model.blueprint.trainedBuffer).joined(separator: "; ")
+      let notes = plan.warnings(model.network.capability).joined(separator: "; ")
       try writer.write(
         row.values.map(Cell.init) + [
           .number(executed(plan, work)), notes.isEmpty ? .missing : .text(notes),
@@ -134,7 +134,7 @@ struct Explain: ParsableCommand {
     let texts = plans.map { plan in
       let megaflop = (executed(plan, work) / 1e5).rounded() / 10
       return plan.explanation(
-        rates: work.rates, paths: paths, trainedCapacity: model.blueprint.trainedBuffer,
+        rates: work.rates, paths: paths, capability: model.network.capability,
         acceptance: acceptance)
         + "\nexecuted    \(megaflop) MFLOP as the code multiplies\(plan.requirements.rewind ? ", at the worst" : "")\n"
     }

@@ -98,3 +98,11 @@ private func words(for error: any Error) -> String {
   default: "\(error)"
   }
 }
+
+extension Model {
+  /// Refuses a model that predicts each value from those before it, where values are asked for in other ways.
+  func refuseOrder(_ why: String) throws(ModelError) {
+    guard network.capability.inOrder else { return }
+    throw .input("this model predicts each value from those before it alone; \(why)")
+  }
+}

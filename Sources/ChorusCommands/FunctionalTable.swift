@@ -37,10 +37,12 @@ struct FunctionalTable {
     let values: [Double]
   }
 
-  func rows(joint: [[Double]], independent: [[Double]]) -> [Row] {
+  /// - Parameter independent: nil for a model that draws no value on its own.
+  func rows(joint: [[Double]], independent: [[Double]]?) -> [Row] {
     let first = (0..<inputs.count).map { inputs.values[$0 * inputs.dimensions] }
+    let draws = [("joint", joint)] + (independent.map { [("independent", $0)] } ?? [])
     return functionals.flatMap { functional in
-      [("joint", joint), ("independent", independent)].map { name, paths in
+      draws.map { name, paths in
         let values = functional.values(of: paths, at: first)
         return Row(
           functional: functional, draws: name, summary: FunctionalSummary(values, levels: levels),

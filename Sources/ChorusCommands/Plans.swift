@@ -95,6 +95,7 @@ struct ComparePlans: ParsableCommand {
   func run() throws {
     try reporting {
       let model = try Model(named: self.model)
+      try model.refuseOrder("plans draw them in other orders")
       let comparison = PlanComparison(
         model: model, prior: try Priors.named(prior), targets: targets, functions: functions, orders: orders,
         seed: common.seed, repetitions: repetitions)

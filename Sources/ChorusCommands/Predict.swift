@@ -34,7 +34,8 @@ struct Predict: ParsableCommand {
 
       --plot draws a fan chart into a file, --show a small one on stderr; both need one input column. With \
       --functional stdout has the distribution of a number made of each whole path instead: its row "joint" is from \
-      the drawn paths, its row "independent" is what values drawn each on its own would claim. The _se columns are \
+      the drawn paths, its row "independent" is what values drawn each on its own would claim (not of a model that predicts \
+      each value from those before it). The _se columns are \
       Monte-Carlo errors. share is the part of the paths that have the number: first-above:V is the input at which a \
       path first is above V, which some never are. difference is last less first, by the input.
 
@@ -186,7 +187,8 @@ struct Predict: ParsableCommand {
         asking: asking, levels: levels, functionals: functionals, format: format, paths: output)
       let asker = Asker(
         model: model, template: template, samples: samples, seed: common.seed, latent: latent,
-        flopLimit: flopLimit, independent: !functionals.isEmpty)
+        flopLimit: flopLimit,
+        independent: !functionals.isEmpty && !model.network.capability.inOrder)
       let pool = common.pool
       if let found = asking.found { common.say(found) }
       var tally = NoteTally()

@@ -98,9 +98,9 @@ final class PredictionTable {
     let table = FunctionalTable(
       functionals: functionals, levels: levels, inputs: question.points, kinds: question.selection.kinds)
     // A series that was not predicted has a line for each, without numbers.
-    let joint = answer.samples?.paths ?? []
+    let (joint, independent) = answer.samples.map { ($0.paths, answer.independent) } ?? ([], [])
     let note = answer.notes.joined(separator: "; ")
-    for row in table.rows(joint: joint, independent: answer.independent ?? []) {
+    for row in table.rows(joint: joint, independent: independent) {
       try output.write(keyCells(question) + table.cells(row) + [note.isEmpty ? .missing : .text(note)])
     }
   }

@@ -51,8 +51,13 @@ struct Report: ParsableCommand {
   var model = "functions"
 
   @Option(
-    help: "The part of the rows that calibration holds out, drawn by the seed; 0 leaves calibration out.")
-  var holdout = 0.2
+    help: ArgumentHelp(
+      "The part of the rows that calibration holds out, drawn by the seed; 0 leaves calibration out. (default: 0.2)",
+      valueName: "part"))
+  var holdout: Double?
+
+  @Option(help: ArgumentHelp("Calibration holds out the last rows instead.", valueName: "rows"))
+  var last: Int?
 
   @Option(
     help: ArgumentHelp(
@@ -70,7 +75,11 @@ struct Report: ParsableCommand {
     guard (2...1_000_000).contains(samples) else {
       throw ValidationError("--samples must be within 2...1000000")
     }
-    guard (0...0.9).contains(holdout) else { throw ValidationError("--holdout must be within 0...0.9") }
+    guard (0...0.9).contains(holdout ?? 0) else { throw ValidationError("--holdout must be within 0...0.9") }
+    guard holdout == nil || last == nil else {
+      throw ValidationError("--holdout and --last exclude one another; give one")
+    }
+    if let last, last < 1 { throw ValidationError("--last must be at least 1") }
     guard output.lowercased().hasSuffix(".html") else {
       throw ValidationError("--output: '\(output)' must end in .html")
     }
@@ -108,21 +117,38 @@ struct Report: ParsableCommand {
         }
       }
       let joint = try draw(template)
-      let independent = try draw(.independent)
+      let inOrder = model.network.capability.inOrder
+      let independent = inOrder ? nil : try draw(.independent)
       let scoring = HeldOutScoring(
-        model: model, data: question.data, seed: common.seed, flopLimit: flopLimit)
-      let calibration = try Split.random(
-        question.data.count, share: holdout, together: max(model.blueprint.trainedBuffer, 1),
-        seed: common.seed
-      ).map { try scoring.result($0, drawing: false, reencoding: false, on: common.pool) }
+        model: model, data: question.data, plan: inOrder ? template : .sequential, seed: common.seed,
+        flopLimit: flopLimit)
+      let calibration = try split(of: question.data, model).map {
+        try scoring.result($0, drawing: false, reencoding: false, on: common.pool)
+      }
       common.progress("")
       for word in question.observations.words { common.say("note: \(word.text)") }
       for note in joint.notes { common.say("note: \(note)") }
       let content = ReportContent(
         question: question, model: model, modelName: self.model, template: template, posterior: posterior,
         joint: joint, independent: independent, functional: Functional(parsing: functional) ?? .mean,
-        heldOut: calibration, seed: common.seed)
+        heldOut: calibration, holdsOutLast: last != nil || inOrder, seed: common.seed)
       try AtomicFile.write(Data(content.page().html.utf8), to: output)
     }
+  }
+
+  /// The rows that calibration holds out: the last ones where they are asked for or the model knows nothing else.
+  private func split(of data: Dataset, _ model: Model) throws -> Split? {
+    let together = max(model.blueprint.trainedBuffer, 1)
+    let holdout = holdout ?? 0.2
+    let share = Int((holdout * Double(data.count)).rounded())
+    if let count = last ?? (model.network.capability.inOrder ? share : nil), count > 0 {
+      let split = Split.last(data, count: count, together: together, seed: common.seed)
+      guard split != nil || last == nil else {
+        throw InferenceError.input(
+          "\(file): has \(data.count) rows with a value; --last \(count) leaves fewer than 2 to learn from")
+      }
+      return split
+    }
+    return Split.random(data.count, share: holdout, together: together, seed: common.seed)
   }
 }

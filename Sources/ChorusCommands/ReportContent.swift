@@ -15,9 +15,12 @@ struct ReportContent {
   let template: PlanTemplate
   let posterior: Posterior
   let joint: Posterior.Samples
-  let independent: Posterior.Samples
+  /// Nil for a model that draws no value on its own.
+  let independent: Posterior.Samples?
   let functional: Functional
   let heldOut: HeldOutScoring.Result?
+  /// Whether the last rows were held out and not rows taken at random.
+  let holdsOutLast: Bool
   let seed: UInt64
 
   private static let levels = [0.05, 0.25, 0.5, 0.75, 0.95]
@@ -47,7 +50,7 @@ struct ReportContent {
   private func functionalBlocks() -> [Page.Block] {
     let table = FunctionalTable(
       functionals: [functional], levels: Self.levels, inputs: question.points, kinds: selection.kinds)
-    let rows = table.rows(joint: joint.paths, independent: independent.paths)
+    let rows = table.rows(joint: joint.paths, independent: independent?.paths)
     func text(_ value: Double) -> String {
       functional.isInput && value.isFinite
         ? ReportText.text(value, selection.kinds[0]) : value.isInfinite ? "never" : ReportText.number(value)
@@ -65,8 +68,12 @@ struct ReportContent {
     return [
       .heading(functional.isInput ? "The \(name)" : "The \(name) of all points"),
       .paragraph(
-        "Made of each path as a whole. Values drawn each on its own have the same distribution point by point, and "
-          + "lose how they go together: what they would claim is beside it. ± is the Monte-Carlo standard error."
+        "Made of each path as a whole. "
+          + (independent == nil
+            ? ""
+            : "Values drawn each on its own have the same distribution point by point, and "
+              + "lose how they go together: what they would claim is beside it. ")
+          + "± is the Monte-Carlo standard error."
       ),
       .figure(histogram(rows)), .table(Page.Table(columns: columns, rows: cells)),
     ]
@@ -129,7 +136,8 @@ struct ReportContent {
           + ": blue is positive, orange negative, stronger colour is nearer to 1 or -1." + few),
       .figure(
         Figure(
-          charts: [chart("Joint draws", joint.paths), chart("Independent draws", independent.paths)],
+          charts: [chart("Joint draws", joint.paths)]
+            + (independent.map { [chart("Independent draws", $0.paths)] } ?? []),
           columns: 2)),
     ]
   }
@@ -155,7 +163,7 @@ struct ReportContent {
     return [
       .heading("Calibration"),
       .paragraph(
-        "\(n) of the rows, taken at random, were held out and predicted from the other \(heldOut.split.context.count), each on its own. "
+        "\(n) of the rows, \(holdsOutLast ? "the last ones" : "taken at random"), were held out and predicted from the other \(heldOut.split.context.count), each on its own. "
           + "If the predictions are right, the bars are level within the grey band."),
       .figure(Figure(charts: [chart], columns: 1)),
       .table(
@@ -163,8 +171,10 @@ struct ReportContent {
           columns: ["central interval", "values inside", "95 % of outcomes, if right", ""],
           rows: rows)),
       .paragraph(
-        "Log-density of \(heldOut.split.joint.count) of them, in nats a value: \(ChartNumber.text(heldOut.joint, digits: 4)) jointly "
-          + "(8 orders), \(ChartNumber.text(heldOut.independent, digits: 4)) as independent values; more is better."
+        "Log-density of \(heldOut.split.joint.count) of them, in nats a value: \(ChartNumber.text(heldOut.joint, digits: 4)) jointly"
+          + (heldOut.independent.isNaN
+            ? "" : " (8 orders), \(ChartNumber.text(heldOut.independent, digits: 4)) as independent values")
+          + "; more is better."
       ),
     ]
   }

@@ -28,6 +28,9 @@ struct Score: ParsableCommand {
 
       With --functional stdout has another table: how often a number made of all held-out values of a repetition was \
       inside the central intervals that joint draws, and draws of each value on its own, claim for it.
+
+      A model that predicts each value from those before it (family sequence) knows no value on its own: its columns of \
+      independent values are empty, crps and coverage are by --samples paths, and --plan is sequential(order:given) or auto.
       """)
 
   @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
@@ -177,6 +180,11 @@ struct Score: ParsableCommand {
       let data = observations.data
       let splits = try self.splits == nil ? self.splits(of: data) : self.splits(by: observations)
       let model = try Model(named: self.model)
+      if model.network.capability.inOrder, last == nil, windows == nil {
+        throw ModelError.input(
+          "model '\(self.model)' predicts what comes after the rows it has read; hold out the last rows (--last 12) or the"
+            + " ends of windows (--windows 20)")
+      }
       try outputs().checkPlaces()
       let scoring = HeldOutScoring(
         model: model, data: data, plan: template, orders: orders,

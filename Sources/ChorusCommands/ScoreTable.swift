@@ -94,6 +94,10 @@ struct ScoreTable {
     let gain = RepeatedMean(results.map { $0.joint - $0.independent }, overlap: overlap)
     func text(_ value: Double) -> String { String(format: "%.3f", value) }
     let unit = lines ? "repetition" : "window"
+    guard gain.mean.isFinite else {
+      let joint = RepeatedMean(results.map(\.joint), overlap: overlap)
+      return "joint: \(text(joint.mean)) nats a value; this model predicts no value on its own to be compared with"
+    }
     guard gain.margin.isFinite else {
       return
         "joint less independent: \(text(gain.mean)) nats a value in one \(unit); more of them give an interval"
@@ -110,7 +114,7 @@ struct ScoreTable {
 struct ClaimTable {
   let functionals: [Functional]
   /// `[repetitions][functionals]`.
-  let claims: [[(independent: HeldOutScoring.Claim, joint: HeldOutScoring.Claim)]]
+  let claims: [[(independent: HeldOutScoring.Claim?, joint: HeldOutScoring.Claim)]]
   let overlap: Double
 
   static let columns =
@@ -127,9 +131,11 @@ struct ClaimTable {
   func write(_ format: TableFormat) throws {
     let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
     for (index, functional) in functionals.enumerated() {
-      let independent = claims.map { $0[index].independent }
+      let independent = claims.compactMap { $0[index].independent }
       try writer.write(cells(functional, "joint", claims.map { $0[index].joint }, against: independent))
-      try writer.write(cells(functional, "independent", independent, against: independent))
+      if !independent.isEmpty {
+        try writer.write(cells(functional, "independent", independent, against: independent))
+      }
     }
     try writer.finish()
   }
@@ -150,7 +156,7 @@ struct ClaimTable {
       .number(RepeatedMean(own.map(\.width)).mean), .number(crps.mean), .number(crps.standardError),
     ]
     cells +=
-      draws == "independent"
+      draws == "independent" || independent.isEmpty
       ? [.missing, .missing, .missing, .missing]
       : [.number(less.mean), .number(less.standardError), .number(less.low), .number(less.high)]
     return cells + calibration.counts(bins: ScoreTable.bins).map { .integer($0) }

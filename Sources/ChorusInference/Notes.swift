@@ -4,7 +4,8 @@ import ChorusPlans
 public enum Note: Sendable, Hashable, CustomStringConvertible {
   case contextBeyondTraining(rows: Int, trained: Int)
   case contextThinned(from: Int, to: Int)
-  case bufferBeyondTraining(rows: Int, trained: Int)
+  /// More values are drawn together than in training; `merging` where the model has plans that hold fewer at once.
+  case bufferBeyondTraining(rows: Int, trained: Int, merging: Bool)
   case fewRows(Int)
   /// Rounding left a layer's regression without an answer until this much was added to its diagonal.
   case regressionRaised(by: Double)
@@ -20,9 +21,9 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
       "the context has \(rows) rows; the model was trained on up to \(trained)"
     case .contextThinned(let from, let to):
       "the context was thinned from \(from) to \(to) rows, evenly along its first input"
-    case .bufferBeyondTraining(let rows, let trained):
+    case .bufferBeyondTraining(let rows, let trained, let merging):
       "the buffer grows to \(rows) rows; the model was trained on up to \(trained)"
-        + " (sequential(capacity:\(trained)) merges instead)"
+        + (merging ? " (sequential(capacity:\(trained)) merges instead)" : "")
     case .readsBeyondTraining(let plan):
       "the plan reads parts of the buffer, which training has not shown"
         + (plan.map { " (\($0) reads the same values as context)" } ?? "")
@@ -41,8 +42,8 @@ public enum InferenceError: Error, Sendable, Equatable, CustomStringConvertible 
   case scale(String)
   /// The plan would need more arithmetic than allowed.
   case tooExpensive(flops: Double, limit: Double)
-  /// The plan's buffers would need more memory than allowed.
-  case tooLarge(bytes: Double, limit: Double)
+  /// The plan's buffers would need more memory than allowed; `merging` where the model has plans with smaller ones.
+  case tooLarge(bytes: Double, limit: Double, merging: Bool)
   case cancelled
 
   public var description: String {
@@ -51,10 +52,10 @@ public enum InferenceError: Error, Sendable, Equatable, CustomStringConvertible 
     case .tooExpensive(let flops, let limit):
       "this plan needs about \(Self.tera(flops)) TFLOP and the limit is \(Self.tera(limit)); a cheaper plan,"
         + " fewer targets or paths, or a higher limit (--flop-limit) would do"
-    case .tooLarge(let bytes, let limit):
+    case .tooLarge(let bytes, let limit, let merging):
       "the paths of this plan need about \(Int((bytes / 1e9).rounded(.up))) GB and the limit is"
-        + " \(Int(limit / 1e9)) GB; fewer targets or paths, or a plan that merges (sequential(capacity:64)), would"
-        + " do"
+        + " \(Int(limit / 1e9)) GB; fewer targets or paths"
+        + (merging ? ", or a plan that merges (sequential(capacity:64)), would do" : " would do")
     case .cancelled: "cancelled"
     }
   }

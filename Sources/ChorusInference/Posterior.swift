@@ -348,9 +348,10 @@ public struct Posterior: Sendable {
     _ unsupported: Plan.WhenUnsupported = .refuse
   ) throws -> Plan {
     let plan = try plan(template, at: inputs, unsupported: unsupported)
-    guard model.blueprint.family == .set || plan.goesInOrder else {
+    guard !latent || !model.network.capability.inOrder else {
       throw InferenceError.input(
-        "this model predicts each value from those before it; use the plan sequential(order:given)")
+        "this model predicts each value from those before it, so no pass reads a whole path and tells the curve without"
+          + " noise; draw values with noise")
     }
     var flops = try plan.cost(paths: max(paths, 1)).work(model.network.rates).total
     if latent {
@@ -367,7 +368,8 @@ public struct Posterior: Sendable {
     // And the drawn values, as they are drawn and in the data's units.
     let values = Double(max(paths, 1)) * Double(max(inputs.count, 1)) * 12
     guard bytes + values <= Self.byteLimit else {
-      throw InferenceError.tooLarge(bytes: bytes + values, limit: Self.byteLimit)
+      throw InferenceError.tooLarge(
+        bytes: bytes + values, limit: Self.byteLimit, merging: model.network.capability.merges)
     }
     return plan
   }
@@ -389,7 +391,8 @@ public struct Posterior: Sendable {
     let merged = plan.instructions.last?.context.ranges.reduce(0) { $0 + $1.count } ?? 0
     let last = latent ? plan.targets - (plan.endsWithAPrefix ? merged : 0) : 0
     let rows = max(plan.peakBufferRows, last)
-    var notes: [Note] = rows > trained ? [.bufferBeyondTraining(rows: rows, trained: trained)] : []
+    var notes: [Note] = rows > trained
+      ? [.bufferBeyondTraining(rows: rows, trained: trained, merging: model.network.capability.merges)] : []
     if plan.requirements.subsetReads { notes.append(.readsBeyondTraining(plan.template?.strictForm)) }
     return notes
   }

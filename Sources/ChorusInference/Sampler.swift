@@ -105,16 +105,6 @@ extension Plan {
     return isPrefix && !requirements.subsetReads
   }
 
-  /// Whether values are drawn one after another in the order given, each from all before it.
-  var goesInOrder: Bool {
-    guard targets > 1 else { return true }
-    guard case .fixed(let order) = order, order == Array(0..<targets) else { return false }
-    return instructions.enumerated().allSatisfy { place, instruction in
-      guard case .call(let call) = instruction, call.predict.count == 1 else { return false }
-      return call.predict[0].position == place && call.predict[0].reads == RangeSet(0..<place)
-    }
-  }
-
   /// Whether some positions are drawn by drafts, so that what happens depends on the draws.
   package var verifiesDrafts: Bool {
     instructions.contains { instruction in

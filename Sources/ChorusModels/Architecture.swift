@@ -91,7 +91,8 @@ extension Architecture {
   public var capability: Plan.Capability {
     Plan.Capability(
       subsetReads: memoryCapability.subsetReads, rewind: memoryCapability.rewind,
-      trainedBuffer: blueprint.trainedBuffer, setContext: memoryCapability.holdsSet)
+      trainedBuffer: blueprint.trainedBuffer, setContext: memoryCapability.holdsSet,
+      inOrder: blueprint.family == .sequence)
   }
 
   /// What hints find in rows that are in the network's units already.

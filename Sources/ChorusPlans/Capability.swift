@@ -27,15 +27,22 @@ extension Plan {
     public var trainedBuffer: Int?
     /// A set of rows can be encoded anew as context.
     public var setContext: Bool
+    /// A value is predicted from all those before it, in the order given, and from nothing else.
+    public var inOrder: Bool
 
     public init(
-      subsetReads: Bool = true, rewind: Bool = true, trainedBuffer: Int? = nil, setContext: Bool = true
+      subsetReads: Bool = true, rewind: Bool = true, trainedBuffer: Int? = nil, setContext: Bool = true,
+      inOrder: Bool = false
     ) {
       self.subsetReads = subsetReads
       self.rewind = rewind
       self.trainedBuffer = trainedBuffer
       self.setContext = setContext
+      self.inOrder = inOrder
     }
+
+    /// Whether drawn values can join the context, which empties the buffer.
+    public var merges: Bool { setContext && !inOrder }
   }
 
   /// What to do with a plan that asks for more than a model can do.
@@ -43,5 +50,23 @@ extension Plan {
     case refuse
     /// Run the strict form: the same direct visibility with every read as context; see ``Plan/reencoded()``.
     case reencode
+  }
+}
+
+extension Plan {
+  /// Whether values are drawn one after another in the order given, each from all before it.
+  var goesInOrder: Bool {
+    guard targets > 1 else { return true }
+    guard case .fixed(let order) = order, order == Array(0..<targets) else { return false }
+    return instructions.enumerated().allSatisfy { place, instruction in
+      guard case .call(let call) = instruction, call.predict.count == 1 else { return false }
+      return call.predict[0].position == place && call.predict[0].reads == RangeSet(0..<place)
+    }
+  }
+
+  /// The first thing that the plan asks for and `capability` lacks.
+  func missing(from capability: Capability) -> String? {
+    if capability.inOrder, !goesInOrder { return "values drawn other than one after another in the order given" }
+    return requirements.missing(from: capability)
   }
 }

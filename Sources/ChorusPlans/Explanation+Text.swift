@@ -7,10 +7,10 @@ extension Plan {
   /// - Parameters:
   ///   - rates: the model's rates, for nominal FLOPs and bytes and for how far a value hops through buffer rows.
   ///   - paths: how many paths are drawn side by side.
-  ///   - trainedCapacity: how many buffer rows the model saw in training, for the warning about more.
+  ///   - capability: what the model can do, for warnings.
   ///   - acceptance: the probability of accepting a draft, for the expectation of a plan that verifies.
   public func explanation(
-    rates: WorkRates?, paths: Int = 1, trainedCapacity: Int? = nil, acceptance: Double = 0.8
+    rates: WorkRates?, paths: Int = 1, capability: Capability = Capability(), acceptance: Double = 0.8
   ) -> String {
     let visibility = visibility
     let seen = visibility.summary
@@ -30,7 +30,7 @@ extension Plan {
     } catch {
       lines.append("cost        cannot be counted: \(error)")
     }
-    lines += warnings(trainedCapacity: trainedCapacity).map { "warning     \($0)" }
+    lines += warnings(capability).map { "warning     \($0)" }
     if targets > 0, targets <= 64 {
       lines.append("picture     row: target; c: as context, b: as buffer row, +: through other rows, .: not")
       lines.append(picture(visibility, effective))
@@ -38,15 +38,14 @@ extension Plan {
     return lines.joined(separator: "\n")
   }
 
-  /// What a user should know before running the plan on a model trained with `trainedCapacity` buffer rows.
-  public func warnings(trainedCapacity: Int?) -> [String] {
+  /// What a user should know before running the plan on a model of that capability.
+  public func warnings(_ capability: Capability) -> [String] {
     var warnings: [String] = []
-    if let trainedCapacity, peakBufferRows > trainedCapacity {
-      let offer =
-        template?.merging(at: trainedCapacity) ?? .sequential(capacity: max(1, trainedCapacity))
+    if let trained = capability.trainedBuffer, peakBufferRows > trained {
+      let offer = template?.merging(at: trained) ?? .sequential(capacity: max(1, trained))
       warnings.append(
-        "\(grouped(peakBufferRows)) buffer rows exceed the \(grouped(trainedCapacity)) seen in training; "
-          + "\(offer) merges in time")
+        "\(grouped(peakBufferRows)) buffer rows exceed the \(grouped(trained)) seen in training"
+          + (capability.merges ? "; \(offer) merges in time" : ""))
     }
     let strict = template?.strictForm.map(\.description) ?? "its re-encoded form"
     if requirements.subsetReads {

@@ -40,8 +40,8 @@ public enum PlanError: Error, Sendable, Hashable {
   case notAnOrder(targets: Int)
   /// The inputs of the targets do not fit: the reason in words.
   case geometry(String)
-  /// The model cannot do what the plan needs.
-  case unsupported(plan: String, need: String)
+  /// The model cannot do what the plan needs; `instead` is one that it runs.
+  case unsupported(plan: String, need: String, instead: PlanTemplate)
   /// `auto` chooses by what the model was trained for, which nobody has told.
   case needsCapability(String)
   /// The rounds of a path are none that the plan could have run.
@@ -96,8 +96,10 @@ extension PlanError: CustomStringConvertible {
       "an order names each of the \(targets) targets once"
     case .geometry(let reason):
       reason
-    case .unsupported(let plan, let need):
-      "the plan \(plan) needs \(need), which the model cannot do; its strict form reads everything as context"
+    case .unsupported(let plan, let need, let instead):
+      "the plan \(plan) needs \(need), which the model cannot do; "
+        + (instead.readsContextOnly
+          ? "\(instead) reads the same values as context" : "the model runs the plan \(instead)")
     case .needsCapability(let plan):
       "the plan \(plan) is chosen by the model's trained buffer, which is not known here; name a plan"
     case .foreignTrace(let path):

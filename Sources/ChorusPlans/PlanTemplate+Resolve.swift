@@ -27,15 +27,21 @@ extension PlanTemplate {
     let plan = try Plan(
       template: self, context: context, order: order(targets, hierarchy, geometry), builder.resolver)
     let resolved = isStrict ? try plan.reencoded() : plan
-    guard let capability, let need = resolved.requirements.missing(from: capability) else { return resolved }
-    if whenUnsupported == .reencode {
-      let strict = try resolved.reencoded()
-      if strict.requirements.missing(from: capability) == nil { return strict }
+    guard let capability, let need = resolved.missing(from: capability) else { return resolved }
+    guard let strict = try? resolved.reencoded(), strict.missing(from: capability) == nil else {
+      throw .unsupported(plan: description, need: need, instead: .sequential(for: capability))
     }
-    throw .unsupported(plan: description, need: need)
+    if whenUnsupported == .reencode { return strict }
+    throw .unsupported(plan: description, need: need, instead: strictForm ?? .reencode)
+  }
+
+  /// One target a call in an order that a model of this capability can take: the plan that every model runs.
+  private static func sequential(for capability: Plan.Capability) -> PlanTemplate {
+    capability.inOrder ? .sequential.ordered(.given) : .sequential
   }
 
   private func chosen(targets: Int, capability: Plan.Capability?) throws(PlanError) -> PlanTemplate {
+    if let capability, !capability.merges { return .sequential(for: capability) }
     guard let trained = capability?.trainedBuffer else { throw .needsCapability(description) }
     return targets <= trained ? .sequential : .coarseToFine(r: 4, capacity: max(1, trained))
   }

@@ -22,7 +22,7 @@ extension PlanTemplate {
     order:random (the default), given, left-to-right or coarse-to-fine orders the targets of plans that have no order \
     of their own; strict (not with capacity, nor for verified plans) reads everything as context. \
     auto is sequential for no more targets than the model's trained buffer has rows, else coarse-to-fine(r:4) with that \
-    capacity.
+    capacity; for a model that takes values in their order alone it is sequential(order:given).
     """
 
   /// The name without arguments.

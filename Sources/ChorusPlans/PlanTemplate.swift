@@ -119,7 +119,8 @@ public struct PlanTemplate: Sendable, Hashable {
   }
 
   /// ``sequential`` for no more targets than the model's trained buffer has rows, else
-  /// `coarse-to-fine(r:4,capacity:C)` with the trained C. It resolves with a capability only.
+  /// `coarse-to-fine(r:4,capacity:C)` with the trained C. A model that merges nothing gets ``sequential``, in the order
+  /// given where it takes no other. It resolves with a capability only.
   public static let auto = PlanTemplate(.auto)
 
   /// The same rule with another order of the targets. A rule that has an order of its own keeps it.

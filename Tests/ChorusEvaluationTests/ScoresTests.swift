@@ -164,7 +164,7 @@ import Testing
     let claim = try #require(try scoring.claims([.sum], split).first)
     let value = together.y.reduce(0, +)
     let sums = paths.map { $0.reduce(0, +) }
-    #expect(claim.joint.crps == Scores.crps(sums, value) && claim.joint.crps != claim.independent.crps)
+    #expect(claim.joint.crps == Scores.crps(sums, value) && claim.joint.crps != claim.independent?.crps)
     #expect((0...1).contains(claim.joint.level) && claim.joint.width > 0)
   }
 }

@@ -64,7 +64,7 @@ import Testing
   @Test func notesAboutTheBuffer() throws {
     let posterior = try smallModel { $0.trainedBuffer = 4 }.condition(on: wave(8))
     let at = try places(6)
-    let note = Note.bufferBeyondTraining(rows: 5, trained: 4)
+    let note = Note.bufferBeyondTraining(rows: 5, trained: 4, merging: true)
     #expect(try posterior.sample(1, at: at).notes == [note])
     #expect(try posterior.logDensity(of: at.values, at: at).notes == [note])
     #expect(try posterior.sample(1, at: at, plan: .sequential(capacity: 4)).notes.isEmpty)
@@ -74,7 +74,7 @@ import Testing
     // The noiseless curve reads all of the path.
     #expect(
       try posterior.sample(1, at: at, plan: .independent, latent: true).notes
-        == [.bufferBeyondTraining(rows: 6, trained: 4)])
+        == [.bufferBeyondTraining(rows: 6, trained: 4, merging: true)])
     #expect(try posterior.sample(1, at: at, plan: .reencode, latent: true).notes.isEmpty)
   }
 

@@ -5,7 +5,7 @@ import Testing
 @Suite struct ExplanationTests {
   @Test func explanationTellsWhatIsCounted() throws {
     let plan = try PlanTemplate.blocks(of: 8).resolve(context: 128, targets: 64)
-    let text = plan.explanation(rates: .example, trainedCapacity: 16)
+    let text = plan.explanation(rates: .example, capability: Plan.Capability(trainedBuffer: 16))
     for part in [
       "blocks(of:8)", "64 targets after 128", "blockwise independent", "min 0, mean 28.0, max 56",
       "each path has its own random order", "encode; draw 8 (8 times)", "the same: the rows read",
@@ -16,7 +16,7 @@ import Testing
     ] {
       #expect(text.contains(part), "\(part) is missing in\n\(text)")
     }
-    #expect(!plan.explanation(rates: nil, trainedCapacity: 56).contains("warning"))
+    #expect(!plan.explanation(rates: nil, capability: Plan.Capability(trainedBuffer: 56)).contains("warning"))
     #expect(!plan.explanation.contains("MFLOP"))
   }
 
@@ -34,14 +34,14 @@ import Testing
       "exact by verification", "encode; draw 1 (2 times); verify 2 by 2; verify 4 by 4; verify 8 by 8",
       "S = 16 network calls, at the worst", "S = 8.0 of a path", "the same for all paths: 0, 8, 4, 12, 2",
     ] { #expect(words.contains(part), "\(part) is missing in\n\(words)") }
-    #expect(window.warnings(trainedCapacity: nil).count == 2)
-    #expect(try window.reencoded().warnings(trainedCapacity: 0).isEmpty)
+    #expect(window.warnings(Plan.Capability(trainedBuffer: nil)).count == 2)
+    #expect(try window.reencoded().warnings(Plan.Capability(trainedBuffer: 0)).isEmpty)
   }
 
   @Test(arguments: templates) func everyPlanExplainsItself(text: String) throws {
     for (context, targets) in [(0, 0), (0, 1), (7, 3), (128, 64), (5, 65)] {
       let plan = try PlanTemplate(parsing: text).resolve(context: context, targets: targets)
-      let words = plan.explanation(rates: .example, paths: 3, trainedCapacity: 1)
+      let words = plan.explanation(rates: .example, paths: 3, capability: Plan.Capability(trainedBuffer: 1))
       let cost = try plan.cost(paths: 3)
       #expect(words.contains("S = \(cost.calls) network calls"))
       #expect(words.hasPrefix("plan        \(text)\n"))
@@ -85,7 +85,7 @@ import Testing
 
   @Test func moreBufferRowsThanInTrainingIsAWarning() throws {
     func warnings(_ template: PlanTemplate) throws -> [String] {
-      try template.resolve(context: 8, targets: 64).warnings(trainedCapacity: 16)
+      try template.resolve(context: 8, targets: 64).warnings(Plan.Capability(trainedBuffer: 16))
     }
     #expect(try warnings(.sequential).count == 1)
     #expect(try warnings(.coarseToFine).first?.contains("coarse-to-fine(r:4,capacity:16)") == true)

@@ -117,7 +117,9 @@ import Testing
     let prefixes = Plan.Capability(subsetReads: false, rewind: false)
     for text in ["log-sparse", "window(sinks:1,span:2)", "lineage(r:2)", "random-sparse(reads:2)"] {
       #expect(
-        throws: PlanError.unsupported(plan: text, need: "reading a part of the buffer that is no prefix")
+        throws: PlanError.unsupported(
+          plan: text, need: "reading a part of the buffer that is no prefix",
+          instead: try #require(PlanTemplate(parsing: text).strictForm))
       ) { try resolve(text, prefixes) }
       let strict = try resolve(text, prefixes, .reencode)
       #expect(strict.template == (try PlanTemplate(parsing: text).strictForm))
@@ -125,7 +127,8 @@ import Testing
       #expect(throws: Never.self) { try resolve(text, Plan.Capability()) }
     }
     #expect(
-      throws: PlanError.unsupported(plan: "speculative(draft:4)", need: "taking back rows of the buffer")
+      throws: PlanError.unsupported(
+        plan: "speculative(draft:4)", need: "taking back rows of the buffer", instead: .reencode)
     ) {
       try resolve("speculative(draft:4)", prefixes)
     }
@@ -136,8 +139,47 @@ import Testing
     }
     let noSets = Plan.Capability(subsetReads: false, setContext: false)
     #expect(
-      throws: PlanError.unsupported(plan: "reencode", need: "encoding drawn values as context")
+      throws: PlanError.unsupported(
+        plan: "reencode", need: "encoding drawn values as context", instead: .sequential)
     ) { try resolve("reencode", noSets, .reencode) }
     #expect(throws: PlanError.self) { try resolve("log-sparse", noSets, .reencode) }
+  }
+
+  /// Whatever a model lacks: the plan that a refusal names is one that the model runs, and what it says of that plan is true.
+  @Test func whatIsNamedInsteadIsRun() throws {
+    var refused = 0
+    for bits in 0..<16 {
+      let can = (0..<4).map { bits >> $0 & 1 == 1 }
+      let capability = Plan.Capability(
+        subsetReads: can[0], rewind: can[1], trainedBuffer: 4, setContext: can[2], inOrder: can[3])
+      for text in PlanTemplate.forms {
+        do {
+          let plan = try PlanTemplate(parsing: text).resolve(context: 3, targets: 8, capability: capability)
+          if capability.inOrder { #expect(plan.order == .fixed(Array(0..<8)), "\(text)") }
+        } catch PlanError.unsupported(let plan, let need, let instead) {
+          refused += 1
+          let words = PlanError.unsupported(plan: plan, need: need, instead: instead).description
+          let other = try instead.resolve(context: 3, targets: 8, capability: capability)
+          #expect(plan == text && instead.description != text && words.contains(instead.description))
+          #expect(
+            words.contains("same values as context") == (other.peakBufferRows == 0), "\(text) \(capability): \(words)")
+        }
+      }
+      // Nor does a warning tell of merging where nothing merges.
+      let long = try (can[3] ? PlanTemplate.sequential.ordered(.given) : .sequential)
+        .resolve(context: 3, targets: 8, capability: capability)
+      #expect(long.warnings(capability).count == 1)
+      #expect(long.warnings(capability)[0].contains("merges") == capability.merges)
+    }
+    #expect(refused > 50)
+  }
+
+  @Test func autoTakesValuesInOrderWhereNothingElseGoes() throws {
+    let inOrder = try PlanTemplate(parsing: "sequential(order:given)")
+    for targets in [1, 4, 40] {
+      let plan = try PlanTemplate.auto.resolve(
+        context: 3, targets: targets, capability: Plan.Capability(trainedBuffer: 4, inOrder: true))
+      #expect(try plan == inOrder.resolve(context: 3, targets: targets) && plan.template == inOrder)
+    }
   }
 }

@@ -70,7 +70,10 @@ import Testing
       #expect(abs(share - p) < 0.01 + 4 * (p * (1 - p) / 300).squareRoot(), "letter \(level)")
     }
     // Any other order is no question to such a model.
-    #expect(throws: InferenceError.self) { try posterior.sample(1, at: at, plan: .sequential) }
+    #expect(throws: PlanError.self) { try posterior.sample(1, at: at, plan: .sequential) }
+    #expect(throws: PlanError.self) { try posterior.laws(at: at) }
+    #expect(throws: InferenceError.self) { try posterior.sample(1, at: at, plan: plan, latent: true) }
+    #expect(try posterior.sample(9, at: at, plan: .auto, seed: 1).paths == Array(drawn.prefix(9)))
     #expect(throws: InferenceError.self) { try posterior.marginals(at: Inputs([8])) }
   }
 }
