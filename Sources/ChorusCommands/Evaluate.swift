@@ -98,7 +98,8 @@ struct Evaluate: ParsableCommand {
   func run() throws {
     try reporting {
       let model = try Model(named: self.model)
-      try model.refuseOrder("the exact posterior of a prior answers in any order, and that is what it would be compared with")
+      try model.refuseOrder(
+        "the exact posterior of a prior answers in any order, and that is what it would be compared with")
       let prior = try Priors.named(self.prior)
       let comparison = try OracleComparison(
         model: model, prior: prior, targets: targets, functions: functions, orders: orders, seed: common.seed,

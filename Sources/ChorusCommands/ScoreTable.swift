@@ -96,7 +96,8 @@ struct ScoreTable {
     let unit = lines ? "repetition" : "window"
     guard gain.mean.isFinite else {
       let joint = RepeatedMean(results.map(\.joint), overlap: overlap)
-      return "joint: \(text(joint.mean)) nats a value; this model predicts no value on its own to be compared with"
+      return
+        "joint: \(text(joint.mean)) nats a value; this model predicts no value on its own to be compared with"
     }
     guard gain.margin.isFinite else {
       return

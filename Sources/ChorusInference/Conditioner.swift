@@ -3,6 +3,7 @@ import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusTensors
+import Foundation
 import Synchronization
 
 /// What inference asks of whatever answers: a network that has read some rows, or an exact oracle in its place.
@@ -35,6 +36,7 @@ struct NetworkConditioner<A: Architecture>: Conditioner {
   private let context: EncodedContext<A>
   private let x: [Float]
   private let questions: A.Questions
+  private let range: ClosedRange<Double>
   private var network: A { context.network }
 
   /// - Parameter x: the inputs of the targets in the network's units, `[targets, dimensions]`.
@@ -42,6 +44,7 @@ struct NetworkConditioner<A: Architecture>: Conditioner {
     self.context = context
     self.x = x
     questions = context.network.embed(x, dimensions: context.rows.dimensions, for: context.state)
+    range = context.rows.reach
   }
 
   var capability: Plan.Capability { network.capability }
@@ -57,10 +60,28 @@ struct NetworkConditioner<A: Architecture>: Conditioner {
   func branch(paths: Int, capacity: Int) -> A.Paths { network.branch(paths: paths, capacity: capacity) }
 
   func advance(_ paths: A.Paths, _ context: A.Context, _ rows: RowBatch, _ body: (A.Answer) -> Void) {
-    network.advance(paths, context, questions, rows, body)
+    network.advance(paths, context, questions, rows) { body($0.bounded(to: range)) }
   }
 
   func rewind(_ paths: A.Paths, path: Int, to count: Int) { network.rewind(paths, path: path, to: count) }
+}
+
+extension NetworkRows {
+  /// Where a value can lie: ten ranges of the observed values beyond them, more where they are two or three.
+  ///
+  /// With few rows the laws of a network have tails like those of Student's t, and a path that has once followed such a tail
+  /// goes on from there. Beyond k ranges of n values one more of the same law lies with a probability of the order of
+  /// k^-(n-1): that of four values at k = 10 is held for fewer ones; more rows allow no less, since a series may go on
+  /// to where it has not been. The network's own unit is the least range, and 0 is where it returns to.
+  var reach: ClosedRange<Double> {
+    guard let least = y.min(), let most = y.max(), least.isFinite, most.isFinite else {
+      return -Double.infinity...Double.infinity
+    }
+    let ranges = pow(10, 3 / Double(min(max(count - 1, 1), 3)))
+    let beyond = Float(ranges) * max(most - least, 2)
+    // Numbers of 32 bits: a draw inside stays there when it is rounded as the network holds it.
+    return Double(min(least, 0) - beyond)...Double(max(most, 0) + beyond)
+  }
 }
 
 extension Conditioner {

@@ -16,9 +16,7 @@ protocol AnyContext: Sendable {
   var raised: Double { get }
 
   /// Paths through targets at `x`, `[targets, dimensions]`, under a plan.
-  func sample(_ count: Int, at x: [Float], _ request: Request, latent: Bool) throws(InferenceError) -> (
-    paths: [[Float]], trace: Trace?
-  )
+  func sample(_ count: Int, at x: [Float], _ request: Request, latent: Bool) throws(InferenceError) -> Drawn
   /// log p(y) under each of `orders` orders, in the network's units.
   func logDensities(
     of y: [Float], at x: [Float], _ request: Request, orders: Int
@@ -55,9 +53,7 @@ struct EncodedContext<A: Architecture>: AnyContext {
   }
 
   @specialized(where A == SetNetwork<MixtureHead>)
-  func sample(_ count: Int, at x: [Float], _ request: Request, latent: Bool) throws(InferenceError) -> (
-    paths: [[Float]], trace: Trace?
-  ) {
+  func sample(_ count: Int, at x: [Float], _ request: Request, latent: Bool) throws(InferenceError) -> Drawn {
     try sampler(x, request).sample(count, latent: latent, progress: request.progress)
   }
 

@@ -95,6 +95,8 @@ struct Lane<Law: Predictive> {
   let order: [Int]
   /// Drawn or given values by target, as the network holds them.
   private(set) var values: [Float]
+  /// The means of the laws that they were drawn from, by target.
+  private(set) var means: [Float] = []
   /// What a call with `smooth` puts in their place.
   private(set) var smoothed: [Float] = []
   /// log-density of the values scored so far.
@@ -207,9 +209,9 @@ struct Lane<Law: Predictive> {
   mutating func receive<A: Answer>(_ answer: A, to index: Int) where A.Law == Law {
     let target = order[query[query.startIndex + index].position]
     switch phase {
-    case .draw: values[target] = draw(answer, target)
+    case .draw: draw(answer, target)
     case .draft:
-      values[target] = draw(answer, target)
+      draw(answer, target)
       verifying?.laws.append(answer.law)
     case .verify: judge(answer.law, target, index + 1)
     case .score: score += answer.law.logDensity(Law.value(values[target]))
@@ -217,14 +219,19 @@ struct Lane<Law: Predictive> {
     }
   }
 
-  private func draw(_ answer: some Answer, _ target: Int) -> Float {
+  private mutating func draw(_ answer: some Answer, _ target: Int) {
     var stream = RandomStream(seed: seed, .paths, UInt64(path), UInt64(target))
-    return answer.draw(from: &stream).stored
+    let (value, mean) = answer.drawn(from: &stream)
+    values[target] = value.stored
+    if means.isEmpty { means = values }
+    means[target] = Float(mean)
   }
 
   /// Keeps or replaces the `index`-th draft; those after a refused one were drawn for nothing.
   private mutating func judge(_ law: Law, _ target: Int, _ index: Int) {
     guard let drafts = verifying, drafts.refused == nil else { return }
+    // The law that the value has whether it is kept or replaced.
+    means[target] = Float(law.mean)
     let coupling = Coupling(exact: law, draft: drafts.laws[index])
     var stream = RandomStream(seed: seed, .verification, UInt64(path), UInt64(target))
     if coupling.accepts(Law.value(values[target]), uniform: stream.uniform()) { return }

@@ -12,6 +12,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
   /// Points farther from the observed rows than training went, by that many standard deviations of an input, or where a column
   /// that was always the same is not.
   case inputsBeyondTraining(points: Int, reach: Double)
+  /// Given values so far from the observed rows that their density is 0.
+  case valuesBeyondReach(Int)
   /// The plan reads parts of the buffer that are no prefix.
   case readsBeyondTraining(PlanTemplate?)
 
@@ -29,6 +31,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
         + (plan.map { " (\($0) reads the same values as context)" } ?? "")
     case .inputsBeyondTraining(let points, _):
       "\(points) point\(points == 1 ? " lies" : "s lie") farther from the observed rows than training went"
+    case .valuesBeyondReach(let count):
+      "\(count) value\(count == 1 ? " lies" : "s lie") so far from the observed rows that the model gives no density"
     case .regressionRaised(let amount):
       "a layer's regression had no answer at the precision of its numbers; \(amount) was added to its ridge"
     case .fewRows(let rows): "only \(rows) row\(rows == 1 ? " was" : "s were") observed"

@@ -30,7 +30,7 @@ extension Note {
   var outside: Outside {
     switch self {
     case .contextBeyondTraining, .contextThinned, .fewRows, .regressionRaised: .context
-    case .bufferBeyondTraining: .targets
+    case .bufferBeyondTraining, .valuesBeyondReach: .targets
     case .readsBeyondTraining: .reads
     case .inputsBeyondTraining: .inputs
     }

@@ -175,6 +175,9 @@ public struct Posterior: Sendable {
   public struct Samples: Sendable {
     /// `[paths][targets]`, in the data's units and the caller's order of targets.
     public let paths: [[Double]]
+    /// The expected value of each target: the mean over paths of the means of the laws that it was drawn from. It has the mean
+    /// of the paths' values and varies less from seed to seed, since what comes after a value's law is known is not drawn.
+    public let means: [Double]
     public let plan: Plan
     /// What a plan that verifies drafts came to, path by path; nil for other plans.
     public let trace: Trace?
@@ -183,9 +186,11 @@ public struct Posterior: Sendable {
     public let outside: [Outside]
 
     public init(
-      paths: [[Double]], plan: Plan, trace: Trace? = nil, notes: [Note] = [], outside: [Outside] = []
+      paths: [[Double]], means: [Double], plan: Plan, trace: Trace? = nil, notes: [Note] = [],
+      outside: [Outside] = []
     ) {
       self.paths = paths
+      self.means = means
       self.plan = plan
       self.trace = trace
       self.notes = notes
@@ -206,11 +211,6 @@ public struct Posterior: Sendable {
           return sorted[low] + (sorted[high] - sorted[low]) * (position - Double(low))
         }
       }
-    }
-
-    public var means: [Double] {
-      guard let first = paths.first else { return [] }
-      return first.indices.map { target in paths.reduce(0) { $0 + $1[target] } / Double(paths.count) }
     }
   }
 
@@ -233,18 +233,22 @@ public struct Posterior: Sendable {
     }
     let plan = try resolve(template, inputs, paths: count, flopLimit, latent: latent, unsupported)
     guard count > 0, inputs.count > 0 else {
-      return Samples(paths: [[Double]](repeating: [], count: count), plan: plan, notes: notes)
+      return Samples(
+        paths: [[Double]](repeating: [], count: count), means: [], plan: plan, notes: notes)
     }
     let x = try questions(inputs)
     let request = Request(plan: plan, seed: seed, pool: pool, progress: progress)
-    let (paths, trace) = try conditioned.sample(count, at: x, request, latent: latent)
+    let drawn = try conditioned.sample(count, at: x, request, latent: latent)
     let units = try preparation.units(scaling.apply(inputs))
     let notes = notes + bufferNotes(plan, latent: latent)
     let (outside, note) = try outside(inputs, notes)
-    let raw = paths.map { path in zip(path, units).map { $1.raw(Double($0)) } }
-    guard raw.allSatisfy({ $0.allSatisfy(\.isFinite) }) else { throw Self.notFinite }
+    let raw = drawn.paths.map { path in zip(path, units).map { $1.raw(Double($0)) } }
+    let means = zip(drawn.means, units).map { $1.raw($0) }
+    guard raw.allSatisfy({ $0.allSatisfy(\.isFinite) }), means.allSatisfy(\.isFinite) else {
+      throw Self.notFinite
+    }
     return Samples(
-      paths: raw, plan: plan, trace: trace,
+      paths: raw, means: means, plan: plan, trace: drawn.trace,
       notes: notes + (note.map { [$0] } ?? []), outside: outside)
   }
 
@@ -258,7 +262,8 @@ public struct Posterior: Sendable {
     public let notes: [Note]
   }
 
-  /// The joint log-density of `y` at `inputs` under the plan, averaged over random target orders by log-mean-exp
+  /// The joint log-density of `y` at `inputs` under the plan: −∞, with a note, for a value so far from the observed rows
+  /// that the model gives it no density. It is averaged over random target orders by log-mean-exp
   /// (Hassan et al. 2026, sec. 3.4 of the appendix: densities are averaged, not their logarithms). A plan with an order of
   /// its own has one density.
   public func logDensity(
@@ -281,9 +286,13 @@ public struct Posterior: Sendable {
     let scores = try conditioned.logDensities(of: scaled, at: x, request, orders: orders).map {
       $0 + jacobian
     }
-    guard scores.allSatisfy(\.isFinite) else { throw Self.notFinite }
+    let reach = conditioned.rows.reach
+    let beyond = scaled.count { !reach.contains(Double($0)) }
+    let isNone = scores.contains(-.infinity) && beyond > 0
+    guard scores.allSatisfy({ $0.isFinite || isNone && $0 == -.infinity }) else { throw Self.notFinite }
     return LogDensity(
-      value: Self.logMeanExp(scores), orders: scores, plan: plan, notes: notes + bufferNotes(plan))
+      value: Self.logMeanExp(scores), orders: scores, plan: plan,
+      notes: notes + bufferNotes(plan) + (isNone ? [.valuesBeyondReach(beyond)] : []))
   }
 
   static func logMeanExp(_ values: [Double]) -> Double {
@@ -365,8 +374,8 @@ public struct Posterior: Sendable {
     let capacity = latent ? max(plan.peakBufferRows, inputs.count) : plan.peakBufferRows
     let alive = min(max(paths, 1), SamplerTile.most * (pool?.threads ?? 1))
     let bytes = Double(model.network.bufferBytes(capacity: capacity)) * Double(alive)
-    // And the drawn values, as they are drawn and in the data's units.
-    let values = Double(max(paths, 1)) * Double(max(inputs.count, 1)) * 12
+    // And the drawn values with their laws' means, as they are drawn and in the data's units.
+    let values = Double(max(paths, 1)) * Double(max(inputs.count, 1)) * 16
     guard bytes + values <= Self.byteLimit else {
       throw InferenceError.tooLarge(
         bytes: bytes + values, limit: Self.byteLimit, merging: model.network.capability.merges)
@@ -391,7 +400,8 @@ public struct Posterior: Sendable {
     let merged = plan.instructions.last?.context.ranges.reduce(0) { $0 + $1.count } ?? 0
     let last = latent ? plan.targets - (plan.endsWithAPrefix ? merged : 0) : 0
     let rows = max(plan.peakBufferRows, last)
-    var notes: [Note] = rows > trained
+    var notes: [Note] =
+      rows > trained
       ? [.bufferBeyondTraining(rows: rows, trained: trained, merging: model.network.capability.merges)] : []
     if plan.requirements.subsetReads { notes.append(.readsBeyondTraining(plan.template?.strictForm)) }
     return notes

@@ -18,11 +18,11 @@ package struct Sampler<C: Conditioner>: Sendable {
     self.pool = pool
   }
 
-  /// `[paths][targets]`, and what a plan that verifies drafts came to for each path; with `latent`, of the noiseless
-  /// curve.
+  /// `[paths][targets]`; the expected value of each target, averaged over the laws that paths drew it from; and what a plan
+  /// that verifies drafts came to for each path. With `latent`, of the noiseless curve.
   package func sample(
     _ count: Int, latent: Bool = false, progress: (@Sendable (Int) -> Void)? = nil
-  ) throws(InferenceError) -> (paths: [[Float]], trace: Trace?) {
+  ) throws(InferenceError) -> Drawn {
     let program = Program(plan)
     let anew = !plan.endsWithAPrefix
     let capacity = latent ? max(plan.peakBufferRows, plan.targets) : plan.peakBufferRows
@@ -40,7 +40,16 @@ package struct Sampler<C: Conditioner>: Sendable {
       return tile.lanes
     }
     let paths = lanes.map { latent ? $0.smoothed : $0.values }
-    return (paths, plan.verifiesDrafts ? Trace(paths: lanes.map(\.rounds)) : nil)
+    return Drawn(
+      paths: paths, means: Self.average(latent ? paths : lanes.map(\.means), targets: plan.targets),
+      trace: plan.verifiesDrafts ? Trace(paths: lanes.map(\.rounds)) : nil)
+  }
+
+  /// The mean over paths of each target, summed in the order of the paths.
+  private static func average(_ values: [[Float]], targets: Int) -> [Double] {
+    var sums = [Double](repeating: 0, count: targets)
+    for path in values { for target in 0..<targets { sums[target] += Double(path[target]) } }
+    return sums.map { $0 / Double(values.count) }
   }
 
   /// log p(y) of given values under each of `orders` orders, in the network's units, orders side by side over the
@@ -81,6 +90,14 @@ package struct Sampler<C: Conditioner>: Sendable {
     if stop.load(ordering: .relaxed) { throw .cancelled }
     return results.withLock { $0.flatMap { $0 } }
   }
+}
+
+/// Paths in the network's units.
+package struct Drawn: Sendable {
+  /// `[paths][targets]`.
+  package let paths: [[Float]]
+  package let means: [Double]
+  package let trace: Trace?
 }
 
 /// How many paths go through the network together.

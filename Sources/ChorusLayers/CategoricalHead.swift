@@ -39,7 +39,6 @@ public struct CategoricalHead: Head {
 
   public struct Answer: ChorusLayers.Answer {
     public let law: Categorical
-    public func draw(from stream: inout RandomStream) -> Value { law.draw(from: &stream) }
   }
 }
 

@@ -2,11 +2,23 @@ import ChorusTensors
 import Foundation
 
 /// A mixture of Gaussians: what the network says of one number. Units are the caller's.
+///
+/// Where it is kept within bounds (`within`), what lay outside is removed and the rest renormalised: draws, densities,
+/// the distribution function and the moments are those of that law.
 public struct GaussianMixture: ContinuousLaw, Hashable {
-  /// Log-weights, normalised.
+  /// Log-weights of the whole components, normalised.
   public let logWeights: [Double]
   public let means: [Double]
   public let deviations: [Double]
+  /// What the law is bounded to; nil where it has all of its tails.
+  public private(set) var bounds: Bounds?
+
+  /// Bounds, and how much of the whole mixture lies below and between them.
+  public struct Bounds: Sendable, Hashable {
+    public let range: ClosedRange<Double>
+    let below: Double
+    let inside: Double
+  }
 
   public init(logWeights: [Double], means: [Double], deviations: [Double]) {
     self.logWeights = logWeights
@@ -20,14 +32,64 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
   }
 
   public func scaled(by scale: Double, offset: Double) -> GaussianMixture {
-    GaussianMixture(
+    var law = GaussianMixture(
       logWeights: logWeights, means: means.map { offset + scale * $0 },
       deviations: deviations.map { scale * $0 })
+    law.bounds = bounds.map {
+      Bounds(
+        range: offset + scale * $0.range.lowerBound...offset + scale * $0.range.upperBound, below: $0.below,
+        inside: $0.inside)
+    }
+    return law
   }
 
-  public var mean: Double { zip(logWeights, means).reduce(0) { $0 + exp($1.0) * $1.1 } }
+  // MARK: Bounds
+
+  /// Whether a bounded law would be that of the whole component to the last bits.
+  static func isInside(_ mean: Double, _ deviation: Double, _ range: ClosedRange<Double>) -> Bool {
+    mean - 9 * deviation > range.lowerBound && mean + 9 * deviation < range.upperBound
+  }
+
+  /// A law with less of itself inside than this keeps its tails: what is left would say nothing of what the network says.
+  private static let least = 1e-6
+
+  public func within(_ range: ClosedRange<Double>) -> GaussianMixture? {
+    if means.indices.allSatisfy({ Self.isInside(means[$0], deviations[$0], range) }) { return self }
+    let below = whole(below: range.lowerBound)
+    let inside = means.indices.reduce(0) { $0 + exp(logWeights[$1]) * part($1, of: range) }
+    guard inside >= Self.least else { return nil }
+    var law = self
+    law.bounds = Bounds(range: range, below: below, inside: inside)
+    return law
+  }
+
+  /// How much of a component lies within a range, precise in both tails.
+  private func part(_ component: Int, of range: ClosedRange<Double>) -> Double {
+    let unit = deviations[component] * 2.0.squareRoot()
+    let (low, high) = (
+      (range.lowerBound - means[component]) / unit, (range.upperBound - means[component]) / unit
+    )
+    return low > 0 ? (erfc(low) - erfc(high)) / 2 : (erfc(-high) - erfc(-low)) / 2
+  }
+
+  /// P(Y ≤ y) of the whole mixture.
+  private func whole(below y: Double) -> Double {
+    var sum = 0.0
+    for c in means.indices {
+      sum += exp(logWeights[c]) * 0.5 * erfc((means[c] - y) / (deviations[c] * 2.0.squareRoot()))
+    }
+    return min(max(sum, 0), 1)
+  }
+
+  // MARK: The law
+
+  public var mean: Double {
+    guard let bounds else { return zip(logWeights, means).reduce(0) { $0 + exp($1.0) * $1.1 } }
+    return moments(within: bounds).mean
+  }
 
   public var variance: Double {
+    if let bounds { return moments(within: bounds).variance }
     let mean = mean
     var sum = 0.0
     for c in means.indices {
@@ -37,34 +99,61 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
     return sum
   }
 
+  /// Of truncated Gaussians: with a and b the standardised bounds, E Z = (φ(a) − φ(b))/P and E Z² = 1 + (aφ(a) − bφ(b))/P.
+  private func moments(within bounds: Bounds) -> (mean: Double, variance: Double) {
+    func density(_ z: Double) -> Double { exp(-z * z / 2) / (2 * Double.pi).squareRoot() }
+    let (low, high) = (bounds.range.lowerBound, bounds.range.upperBound)
+    // About the middle of the range, so that what is far out takes no digits.
+    let middle =
+      (low.isFinite ? low : high.isFinite ? high : 0) / 2 + (high.isFinite ? high : low.isFinite ? low : 0)
+      / 2
+    var (first, second) = (0.0, 0.0)
+    for c in means.indices {
+      let (weight, centre, deviation) = (exp(logWeights[c]), means[c] - middle, deviations[c])
+      let (a, b) = ((low - means[c]) / deviation, (high - means[c]) / deviation)
+      let inside = part(c, of: bounds.range)
+      let one = density(a) - density(b)
+      // z·φ(z) of a bound that is infinitely far is 0.
+      func edge(_ z: Double) -> Double { z.isFinite ? z * density(z) : 0 }
+      let two = inside + edge(a) - edge(b)
+      first += weight * (centre * inside + deviation * one)
+      second +=
+        weight * (centre * centre * inside + 2 * centre * deviation * one + deviation * deviation * two)
+    }
+    let mean = first / bounds.inside
+    return (min(max(middle + mean, low), high), max(second / bounds.inside - mean * mean, 0))
+  }
+
   public func logDensity(_ y: Double) -> Double {
+    if let bounds, !bounds.range.contains(y) { return -.infinity }
     let terms = means.indices.map { c in
       let z = (y - means[c]) / deviations[c]
       return logWeights[c] - 0.5 * z * z - log(deviations[c]) - 0.5 * log(2 * Double.pi)
     }
     let top = terms.max() ?? -.infinity
-    return top.isFinite ? top + log(terms.reduce(0) { $0 + exp($1 - top) }) : top
+    let whole = top.isFinite ? top + log(terms.reduce(0) { $0 + exp($1 - top) }) : top
+    return bounds.map { whole - log($0.inside) } ?? whole
   }
 
   public func cdf(_ y: Double) -> Double {
-    var sum = 0.0
-    for c in means.indices {
-      sum += exp(logWeights[c]) * 0.5 * erfc((means[c] - y) / (deviations[c] * 2.0.squareRoot()))
-    }
-    return min(max(sum, 0), 1)
+    guard let bounds else { return whole(below: y) }
+    guard y > bounds.range.lowerBound else { return 0 }
+    guard y < bounds.range.upperBound else { return 1 }
+    return min(max((whole(below: y) - bounds.below) / bounds.inside, 0), 1)
   }
 
   /// By bisection to the last bits.
   public func quantile(_ level: Double) -> Double {
     guard !level.isNaN else { return .nan }
-    guard level > 0 else { return -.infinity }
-    guard level < 1 else { return .infinity }
+    guard level > 0 else { return bounds?.range.lowerBound ?? -.infinity }
+    guard level < 1 else { return bounds?.range.upperBound ?? .infinity }
     var low = Double.infinity
     var high = -Double.infinity
     for c in means.indices {
       low = min(low, means[c] - 40 * deviations[c])
       high = max(high, means[c] + 40 * deviations[c])
     }
+    if let range = bounds?.range { (low, high) = (max(low, range.lowerBound), min(high, range.upperBound)) }
     for _ in 0..<200 {
       let middle = low + (high - low) / 2
       if middle <= low || middle >= high { break }
@@ -76,6 +165,7 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
   /// In closed form: with CRPS(F, y) = E|X − y| − ½ E|X − X'| (Gneiting & Raftery 2007, eq. 21, sign turned) and E|Z| of a
   /// Gaussian Z (Grimit et al. 2006, eq. 3).
   public func crps(_ y: Double) -> Double {
+    if let bounds { return crps(y, within: bounds.range) }
     let weights = logWeights.map { exp($0) }
     var (near, apart) = (0.0, 0.0)
     for i in weights.indices {
@@ -95,16 +185,49 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
     return deviation * (2 / Double.pi).squareRoot() * exp(-z * z / 2) + mean * erf(z / 2.0.squareRoot())
   }
 
-  /// A component by a uniform variate, then a value by a normal one.
+  /// ∫(F − 1{y ≤ ·})² over the range, and the way from the range to an outcome beyond it. Between places where a component
+  /// changes the integrand is smooth, and five points of Gauss and Legendre are exact to eight digits.
+  private func crps(_ y: Double, within range: ClosedRange<Double>) -> Double {
+    var places = [range.lowerBound, range.upperBound, y]
+    for c in means.indices {
+      places += (-12...12).map { means[c] + Double($0) / 2 * deviations[c] }
+    }
+    places = places.filter { range.contains($0) && $0.isFinite }.sorted()
+    var sum = max(y - range.upperBound, range.lowerBound - y, 0)
+    for (low, high) in zip(places, places.dropFirst()) where high > low {
+      let (middle, half) = ((low + high) / 2, (high - low) / 2)
+      for (point, weight) in Self.legendre {
+        for side in point == 0 ? [0.0] : [-point, point] {
+          let x = middle + half * side
+          let part = cdf(x) - (x >= y ? 1 : 0)
+          sum += half * weight * part * part
+        }
+      }
+    }
+    return sum
+  }
+
+  /// Points and weights of Gauss and Legendre with five points, those of the upper half.
+  private static let legendre = [
+    (0.0, 0.5688888888888889), (0.5384693101056831, 0.4786286704993665),
+    (0.9061798459386640, 0.2369268850561891),
+  ]
+
+  /// A component by a uniform variate, then a value by a normal one; one beyond the bounds is drawn anew between them.
   public func draw(from stream: inout RandomStream) -> Value {
     var remaining = stream.uniform()
     let normal = stream.normal()
+    var chosen = max(means.count - 1, 0)
     for c in means.indices {
       remaining -= exp(logWeights[c])
-      if remaining < 0 { return .number(means[c] + deviations[c] * normal) }
+      if remaining < 0 {
+        chosen = c
+        break
+      }
     }
-    let last = means.count - 1
-    return .number(means[last] + deviations[last] * normal)
+    let y = means[chosen] + deviations[chosen] * normal
+    guard let bounds, !bounds.range.contains(y) else { return .number(y) }
+    return .number(quantile(stream.uniform()))
   }
 }
 

@@ -76,6 +76,8 @@ public struct MixtureHead: Head {
     let around: Int
     let floor: Float
     package let unit: Scaling.Unit
+    /// What lies outside is taken from the law.
+    var range = -Double.infinity...Double.infinity
 
     private static let plain = Scaling.Unit(origin: 0, scale: 1)
     private func own(_ component: Int) -> Scaling.Unit { component < around ? unit : Self.plain }
@@ -86,7 +88,36 @@ public struct MixtureHead: Head {
       return max(value, 0) + log1p(exp(-abs(value))) + Double(floor)
     }
 
-    public var law: GaussianMixture {
+    public func bounded(to range: ClosedRange<Double>) -> Answer {
+      var answer = self
+      answer.range = range
+      return answer
+    }
+
+    public var law: GaussianMixture { isInside ? whole : whole.within(range) ?? whole }
+
+    /// Whether the range certainly holds all of the law, to the last bits. Deviations are only bounded, since
+    /// softplus(s) ≤ max(s, 0) + log 2 costs nothing.
+    private var isInside: Bool {
+      isInside(0..<around, unit) && isInside(around..<components, Self.plain)
+    }
+
+    private func isInside(_ places: Range<Int>, _ unit: Scaling.Unit) -> Bool {
+      let (means, scales) = (raw + components, raw + 2 * components)
+      var (low, high, widest) = (Float.infinity, -Float.infinity, Float(0))
+      for c in places {
+        low = min(low, means[c])
+        high = max(high, means[c])
+        widest = max(widest, scales[c])
+      }
+      let deviation = unit.scale * (Double(widest) + 0.7 + Double(floor))
+      return places.isEmpty
+        || GaussianMixture.isInside(unit.raw(Double(low)), deviation, range)
+          && GaussianMixture.isInside(unit.raw(Double(high)), deviation, range)
+    }
+
+    /// The law with all of its tails.
+    private var whole: GaussianMixture {
       let logits = (0..<components).map { Double(raw[$0]) }
       let top = logits.max() ?? 0
       let normaliser = top + log(logits.reduce(0) { $0 + exp($1 - top) })
@@ -96,14 +127,29 @@ public struct MixtureHead: Head {
         deviations: (0..<components).map { own($0).scale * deviation($0) })
     }
 
-    /// Only one deviation is needed.
-    public func draw(from stream: inout RandomStream) -> Value {
+    /// Only one deviation is needed, unless the tails reach out of the range.
+    public func drawn(from stream: inout RandomStream) -> (value: Value, mean: Double) {
+      guard isInside else {
+        let law = law
+        return (law.draw(from: &stream), law.mean)
+      }
       let uniform = stream.uniform()
       let normal = stream.normal()
       var top = Double(raw[0])
       for c in 1..<max(components, 1) { top = max(top, Double(raw[c])) }
-      var sum = 0.0
-      for c in 0..<components { sum += exp(Double(raw[c]) - top) }
+      // Weights and weighted means of the components around the hint, then of the others.
+      var (sum, all) = (0.0, 0.0)
+      for c in 0..<around {
+        let weight = exp(Double(raw[c]) - top)
+        sum += weight
+        all += weight * Double(raw[components + c])
+      }
+      all = unit.origin * sum + unit.scale * all
+      for c in around..<components {
+        let weight = exp(Double(raw[c]) - top)
+        sum += weight
+        all += weight * Double(raw[components + c])
+      }
       let normaliser = top + log(sum)
       var remaining = uniform
       var chosen = 0
@@ -114,7 +160,7 @@ public struct MixtureHead: Head {
       }
       let own = own(chosen)
       let mean = own.raw(Double(raw[components + chosen]))
-      return .number(mean + own.scale * deviation(chosen) * normal)
+      return (.number(mean + own.scale * deviation(chosen) * normal), all / sum)
     }
   }
 }

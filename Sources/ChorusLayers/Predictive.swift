@@ -30,12 +30,17 @@ public protocol Predictive: Sendable {
   static func value(_ stored: Float) -> Value
   /// The expected value; of a category that of its level's number.
   var mean: Double { get }
+  /// The law without what lies outside of `range`, renormalised; nil where next to nothing of it lies inside, and for a
+  /// law that is not of numbers.
+  func within(_ range: ClosedRange<Double>) -> Self?
   /// A draw from (p − q)₊ / ∫(p − q)₊, where this law is p: what a refused draft from q is replaced by, so that the result
   /// has the law p whatever q was (Leviathan et al. 2023, Alg. 1).
   func residual(beyond draft: Self, from stream: inout RandomStream) -> Value
 }
 
 extension Predictive {
+  public func within(_ range: ClosedRange<Double>) -> Self? { nil }
+
   /// Proposals from p are kept with probability 1 − q/p. Both densities are in closed form, so no network is asked.
   public func residual(beyond draft: Self, from stream: inout RandomStream) -> Value {
     var value = draw(from: &stream)
@@ -77,8 +82,18 @@ extension ContinuousLaw {
 /// What a head says of one row, read where the network has left it and valid while it is handed over.
 public protocol Answer {
   associatedtype Law: Predictive
-  /// A draw from the law, bit for bit as `law` draws it, without making the law.
-  func draw(from stream: inout RandomStream) -> Value
+  /// A draw from the law, bit for bit as `law` draws it, and the law's mean, without making the law.
+  func drawn(from stream: inout RandomStream) -> (value: Value, mean: Double)
   /// The law, to be kept.
   var law: Law { get }
+  /// The same of the law without what lies outside of `range`, where the law has something inside.
+  func bounded(to range: ClosedRange<Double>) -> Self
+}
+
+extension Answer {
+  public func bounded(to range: ClosedRange<Double>) -> Self { self }
+  public func drawn(from stream: inout RandomStream) -> (value: Value, mean: Double) {
+    let law = law
+    return (law.draw(from: &stream), law.mean)
+  }
 }

@@ -66,7 +66,9 @@ extension Plan {
 
   /// The first thing that the plan asks for and `capability` lacks.
   func missing(from capability: Capability) -> String? {
-    if capability.inOrder, !goesInOrder { return "values drawn other than one after another in the order given" }
+    if capability.inOrder, !goesInOrder {
+      return "values drawn other than one after another in the order given"
+    }
     return requirements.missing(from: capability)
   }
 }

@@ -27,14 +27,16 @@ import Testing
   private let columns = ["--input", "t", "--target", "level", "--model", "run/model.safetensors"]
 
   private func run(_ command: String, _ more: [String], columns: [String]? = nil) throws -> Outcome {
-    try folder.start([command] + (command == "explain" ? [] : ["s.csv"]) + (columns ?? self.columns) + more).1()
+    try folder.start([command] + (command == "explain" ? [] : ["s.csv"]) + (columns ?? self.columns) + more)
+      .1()
   }
 
   @Test func predictsAndScores() throws {
     let inOrder = "sequential(order:given)"
     let asked = try run("predict", ["--horizon", "6", "--plan", inOrder])
     #expect(asked.code == 0 && asked.rows.count == 7, "\(asked.errors)")
-    #expect(!asked.output.contains("merges instead") && asked.output.contains("the model was trained on up to 4"))
+    #expect(
+      !asked.output.contains("merges instead") && asked.output.contains("the model was trained on up to 4"))
     #expect(try run("predict", ["--horizon", "6", "--plan", "auto"]).output == asked.output)
     let sums = try run("predict", ["--horizon", "6", "--plan", "auto", "--functional", "sum"])
     #expect(sums.code == 0 && sums.rows.dropFirst().map { $0[1] } == ["joint"], "\(sums.errors)")
@@ -70,7 +72,9 @@ import Testing
   /// No refusal names the plan that was asked for, and a plan that it names runs.
   @Test func refusalsNameWhatWouldDo() throws {
     let model = Array(columns.suffix(2))
-    for plan in ["sequential", "independent", "reencode", "sequential(capacity:4)", "blocks(of:3)", "log-sparse"] {
+    for plan in [
+      "sequential", "independent", "reencode", "sequential(capacity:4)", "blocks(of:3)", "log-sparse",
+    ] {
       for (command, more, columns) in [
         ("predict", ["--horizon", "6"], columns), ("score", ["--last", "6", "--samples", "5"], columns),
         ("report", ["--horizon", "6", "--output", "r.html"], columns),

@@ -87,7 +87,7 @@ import Testing
     let template = try PlanTemplate(parsing: text)
     for targets in [1, 2, 7, 30] {
       let (sampler, counters) = try sampler(template, context: 6, targets: targets, seed: 3)
-      let (_, trace) = try sampler.sample(1)
+      let trace = try sampler.sample(1).trace
       guard sampler.plan.verifiesDrafts else {
         #expect(trace == nil)  // drafts of one are plain draws
         continue

@@ -9,7 +9,7 @@ import Testing
   let mixture = GaussianMixture(
     logWeights: [log(0.2), log(0.5), log(0.3)], means: [-2, 0.5, 3], deviations: [0.1, 1, 0.4])
 
-  @Test func readsTheHead() {
+  @Test func readsTheHead() throws {
     let raw: [Float] = [0, Float(log(3.0)), -1, 2, 0, 100]
     let unit = Scaling.Unit(origin: 10, scale: 2)
     func head(around: Int, floor: Float = 0.25) -> MixtureHead {
@@ -29,9 +29,16 @@ import Testing
     #expect(extreme.logWeights[0] == 0 && extreme.deviations[0] == Double(Float(1e-3)))
     #expect(extreme.logDensity(0.1).isFinite)
     // The raw numbers are drawn from as the law they make.
-    for seed in 0..<40 {
-      var (one, other) = (RandomStream(seed: UInt64(seed)), RandomStream(seed: UInt64(seed)))
-      #expect(head(around: 1).answer(raw, unit: unit).draw(from: &one) == half.draw(from: &other))
+    for range in [-1e9...1e9, -20...60, 0...3] {
+      let answer = head(around: 1).answer(raw, unit: unit).bounded(to: range)
+      let law = try #require(half.within(range))
+      #expect(answer.law == law && (law.bounds == nil) == (range.upperBound == 1e9))
+      for seed in 0..<40 {
+        var (one, other) = (RandomStream(seed: UInt64(seed)), RandomStream(seed: UInt64(seed)))
+        let drawn = answer.drawn(from: &one)
+        #expect(drawn.value == law.draw(from: &other) && one == other)
+        #expect(abs(drawn.mean - law.mean) < 1e-12 * max(1, abs(law.mean)))
+      }
     }
   }
 

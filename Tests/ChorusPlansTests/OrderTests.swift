@@ -162,7 +162,8 @@ import Testing
           let other = try instead.resolve(context: 3, targets: 8, capability: capability)
           #expect(plan == text && instead.description != text && words.contains(instead.description))
           #expect(
-            words.contains("same values as context") == (other.peakBufferRows == 0), "\(text) \(capability): \(words)")
+            words.contains("same values as context") == (other.peakBufferRows == 0),
+            "\(text) \(capability): \(words)")
         }
       }
       // Nor does a warning tell of merging where nothing merges.
