@@ -174,7 +174,9 @@ public enum PriorError: Error, Equatable, CustomStringConvertible {
 /// The built-in priors, by name.
 public enum Priors {
   /// Every built-in prior that models are trained on.
-  public static let all: [any Prior] = [GPPrior.gp, GPPrior.noisy, SawtoothPrior(), FunctionsPrior()]
+  public static let all: [any Prior] = [
+    GPPrior.gp, GPPrior.noisy, SawtoothPrior(), FunctionsPrior(), ObservationsPrior(),
+  ]
 
   /// The names, in the order of `all`.
   public static var names: [String] { all.map(\.name) }
@@ -182,6 +184,7 @@ public enum Priors {
   /// Priors to evaluate on: laws that no model here is trained on, and the families of `functions` one by one.
   public static let evaluation: [any Prior] =
     OutsidePrior.Law.allCases.map(OutsidePrior.init) + [LinearRegressionPrior()] + FunctionsPrior.parts
+    + [SeriesPrior()]
 
   /// The prior of that name. Throws `PriorError.unknown` with the known names.
   public static func named(_ name: String) throws(PriorError) -> any Prior {
