@@ -56,6 +56,27 @@ public struct Blueprint: Sendable, Hashable {
     memories.isEmpty ? .softmax : memories[min(layer, memories.count - 1)]
   }
 
+  /// The place among this network's input features of each of another's; nil where that one knows a hint that this one does
+  /// not, or differs otherwise.
+  ///
+  /// Features are in the order raw inputs, mask, sines and cosines, then what each hint tells (`SetLayers.writeFeatures`).
+  public func inputFeatures(of other: Blueprint) -> [Int]? {
+    guard inputDimensions == other.inputDimensions, frequencies == other.frequencies else { return nil }
+    let plain = inputDimensions * (2 + 2 * frequencies)
+    var own = [String: Int]()
+    var next = plain
+    for hint in hints.hints {
+      own[type(of: hint).name] = next
+      next += hint.features(dimensions: inputDimensions)
+    }
+    var places = Array(0..<plain)
+    for hint in other.hints.hints {
+      guard let first = own[type(of: hint).name] else { return nil }
+      places += first..<first + hint.features(dimensions: inputDimensions)
+    }
+    return places
+  }
+
   /// Refuses sizes that no network can have, or that would not fit into memory.
   public func validate() throws(ModelError) {
     func check(_ name: String, _ value: Int, _ range: ClosedRange<Int>) throws(ModelError) {

@@ -1,6 +1,7 @@
 import ChorusHints
 import ChorusLayers
 import ChorusModels
+import ChorusPriors
 
 extension TrainingConfiguration {
   /// The recipe of a shipped prior: a narrow network and small batches, because at this project's horizons the
@@ -25,20 +26,28 @@ extension TrainingConfiguration {
     case "sawtooth":
       // A wave is found from some dozen rows: what is left to learn is how to find it from fewer.
       configuration.smallContexts = 1
-    case "functions":
+    case "functions", "observations":
       configuration.blueprint.inputDimensions = 3
-      // Jumps and waves are told in the network's units, beside what a spline tells.
+      // Jumps and waves are told in the network's units, beside what a spline tells. The first hint that has a unit decides:
+      // of one input, where `series` says something, that.
+      let waves = TrendAndWaves(waves: 6, subtracts: true)
       configuration.blueprint.hints = Hints(
-        [TrendAndWaves(waves: 6, subtracts: true)], rows: LocalSplines(neighbours: 12))
+        prior == "functions" ? [waves] : [SeriesLevelAndSeason(subtracts: true), waves],
+        rows: LocalSplines(neighbours: 12))
       configuration.blueprint.head = .mixture(components: 30, around: 10)
       configuration.dimensions = [1, 1, 1, 2, 3]
       configuration.blueprint.scaling = .standardise
       configuration.context = [2, 512]
       configuration.smallContexts = 0.5
       configuration.blueprint.trainedContext = 512
+      if prior == "observations" {
+        // As many rows ahead as people ask for.
+        configuration.targets = 32
+        configuration.buffers = [8, 24, 64]
+      }
     default:
       throw .configuration(
-        "no prior '\(prior)'; give gp, gp-noisy, sawtooth, functions, or a configuration file (.json)")
+        "no prior '\(prior)'; give \(Priors.names.joined(separator: ", ")), or a configuration file (.json)")
     }
     return configuration
   }

@@ -280,15 +280,16 @@ extension Trainer {
     }
   }
 
-  /// Takes a model's weights as the first ones; it may have read plainly standardised data, and have had no neighbours.
+  /// Takes a model's weights as the first ones; it may know fewer hints, or have had no neighbours.
   ///
-  /// Where it was shown no fit, the last rows of the input embedder's first matrix are for the fit's features and stay as drawn:
-  /// from zeros, queries and keys would both have to grow before either gained by it. Where it had no neighbours, what they say
-  /// begins at zero, and its components are the head's other ones.
+  /// Rows of the input embedder's first matrix that are for a hint it did not have stay as drawn: from zeros, queries and
+  /// keys would both have to grow before either gained by it. Where it had no neighbours, what they say begins at zero, and
+  /// its components are the head's other ones.
   func begin(from model: Model) throws {
     var blueprint = model.blueprint
     let own = configuration.blueprint
-    if blueprint.hints.hints.isEmpty, blueprint.scaling == .standardise || own.scaling == .none {
+    let rows = own.inputFeatures(of: model.blueprint)
+    if rows != nil, blueprint.scaling == own.scaling || own.scaling == .none {
       blueprint.hints = Hints(own.hints.hints, rows: blueprint.hints.rows)
     }
     let (from, to) = (blueprint.head.specification, own.head.specification)
@@ -313,7 +314,11 @@ extension Trainer {
         continue
       }
       guard from.columns != parameter.columns else {
-        weights[parameter].update(from: given[from], count: from.count)
+        let places = rows?.count == from.rows && parameter.rows > from.rows ? rows : nil
+        for (row, place) in (places ?? Array(0..<min(from.rows, parameter.rows))).enumerated() {
+          (weights[parameter] + place * from.columns).update(
+            from: given[from] + row * from.columns, count: from.columns)
+        }
         continue
       }
       let places = to.places(of: from.columns, among: parameter.columns)
