@@ -10,6 +10,7 @@ import Foundation
 /// What is done with each question.
 struct Asker: Sendable {
   let model: Model
+  let values: ValueScale.Choice
   let template: PlanTemplate
   let samples: Int
   let seed: UInt64
@@ -22,10 +23,10 @@ struct Asker: Sendable {
     _ question: Question, on pool: ThreadPool?, progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> Answer {
     guard question.observations.refusal == nil else {
-      return Answer(question: question, samples: nil, independent: nil, periods: [])
+      return Answer(question: question, samples: nil, independent: nil, periods: [], values: .raw)
     }
     do {
-      let posterior = try question.posterior(model, on: pool)
+      let posterior = try question.posterior(model, values: values, on: pool)
       func draw(_ plan: PlanTemplate, _ progress: (@Sendable (Int) -> Void)?) throws -> Posterior.Samples {
         try posterior.sample(
           samples, at: question.points, plan: plan, seed: seed, latent: latent, flopLimit: flopLimit,
@@ -33,7 +34,8 @@ struct Asker: Sendable {
       }
       return Answer(
         question: question, samples: try draw(template, progress),
-        independent: independent ? try draw(.independent, nil).paths : nil, periods: posterior.periods)
+        independent: independent ? try draw(.independent, nil).paths : nil, periods: posterior.periods,
+        values: posterior.preparation.values)
     } catch {
       // One of many series: say which.
       guard let group = question.observations.group else { throw error }
@@ -59,9 +61,17 @@ struct Answer: Sendable {
   /// Paths of values drawn each on its own.
   let independent: [[Double]]?
   let periods: [Posterior.Period]
+  /// What the values were seen as.
+  let values: ValueScale
+
+  /// What was found in the rows, in words.
+  var foundWords: [String] {
+    periodWords
+      + (values.words.map { ["'\(question.selection.target)' is seen \($0) (--scale raw: as it is)"] } ?? [])
+  }
 
   /// The clearest period of each input, in words.
-  var periodWords: [String] {
+  private var periodWords: [String] {
     let selection = question.selection
     return selection.inputs.indices.compactMap { column in
       guard let period = periods.first(where: { $0.column == column && $0.isClear }) else { return nil }

@@ -37,6 +37,8 @@ struct Condition: ParsableCommand {
       valueName: "col=unit[,col=unit]"))
   var units: String?
 
+  @OptionGroup var scale: ScaleOption
+
   @OptionGroup var reading: ReadingOptions
 
   @OptionGroup var common: CommonOptions
@@ -57,7 +59,7 @@ struct Condition: ParsableCommand {
         file: file, input: input, target: target, units: units, reading: reading)
       let model = try Model(named: self.model)
       try outputs().checkPlaces()
-      let posterior = try model.condition(on: observations.data, pool: common.pool)
+      let posterior = try model.condition(on: observations.data, values: scale.choice, pool: common.pool)
       for word in observations.words { common.say("note: \(word.text)") }
       for note in posterior.notes { common.say("note: \(note)") }
       let incomplete = observations.selection.incomplete.count

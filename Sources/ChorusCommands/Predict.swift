@@ -113,6 +113,8 @@ struct Predict: ParsableCommand {
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
+  @OptionGroup var scale: ScaleOption
+
   @OptionGroup var reading: ReadingOptions
 
   @OptionGroup var common: CommonOptions
@@ -147,6 +149,7 @@ struct Predict: ParsableCommand {
         throw ValidationError("--context has its own rows and columns; leave out \(more.0)")
       }
       guard units == nil else { throw ValidationError("--units are given when a context is made") }
+      guard scale.given == nil else { throw ValidationError("--scale is given when a context is made") }
       guard !points.isEmpty else {
         throw ValidationError(
           "--context has no rows to predict; give --horizon STEPS, --at FIRST..LAST/STEP or --at-file FILE")
@@ -186,7 +189,7 @@ struct Predict: ParsableCommand {
       let table = try PredictionTable(
         asking: asking, levels: levels, functionals: functionals, format: format, paths: output)
       let asker = Asker(
-        model: model, template: template, samples: samples, seed: common.seed, latent: latent,
+        model: model, values: scale.choice, template: template, samples: samples, seed: common.seed, latent: latent,
         flopLimit: flopLimit,
         independent: !functionals.isEmpty && !model.network.capability.inOrder)
       let pool = common.pool
@@ -198,7 +201,7 @@ struct Predict: ParsableCommand {
         for answer in try answers(asking.questions, batch, asker, on: pool) {
           if asking.questions.count == 1 {
             common.progress("")
-            for words in answer.periodWords { common.say(words) }
+            for words in answer.foundWords { common.say(words) }
             if isPicture { try draw(answer, template, model) }
           }
           tally.add(answer)

@@ -45,8 +45,8 @@ struct Question {
   }
 
   /// The rows read by the model: now, or when they were saved.
-  func posterior(_ model: Model, on pool: ThreadPool?) throws -> Posterior {
-    try saved ?? model.condition(on: data, pool: pool)
+  func posterior(_ model: Model, values: ValueScale.Choice, on pool: ThreadPool?) throws -> Posterior {
+    try saved ?? model.condition(on: data, values: values, pool: pool)
   }
 
   func named(_ column: String) -> (title: String, unit: String) { observations.named(column) }

@@ -67,6 +67,8 @@ struct Report: ParsableCommand {
   @Option(help: ArgumentHelp("Refuse plans that need more arithmetic than this.", valueName: "flop"))
   var flopLimit = Posterior.flopLimit
 
+  @OptionGroup var scale: ScaleOption
+
   @OptionGroup var reading: ReadingOptions
 
   @OptionGroup var common: CommonOptions
@@ -108,7 +110,7 @@ struct Report: ParsableCommand {
       }
       let model = try Model(named: self.model)
       try outputs().checkPlaces()
-      let posterior = try model.condition(on: question.data, pool: common.pool)
+      let posterior = try model.condition(on: question.data, values: scale.choice, pool: common.pool)
       let count = samples
       func draw(_ plan: PlanTemplate) throws -> Posterior.Samples {
         try posterior.sample(count, at: question.points, plan: plan, seed: common.seed, flopLimit: flopLimit)
@@ -121,7 +123,7 @@ struct Report: ParsableCommand {
       let independent = inOrder ? nil : try draw(.independent)
       let scoring = HeldOutScoring(
         model: model, data: question.data, plan: inOrder ? template : .sequential, seed: common.seed,
-        flopLimit: flopLimit)
+        flopLimit: flopLimit, values: scale.choice)
       let calibration = try split(of: question.data, model).map {
         try scoring.result($0, drawing: false, reencoding: false, on: common.pool)
       }

@@ -113,6 +113,8 @@ struct Score: ParsableCommand {
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
+  @OptionGroup var scale: ScaleOption
+
   @OptionGroup var reading: ReadingOptions
 
   @OptionGroup var common: CommonOptions
@@ -188,7 +190,8 @@ struct Score: ParsableCommand {
       try outputs().checkPlaces()
       let scoring = HeldOutScoring(
         model: model, data: data, plan: template, orders: orders,
-        samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit)
+        samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit,
+        values: scale.choice)
       if functionals.isEmpty {
         let progress = Progress(of: splits.count, windows == nil ? "repetitions" : "windows", common)
         let results = try common.pool.map(splits.count) { index, pool in

@@ -14,6 +14,8 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
   case tooFewRowsToScale(found: Int)
   /// A scale is not positive and finite, or a centre is not finite.
   case badScale(String)
+  /// A value is none that a scale can show.
+  case noPlace(value: Double, scale: ValueScale)
   /// A size is negative or out of range.
   case size(what: String, found: Int)
 
@@ -36,6 +38,10 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
         + "or .identity"
     case .badScale(let what):
       return "\(what): a scale must be finite and greater than 0, a centre finite"
+    case .noPlace(let value, let scale):
+      return
+        "the value \(value) cannot be seen \(scale.words ?? "as it is"), which is for values \(scale == .logarithm ? "above 0" : "from 0 on"): "
+        + "take values as they are (--scale raw)"
     case .size(let what, let found):
       return "\(what) cannot be \(found)"
     }

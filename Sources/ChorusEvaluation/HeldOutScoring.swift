@@ -17,10 +17,12 @@ public struct HeldOutScoring: Sendable {
   public var samples: Int
   public var seed: UInt64
   public var flopLimit: Double
+  /// What values are seen as.
+  public var values: ValueScale.Choice
 
   public init(
     model: Model, data: Dataset, plan: PlanTemplate = .sequential, orders: Int = 8, samples: Int = 200,
-    seed: UInt64 = 0, flopLimit: Double = Posterior.flopLimit
+    seed: UInt64 = 0, flopLimit: Double = Posterior.flopLimit, values: ValueScale.Choice = .automatic
   ) {
     self.model = model
     self.data = data
@@ -29,6 +31,7 @@ public struct HeldOutScoring: Sendable {
     self.samples = samples
     self.seed = seed
     self.flopLimit = flopLimit
+    self.values = values
   }
 
   /// What was found for one split, in the data's units.
@@ -63,7 +66,7 @@ public struct HeldOutScoring: Sendable {
     _ split: Split, drawing: Bool, reencoding: Bool, on pool: ThreadPool? = nil
   ) throws -> Result {
     let context = data.rows(split.context)
-    let posterior = try model.condition(on: context, pool: pool)
+    let posterior = try model.condition(on: context, values: values, pool: pool)
     let (held, together) = (data.rows(split.held), data.rows(together(split)))
     func density(_ plan: PlanTemplate, _ orders: Int) throws -> Posterior.LogDensity {
       try posterior.logDensity(
@@ -152,7 +155,7 @@ public struct HeldOutScoring: Sendable {
   public func claims(
     _ functionals: [Functional], _ split: Split, on pool: ThreadPool? = nil
   ) throws -> [(independent: Claim?, joint: Claim)] {
-    let posterior = try model.condition(on: data.rows(split.context), pool: pool)
+    let posterior = try model.condition(on: data.rows(split.context), values: values, pool: pool)
     let together = data.rows(together(split))
     let draws = try draws(posterior, together.inputs)
     let inputs = (0..<together.count).map { together.x[$0 * together.dimensions] }

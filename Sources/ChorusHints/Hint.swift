@@ -15,8 +15,14 @@ public protocol Hint: Sendable, Hashable, Codable {
   func features(dimensions: Int) -> Int
   /// Refuses options out of range; throws `DataError.size`.
   func validate() throws(DataError)
+  /// The scale on which the values of a context are most likely; nil where the hint cannot tell.
+  func valueScale(_ rows: ObservedRows) -> ValueScale?
   /// Fits it to a context.
   func fit(_ rows: ObservedRows) -> Fit
+}
+
+extension Hint {
+  public func valueScale(_ rows: ObservedRows) -> ValueScale? { nil }
 }
 
 /// What a hint found in a context; kept with a saved context.
@@ -41,7 +47,7 @@ extension HintFit {
 public struct ObservedRows: Sendable {
   /// Scaled inputs, `[count, dimensions]`.
   public let x: [Double]
-  /// Outputs in the data's own unit, and that unit.
+  /// Outputs as they are seen (`ValueScale`), and their unit.
   public let y: [Double]
   public let unit: Scaling.Unit
   public let dimensions: Int

@@ -1,19 +1,24 @@
 import ChorusData
+import Foundation
 
-/// How the numbers of one data set become a network's and back: a unit for every column, and what the hints found.
+/// How the numbers of one data set become a network's and back: the scale that values are seen on, a unit for every column,
+/// and what the hints found.
 ///
 /// It is made once of a context and travels with it: a posterior, a saved context and a training task hold one.
 ///
 /// ```swift
 /// let rule = Preparation.Rule(scaling: .standardise, hints: Hints([TrendAndWaves(waves: 6, subtracts: true)]))
 /// let preparation = try rule.prepare(x: days, y: levels, dimensions: 1)
-/// let unit = preparation.unit(at: [0.5])      // what 0 and 1 of the network are there, in the data's unit
+/// let unit = preparation.unit(at: [0.5])      // how a value there becomes the network's, and back
 /// ```
 public struct Preparation: Sendable, Hashable {
+  /// What values are seen as; units, and what hints found, are of that.
+  public let values: ValueScale
   public let scaling: Scaling
   public let fits: HintFits
 
-  public init(scaling: Scaling, fits: HintFits = HintFits()) {
+  public init(values: ValueScale = .raw, scaling: Scaling, fits: HintFits = HintFits()) {
+    self.values = values
     self.scaling = scaling
     self.fits = fits
   }
@@ -33,16 +38,19 @@ public struct Preparation: Sendable, Hashable {
 
     /// Fits units and hints to a context, `x` `[rows, dimensions]` and `y` `[rows]`.
     ///
-    /// - Parameter scaling: units to use in place of the context's own; nil: those of the rule.
-    /// - Throws: `DataError.tooFewRowsToScale` for fewer than 2 rows where units come from them.
+    /// - Parameters:
+    ///   - values: what outputs are seen as.
+    ///   - scaling: units to use in place of the context's own; nil: those of the rule.
+    /// - Throws: `DataError.tooFewRowsToScale` for fewer than 2 rows where units come from them, `.noPlace` for a value
+    ///   that the scale asked for has none for.
     public func prepare(
       x: some RandomAccessCollection<Double>, y: some RandomAccessCollection<Double>, dimensions: Int,
-      scaling given: Scaling? = nil
+      values: ValueScale.Choice = .raw, scaling given: Scaling? = nil
     ) throws(DataError) -> Preparation {
       guard dimensions > 0, x.count == y.count * dimensions else {
         throw .rowCount(what: "input values", expected: y.count * max(dimensions, 0), found: x.count)
       }
-      guard !hints.hints.isEmpty || given == nil && self.scaling == .standardise else {
+      guard !hints.hints.isEmpty || given == nil && self.scaling == .standardise || values != .raw else {
         return Preparation(scaling: given ?? .identity)
       }
       // Sums in one order, whatever order the rows came in.
@@ -51,36 +59,79 @@ public struct Preparation: Sendable, Hashable {
         (0..<dimensions).map { x[x.index(x.startIndex, offsetBy: row * dimensions + $0)] }
       }
       let y = order.map { y[y.index(y.startIndex, offsetBy: $0)] }
-      let scaling: Scaling
-      if let given {
-        scaling = given
-      } else if self.scaling == .standardise {
-        scaling = try .standardising(x: x, y: y, dimensions: dimensions)
-      } else {
-        scaling = .identity
-      }
-      guard !hints.hints.isEmpty else { return Preparation(scaling: scaling) }
+      let scale = try valueScale(values, x: x, y: y, dimensions: dimensions)
+      let seen = try Preparation.seen(y, on: scale)
+      let scaling = try units(x: x, y: seen, dimensions: dimensions, given)
+      guard !hints.hints.isEmpty else { return Preparation(values: scale, scaling: scaling) }
       let inputs = x.enumerated().map { scaling.scaled(input: $1, column: $0 % dimensions) }
-      let rows = ObservedRows(
-        x: inputs, y: y, unit: scaling.output, dimensions: dimensions)
-      return Preparation(scaling: scaling, fits: hints.fit(rows))
+      let rows = ObservedRows(x: inputs, y: seen, unit: scaling.output, dimensions: dimensions)
+      return Preparation(values: scale, scaling: scaling, fits: hints.fit(rows))
+    }
+
+    private func units(
+      x: [Double], y: [Double], dimensions: Int, _ given: Scaling?
+    ) throws(DataError) -> Scaling {
+      if let given { return given }
+      return scaling == .standardise ? try .standardising(x: x, y: y, dimensions: dimensions) : .identity
+    }
+
+    private func valueScale(
+      _ choice: ValueScale.Choice, x: [Double], y: [Double], dimensions: Int
+    ) throws(DataError) -> ValueScale {
+      switch choice {
+      case .raw: return .raw
+      case .logarithm: return .logarithm
+      case .root: return .root(of: y)
+      case .automatic:
+        // A network without units of the context's own has been trained on values as they are.
+        guard scaling == .standardise, y.count >= 2 else { return .raw }
+        let plain = try units(x: x, y: y, dimensions: dimensions, nil)
+        let inputs = x.enumerated().map { plain.scaled(input: $1, column: $0 % dimensions) }
+        return hints.valueScale(
+          ObservedRows(x: inputs, y: y, unit: plain.output, dimensions: dimensions)) ?? .raw
+      }
     }
   }
 
   // MARK: - Between units
 
+  /// How an output at one place becomes the network's and back.
+  public struct OutputUnit: Sendable, Hashable {
+    public let values: ValueScale
+    /// Of what values are seen as.
+    public let unit: Scaling.Unit
+
+    /// The network's number for a value; NaN for one that its scale has no place for.
+    public func scaled(_ value: Double) -> Double { unit.scaled(values.seen(value) ?? .nan) }
+    public func raw(_ scaled: Double) -> Double { values.value(unit.raw(scaled)) }
+    /// The logarithm of how much the network's number grows with the value: what a density gains by.
+    public func logSlope(_ value: Double) -> Double { values.logSlope(value) - log(unit.scale) }
+  }
+
   /// The unit of outputs at a row of scaled inputs `[dimensions]`.
-  public func unit(at inputs: some RandomAccessCollection<Double>) -> Scaling.Unit {
-    guard !fits.fits.isEmpty else { return scaling.output }
-    return fits.unit(at: ArraySlice(inputs), otherwise: scaling.output)
+  public func unit(at inputs: some RandomAccessCollection<Double>) -> OutputUnit {
+    let plain = scaling.output
+    let unit = fits.fits.isEmpty ? plain : fits.unit(at: ArraySlice(inputs), otherwise: plain)
+    return OutputUnit(values: values, unit: unit)
   }
 
   /// The unit at each row of scaled inputs.
-  public func units(_ inputs: Inputs) -> [Scaling.Unit] { (0..<inputs.count).map { unit(at: inputs[$0]) } }
+  public func units(_ inputs: Inputs) -> [OutputUnit] { (0..<inputs.count).map { unit(at: inputs[$0]) } }
 
-  /// A data set in the network's units. Throws `DataError.dimensions`.
+  /// What outputs are seen as. Throws `DataError.noPlace` for the first that the scale has no place for.
+  static func seen(_ y: [Double], on scale: ValueScale) throws(DataError) -> [Double] {
+    var seen: [Double] = []
+    for value in y {
+      guard let own = scale.seen(value) else { throw .noPlace(value: value, scale: scale) }
+      seen.append(own)
+    }
+    return seen
+  }
+
+  /// A data set in the network's units. Throws `DataError.dimensions`, or `.noPlace` for a value that its scale has none for.
   public func apply(_ data: Dataset) throws(DataError) -> Dataset {
     let inputs = try scaling.apply(data.inputs)
+    _ = try Self.seen(data.y, on: values)
     let y = zip(data.y, units(inputs)).map { $1.scaled($0) }
     return try Dataset(
       inputs: inputs, y: y, inputColumns: data.inputColumns, outputColumn: data.outputColumn)

@@ -10,7 +10,7 @@ extension Posterior {
     public let length: Double
     /// The part of the variance beside the trend and stronger waves that it explains, 0...1.
     public let share: Double
-    /// How far it stands out of noise: see `Periods.Wave.evidence`.
+    /// How far it stands out of noise (`Periods.Wave.evidence`), or of a series the cycles seen.
     public let evidence: Double
 
     /// How well a fit with this wave foretells parts of the range that it has not seen, 0...1; 0 for a wave that does not
@@ -22,8 +22,16 @@ extension Posterior {
   }
 
   /// The periods of the context, the strongest of each input first; none for a model that is not shown any
-  /// (`TrendAndWaves`).
+  /// (`SeriesLevelAndSeason`, `TrendAndWaves`).
   public var periods: [Period] {
+    if let seasons = conditioned.fits.first(SeriesLevelAndSeason.Fit.self)?.seasons {
+      let scale = scaling.inputScales.first ?? 1
+      return seasons.map { season in
+        Period(
+          column: 0, length: scale * season.period, share: season.share, evidence: season.cycles,
+          skill: season.skill, isClear: season.skill > 0.5 && season.share > 0.1 && season.cycles >= 2)
+      }
+    }
     guard let seen = conditioned.fits.first(TrendAndWaves.Fit.self)?.periods else { return [] }
     return seen.lines.enumerated().flatMap { column, line in
       let scale = scaling.inputScales.isEmpty ? 1 : scaling.inputScales[column]

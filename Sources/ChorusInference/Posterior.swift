@@ -46,14 +46,16 @@ public struct Posterior: Sendable {
   /// Encodes `data`.
   ///
   /// - Parameters:
+  ///   - values: the scale that values are seen on. By default the model's hints decide; a model without one that can
+  ///     tell takes them as they are.
   ///   - scaling: the units to use instead of the context's own mean and standard deviation. A model that was trained
   ///     on standardised data needs it when there are fewer than two rows.
   ///   - preparation: units and what hints found, of another context.
   ///   - pool: threads to work on; nil keeps to the caller's.
   /// - Throws: `ModelError` for more inputs than the model has, `InferenceError.scale` for too few rows to scale by.
   public init(
-    _ model: Model, _ data: Dataset, scaling: Scaling? = nil, preparation: Preparation? = nil,
-    on pool: ThreadPool? = nil
+    _ model: Model, _ data: Dataset, values: ValueScale.Choice? = nil, scaling: Scaling? = nil,
+    preparation: Preparation? = nil, on pool: ThreadPool? = nil
   ) throws {
     let blueprint = model.blueprint
     let dimensions = data.dimensions
@@ -68,7 +70,9 @@ public struct Posterior: Sendable {
     self.model = model
     self.pool = pool
     try Self.checkCancellation()
-    self.preparation = try preparation ?? Self.preparation(of: data, by: blueprint, scaling)
+    self.preparation =
+      try preparation
+      ?? Self.preparation(of: data, by: blueprint, values ?? (scaling == nil ? .automatic : .raw), scaling)
     let observed = try Self.rows(data, self.preparation)
     try Self.checkCancellation()
     conditioned = model.network.condition(observed, self.preparation.fits, on: pool)
@@ -142,7 +146,7 @@ public struct Posterior: Sendable {
   }
 
   private static func preparation(
-    of data: Dataset, by blueprint: Blueprint, _ scaling: Scaling?
+    of data: Dataset, by blueprint: Blueprint, _ values: ValueScale.Choice, _ scaling: Scaling?
   ) throws -> Preparation {
     if let scaling, !scaling.inputCentres.isEmpty, scaling.inputCentres.count != data.dimensions {
       throw DataError.dimensions(
@@ -154,7 +158,7 @@ public struct Posterior: Sendable {
           + " (found \(data.count)); observe more, or pass a scale")
     }
     return try blueprint.preparation.prepare(
-      x: data.x, y: data.y, dimensions: data.dimensions, scaling: scaling)
+      x: data.x, y: data.y, dimensions: data.dimensions, values: values, scaling: scaling)
   }
 
   /// Keeps `count` rows: sorted by their inputs, then their values, every (n/count)-th one.
@@ -280,8 +284,11 @@ public struct Posterior: Sendable {
     guard inputs.count > 0 else { return LogDensity(value: 0, orders: [], plan: plan, notes: notes) }
     let x = try questions(inputs)
     let units = try preparation.units(scaling.apply(inputs))
+    if let value = y.first(where: { preparation.values.seen($0) == nil }) {
+      throw DataError.noPlace(value: value, scale: preparation.values)
+    }
     let scaled = try Self.narrow(zip(y, units).map { $1.scaled($0) }, "a value")
-    let jacobian = -units.reduce(0) { $0 + log($1.scale) }
+    let jacobian = zip(y, units).reduce(0) { $0 + $1.1.logSlope($1.0) }
     let request = Request(plan: plan, seed: seed, pool: pool)
     let scores = try conditioned.logDensities(of: scaled, at: x, request, orders: orders).map {
       $0 + jacobian
@@ -313,7 +320,8 @@ public struct Posterior: Sendable {
         throw InferenceError.input(
           "this model predicts the level of a category, which has no unit; ask for its laws")
       }
-      return law.scaled(by: unit.scale, offset: unit.origin)
+      let seen = law.scaled(by: unit.unit.scale, offset: unit.unit.origin)
+      return unit.values == .raw ? seen : SeenLaw(seen, on: unit.values)
     }
     guard marginals.allSatisfy({ $0.mean.isFinite && $0.variance.isFinite }) else {
       throw Self.notFinite
@@ -411,8 +419,9 @@ public struct Posterior: Sendable {
 extension Model {
   /// Encodes a data set, to be asked for paths, densities and marginals.
   public func condition(
-    on data: Dataset, scaling: Scaling? = nil, preparation: Preparation? = nil, pool: ThreadPool? = nil
+    on data: Dataset, values: ValueScale.Choice? = nil, scaling: Scaling? = nil,
+    preparation: Preparation? = nil, pool: ThreadPool? = nil
   ) throws -> Posterior {
-    try Posterior(self, data, scaling: scaling, preparation: preparation, on: pool)
+    try Posterior(self, data, values: values, scaling: scaling, preparation: preparation, on: pool)
   }
 }

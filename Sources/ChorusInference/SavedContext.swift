@@ -19,6 +19,8 @@ public struct SavedContext: Sendable {
     var model: String
     var fingerprint: String
     var rows: Int
+    /// nil: values as they are.
+    var values: ValueScale?
     var scaling: Scaling
     var inputColumns: [Column]
     var outputColumn: Column
@@ -126,7 +128,9 @@ public struct SavedContext: Sendable {
     let decoder = JSONDecoder()
     if let key = CodingUserInfoKey.hints { decoder.userInfo[key] = hints }
     guard content.metadata["format"] == Self.firstFormat else {
-      return Preparation(scaling: header.scaling, fits: try decoder.decode(Kept.self, from: json).fits)
+      return Preparation(
+        values: header.values ?? .raw, scaling: header.scaling,
+        fits: try decoder.decode(Kept.self, from: json).fits)
     }
     return try decoder.decode(FirstFormat.self, from: json).preparation(header.scaling, hints)
   }
@@ -173,6 +177,7 @@ public struct SavedContext: Sendable {
     let header = Written(
       header: Header(
         model: posterior.model.name, fingerprint: try posterior.model.fingerprint, rows: posterior.rows,
+        values: posterior.preparation.values == .raw ? nil : posterior.preparation.values,
         scaling: posterior.scaling, inputColumns: posterior.inputColumns,
         outputColumn: posterior.outputColumn),
       fits: posterior.conditioned.fits, hints: posterior.model.blueprint.hints)

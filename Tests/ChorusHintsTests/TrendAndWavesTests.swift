@@ -20,7 +20,7 @@ struct TrendAndWavesTests {
     let preparation = try rule.prepare(x: x, y: y, dimensions: 1)
     let scaling = preparation.scaling
     func units(_ raw: [Double]) throws -> [Scaling.Unit] {
-      try preparation.units(scaling.apply(Inputs(raw)))
+      try preparation.units(scaling.apply(Inputs(raw))).map(\.unit)
     }
     let scaled = try preparation.apply(data)
     let (mean, squares) = (scaled.y.reduce(0, +) / 120, scaled.y.reduce(0) { $0 + $1 * $1 } / 120)

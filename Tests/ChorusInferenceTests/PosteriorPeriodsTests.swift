@@ -42,7 +42,7 @@ import Testing
     let posterior = try model.condition(on: Self.week(0..<90))
     let at = try Inputs((90..<97).map { 20_000 + Double($0) })
     let units = try posterior.preparation.units(posterior.scaling.apply(at))
-    for (row, origin) in units.map(\.origin).enumerated() {
+    for (row, origin) in units.map(\.unit.origin).enumerated() {
       let value = 5 + 0.01 * at[row].reduce(0, +) + (Int(at[row].reduce(0, +)) % 7 < 5 ? 2 : -1)
       #expect(abs(origin - value) < 1.5, "the fit goes on into the next week")
     }
@@ -53,10 +53,10 @@ import Testing
     )
     .marginals(at.count, on: nil)
     let known = try posterior.preparation.units(posterior.scaling.apply(Inputs([20_050])))[0]
-    #expect(units.allSatisfy { $0.scale > known.scale }, "the week ahead is less well known")
+    #expect(units.allSatisfy { $0.unit.scale > known.unit.scale }, "the week ahead is less well known")
     for row in 0..<at.count {
       #expect(abs(marginals[row].mean - units[row].raw(alone[row].mean)) < 1e-4)
-      for path in paths { #expect(abs(path[row] - units[row].origin) < 100 * units[row].scale) }
+      for path in paths { #expect(abs(path[row] - units[row].unit.origin) < 100 * units[row].unit.scale) }
       let density = try posterior.logDensity(
         of: [paths[0][row]], at: Inputs(Array(at[row])), plan: .independent, orders: 1)
       #expect(abs(density.value - marginals[row].logDensity(paths[0][row])) < 1e-3)

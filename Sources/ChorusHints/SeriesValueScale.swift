@@ -1,0 +1,69 @@
+import ChorusData
+import Foundation
+
+extension SeriesModel {
+  /// Nats that another scale than the values' own has to gain.
+  private static let margin = 2.0
+  /// Values whose largest is less than this many times the smallest look alike on every scale.
+  private static let narrow = 2.0
+  /// A smallest value below this part of the largest is too near 0 for a logarithm to mean anything.
+  private static let least = 1e-3
+
+  /// The scale on which values are most likely, by the evidence of a short fit and its Jacobian (docs/series-hint.md, 3).
+  static func valueScale(x: [Double], y: [Double], known: [Double] = []) -> ValueScale {
+    guard let smallest = y.min(), let largest = y.max(), smallest >= 0, largest > narrow * smallest,
+      let rows = Rows(x: x, y: y), let start = Start(rows, known: known.map { $0 / rows.step })
+    else { return .raw }
+    let count = Double(y.count)
+    var best = (worth: start.tuned.evidence - count * log(rows.scale), scale: ValueScale.raw)
+    let others: [ValueScale] = (smallest > least * largest ? [.logarithm] : []) + [.root(of: y)]
+    for scale in others {
+      let seen = rows.y.compactMap(scale.seen)
+      guard seen.count == y.count, let own = Rows(x: rows.x, y: seen) else { continue }
+      let design = SeriesDesign(
+        times: own.times, outputs: own.outputs, noise: start.noise, seasons: start.seasons)
+      let first = design.tuneSeasons(design.found(start.tuned.setting))
+      let kinds = design.kinds(first.setting, rounds: 0, from: start.near.map(\.setting.level))
+      guard let level = SeriesDesign.first(kinds) else { continue }
+      let slopes = rows.y.reduce(0) { $0 + scale.logSlope($1) }
+      let worth =
+        design.tuneSeasons(level).evidence - count * log(own.scale) + slopes - margin
+      if worth > best.worth { best = (worth, scale) }
+    }
+    return best.scale
+  }
+
+  /// The first steps of a choice: rows far from the others, periods, and the level with few harmonics.
+  struct Start {
+    var noise: [Double]
+    let periods: [Double]
+    let seasons: [SeriesSeason]
+    let sketch: SeriesDesign
+    let near: [SeriesDesign.Found]
+    /// The best of `near`, its seasons tuned.
+    let tuned: SeriesDesign.Found
+
+    init?(_ rows: Rows, known: [Double]) {
+      let (times, outputs) = (rows.times, rows.outputs)
+      let ones = [Double](repeating: 1, count: times.count)
+      guard var plain = SeriesDesign.Plain(times: times, outputs: outputs, noise: ones) else { return nil }
+      noise = ones
+      let few = Double(max(1, times.count / 50))
+      if let odd = plain.design.far(plain.best.setting, limit: SeriesModel.far, most: few) {
+        noise = odd
+        guard let without = SeriesDesign.Plain(times: times, outputs: outputs, noise: odd) else { return nil }
+        plain = without
+      }
+      periods = SeriesPeriods.find(plain, outputs: outputs, known: known)
+      seasons = SeriesSeason.combs(periods, rows: times.count, most: SeriesPeriods.sketch)
+      sketch = SeriesDesign(times: times, outputs: outputs, noise: noise, seasons: seasons)
+      let ridge = SeriesSetting.Ridge(strength: 1, decay: 1, change: 0)
+      let start = SeriesSetting(
+        level: SeriesLevel(.walk, 0.4), slope: 10, seasons: seasons.map { _ in ridge })
+      let first = sketch.tuneSeasons(sketch.found(start))
+      near = sketch.kinds(first.setting, rounds: 0, from: SeriesLevel.starts)
+      guard let nearest = SeriesDesign.first(near) else { return nil }
+      tuned = sketch.tuneSeasons(nearest)
+    }
+  }
+}

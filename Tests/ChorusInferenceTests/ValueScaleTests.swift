@@ -1,0 +1,122 @@
+import ChorusData
+import ChorusHints
+import ChorusLayers
+import ChorusModels
+import ChorusTensors
+import Foundation
+import Testing
+
+@testable import ChorusInference
+
+/// Values that are seen on another scale come back on their own, in paths, densities, marginals and files.
+@Suite("Posteriors of values on another scale")
+struct ValueScaleTests {
+  /// Sales whose season and errors grow with their level.
+  private static func sales(_ months: Range<Int>) throws -> Dataset {
+    var stream = RandomStream(seed: 3)
+    let y = (0..<months.upperBound).map { (month: Int) -> Double in
+      exp(3 + 0.02 * Double(month) + 0.5 * sin(Double(month) * .pi / 6) + 0.1 * stream.normal())
+    }
+    return try Dataset(x: months.map(Double.init), y: Array(y[months]))
+  }
+
+  private static func model() throws -> Model {
+    try smallModel {
+      $0.scaling = .standardise
+      $0.hints = Hints([SeriesLevelAndSeason(subtracts: true)])
+      $0.trainedContext = 200
+    }
+  }
+
+  @Test("The scale is found where it is told by the rows, and only there")
+  func found() throws {
+    let model = try Self.model()
+    #expect(try model.condition(on: Self.sales(0..<96)).preparation.values == .logarithm)
+    #expect(try model.condition(on: Self.sales(0..<96), values: .raw).preparation.values == .raw)
+    // The same season around a level far from 0 has nothing to gain.
+    let sales = try Self.sales(0..<96)
+    let high = try Dataset(x: sales.x, y: sales.y.map { log($0) + 10 })
+    #expect(try model.condition(on: high).preparation.values == .raw)
+    let negative = try Dataset(x: sales.x, y: sales.y.map { $0 - 100 })
+    #expect(try model.condition(on: negative).preparation.values == .raw)
+    let plain = try smallModel { $0.scaling = .standardise }
+    #expect(try plain.condition(on: sales).preparation.values == .raw, "no hint can tell")
+  }
+
+  @Test(
+    "A density of values is that of what they are seen as, with the slope",
+    arguments: [ValueScale.Choice.logarithm, .root])
+  func densities(choice: ValueScale.Choice) throws {
+    let model = try Self.model()
+    let (data, next) = (try Self.sales(0..<72), try Self.sales(72..<76))
+    let posterior = try model.condition(on: data, values: choice)
+    let scale = posterior.preparation.values
+    func seen(_ data: Dataset) throws -> Dataset {
+      try Dataset(inputs: data.inputs, y: data.y.map { try #require(scale.seen($0)) })
+    }
+    let straight = try model.condition(on: seen(data), values: .raw)
+    let own = try posterior.logDensity(of: next.y, at: next.inputs, orders: 2).value
+    let other = try straight.logDensity(of: seen(next).y, at: next.inputs, orders: 2).value
+    let slopes = next.y.reduce(0) { $0 + scale.logSlope($1) }
+    #expect(abs(own - other - slopes) < 1e-4)
+    let paths = try posterior.sample(3, at: next.inputs, seed: 2).paths
+    let others = try straight.sample(3, at: next.inputs, seed: 2).paths
+    for (a, b) in zip(paths.joined(), others.joined()) {
+      #expect(abs(a - scale.value(b)) < 1e-9 * max(1, abs(a)))
+    }
+    // The file says the same, and so do rows taken back.
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try posterior.write(to: folder.path + "/context.safetensors")
+    let back = try Posterior(contentsOf: folder.path + "/context.safetensors", model: model)
+    #expect(back.preparation == posterior.preparation)
+    #expect(try back.sample(3, at: next.inputs, seed: 2).paths == paths)
+    for (a, b) in zip(try posterior.observed.y, data.y) { #expect(abs(a - b) < 1e-4 * b) }
+  }
+
+  @Test("A marginal's density integrates to its distribution function, and its score is that of its draws")
+  func marginals() throws {
+    let posterior = try Self.model().condition(on: Self.sales(0..<72), values: .logarithm)
+    let law = try #require(try posterior.marginals(at: Inputs([75])).first)
+    let (low, high) = (law.quantile(0.1), law.quantile(0.9))
+    #expect(low > 0 && high > low)
+    let steps = 4000
+    let width = (high - low) / Double(steps)
+    let mass = (0..<steps).reduce(0) {
+      $0 + width * exp(law.logDensity(low + (Double($1) + 0.5) * width))
+    }
+    #expect(abs(mass - 0.8) < 1e-3)
+    #expect(
+      abs(law.cdf(law.quantile(0.3)) - 0.3) < 1e-6 && law.cdf(0) == 0 && law.logDensity(-1) == -.infinity)
+    let levels = (0..<20_000).map { (Double($0) + 0.5) / 20_000 }
+    let draws = levels.map { law.quantile($0) }
+    let mean = draws.reduce(0, +) / Double(draws.count)
+    // By equally likely values in place of pairs: twice the mean pinball loss.
+    let value = law.quantile(0.8)
+    let pinball = zip(levels, draws).reduce(0) { $0 + ($1.1 - value) * ((value < $1.1 ? 1 : 0) - $1.0) }
+    #expect(abs(law.crps(value) - 2 * pinball / Double(draws.count)) < 0.01 * law.crps(value))
+    let scaled = law.scaled(by: 3, offset: -2)
+    #expect(abs(scaled.quantile(0.4) - (3 * law.quantile(0.4) - 2)) < 1e-9)
+    #expect(abs(scaled.logDensity(3 * value - 2) - (law.logDensity(value) - log(3))) < 1e-9)
+    #expect(abs(scaled.mean - (3 * law.mean - 2)) < 1e-9 && abs(law.mean - mean) < 0.05 * mean)
+  }
+
+  @Test("A value that the scale has no place for is refused in words")
+  func refused() throws {
+    let model = try Self.model()
+    let data = try Self.sales(0..<40)
+    let none = try Dataset(x: data.x, y: [0] + data.y.dropFirst())
+    #expect(throws: DataError.noPlace(value: 0, scale: .logarithm)) {
+      try model.condition(on: none, values: .logarithm)
+    }
+    let posterior = try model.condition(on: data, values: .logarithm)
+    #expect(throws: DataError.noPlace(value: -1, scale: .logarithm)) {
+      try posterior.logDensity(of: [-1], at: Inputs([50]))
+    }
+    #expect(throws: DataError.noPlace(value: -1, scale: .logarithm)) {
+      try posterior.observing(more: Dataset(x: [50], y: [-1]))
+    }
+    #expect(DataError.noPlace(value: 0, scale: .logarithm).description.contains("--scale raw"))
+  }
+}
