@@ -19,6 +19,9 @@ public struct Hints: Sendable {
   /// The hint of a kind, where there is one.
   public func first<H: Hint>(_ kind: H.Type) -> H? { hints.lazy.compactMap { $0 as? H }.first }
 
+  /// Whether rows are told what the series says of their path.
+  public var joins: Bool { rows != nil && first(SeriesLevelAndSeason.self)?.joins == true }
+
   /// Numbers told of every input.
   public func features(dimensions: Int) -> Int {
     hints.reduce(0) { $0 + $1.features(dimensions: dimensions) }
@@ -27,6 +30,11 @@ public struct Hints: Sendable {
   public func validate() throws(DataError) {
     for hint in hints { try hint.validate() }
     try rows?.validate()
+  }
+
+  /// The scale of a context's values; the first hint that can tell decides.
+  func valueScale(_ rows: ObservedRows) -> ValueScale? {
+    hints.lazy.compactMap { $0.valueScale(rows) }.first
   }
 
   /// Fits all hints to a context.

@@ -44,13 +44,13 @@ package final class NearRows: Sendable {
   /// Shows the rows that may be near, but for one of them.
   package func show(to spline: LocalSpline, except own: Int = -1) { index.show(to: spline, except: own) }
 
-  /// What the other rows say of those in `range`, `[range, LocalSpline.rowFeatures]`.
-  package func judge(_ range: Range<Int>, into features: UnsafeMutablePointer<Float>) {
+  /// What the other rows say of those in `range`, `[range, width]`: `LocalSpline.rowFeatures` numbers, and zeros.
+  package func judge(_ range: Range<Int>, into features: UnsafeMutablePointer<Float>, width: Int) {
     let spline = LocalSpline(most: neighbours, dimensions: dimensions)
     for (place, row) in range.enumerated() {
       spline.move(to: index[row])
       show(to: spline, except: row)
-      spline.tell(law).judge(index[row][dimensions], into: features + place * LocalSpline.rowFeatures)
+      spline.tell(law).judge(index[row][dimensions], into: features + place * width, width: width)
     }
   }
 }

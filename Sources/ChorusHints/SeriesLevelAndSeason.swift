@@ -13,29 +13,41 @@ public struct SeriesLevelAndSeason: Hint {
   /// Whether the network predicts what is left of the foretold values, in units of their deviation, or is only told of them.
   public var subtracts: Bool
 
-  public init(subtracts: Bool = false) { self.subtracts = subtracts }
+  /// Whether a network that looks at the rows near a value (`LocalSplines`) is also told what the values drawn before on a
+  /// path say of the next by the series' joint law, and predicts around that where it is the surer of the two.
+  public var joins: Bool
 
-  enum CodingKeys: String, CodingKey, CaseIterable { case name, subtracts }
+  public init(subtracts: Bool = false, joins: Bool = false) {
+    (self.subtracts, self.joins) = (subtracts, joins)
+  }
+
+  enum CodingKeys: String, CodingKey, CaseIterable { case name, subtracts, joins }
 
   public init(from decoder: any Decoder) throws {
-    subtracts =
-      try decoder.knownFields(CodingKeys.self).decodeIfPresent(Bool.self, forKey: .subtracts) ?? false
+    let fields = try decoder.knownFields(CodingKeys.self)
+    subtracts = try fields.decodeIfPresent(Bool.self, forKey: .subtracts) ?? false
+    joins = try fields.decodeIfPresent(Bool.self, forKey: .joins) ?? false
   }
 
   public func encode(to encoder: any Encoder) throws {
     var fields = encoder.container(keyedBy: CodingKeys.self)
     try fields.encode(subtracts, forKey: .subtracts)
+    try fields.encode(joins, forKey: .joins)
   }
 
   public func features(dimensions: Int) -> Int { Fit.seriesFeatures + Fit.rowFeatures }
 
   public func validate() throws(DataError) {}
 
+  public func valueScale(_ rows: ObservedRows) -> ValueScale? {
+    rows.dimensions == 1 ? SeriesModel.valueScale(x: rows.x, y: rows.y) : nil
+  }
+
   public func fit(_ rows: ObservedRows) -> Fit {
     guard rows.dimensions == 1, let model = SeriesModel(x: rows.x, y: rows.y) else {
-      return Fit(said: nil, plain: rows.unit, subtracts: subtracts)
+      return Fit(said: nil, plain: rows.unit, hint: self)
     }
-    return Fit(said: Fit.Said(model), plain: rows.unit, subtracts: subtracts)
+    return Fit(said: Fit.Said(model), plain: rows.unit, hint: self)
   }
 
   public struct Fit: HintFit {
@@ -44,6 +56,7 @@ public struct SeriesLevelAndSeason: Hint {
     /// The unit that outputs have without the hint.
     let plain: Scaling.Unit
     let subtracts: Bool
+    let joins: Bool
 
     /// A model, compared and kept as its rows and what was chosen for them: the rest follows from these.
     struct Said: Sendable, Hashable, Codable {
@@ -85,21 +98,44 @@ public struct SeriesLevelAndSeason: Hint {
       }
     }
 
-    init(said: Said?, plain: Scaling.Unit, subtracts: Bool) {
-      (self.said, self.plain, self.subtracts) = (said, plain, subtracts)
+    init(said: Said?, plain: Scaling.Unit, hint: SeriesLevelAndSeason) {
+      (self.said, self.plain, subtracts, joins) = (said, plain, hint.subtracts, hint.joins)
     }
 
-    private enum CodingKeys: CodingKey { case said, plain, subtracts }
+    private enum CodingKeys: CodingKey { case said, plain, subtracts, joins }
 
     public init(from decoder: any Decoder) throws {
       let fields = try decoder.container(keyedBy: CodingKeys.self)
       said = try fields.decodeIfPresent(Said.self, forKey: .said)
       plain = try fields.decode(Scaling.Unit.self, forKey: .plain)
       subtracts = try fields.decode(Bool.self, forKey: .subtracts)
+      joins = try fields.decodeIfPresent(Bool.self, forKey: .joins) ?? false
       guard plain.origin.isFinite, plain.scale > 0, plain.scale.isFinite else {
         throw DecodingError.dataCorrupted(
           .init(codingPath: decoder.codingPath, debugDescription: "no context has outputs in this unit"))
       }
+    }
+
+    /// The seasons found, the one with the largest share of the variance first; nil where nothing is said.
+    public var seasons: [Season]? {
+      guard let summary = said?.model.summary else { return nil }
+      return summary.seasons.map {
+        Season(
+          period: $0.period, cycles: $0.cycles, share: min($0.fixed + $0.changing, 1),
+          skill: min(max(summary.skill, 0), 1))
+      }.sorted { $0.share > $1.share }
+    }
+
+    /// A season of a series.
+    public struct Season: Sendable, Hashable {
+      /// In the unit of scaled inputs.
+      public let period: Double
+      /// How often it is seen in the rows.
+      public let cycles: Double
+      /// Of the variance of the rows.
+      public let share: Double
+      /// How much of the variance rows left out are foretold by the others, 0...1.
+      public let skill: Double
     }
 
     public func fits(dimensions: Int) -> Bool { said == nil || dimensions == 1 }

@@ -6,7 +6,7 @@ import Foundation
 struct SeriesModel: Sendable {
   static let rows = 8...1024
   /// Deviations beyond which a row is far from the others, before and after seasons are known.
-  private static let (far, outlier) = (6.0, 4.5)
+  static let (far, outlier) = (6.0, 4.5)
   /// A range of more rows than this has gaps that leave nothing to be said of most of it.
   private static let longest = 1e9
   /// Rows before or after the first beyond which a place counts as this far.
@@ -75,7 +75,7 @@ struct SeriesModel: Sendable {
   }
 
   /// What is foretold of an output, in the outputs' unit.
-  struct Law: Sendable {
+  struct Law: Sendable, Equatable {
     var mean: Double
     /// With the noise.
     var deviation: Double
@@ -158,6 +158,11 @@ struct SeriesModel: Sendable {
       deviation: rows.scale * ((found.variance + 1) * answers.solution.variance).squareRoot())
   }
 
+  /// What is not known of trend and seasons, as it moves an output at a time: a row of D, in units of the noise.
+  func lost(at time: Double) -> [Double] {
+    answers.lost(answers.shape.columns(at: time), answers.smoothed.level(at: time).columns)
+  }
+
   /// What is said of an output at a place by the rows elsewhere.
   func elsewhere(at x: Double) -> Law {
     let end = rows.x.partition(after: x)
@@ -196,14 +201,17 @@ struct SeriesModel: Sendable {
     func law(at time: Double) -> (mean: Double, variance: Double) {
       let columns = shape.columns(at: time)
       let level = smoothed.level(at: time)
-      let lost = solution.solved(
-        zip(solution.use, solution.scale).map { (columns[$0] - level.columns[$0]) * $1 })
       var (mean, variance) = (centre + level.columns[columns.count], level.variance)
-      for (a, b) in zip(lost, solution.seen) {
+      for (a, b) in zip(lost(columns, level.columns), solution.seen) {
         mean += a * b
         variance += a * a
       }
       return (mean, variance)
+    }
+
+    /// What is not known of the columns' factors, as it moves an output: C⁻¹ S (X* − k*ᵀ K⁻¹ X).
+    func lost(_ columns: [Double], _ level: [Double]) -> [Double] {
+      solution.solved(zip(solution.use, solution.scale).map { (columns[$0] - level[$0]) * $1 })
     }
   }
 }
@@ -213,30 +221,13 @@ struct SeriesModel: Sendable {
 extension SeriesModel {
   private static func choose(_ rows: Rows, known: [Double]) -> Choice? {
     let (times, outputs) = (rows.times, rows.outputs)
-    let ones = [Double](repeating: 1, count: times.count)
-    guard var plain = SeriesDesign.Plain(times: times, outputs: outputs, noise: ones) else { return nil }
-    var noise = ones
-    let few = Double(max(1, times.count / 50))
-    if let odd = plain.design.far(plain.best.setting, limit: far, most: few) {
-      noise = odd
-      guard let without = SeriesDesign.Plain(times: times, outputs: outputs, noise: odd) else { return nil }
-      plain = without
-    }
-    let periods = SeriesPeriods.find(plain, outputs: outputs, known: known)
-
-    // The level, with few harmonics.
-    let short = SeriesSeason.combs(periods, rows: times.count, most: SeriesPeriods.sketch)
-    let sketch = SeriesDesign(times: times, outputs: outputs, noise: noise, seasons: short)
-    let ridge = SeriesSetting.Ridge(strength: 1, decay: 1, change: 0)
-    let start = SeriesSetting(level: SeriesLevel(.walk, 0.4), slope: 10, seasons: short.map { _ in ridge })
-    let tuned = sketch.tuneSeasons(sketch.found(start))
-    let near = sketch.kinds(tuned.setting, rounds: 0, from: SeriesLevel.starts)
-    guard let nearest = SeriesDesign.first(near) else { return nil }
-    var setting = sketch.tuneSeasons(nearest).setting
-    let levels = sketch.kinds(setting, rounds: 6, from: near.map(\.setting.level)).map(\.setting.level)
+    guard let start = Start(rows, known: known) else { return nil }
+    var (noise, setting) = (start.noise, start.tuned.setting)
+    let levels = start.sketch.kinds(setting, rounds: 6, from: start.near.map(\.setting.level))
+      .map(\.setting.level)
 
     // All harmonics and how they change; once more if rows turn out to be far from the others.
-    let seasons = SeriesSeason.combs(periods, rows: times.count)
+    let seasons = SeriesSeason.combs(start.periods, rows: times.count)
     for last in [false, true] {
       let design = SeriesDesign(
         times: times, outputs: outputs, noise: noise, seasons: seasons, changes: true)
@@ -248,7 +239,7 @@ extension SeriesModel {
       }
       noise = far
     }
-    return Choice(periods: periods, noise: noise, setting: setting)
+    return Choice(periods: start.periods, noise: noise, setting: setting)
   }
 
   private static func summary(

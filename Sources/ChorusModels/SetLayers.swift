@@ -41,8 +41,9 @@ struct SetLayers<H: Head>: Sendable {
     var unused = ParameterScope()
     outputs = embedder("y", head(d, blueprint.headHidden, &unused).valueFeatures, &scope)
     let told = blueprint.hints.rows != nil
-    near = told ? .unbiased("embed.near", LocalSpline.features, d, &scope) : nil
-    nearRow = told ? .unbiased("embed.row", LocalSpline.rowFeatures, d, &scope) : nil
+    let series = blueprint.hints.joins ? LocalSpline.seriesFeatures : 0
+    near = told ? .unbiased("embed.near", LocalSpline.features + series, d, &scope) : nil
+    nearRow = told ? .unbiased("embed.row", LocalSpline.rowFeatures + series, d, &scope) : nil
     func vectors(_ name: String, _ rows: Int, _ scope: inout ParameterScope) -> Parameter {
       scope.parameter(name, rows, d, .normal(deviation: 0.1))
     }

@@ -14,12 +14,15 @@ public final class SetPaths {
   let arena = Arena(blockCount: 1 << 15)
   /// The committed rows, where the network looks at those near a target.
   let near: NearPaths?
+  /// The same, where the network is told what a series says of a path's next value.
+  let series: SeriesPaths?
 
-  init(count: Int, capacity: Int, layers: [AnyObject], near: NearPaths?) {
+  init(count: Int, capacity: Int, layers: [AnyObject], near: NearPaths?, series: SeriesPaths?) {
     self.count = count
     self.capacity = capacity
     self.layers = layers
     self.near = near
+    self.series = series
     slots = [Int](repeating: 0, count: count)
   }
 
@@ -40,7 +43,8 @@ extension SetNetwork {
     return Paths(
       count: count, capacity: capacity, layers: stack.buffers(paths: count, capacity: capacity),
       near: blueprint.hints.rows == nil
-        ? nil : NearPaths(paths: count, capacity: capacity, inputDimensions: blueprint.inputDimensions))
+        ? nil : NearPaths(paths: count, capacity: capacity, inputDimensions: blueprint.inputDimensions),
+      series: blueprint.hints.joins ? SeriesPaths(paths: count) : nil)
   }
 
   /// Commits rows to the paths' buffers and queries further rows, in one network call.
@@ -91,14 +95,14 @@ extension SetNetwork {
       precondition(slot < paths.capacity, "a slot lies within the paths' capacity")
       paths.fill(path: Int(batch.path[row]), slot: slot)
     }
-    if let near = paths.near { keep(batch, near, inputs) }
+    if let near = paths.near { keep(batch, near, paths.series, inputs) }
     for row in 0..<batch.count {
       precondition(
         Int(batch.limits[row]) <= paths.slots[Int(batch.path[row])], "a row reads slots that were written")
     }
   }
 
-  private func keep(_ batch: RowBatch, _ near: NearPaths, _ inputs: Questions) {
+  private func keep(_ batch: RowBatch, _ near: NearPaths, _ series: SeriesPaths?, _ inputs: Questions) {
     var commit = 0
     inputs.x.withUnsafeBufferPointer { x in
       guard let x = x.baseAddress else { return }
@@ -106,6 +110,9 @@ extension SetNetwork {
         near.keep(
           x + Int(batch.inputs[row]) * inputs.dimensions, batch.values[commit], path: Int(batch.path[row]),
           slot: Int(batch.slots[row]), dimensions: inputs.dimensions)
+        series?.keep(
+          input: Int(batch.inputs[row]), batch.values[commit], path: Int(batch.path[row]),
+          slot: Int(batch.slots[row]))
         commit += 1
       }
     }

@@ -74,11 +74,11 @@ extension SetLayers {
     let surroundings = surroundings(batch, tasks, prefixes)
     if let near, let nearRow, let surroundings {
       let told = tape.constant(
-        surroundings.targets, rows: surroundings.units.count, columns: LocalSpline.features)
+        surroundings.targets, rows: surroundings.units.count, columns: near.inputs)
       terms.append(.node(near.record(told, on: tape), tokens.targets))
       if !observed.isEmpty {
         let told = tape.constant(
-          surroundings.rows, rows: observed.count, columns: LocalSpline.rowFeatures)
+          surroundings.rows, rows: observed.count, columns: nearRow.inputs)
         terms.append(.node(nearRow.record(told, on: tape), tokens.outputs))
       }
     }

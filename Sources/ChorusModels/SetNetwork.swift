@@ -44,6 +44,8 @@ public final class SetNetwork<H: Head>: Architecture {
     let dimensions: Int
     /// The rows of a context near them, where the network looks at those.
     let near: NearInputs?
+    /// What the series of a context says of them, where the network is told.
+    let series: SeriesInputs?
   }
 
   public var rates: WorkRates { layers.rates }
@@ -57,7 +59,8 @@ public final class SetNetwork<H: Head>: Architecture {
     keptBytes(rows: rows) + stack.contextBytes(rows: max(rows, 1))
   }
   public func bufferBytes(capacity: Int) -> Int {
-    keptBytes(rows: capacity) + stack.bufferBytes(capacity: capacity)
+    keptBytes(rows: capacity) + (blueprint.hints.joins ? SeriesPaths.bytes(capacity: capacity) : 0)
+      + stack.bufferBytes(capacity: capacity)
   }
   /// Rows as they are, where the network looks at those near a target.
   private func keptBytes(rows: Int) -> Int {
@@ -75,7 +78,8 @@ public final class SetNetwork<H: Head>: Architecture {
     }
     return Questions(
       count: count, rows: rows, x: x, dimensions: dimensions,
-      near: context.near.map { NearInputs($0, x: x) })
+      near: context.near.map { NearInputs($0, x: x) },
+      series: blueprint.hints.joins ? SeriesInputs(context.fits, x: x, dimensions: dimensions) : nil)
   }
 
   private func embed(
@@ -155,8 +159,8 @@ public final class SetNetwork<H: Head>: Architecture {
     embed(rows.x, range, dimensions: rows.dimensions, fits, into: h, run)
     for index in 0..<range.count * d { h[index] += outputs[index] }
     if let near, let nearRow = layers.nearRow {
-      let told = run.arena.floats(range.count * LocalSpline.rowFeatures)
-      near.judge(range.lowerBound + place..<range.upperBound + place, into: told)
+      let told = run.arena.floats(range.count * nearRow.inputs)
+      near.judge(range.lowerBound + place..<range.upperBound + place, into: told, width: nearRow.inputs)
       nearRow.apply(told, rows: range.count, residual: h, into: h, run)
     }
     add(layers.roleContext, to: h, rows: range.count)

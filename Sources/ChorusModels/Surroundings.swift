@@ -8,10 +8,10 @@ extension SetLayers {
   /// What the rows near every row of a training pass say of it: features for the network, and the unit that the head
   /// predicts targets in. Nothing learns through it.
   struct Surroundings {
-    /// Context and buffer rows, task by task, `[rows, LocalSpline.rowFeatures]`; a buffer row has the context and the buffer
+    /// Context and buffer rows, task by task, `[rows, width of embed.row]`; a buffer row has the context and the buffer
     /// rows before it near.
     var rows: [Float]
-    /// `[targets, LocalSpline.features]`, task by task.
+    /// `[targets, width of embed.near]`, task by task.
     var targets: [Float]
     var units: [Scaling.Unit]
   }
@@ -20,9 +20,9 @@ extension SetLayers {
   ///
   /// - Parameter prefixes: for every target of those tasks, how many buffer rows it sees.
   func surroundings(_ batch: TaskBatch, _ tasks: Range<Int>, _ prefixes: [Int32]) -> Surroundings? {
-    guard let neighbours = blueprint.hints.rows?.neighbours else { return nil }
+    guard let neighbours = blueprint.hints.rows?.neighbours, let near, let nearRow else { return nil }
     let (d, context, seen) = (batch.dimensions, batch.context, batch.context + batch.buffer)
-    let (width, rowWidth) = (LocalSpline.features, LocalSpline.rowFeatures)
+    let (width, rowWidth) = (near.inputs, nearRow.inputs)
     var all = Surroundings(
       rows: [Float](repeating: 0, count: tasks.count * seen * rowWidth),
       targets: [Float](repeating: 0, count: tasks.count * batch.targets * width), units: [])
@@ -44,20 +44,24 @@ extension SetLayers {
               own.update(from: x + (first + context + row) * d, count: d)
               own[d] = batch.y[first + context + row]
             }
+            let series = SeriesTask(batch, task, joins: blueprint.hints.joins)
             func tell(_ row: Int, buffer: Int) -> LocalSpline.Told {
               spline.move(to: x + (first + row) * d)
               observed.show(to: spline)
               for other in 0..<buffer { spline.show(buffered.pointer + other * (d + 1)) }
-              return spline.tell(observed.law)
+              var told = spline.tell(observed.law)
+              if let unit = series?.tell(row - context, buffer: buffer) { told.takeIn(unit) }
+              return told
             }
             let own = rows + index * seen * rowWidth
-            observed.judge(0..<context, into: own)
+            observed.judge(0..<context, into: own, width: rowWidth)
             for row in batch.bufferRows {
-              tell(row, buffer: row - context).judge(batch.y[first + row], into: own + row * rowWidth)
+              tell(row, buffer: row - context).judge(
+                batch.y[first + row], into: own + row * rowWidth, width: rowWidth)
             }
             for row in batch.targetRows {
               let told = tell(row, buffer: batch.buffer == 0 ? 0 : Int(prefixes[all.units.count]))
-              told.write(to: targets + all.units.count * width)
+              told.write(to: targets + all.units.count * width, width: width)
               all.units.append(told.unit)
             }
           }
@@ -65,6 +69,28 @@ extension SetLayers {
       }
     }
     return all
+  }
+}
+
+/// What the series of a task's context says of its buffer and its targets.
+private struct SeriesTask {
+  private let inputs: SeriesInputs
+  private let paths = SeriesPaths(paths: 1)
+
+  init?(_ batch: TaskBatch, _ task: Int, joins: Bool) {
+    let rows = task * batch.rows + batch.context..<(task + 1) * batch.rows
+    guard joins, batch.dimensions == 1, let fits = batch.fits[task],
+      let inputs = SeriesInputs(fits, x: batch.x[rows], dimensions: 1)
+    else { return nil }
+    self.inputs = inputs
+    for row in 0..<batch.buffer {
+      paths.keep(input: row, batch.y[rows.lowerBound + row], path: 0, slot: row)
+    }
+  }
+
+  /// - Parameter row: counted from the first buffer row.
+  func tell(_ row: Int, buffer: Int) -> Scaling.Unit? {
+    paths.tell(NearPaths.Row(path: 0, input: row, slot: -1, limit: buffer, mask: nil), inputs)
   }
 }
 
@@ -84,23 +110,24 @@ extension SetNetwork {
       let known = paths.near, let asked = inputs.near
     else { return nil }
     let width = blueprint.width
-    let commits = run.arena.floats(batch.commits * LocalSpline.rowFeatures)
-    let queries = run.arena.floats(batch.queries * LocalSpline.features)
+    let commits = run.arena.floats(batch.commits * nearRow.inputs)
+    let queries = run.arena.floats(batch.queries * near.inputs)
     let units = run.arena.doubles(batch.queries * 2)
     var (commit, query) = (0, 0)
     batch.masks.withUnsafeBufferPointer { masks in
       for row in 0..<batch.count {
         let mask = Int(batch.maskStarts[row])
-        let told = known.tell(
-          NearPaths.Row(
-            path: Int(batch.path[row]), input: Int(batch.inputs[row]), slot: Int(batch.slots[row]),
-            limit: Int(batch.limits[row]), mask: mask < 0 ? nil : masks.baseAddress.map { $0 + mask }),
-          observed, asked)
+        let read = NearPaths.Row(
+          path: Int(batch.path[row]), input: Int(batch.inputs[row]), slot: Int(batch.slots[row]),
+          limit: Int(batch.limits[row]), mask: mask < 0 ? nil : masks.baseAddress.map { $0 + mask })
+        var told = known.tell(read, observed, asked)
+        if let series = inputs.series, let unit = paths.series?.tell(read, series) { told.takeIn(unit) }
         if batch.slots[row] >= 0 {
-          told.judge(batch.values[commit], into: commits + commit * LocalSpline.rowFeatures)
+          told.judge(
+            batch.values[commit], into: commits + commit * nearRow.inputs, width: nearRow.inputs)
           commit += 1
         } else {
-          told.write(to: queries + query * LocalSpline.features)
+          told.write(to: queries + query * near.inputs, width: near.inputs)
           (units[2 * query], units[2 * query + 1]) = (told.unit.origin, told.unit.scale)
           query += 1
         }

@@ -18,7 +18,7 @@ struct SeriesHintTests {
     let name: String
     let clock: String?
     let x, y, asked, periods, mean, deviation, leftOutMean, leftOutDeviation: [Double]
-    let power, slope, evidence: Double
+    let power, slope, evidence, correlation: Double
     let seasons: [[Double]]
     let features: Features
 
@@ -65,6 +65,9 @@ struct SeriesHintTests {
       let name = Comment(rawValue: golden.name)
       let model = try #require(SeriesModel(x: golden.x, y: golden.transformed, known: golden.known), name)
       let (setting, features) = (model.choice.setting, golden.features)
+      let scale = SeriesModel.valueScale(x: golden.x, y: golden.y, known: golden.known)
+      #expect(
+        scale == (golden.power == 1 ? .raw : golden.power == 0 ? .logarithm : .root(of: golden.y)), name)
       #expect(setting.level == SeriesLevel(features.level, features.ratio, features.length), name)
       #expect(setting.slope == golden.slope, name)
       #expect(setting.seasons.map { [$0.strength, $0.decay, $0.change] } == golden.seasons, name)
@@ -77,6 +80,15 @@ struct SeriesHintTests {
       near([model.evidence], [golden.evidence], 100)
       let laws = golden.asked.map { model.foretold(at: $0) }
       near(laws.map(\.mean) + laws.map(\.deviation), golden.mean + golden.deviation, model.rows.scale)
+      // The correlation of the first two asked places, the noise of each included.
+      if let joint = SeriesJoint(model, places: golden.asked), joint.laws.prefix(2).allSatisfy({ $0 != nil })
+      {
+        near([joint.correlation(0, 1)], [golden.correlation], 1)
+        for (place, law) in joint.laws.enumerated() {
+          guard let law else { continue }
+          near([joint.variance(place) + 1], [pow(law.deviation / model.noise, 2)], 10)
+        }
+      }
       near(
         model.leftOut.map(\.mean) + model.leftOut.map(\.deviation),
         golden.leftOutMean + golden.leftOutDeviation,
@@ -88,6 +100,38 @@ struct SeriesHintTests {
         summary.seasons.flatMap { [$0.period, $0.cycles, $0.fixed, $0.changing] },
         features.seasons.flatMap { [$0.period, $0.cycles, $0.fixed, $0.changing] }, 10)
     }
+  }
+
+  @Test(
+    "A value told by the joint law of two places is that of a fit with one more row",
+    arguments: SeriesLevel.starts)
+  func joint(level: SeriesLevel) throws {
+    let (x, y) = Self.season(70)
+    let gap = x.indices.filter { !(20..<26).contains($0) && $0 != 40 }
+    let rows = try #require(SeriesModel.Rows(x: gap.map { x[$0] }, y: gap.map { y[$0] }))
+    let ridge = SeriesSetting.Ridge(strength: 10, decay: 1, change: 0.1)
+    func choice(_ count: Int) -> SeriesModel.Choice {
+      SeriesModel.Choice(
+        periods: [7], noise: [Double](repeating: 1, count: count),
+        setting: SeriesSetting(level: level, slope: 10, seasons: [ridge]))
+    }
+    let model = try #require(SeriesModel(rows: rows, choice: choice(gap.count)))
+    let more = try #require(SeriesModel.Rows(x: rows.x + [x[22]], y: rows.y + [y[22]]))
+    let after = try #require(SeriesModel(rows: more, choice: choice(gap.count + 1)))
+    let places = [x[22], x[20], x[24], x[40], x[69] + 3, x[69] + 9]
+    let joint = try #require(SeriesJoint(model, places: places))
+    let first = try #require(joint.laws[0])
+    let told = (y[22] - first.mean) / first.deviation
+    for place in places.indices.dropFirst() {
+      let (law, r) = (try #require(joint.laws[place]), joint.correlation(0, place))
+      let expected = after.foretold(at: places[place])
+      #expect(abs(law.mean + law.deviation * r * told - expected.mean) < 1e-8)
+      // The fit with a row more judges its noise anew.
+      let deviation = law.deviation / model.noise * (1 - r * r).squareRoot()
+      #expect(abs(deviation - expected.deviation / after.noise) < 1e-8)
+    }
+    #expect(try #require(SeriesJoint(model, places: [x[0] - 1])).laws == [nil])
+    #expect(SeriesJoint(model, places: [Double](repeating: 1, count: SeriesJoint.most + 1)) == nil)
   }
 
   @Test("The order of rows does not matter, of rows at one place neither")

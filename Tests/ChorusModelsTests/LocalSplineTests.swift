@@ -164,7 +164,7 @@ import Testing
     let rows = Rows(9, dimensions: 2)
     func judged(_ near: NearRows) -> [Float] {
       var features = [Float](repeating: .nan, count: near.count * LocalSpline.rowFeatures)
-      near.judge(0..<near.count, into: &features)
+      near.judge(0..<near.count, into: &features, width: LocalSpline.rowFeatures)
       return features
     }
     let all = rows.near(5)
