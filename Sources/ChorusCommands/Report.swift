@@ -110,7 +110,8 @@ struct Report: ParsableCommand {
       }
       let model = try Model(named: self.model)
       try outputs().checkPlaces()
-      let posterior = try model.condition(on: question.data, values: scale.choice, pool: common.pool)
+      let posterior = try model.condition(
+        on: question.data, values: scale.choice, asked: question.points, pool: common.pool)
       let count = samples
       func draw(_ plan: PlanTemplate) throws -> Posterior.Samples {
         try posterior.sample(count, at: question.points, plan: plan, seed: common.seed, flopLimit: flopLimit)

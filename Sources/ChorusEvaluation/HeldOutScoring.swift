@@ -66,7 +66,7 @@ public struct HeldOutScoring: Sendable {
     _ split: Split, drawing: Bool, reencoding: Bool, on pool: ThreadPool? = nil
   ) throws -> Result {
     let context = data.rows(split.context)
-    let posterior = try model.condition(on: context, values: values, pool: pool)
+    let posterior = try model.condition(on: context, values: values, asked: data.rows(split.held).inputs, pool: pool)
     let (held, together) = (data.rows(split.held), data.rows(together(split)))
     func density(_ plan: PlanTemplate, _ orders: Int) throws -> Posterior.LogDensity {
       try posterior.logDensity(
@@ -155,7 +155,7 @@ public struct HeldOutScoring: Sendable {
   public func claims(
     _ functionals: [Functional], _ split: Split, on pool: ThreadPool? = nil
   ) throws -> [(independent: Claim?, joint: Claim)] {
-    let posterior = try model.condition(on: data.rows(split.context), values: values, pool: pool)
+    let posterior = try model.condition(on: data.rows(split.context), values: values, asked: data.rows(split.held).inputs, pool: pool)
     let together = data.rows(together(split))
     let draws = try draws(posterior, together.inputs)
     let inputs = (0..<together.count).map { together.x[$0 * together.dimensions] }

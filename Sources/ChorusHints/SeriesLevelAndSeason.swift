@@ -9,6 +9,8 @@ import Foundation
 /// then reach the network as left-out residuals in units of their deviation, as outputs asked for do.
 public struct SeriesLevelAndSeason: Hint {
   public static let name = "series"
+  /// Rows that a series may have; of one with more nothing is said.
+  public static var mostRows: Int { SeriesModel.rows.upperBound }
 
   /// Whether the network predicts what is left of the foretold values, in units of their deviation, or is only told of them.
   public var subtracts: Bool

@@ -4,6 +4,8 @@ import ChorusPlans
 public enum Note: Sendable, Hashable, CustomStringConvertible {
   case contextBeyondTraining(rows: Int, trained: Int)
   case contextThinned(from: Int, to: Int)
+  /// Of a series the rows near to what is asked were kept.
+  case contextNearest(from: Int, to: Int)
   /// More values are drawn together than in training; `merging` where the model has plans that hold fewer at once.
   case bufferBeyondTraining(rows: Int, trained: Int, merging: Bool)
   case fewRows(Int)
@@ -23,6 +25,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
       "the context has \(rows) rows; the model was trained on up to \(trained)"
     case .contextThinned(let from, let to):
       "the context was thinned from \(from) to \(to) rows, evenly along its first input"
+    case .contextNearest(let from, let to):
+      "of \(from) rows the \(to) nearest to the points asked for were read (in a context that was encoded before, the latest)"
     case .bufferBeyondTraining(let rows, let trained, let merging):
       "the buffer grows to \(rows) rows; the model was trained on up to \(trained)"
         + (merging ? " (sequential(capacity:\(trained)) merges instead)" : "")

@@ -29,7 +29,7 @@ extension Note {
   /// What a note about a whole request says is outside training.
   var outside: Outside {
     switch self {
-    case .contextBeyondTraining, .contextThinned, .fewRows, .regressionRaised: .context
+    case .contextBeyondTraining, .contextThinned, .contextNearest, .fewRows, .regressionRaised: .context
     case .bufferBeyondTraining, .valuesBeyondReach: .targets
     case .readsBeyondTraining: .reads
     case .inputsBeyondTraining: .inputs

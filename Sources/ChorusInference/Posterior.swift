@@ -51,11 +51,13 @@ public struct Posterior: Sendable {
   ///   - scaling: the units to use instead of the context's own mean and standard deviation. A model that was trained
   ///     on standardised data needs it when there are fewer than two rows.
   ///   - preparation: units and what hints found, of another context.
+  ///   - asked: inputs that will be asked for. Of a series with more rows than the model reads, those near to them are
+  ///     kept; without, the latest.
   ///   - pool: threads to work on; nil keeps to the caller's.
   /// - Throws: `ModelError` for more inputs than the model has, `InferenceError.scale` for too few rows to scale by.
   public init(
     _ model: Model, _ data: Dataset, values: ValueScale.Choice? = nil, scaling: Scaling? = nil,
-    preparation: Preparation? = nil, on pool: ThreadPool? = nil
+    preparation: Preparation? = nil, asked: Inputs? = nil, on pool: ThreadPool? = nil
   ) throws {
     let blueprint = model.blueprint
     let dimensions = data.dimensions
@@ -63,10 +65,15 @@ public struct Posterior: Sendable {
       throw ModelError.input(
         "the data has \(dimensions) input columns; this model takes 1 to \(blueprint.inputDimensions)")
     }
-    let limit = Self.contextLimit(blueprint)
+    let limit = Self.contextLimit(blueprint, dimensions: dimensions)
     rows = data.count
     (inputColumns, outputColumn) = (data.inputColumns, data.outputColumn)
-    let data = data.count > limit ? Self.thin(data, to: limit) : data
+    var data = data
+    if data.count > limit {
+      data =
+        Self.isSeries(blueprint, dimensions: dimensions)
+        ? Self.nearest(data, to: limit, asked) : Self.thin(data, to: limit)
+    }
     self.model = model
     self.pool = pool
     try Self.checkCancellation()
@@ -76,7 +83,8 @@ public struct Posterior: Sendable {
     let observed = try Self.rows(data, self.preparation)
     try Self.checkCancellation()
     conditioned = model.network.condition(observed, self.preparation.fits, on: pool)
-    notes = Self.notes(rows: rows, blueprint) + Self.notes(raised: conditioned.raised)
+    notes =
+      Self.notes(rows: rows, blueprint, dimensions: dimensions) + Self.notes(raised: conditioned.raised)
     try Self.checkCancellation()
   }
 
@@ -103,19 +111,31 @@ public struct Posterior: Sendable {
     self.inputColumns = inputColumns
     self.outputColumn = outputColumn
     self.pool = pool
-    notes = Self.notes(rows: rows, model.blueprint) + Self.notes(raised: conditioned.raised)
+    notes =
+      Self.notes(rows: rows, model.blueprint, dimensions: inputColumns.count)
+      + Self.notes(raised: conditioned.raised)
   }
 
-  static func contextLimit(_ blueprint: Blueprint) -> Int {
-    max(blueprint.trainedContext, 1) * contextStretch
+  static func contextLimit(_ blueprint: Blueprint, dimensions: Int) -> Int {
+    let limit = max(blueprint.trainedContext, 1) * contextStretch
+    return isSeries(blueprint, dimensions: dimensions) ? min(limit, SeriesLevelAndSeason.mostRows) : limit
+  }
+
+  /// Whether rows are read as a series, of which those near to what is asked tell the most.
+  private static func isSeries(_ blueprint: Blueprint, dimensions: Int) -> Bool {
+    dimensions == 1 && blueprint.hints.first(SeriesLevelAndSeason.self) != nil
   }
 
   /// What there is to know about a context of `rows` rows.
-  private static func notes(rows: Int, _ blueprint: Blueprint) -> [Note] {
-    let (trained, limit) = (blueprint.trainedContext, contextLimit(blueprint))
+  private static func notes(rows: Int, _ blueprint: Blueprint, dimensions: Int) -> [Note] {
+    let (trained, limit) = (blueprint.trainedContext, contextLimit(blueprint, dimensions: dimensions))
     let read = min(rows, limit)
     var notes: [Note] = []
-    if rows > limit { notes.append(.contextThinned(from: rows, to: limit)) }
+    if rows > limit {
+      notes.append(
+        isSeries(blueprint, dimensions: dimensions)
+          ? .contextNearest(from: rows, to: limit) : .contextThinned(from: rows, to: limit))
+    }
     if read > trained { notes.append(.contextBeyondTraining(rows: read, trained: trained)) }
     if read < fewRows { notes.append(.fewRows(read)) }
     return notes
@@ -171,6 +191,28 @@ public struct Posterior: Sendable {
       return data.y[a] < data.y[b]
     }
     return data.rows((0..<count).map { order[$0 * data.count / count] }.sorted())
+  }
+
+  /// Keeps the `count` rows nearest to the inputs asked for, or to the last one; of two that are as near, the later.
+  static func nearest(_ data: Dataset, to count: Int, _ asked: Inputs?) -> Dataset {
+    let places = (asked.map(\.values) ?? []).filter(\.isFinite).sorted()
+    let targets = places.isEmpty ? [data.x.max() ?? 0] : places
+    func distance(_ x: Double) -> Double {
+      // The first place that is not before x, and the one before it.
+      var (low, high) = (0, targets.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if targets[middle] < x { low = middle + 1 } else { high = middle }
+      }
+      return min(
+        low < targets.count ? targets[low] - x : .infinity, low > 0 ? x - targets[low - 1] : .infinity)
+    }
+    let far = data.x.map(distance)
+    let order = (0..<data.count).sorted { a, b in
+      if far[a] != far[b] { return far[a] < far[b] }
+      return data.x[a] != data.x[b] ? data.x[a] > data.x[b] : data.y[a] < data.y[b]
+    }
+    return data.rows(order.prefix(count).sorted())
   }
 
   // MARK: Requests
@@ -420,8 +462,9 @@ extension Model {
   /// Encodes a data set, to be asked for paths, densities and marginals.
   public func condition(
     on data: Dataset, values: ValueScale.Choice? = nil, scaling: Scaling? = nil,
-    preparation: Preparation? = nil, pool: ThreadPool? = nil
+    preparation: Preparation? = nil, asked: Inputs? = nil, pool: ThreadPool? = nil
   ) throws -> Posterior {
-    try Posterior(self, data, values: values, scaling: scaling, preparation: preparation, on: pool)
+    try Posterior(
+      self, data, values: values, scaling: scaling, preparation: preparation, asked: asked, on: pool)
   }
 }

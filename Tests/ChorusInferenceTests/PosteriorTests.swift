@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import ChorusModels
 import ChorusPlans
 import ChorusTensors
@@ -59,6 +60,32 @@ import Testing
     // Equal inputs keep the order given.
     let level = try Dataset(x: [1, 1, 1, 1], y: [0, 1, 2, 3])
     #expect(Posterior.thin(level, to: 2).y == [0, 2])
+  }
+
+  /// More history never makes an answer worse in silence: of a long series the rows near to the question are read.
+  @Test func ofALongSeriesTheRowsNearToWhatIsAskedAreRead() throws {
+    let model = try smallModel {
+      $0.scaling = .standardise
+      $0.hints = Hints([SeriesLevelAndSeason(subtracts: true)])
+      $0.trainedContext = 10
+    }
+    let x = (0..<100).map(Double.init)
+    let data = try Dataset(x: x, y: x.map { sin($0) })
+    func read(_ asked: [Double]?) throws -> [Double] {
+      let posterior = try model.condition(on: data, asked: asked.map { try Inputs($0) })
+      #expect(posterior.notes.first == .contextNearest(from: 100, to: 40))
+      return try posterior.observed.x.map { $0.rounded() }
+    }
+    #expect(try read(nil) == Array(x[60...]))
+    #expect(try read([101, 105]) == Array(x[60...]))
+    #expect(try read([30.5]) == Array(x[11...50]))
+    let two = try read([10.2, 80.2])
+    #expect(two.count == 40 && two.contains(11) && two.contains(80) && !two.contains(50))
+    // Leaving the limit changes no answer: what is read is what would have been given alone.
+    let alone = try model.condition(on: data.rows(Array(60..<100)))
+    let next = try Inputs([101])
+    #expect(
+      try model.condition(on: data, asked: next).sample(3, at: next).paths == alone.sample(3, at: next).paths)
   }
 
   @Test func notesAboutTheBuffer() throws {
