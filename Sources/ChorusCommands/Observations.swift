@@ -49,9 +49,10 @@ struct Observations {
     self.selection = selection
     self.group = group
     self.units = units
-    let columns = (selection.inputs + [selection.target]).map { name in
+    let kinds = selection.kinds + [.number]
+    let columns = zip(selection.inputs + [selection.target], kinds).map { name, kind in
       let unit = units[name] ?? Self.bracketed(name)?.unit ?? ""
-      return Column(name, unit: unit)
+      return Column(name, unit: unit, isDate: kind != .number)
     }
     data = try Dataset(
       inputs: Inputs(selection.observed.inputs, dimensions: selection.dimensions),

@@ -2,10 +2,29 @@
 public struct Column: Sendable, Hashable, Codable {
   public var name: String
   public var unit: String
+  /// Whether its numbers are dates, counted in days: then a year, a week, a day and an hour are likely periods.
+  public var isDate: Bool
 
-  public init(_ name: String = "", unit: String = "") {
+  public init(_ name: String = "", unit: String = "", isDate: Bool = false) {
     self.name = name
     self.unit = unit
+    self.isDate = isDate
+  }
+
+  private enum CodingKeys: CodingKey { case name, unit, isDate }
+
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.container(keyedBy: CodingKeys.self)
+    name = try fields.decode(String.self, forKey: .name)
+    unit = try fields.decode(String.self, forKey: .unit)
+    isDate = try fields.decodeIfPresent(Bool.self, forKey: .isDate) ?? false
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: CodingKeys.self)
+    try fields.encode(name, forKey: .name)
+    try fields.encode(unit, forKey: .unit)
+    if isDate { try fields.encode(isDate, forKey: .isDate) }
   }
 }
 

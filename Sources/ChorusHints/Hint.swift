@@ -51,13 +51,15 @@ public struct ObservedRows: Sendable {
   public let y: [Double]
   public let unit: Scaling.Unit
   public let dimensions: Int
+  /// Periods that are likelier than others, in the unit of `x`: those of the calendar where the one input is a date.
+  public let periods: [Double]
   public var count: Int { y.count }
 
-  public init(x: [Double], y: [Double], unit: Scaling.Unit, dimensions: Int) {
+  public init(x: [Double], y: [Double], unit: Scaling.Unit, dimensions: Int, periods: [Double] = []) {
     let order = Self.order(x, y, dimensions)
     self.x = order.flatMap { x[$0 * dimensions..<($0 + 1) * dimensions] }
     self.y = order.map { y[$0] }
-    (self.unit, self.dimensions) = (unit, dimensions)
+    (self.unit, self.dimensions, self.periods) = (unit, dimensions, periods)
   }
 
   /// The numbers of the rows by their inputs, then their values.

@@ -39,13 +39,14 @@ public struct Preparation: Sendable, Hashable {
     /// Fits units and hints to a context, `x` `[rows, dimensions]` and `y` `[rows]`.
     ///
     /// - Parameters:
+    ///   - dates: whether the one input is a date, counted in days.
     ///   - values: what outputs are seen as.
     ///   - scaling: units to use in place of the context's own; nil: those of the rule.
     /// - Throws: `DataError.tooFewRowsToScale` for fewer than 2 rows where units come from them, `.noPlace` for a value
     ///   that the scale asked for has none for.
     public func prepare(
       x: some RandomAccessCollection<Double>, y: some RandomAccessCollection<Double>, dimensions: Int,
-      values: ValueScale.Choice = .raw, scaling given: Scaling? = nil
+      dates: Bool = false, values: ValueScale.Choice = .raw, scaling given: Scaling? = nil
     ) throws(DataError) -> Preparation {
       guard dimensions > 0, x.count == y.count * dimensions else {
         throw .rowCount(what: "input values", expected: y.count * max(dimensions, 0), found: x.count)
@@ -59,13 +60,20 @@ public struct Preparation: Sendable, Hashable {
         (0..<dimensions).map { x[x.index(x.startIndex, offsetBy: row * dimensions + $0)] }
       }
       let y = order.map { y[y.index(y.startIndex, offsetBy: $0)] }
-      let scale = try valueScale(values, x: x, y: y, dimensions: dimensions)
+      let scale = try valueScale(values, x: x, y: y, dimensions: dimensions, dates: dates)
       let seen = try Preparation.seen(y, on: scale)
       let scaling = try units(x: x, y: seen, dimensions: dimensions, given)
       guard !hints.hints.isEmpty else { return Preparation(values: scale, scaling: scaling) }
       let inputs = x.enumerated().map { scaling.scaled(input: $1, column: $0 % dimensions) }
-      let rows = ObservedRows(x: inputs, y: seen, unit: scaling.output, dimensions: dimensions)
+      let rows = ObservedRows(
+        x: inputs, y: seen, unit: scaling.output, dimensions: dimensions,
+        periods: dates ? Self.calendar(scaling) : [])
       return Preparation(values: scale, scaling: scaling, fits: hints.fit(rows))
+    }
+
+    /// A year, a week, a day and an hour in the unit of scaled inputs.
+    private static func calendar(_ scaling: Scaling) -> [Double] {
+      [365.2425, 7, 1, 1.0 / 24].map { $0 / (scaling.inputScales.first ?? 1) }
     }
 
     private func units(
@@ -76,7 +84,7 @@ public struct Preparation: Sendable, Hashable {
     }
 
     private func valueScale(
-      _ choice: ValueScale.Choice, x: [Double], y: [Double], dimensions: Int
+      _ choice: ValueScale.Choice, x: [Double], y: [Double], dimensions: Int, dates: Bool
     ) throws(DataError) -> ValueScale {
       switch choice {
       case .raw: return .raw
@@ -88,7 +96,9 @@ public struct Preparation: Sendable, Hashable {
         let plain = try units(x: x, y: y, dimensions: dimensions, nil)
         let inputs = x.enumerated().map { plain.scaled(input: $1, column: $0 % dimensions) }
         return hints.valueScale(
-          ObservedRows(x: inputs, y: y, unit: plain.output, dimensions: dimensions)) ?? .raw
+          ObservedRows(
+            x: inputs, y: y, unit: plain.output, dimensions: dimensions,
+            periods: dates ? Self.calendar(plain) : [])) ?? .raw
       }
     }
   }

@@ -42,11 +42,11 @@ public struct SeriesLevelAndSeason: Hint {
   public func validate() throws(DataError) {}
 
   public func valueScale(_ rows: ObservedRows) -> ValueScale? {
-    rows.dimensions == 1 ? SeriesModel.valueScale(x: rows.x, y: rows.y) : nil
+    rows.dimensions == 1 ? SeriesModel.valueScale(x: rows.x, y: rows.y, known: rows.periods) : nil
   }
 
   public func fit(_ rows: ObservedRows) -> Fit {
-    guard rows.dimensions == 1, let model = SeriesModel(x: rows.x, y: rows.y) else {
+    guard rows.dimensions == 1, let model = SeriesModel(x: rows.x, y: rows.y, known: rows.periods) else {
       return Fit(said: nil, plain: rows.unit, hint: self)
     }
     return Fit(said: Fit.Said(model), plain: rows.unit, hint: self)

@@ -178,7 +178,9 @@ public struct Posterior: Sendable {
           + " (found \(data.count)); observe more, or pass a scale")
     }
     return try blueprint.preparation.prepare(
-      x: data.x, y: data.y, dimensions: data.dimensions, values: values, scaling: scaling)
+      x: data.x, y: data.y, dimensions: data.dimensions,
+      dates: data.dimensions == 1 && data.inputColumns.first?.isDate == true, values: values, scaling: scaling
+    )
   }
 
   /// Keeps `count` rows: sorted by their inputs, then their values, every (n/count)-th one.

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusTensors
 import Foundation
 import Testing
 
@@ -132,6 +133,21 @@ struct SeriesHintTests {
     }
     #expect(try #require(SeriesJoint(model, places: [x[0] - 1])).laws == [nil])
     #expect(SeriesJoint(model, places: [Double](repeating: 1, count: SeriesJoint.most + 1)) == nil)
+  }
+
+  @Test("Where the input is a date, the year is that of the calendar")
+  func calendar() throws {
+    var stream = RandomStream(seed: 6)
+    let x = (0..<160).map { 17_000 + 7 * Double($0) }
+    let y = x.map { 10 + 3 * sin(2 * .pi * $0 / 365.2425) + stream.normal() }
+    let rule = Preparation.Rule(scaling: .standardise, hints: Hints([SeriesLevelAndSeason(subtracts: true)]))
+    func year(dates: Bool) throws -> Double {
+      let preparation = try rule.prepare(x: x, y: y, dimensions: 1, dates: dates)
+      let seasons = try #require(preparation.fits.first(SeriesLevelAndSeason.Fit.self)?.seasons)
+      return try #require(seasons.first).period * preparation.scaling.inputScales[0]
+    }
+    #expect(abs(try year(dates: true) - 365.2425) < 1e-9)
+    #expect(abs(try year(dates: false) - 365.2425) > 1e-9)
   }
 
   @Test("The order of rows does not matter, of rows at one place neither")
