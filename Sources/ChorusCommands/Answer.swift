@@ -18,6 +18,8 @@ struct Asker: Sendable {
   let flopLimit: Double
   /// Whether values are drawn each on its own as well, to be compared with.
   let independent: Bool
+  /// What is known of values that are not observed.
+  let known: GivenOptions
 
   func answer(
     _ question: Question, on pool: ThreadPool?, progress: (@Sendable (Int) -> Void)? = nil
@@ -26,11 +28,15 @@ struct Asker: Sendable {
       return Answer(question: question, samples: nil, independent: nil, periods: [], values: .raw)
     }
     do {
-      let posterior = try question.posterior(model, values: values, on: pool)
+      var posterior = try question.posterior(model, values: values, on: pool)
+      let known = try known.known(
+        of: question.selection, columns: posterior.inputColumns, target: posterior.outputColumn)
+      if let rows = known?.rows { posterior = try posterior.given(rows) }
+      let (asked, conditions) = (posterior, known?.conditions(at: question.points) ?? [])
       func draw(_ plan: PlanTemplate, _ progress: (@Sendable (Int) -> Void)?) throws -> Posterior.Samples {
-        try posterior.sample(
-          samples, at: question.points, plan: plan, seed: seed, latent: latent, flopLimit: flopLimit,
-          progress: progress)
+        try asked.sample(
+          samples, at: question.points, given: conditions, plan: plan, seed: seed, latent: latent,
+          flopLimit: flopLimit, progress: progress)
       }
       return Answer(
         question: question, samples: try draw(template, progress),

@@ -113,6 +113,8 @@ struct Predict: ParsableCommand {
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
+  @OptionGroup var known: GivenOptions
+
   @OptionGroup var scale: ScaleOption
 
   @OptionGroup var reading: ReadingOptions
@@ -191,7 +193,7 @@ struct Predict: ParsableCommand {
       let asker = Asker(
         model: model, values: scale.choice, template: template, samples: samples, seed: common.seed, latent: latent,
         flopLimit: flopLimit,
-        independent: !functionals.isEmpty && !model.network.capability.inOrder)
+        independent: !functionals.isEmpty && !model.network.capability.inOrder, known: known)
       let pool = common.pool
       if let found = asking.found { common.say(found) }
       var tally = NoteTally()

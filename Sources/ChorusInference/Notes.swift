@@ -16,6 +16,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
   case inputsBeyondTraining(points: Int, reach: Double)
   /// Given values so far from the observed rows that their density is 0.
   case valuesBeyondReach(Int)
+  /// Of the paths drawn those that meet conditions were kept.
+  case conditioned(kept: Int, found: Int, drawn: Int)
   /// The plan reads parts of the buffer that are no prefix.
   case readsBeyondTraining(PlanTemplate?)
 
@@ -37,6 +39,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
       "\(points) point\(points == 1 ? " lies" : "s lie") farther from the observed rows than training went"
     case .valuesBeyondReach(let count):
       "\(count) value\(count == 1 ? " lies" : "s lie") so far from the observed rows that the model gives no density"
+    case .conditioned(let kept, let found, let drawn):
+      "the conditions hold for \(found) of \(drawn) paths drawn; \(kept) are kept"
     case .regressionRaised(let amount):
       "a layer's regression had no answer at the precision of its numbers; \(amount) was added to its ridge"
     case .fewRows(let rows): "only \(rows) row\(rows == 1 ? " was" : "s were") observed"

@@ -1,0 +1,143 @@
+import ChorusData
+import ChorusPlans
+import ChorusTensors
+import Foundation
+
+/// Something known of values that are not observed: that one lies within bounds, or that a number made of all values asked for
+/// does.
+///
+/// ```swift
+/// let atLeast = PathEvent.row([12], in: 100 ... .infinity)
+/// let total = PathEvent.path(in: 1_000 ... .infinity) { $0.reduce(0, +) }
+/// let paths = try posterior.sample(100, at: months, given: [atLeast, total])
+/// ```
+public struct PathEvent: Sendable {
+  enum Subject: Sendable {
+    case row([Double])
+    case path(@Sendable ([Double]) -> Double)
+  }
+  let subject: Subject
+  let range: ClosedRange<Double>
+
+  /// The value at an input `[dimensions]`, which need not be among those asked for.
+  public static func row(_ input: [Double], in range: ClosedRange<Double>) -> PathEvent {
+    PathEvent(subject: .row(input), range: range)
+  }
+
+  /// A number made of a path's values, in the order of the inputs asked for.
+  public static func path(
+    in range: ClosedRange<Double>, _ number: @escaping @Sendable ([Double]) -> Double
+  ) -> PathEvent {
+    PathEvent(subject: .path(number), range: range)
+  }
+}
+
+extension Posterior {
+  /// Draws for each path asked for, after which no more are tried; and at least so many.
+  private static let (drawsAPath, leastDraws) = (100, 10_000)
+  /// Fewer paths that meet the conditions than this say nothing.
+  static let fewestKept = 20
+
+  /// The posterior with values that are known of further rows: each is read as a row more, so this is as exact as reading
+  /// all rows at once.
+  ///
+  /// - Throws: as `Model.condition(on:)`.
+  public func given(_ rows: Dataset) throws -> Posterior {
+    let observed = try observed
+    guard rows.dimensions == observed.dimensions else {
+      throw InferenceError.input(
+        "the rows given have \(rows.dimensions) input columns and those observed \(observed.dimensions)")
+    }
+    let all = try Dataset(
+      inputs: Inputs(observed.x + rows.x, dimensions: rows.dimensions), y: observed.y + rows.y,
+      inputColumns: inputColumns, outputColumn: outputColumn)
+    let values: ValueScale.Choice =
+      switch preparation.values {
+      case .raw: .raw
+      case .logarithm: .logarithm
+      case .root: .root
+      }
+    return try model.condition(on: all, values: values, pool: pool)
+  }
+
+  /// Draws `count` coherent paths among those that meet conditions.
+  ///
+  /// Paths are drawn as `sample` draws them, and those that meet all conditions are kept: what comes out has exactly the law
+  /// of the paths given the conditions. A note says how many were drawn. Where fewer than asked for are found in a hundred draws
+  /// for each (ten thousand at least), there are fewer.
+  ///
+  /// - Throws: as `sample(_:at:)`; `InferenceError.input` where too few paths meet the conditions to say anything.
+  public func sample(
+    _ count: Int, at inputs: Inputs, given conditions: [PathEvent],
+    plan template: PlanTemplate = .sequential, seed: UInt64 = 0, latent: Bool = false,
+    flopLimit: Double = Posterior.flopLimit, progress: (@Sendable (Int) -> Void)? = nil
+  ) throws -> Samples {
+    guard !conditions.isEmpty, count > 0, inputs.count > 0 else {
+      return try sample(
+        count, at: inputs, plan: template, seed: seed, latent: latent, flopLimit: flopLimit,
+        progress: progress)
+    }
+    let (all, places) = try drawn(inputs, for: conditions)
+    func holds(_ path: [Double]) -> Bool {
+      zip(conditions, places).allSatisfy { condition, place in
+        switch condition.subject {
+        case .row: place.map { condition.range.contains(path[$0]) } ?? false
+        case .path(let number): condition.range.contains(number(Array(path.prefix(inputs.count))))
+        }
+      }
+    }
+    let most = max(Self.drawsAPath * count, Self.leastDraws)
+    var (kept, draws, next) = ([[Double]](), 0, max(count, 64))
+    var last: Samples?
+    while kept.count < count, draws < most {
+      var seeds = RandomStream(seed: seed, .evaluation, UInt64(draws))
+      let samples = try sample(
+        min(next, most - draws), at: all, plan: template, seed: draws == 0 ? seed : seeds.nextUInt64(),
+        latent: latent, flopLimit: flopLimit)
+      draws += samples.paths.count
+      kept += samples.paths.filter(holds).map { Array($0.prefix(inputs.count)) }
+      last = samples
+      progress?(min(kept.count, count))
+      // As many as are likely to be enough, and no more than ten times as many as before.
+      let share = Double(kept.count) / Double(draws)
+      let wanted = 1.2 * Double(count - kept.count) / max(share, 0.1 / Double(draws))
+      next = max(64, Int(min(wanted, 10 * Double(draws))))
+    }
+    guard let last, kept.count >= min(count, Self.fewestKept) else {
+      throw InferenceError.input(
+        "the conditions hold for \(kept.count) of \(draws) paths drawn, too few to say anything; give weaker ones, or pin a"
+          + " value by =")
+    }
+    let found = kept.count
+    kept = Array(kept.prefix(count))
+    return Samples(
+      paths: kept, plan: last.plan, trace: nil,
+      notes: last.notes + [.conditioned(kept: kept.count, found: found, drawn: draws)],
+      outside: Array(last.outside.prefix(inputs.count)))
+  }
+
+  /// The inputs to draw at: those asked for, then those of conditions that are not among them; and where each condition's is.
+  private func drawn(
+    _ inputs: Inputs, for conditions: [PathEvent]
+  ) throws -> (all: Inputs, places: [Int?]) {
+    var rows = (0..<inputs.count).map { Array(inputs[$0]) }
+    var places: [Int?] = []
+    for condition in conditions {
+      guard case .row(let input) = condition.subject else {
+        places.append(nil)
+        continue
+      }
+      guard input.count == inputs.dimensions else {
+        throw InferenceError.input(
+          "a condition has \(input.count) inputs and the points asked for have \(inputs.dimensions)")
+      }
+      if let place = rows.firstIndex(of: input) {
+        places.append(place)
+      } else {
+        places.append(rows.count)
+        rows.append(input)
+      }
+    }
+    return (try Inputs(rows.flatMap { $0 }, dimensions: inputs.dimensions), places)
+  }
+}
