@@ -164,7 +164,7 @@ struct Asking {
   }
 
   /// The shipped model that a context names. Its file is one that anybody may have made, so a path in it is never opened.
-  private static func shipped(for context: SavedContext) throws -> Model {
+  static func shipped(for context: SavedContext) throws -> Model {
     guard let path = ModelLocation.shipped(context.modelName) else {
       let name = context.modelName
       let why =

@@ -2,6 +2,7 @@ import ArgumentParser
 import ChorusInference
 import ChorusModels
 import ChorusStorage
+import ChorusTables
 import Foundation
 
 struct Condition: ParsableCommand {
@@ -12,6 +13,10 @@ struct Condition: ParsableCommand {
       as wanted: with the same answers as from the rows, bit for bit on the same machine. It belongs to one model, by \
       a checksum of its weights, and keeps columns, units and dates.
 
+      With --append the rows of FILE join a context that was encoded before, whose other rows are not read again: a \
+      small part of the work, and close to what reading all rows would say. Columns, units and the model are those of \
+      that context.
+
       A context reveals the data: the rows can be read back from it. Share it as you would share the file.
       """)
 
@@ -19,17 +24,27 @@ struct Condition: ParsableCommand {
   var file: String
 
   @Option(help: ArgumentHelp("Input columns, separated by commas.", valueName: "col[,col]"))
-  var input: String
+  var input: String?
 
   @Option(help: ArgumentHelp("The column to predict.", valueName: "col"))
-  var target: String
+  var target: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Add the rows to this context, encoded before; the answer goes to --output.",
+      valueName: "context.safetensors"))
+  var append: String?
 
   @Option(
     help: ArgumentHelp("Where to write it, whole or not at all.", valueName: "context.safetensors"))
   var output: String
 
-  @Option(help: "functions, gp, or a path to a .safetensors file.")
-  var model = "functions"
+  @Option(
+    name: .customLong("model"),
+    help: ArgumentHelp(
+      "functions, gp, or a path to a .safetensors file. (default: functions; of a context, its own)",
+      valueName: "model"))
+  var givenModel: String?
 
   @Option(
     help: ArgumentHelp(
@@ -44,29 +59,71 @@ struct Condition: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
+    if append == nil {
+      guard let missing = [("--input", input), ("--target", target)].first(where: { $0.1 == nil })?.0 else {
+        _ = try outputs()
+        return
+      }
+      throw ValidationError("Missing expected argument '\(missing) <col>'")
+    }
+    let own = [
+      ("--input", input), ("--target", target), ("--units", units), ("--scale", scale.given?.rawValue),
+    ]
+    if let more = own.first(where: { $0.1 != nil }) {
+      throw ValidationError("--append has columns and units of its own; leave out \(more.0)")
+    }
     _ = try outputs()
   }
 
   private func outputs() throws -> Outputs {
-    var outputs = Outputs(reading: ["FILE": file], model: model)
+    var outputs = Outputs(reading: ["FILE": file, "--append": append], model: givenModel)
     try outputs.add(tensors: "--output", output)
     return outputs
   }
 
   func run() throws {
     try reporting {
-      let observations = try Observations(
-        file: file, input: input, target: target, units: units, reading: reading)
-      let model = try Model(named: self.model)
-      try outputs().checkPlaces()
-      let posterior = try model.condition(on: observations.data, values: scale.choice, pool: common.pool)
+      let (observations, posterior, selection) =
+        if let append { try appended(to: append) } else { try encoded() }
       for word in observations.words { common.say("note: \(word.text)") }
       for note in posterior.notes { common.say("note: \(note)") }
       let incomplete = observations.selection.incomplete.count
       if incomplete > 0 { common.say("note: \(incomplete) rows lack an input and were left out") }
-      try posterior.write(to: output, card: ContextCard.entries(observations.selection))
+      try posterior.write(to: output, card: ContextCard.entries(selection))
       common.say(
         "\(posterior.rows) rows kept in \(output); it reveals them: share it as you would share the data")
     }
+  }
+
+  /// The rows of the file, what the model made of them, and what is kept of them as a series.
+  private func encoded() throws -> (Observations, Posterior, Selection) {
+    let observations = try Observations(
+      file: file, input: input ?? "", target: target ?? "", units: units, reading: reading)
+    let model = try Model(named: givenModel ?? "functions")
+    try outputs().checkPlaces()
+    let posterior = try model.condition(on: observations.data, values: scale.choice, pool: common.pool)
+    return (observations, posterior, observations.selection)
+  }
+
+  /// The same with the rows of a context before those of the file.
+  private func appended(to path: String) throws -> (Observations, Posterior, Selection) {
+    let context = try SavedContext(path: path)
+    let card = try ContextCard(context)
+    let model = try givenModel.map { try Model(named: $0) } ?? Asking.shipped(for: context)
+    try outputs().checkPlaces()
+    let earlier = try context.posterior(model, on: common.pool)
+    let inputs = context.inputColumns.map(\.name)
+    let observations = try Observations(
+      file: file, input: inputs.joined(separator: ","), target: context.outputColumn.name, reading: reading,
+      fewest: 1)
+    for (name, (kind, held)) in zip(inputs, zip(observations.selection.kinds, card.kinds)) {
+      try PointKinds.check(kind, of: name, holding: held, in: file, what: "rows")
+    }
+    let observed = try earlier.observed
+    let selection = Selection(
+      inputs: inputs, target: context.outputColumn.name, kinds: Array(card.kinds.dropLast()),
+      targetKind: card.kinds[card.kinds.count - 1], observed: observed.x + observations.data.x,
+      targets: observed.y + observations.data.y)
+    return (observations, try earlier.observing(more: observations.data), selection)
   }
 }

@@ -22,9 +22,10 @@ struct Observations {
   /// - Parameters:
   ///   - units: like `accel=g,times=ms`.
   ///   - marks: names of columns to keep in ``marks``.
+  ///   - fewest: rows without which nothing can be done.
   init(
     file: String, input: String, target: String, units: String? = nil, marks: [String] = [],
-    reading: ReadingOptions
+    reading: ReadingOptions, fewest: Int = 2
   ) throws {
     let names = Self.names(input)
     let table = try reading.table(file, numbers: names + [target], texts: marks)
@@ -34,7 +35,7 @@ struct Observations {
     try self.init(
       file: file, selection: selection, units: units,
       words: words.fileWords + words.words([selection], grouped: false))
-    if let refusal { throw InferenceError.input("\(file): \(refusal)") }
+    if data.count < fewest, let refusal { throw InferenceError.input("\(file): \(refusal)") }
     self.marks = try marks.map { name in
       let texts = try table.texts(name)
       return selection.observed.indices.map { texts[$0] }
