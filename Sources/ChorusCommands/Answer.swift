@@ -11,6 +11,7 @@ import Foundation
 struct Asker: Sendable {
   let model: Model
   let values: ValueScale.Choice
+  let limits: ClosedRange<Double>?
   let template: PlanTemplate
   let samples: Int
   let seed: UInt64
@@ -28,7 +29,7 @@ struct Asker: Sendable {
       return Answer(question: question, samples: nil, independent: nil, periods: [], values: .raw)
     }
     do {
-      var posterior = try question.posterior(model, values: values, on: pool)
+      var posterior = try question.posterior(model, values: values, limits: limits, on: pool)
       let known = try known.known(
         of: question.selection, columns: posterior.inputColumns, target: posterior.outputColumn)
       if let rows = known?.rows { posterior = try posterior.given(rows) }

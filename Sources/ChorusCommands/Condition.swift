@@ -67,7 +67,7 @@ struct Condition: ParsableCommand {
       throw ValidationError("Missing expected argument '\(missing) <col>'")
     }
     let own = [
-      ("--input", input), ("--target", target), ("--units", units), ("--scale", scale.given?.rawValue),
+      ("--input", input), ("--target", target), ("--units", units), (scale.named ?? "--scale", scale.named),
     ]
     if let more = own.first(where: { $0.1 != nil }) {
       throw ValidationError("--append has columns and units of its own; leave out \(more.0)")
@@ -101,7 +101,8 @@ struct Condition: ParsableCommand {
       file: file, input: input ?? "", target: target ?? "", units: units, reading: reading)
     let model = try Model(named: givenModel ?? "functions")
     try outputs().checkPlaces()
-    let posterior = try model.condition(on: observations.data, values: scale.choice, pool: common.pool)
+    let posterior = try model.condition(
+      on: observations.data, values: scale.choice, limits: scale.limits, pool: common.pool)
     return (observations, posterior, observations.selection)
   }
 

@@ -151,7 +151,7 @@ struct Predict: ParsableCommand {
         throw ValidationError("--context has its own rows and columns; leave out \(more.0)")
       }
       guard units == nil else { throw ValidationError("--units are given when a context is made") }
-      guard scale.given == nil else { throw ValidationError("--scale is given when a context is made") }
+      if let option = scale.named { throw ValidationError("\(option) is given when a context is made") }
       guard !points.isEmpty else {
         throw ValidationError(
           "--context has no rows to predict; give --horizon STEPS, --at FIRST..LAST/STEP or --at-file FILE")
@@ -191,7 +191,9 @@ struct Predict: ParsableCommand {
       let table = try PredictionTable(
         asking: asking, levels: levels, functionals: functionals, format: format, paths: output)
       let asker = Asker(
-        model: model, values: scale.choice, template: template, samples: samples, seed: common.seed, latent: latent,
+        model: model, values: scale.choice, limits: scale.limits, template: template, samples: samples,
+        seed: common.seed,
+        latent: latent,
         flopLimit: flopLimit,
         independent: !functionals.isEmpty && !model.network.capability.inOrder, known: known)
       let pool = common.pool

@@ -45,8 +45,10 @@ struct Question {
   }
 
   /// The rows read by the model: now, or when they were saved.
-  func posterior(_ model: Model, values: ValueScale.Choice, on pool: ThreadPool?) throws -> Posterior {
-    try saved ?? model.condition(on: data, values: values, asked: points, pool: pool)
+  func posterior(
+    _ model: Model, values: ValueScale.Choice, limits: ClosedRange<Double>?, on pool: ThreadPool?
+  ) throws -> Posterior {
+    try saved ?? model.condition(on: data, values: values, limits: limits, asked: points, pool: pool)
   }
 
   func named(_ column: String) -> (title: String, unit: String) { observations.named(column) }

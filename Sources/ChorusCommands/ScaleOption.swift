@@ -3,7 +3,7 @@ import ChorusData
 
 extension ValueScale.Choice: ExpressibleByArgument {}
 
-/// What values are seen as.
+/// What values are seen as, and where they lie.
 struct ScaleOption: ParsableArguments {
   @Option(
     name: .customLong("scale"),
@@ -15,5 +15,31 @@ struct ScaleOption: ParsableArguments {
       """, valueName: "auto|raw|log|root"))
   var given: ValueScale.Choice?
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The least that a value can be: nothing below is predicted.", valueName: "value"))
+  var min: Double?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The largest that a value can be: nothing above is predicted.", valueName: "value"))
+  var max: Double?
+
   var choice: ValueScale.Choice { given ?? .automatic }
+
+  var limits: ClosedRange<Double>? {
+    min == nil && max == nil ? nil : (min ?? -.infinity)...(max ?? .infinity)
+  }
+
+  func validate() throws {
+    for (name, value) in [("--min", min), ("--max", max)] {
+      if let value, !value.isFinite { throw ValidationError("\(name) must be a finite number") }
+    }
+    if let min, let max, min >= max { throw ValidationError("--min must be below --max") }
+  }
+
+  /// The first option that was given.
+  var named: String? {
+    given != nil ? "--scale" : min != nil ? "--min" : max != nil ? "--max" : nil
+  }
 }

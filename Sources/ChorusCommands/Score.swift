@@ -191,7 +191,7 @@ struct Score: ParsableCommand {
       let scoring = HeldOutScoring(
         model: model, data: data, plan: template, orders: orders,
         samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit,
-        values: scale.choice)
+        values: scale.choice, limits: scale.limits)
       if functionals.isEmpty {
         let progress = Progress(of: splits.count, windows == nil ? "repetitions" : "windows", common)
         let results = try common.pool.map(splits.count) { index, pool in

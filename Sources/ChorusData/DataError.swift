@@ -16,6 +16,8 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
   case badScale(String)
   /// A value is none that a scale can show.
   case noPlace(value: Double, scale: ValueScale)
+  /// A value lies outside of the bounds that values are said to have.
+  case beyondBounds(value: Double, bounds: ClosedRange<Double>)
   /// A size is negative or out of range.
   case size(what: String, found: Int)
 
@@ -42,6 +44,12 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
       return
         "the value \(value) cannot be seen \(scale.words ?? "as it is"), which is for values \(scale == .logarithm ? "above 0" : "from 0 on"): "
         + "take values as they are (--scale raw)"
+    case .beyondBounds(let value, let bounds):
+      let (side, bound) =
+        value < bounds.lowerBound
+        ? ("below the least", bounds.lowerBound) : ("above the largest", bounds.upperBound)
+      return
+        "the value \(value) is \(side) that values are said to have, \(bound): give wider bounds, or leave the row out"
     case .size(let what, let found):
       return "\(what) cannot be \(found)"
     }

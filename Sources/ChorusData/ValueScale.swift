@@ -49,6 +49,15 @@ public enum ValueScale: Sendable, Hashable {
     }
   }
 
+  /// Where values lie, as they are seen, that go beyond those observed by no more than two of their ranges and stay where the
+  /// scale has a place: an exponential turns a tail that means nothing into numbers that rule every mean. `.raw` sets no bounds.
+  public func range(of seen: [Double]) -> ClosedRange<Double>? {
+    guard self != .raw, let least = seen.min(), let most = seen.max() else { return nil }
+    let beyond = 2 * max(most - least, 1e-3 * max(abs(most), abs(least)))
+    if case .root(let shift) = self { return shift.squareRoot()...most + beyond }
+    return least - beyond...most + beyond
+  }
+
   /// log |dz/dy| at a value that has a place.
   public func logSlope(_ value: Double) -> Double {
     switch self {

@@ -19,10 +19,13 @@ public struct HeldOutScoring: Sendable {
   public var flopLimit: Double
   /// What values are seen as.
   public var values: ValueScale.Choice
+  /// Bounds that values have.
+  public var limits: ClosedRange<Double>?
 
   public init(
     model: Model, data: Dataset, plan: PlanTemplate = .sequential, orders: Int = 8, samples: Int = 200,
-    seed: UInt64 = 0, flopLimit: Double = Posterior.flopLimit, values: ValueScale.Choice = .automatic
+    seed: UInt64 = 0, flopLimit: Double = Posterior.flopLimit, values: ValueScale.Choice = .automatic,
+    limits: ClosedRange<Double>? = nil
   ) {
     self.model = model
     self.data = data
@@ -32,6 +35,7 @@ public struct HeldOutScoring: Sendable {
     self.seed = seed
     self.flopLimit = flopLimit
     self.values = values
+    self.limits = limits
   }
 
   /// What was found for one split, in the data's units.
@@ -66,7 +70,8 @@ public struct HeldOutScoring: Sendable {
     _ split: Split, drawing: Bool, reencoding: Bool, on pool: ThreadPool? = nil
   ) throws -> Result {
     let context = data.rows(split.context)
-    let posterior = try model.condition(on: context, values: values, asked: data.rows(split.held).inputs, pool: pool)
+    let posterior = try model.condition(
+      on: context, values: values, limits: limits, asked: data.rows(split.held).inputs, pool: pool)
     let (held, together) = (data.rows(split.held), data.rows(together(split)))
     func density(_ plan: PlanTemplate, _ orders: Int) throws -> Posterior.LogDensity {
       try posterior.logDensity(
@@ -155,7 +160,9 @@ public struct HeldOutScoring: Sendable {
   public func claims(
     _ functionals: [Functional], _ split: Split, on pool: ThreadPool? = nil
   ) throws -> [(independent: Claim?, joint: Claim)] {
-    let posterior = try model.condition(on: data.rows(split.context), values: values, asked: data.rows(split.held).inputs, pool: pool)
+    let posterior = try model.condition(
+      on: data.rows(split.context), values: values, limits: limits, asked: data.rows(split.held).inputs,
+      pool: pool)
     let together = data.rows(together(split))
     let draws = try draws(posterior, together.inputs)
     let inputs = (0..<together.count).map { together.x[$0 * together.dimensions] }

@@ -16,11 +16,20 @@ public struct Preparation: Sendable, Hashable {
   public let values: ValueScale
   public let scaling: Scaling
   public let fits: HintFits
+  /// Bounds that values are said to have, as they are; nil for none.
+  public let limits: ClosedRange<Double>?
+  /// Where values lie, as they are seen: within the limits, and near to those observed where the scale bends; nil for anywhere.
+  public let range: ClosedRange<Double>?
 
-  public init(values: ValueScale = .raw, scaling: Scaling, fits: HintFits = HintFits()) {
+  public init(
+    values: ValueScale = .raw, scaling: Scaling, fits: HintFits = HintFits(),
+    limits: ClosedRange<Double>? = nil, range: ClosedRange<Double>? = nil
+  ) {
     self.values = values
     self.scaling = scaling
     self.fits = fits
+    self.limits = limits
+    self.range = range
   }
 
   /// Numbers reach the network as they are.
@@ -41,17 +50,22 @@ public struct Preparation: Sendable, Hashable {
     /// - Parameters:
     ///   - dates: whether the one input is a date, counted in days.
     ///   - values: what outputs are seen as.
+    ///   - limits: bounds that values have.
     ///   - scaling: units to use in place of the context's own; nil: those of the rule.
     /// - Throws: `DataError.tooFewRowsToScale` for fewer than 2 rows where units come from them, `.noPlace` for a value
-    ///   that the scale asked for has none for.
+    ///   that the scale asked for has none for, `.beyondBounds` for one outside of the limits.
     public func prepare(
       x: some RandomAccessCollection<Double>, y: some RandomAccessCollection<Double>, dimensions: Int,
-      dates: Bool = false, values: ValueScale.Choice = .raw, scaling given: Scaling? = nil
+      dates: Bool = false, values: ValueScale.Choice = .raw,
+      limits: ClosedRange<Double>? = nil, scaling given: Scaling? = nil
     ) throws(DataError) -> Preparation {
       guard dimensions > 0, x.count == y.count * dimensions else {
         throw .rowCount(what: "input values", expected: y.count * max(dimensions, 0), found: x.count)
       }
-      guard !hints.hints.isEmpty || given == nil && self.scaling == .standardise || values != .raw else {
+      guard
+        !hints.hints.isEmpty || given == nil && self.scaling == .standardise || values != .raw
+          || limits != nil
+      else {
         return Preparation(scaling: given ?? .identity)
       }
       // Sums in one order, whatever order the rows came in.
@@ -62,13 +76,17 @@ public struct Preparation: Sendable, Hashable {
       let y = order.map { y[y.index(y.startIndex, offsetBy: $0)] }
       let scale = try valueScale(values, x: x, y: y, dimensions: dimensions, dates: dates)
       let seen = try Preparation.seen(y, on: scale)
+      let range = try Preparation.range(of: y, seen: seen, on: scale, within: limits)
       let scaling = try units(x: x, y: seen, dimensions: dimensions, given)
-      guard !hints.hints.isEmpty else { return Preparation(values: scale, scaling: scaling) }
+      guard !hints.hints.isEmpty else {
+        return Preparation(values: scale, scaling: scaling, limits: limits, range: range)
+      }
       let inputs = x.enumerated().map { scaling.scaled(input: $1, column: $0 % dimensions) }
       let rows = ObservedRows(
         x: inputs, y: seen, unit: scaling.output, dimensions: dimensions,
         periods: dates ? Self.calendar(scaling) : [])
-      return Preparation(values: scale, scaling: scaling, fits: hints.fit(rows))
+      return Preparation(
+        values: scale, scaling: scaling, fits: hints.fit(rows), limits: limits, range: range)
     }
 
     /// A year, a week, a day and an hour in the unit of scaled inputs.
@@ -110,10 +128,19 @@ public struct Preparation: Sendable, Hashable {
     public let values: ValueScale
     /// Of what values are seen as.
     public let unit: Scaling.Unit
+    /// Where values lie, as they are seen.
+    let range: ClosedRange<Double>?
 
     /// The network's number for a value; NaN for one that its scale has no place for.
     public func scaled(_ value: Double) -> Double { unit.scaled(values.seen(value) ?? .nan) }
-    public func raw(_ scaled: Double) -> Double { values.value(unit.raw(scaled)) }
+    public func raw(_ scaled: Double) -> Double {
+      let seen = unit.raw(scaled)
+      return values.value(range.map { min(max(seen, $0.lowerBound), $0.upperBound) } ?? seen)
+    }
+    /// Where values lie, as the network's numbers; nil for anywhere.
+    public var scaledRange: ClosedRange<Double>? {
+      range.map { unit.scaled($0.lowerBound)...unit.scaled($0.upperBound) }
+    }
     /// The logarithm of how much the network's number grows with the value: what a density gains by.
     public func logSlope(_ value: Double) -> Double { values.logSlope(value) - log(unit.scale) }
   }
@@ -122,7 +149,7 @@ public struct Preparation: Sendable, Hashable {
   public func unit(at inputs: some RandomAccessCollection<Double>) -> OutputUnit {
     let plain = scaling.output
     let unit = fits.fits.isEmpty ? plain : fits.unit(at: ArraySlice(inputs), otherwise: plain)
-    return OutputUnit(values: values, unit: unit)
+    return OutputUnit(values: values, unit: unit, range: range)
   }
 
   /// The unit at each row of scaled inputs.
@@ -136,6 +163,24 @@ public struct Preparation: Sendable, Hashable {
       seen.append(own)
     }
     return seen
+  }
+
+  /// Where values lie, as they are seen.
+  private static func range(
+    of y: [Double], seen: [Double], on scale: ValueScale, within limits: ClosedRange<Double>?
+  ) throws(DataError) -> ClosedRange<Double>? {
+    let near = scale.range(of: seen)
+    guard let limits else { return near }
+    if let value = y.first(where: { !limits.contains($0) }) {
+      throw .beyondBounds(value: value, bounds: limits)
+    }
+    let least = scale.seen(limits.lowerBound) ?? -.infinity
+    guard let most = limits.upperBound == .infinity ? .infinity : scale.seen(limits.upperBound), least < most
+    else {
+      throw .badScale("the bounds \(limits.lowerBound) and \(limits.upperBound)")
+    }
+    guard let near else { return least...most }
+    return max(least, near.lowerBound)...max(min(most, near.upperBound), max(least, near.lowerBound))
   }
 
   /// A data set in the network's units. Throws `DataError.dimensions`, or `.noPlace` for a value that its scale has none for.

@@ -37,14 +37,19 @@ struct NetworkConditioner<A: Architecture>: Conditioner {
   private let x: [Float]
   private let questions: A.Questions
   private let range: ClosedRange<Double>
+  /// Of each target, where they have bounds of their own.
+  private let ranges: [ClosedRange<Double>]?
   private var network: A { context.network }
 
   /// - Parameter x: the inputs of the targets in the network's units, `[targets, dimensions]`.
-  init(_ context: EncodedContext<A>, x: [Float]) {
+  init(_ context: EncodedContext<A>, x: [Float], within bounds: [ClosedRange<Double>]? = nil) {
     self.context = context
     self.x = x
     questions = context.network.embed(x, dimensions: context.rows.dimensions, for: context.state)
-    range = context.rows.reach
+    let range = context.rows.reach
+    self.range = range
+    // What lies beyond the reach altogether keeps its bounds.
+    ranges = bounds?.map { $0.overlaps(range) ? $0.clamped(to: range) : $0 }
   }
 
   var capability: Plan.Capability { network.capability }
@@ -60,7 +65,15 @@ struct NetworkConditioner<A: Architecture>: Conditioner {
   func branch(paths: Int, capacity: Int) -> A.Paths { network.branch(paths: paths, capacity: capacity) }
 
   func advance(_ paths: A.Paths, _ context: A.Context, _ rows: RowBatch, _ body: (A.Answer) -> Void) {
-    network.advance(paths, context, questions, rows) { body($0.bounded(to: range)) }
+    guard let ranges else {
+      network.advance(paths, context, questions, rows) { body($0.bounded(to: range)) }
+      return
+    }
+    var row = -1
+    network.advance(paths, context, questions, rows) { answer in
+      repeat { row += 1 } while rows.slots[row] >= 0
+      body(answer.bounded(to: ranges[Int(rows.inputs[row])]))
+    }
   }
 
   func rewind(_ paths: A.Paths, path: Int, to count: Int) { network.rewind(paths, path: path, to: count) }

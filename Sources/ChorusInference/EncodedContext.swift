@@ -22,7 +22,9 @@ protocol AnyContext: Sendable {
     of y: [Float], at x: [Float], _ request: Request, orders: Int
   ) throws(InferenceError) -> [Double]
   /// The law of each target given the context alone.
-  func laws(at x: [Float], on pool: ThreadPool?) throws(InferenceError) -> [any Predictive]
+  func laws(
+    at x: [Float], within bounds: [ClosedRange<Double>]?, on pool: ThreadPool?
+  ) throws(InferenceError) -> [any Predictive]
 
   /// With further rows read, or (`removing`) without some; nil where a memory cannot do it.
   func observing(_ more: NetworkRows, removing: Bool) -> (any AnyContext)?
@@ -35,6 +37,8 @@ struct Request: Sendable {
   let plan: Plan
   let seed: UInt64
   let pool: ThreadPool?
+  /// Where the value of each target lies, in the network's units; nil for anywhere.
+  var bounds: [ClosedRange<Double>]?
   var progress: (@Sendable (Int) -> Void)?
 }
 
@@ -49,7 +53,8 @@ struct EncodedContext<A: Architecture>: AnyContext {
 
   private func sampler(_ x: [Float], _ request: Request) -> Sampler<NetworkConditioner<A>> {
     Sampler(
-      NetworkConditioner(self, x: x), plan: request.plan, seed: request.seed, pool: request.pool)
+      NetworkConditioner(self, x: x, within: request.bounds), plan: request.plan, seed: request.seed,
+      pool: request.pool)
   }
 
   @specialized(where A == SetNetwork<MixtureHead>)
@@ -65,8 +70,10 @@ struct EncodedContext<A: Architecture>: AnyContext {
   }
 
   @specialized(where A == SetNetwork<MixtureHead>)
-  func laws(at x: [Float], on pool: ThreadPool?) throws(InferenceError) -> [any Predictive] {
-    try NetworkConditioner(self, x: x).marginals(x.count / max(rows.dimensions, 1), on: pool)
+  func laws(
+    at x: [Float], within bounds: [ClosedRange<Double>]?, on pool: ThreadPool?
+  ) throws(InferenceError) -> [any Predictive] {
+    try NetworkConditioner(self, x: x, within: bounds).marginals(x.count / max(rows.dimensions, 1), on: pool)
   }
 
   func observing(_ more: NetworkRows, removing: Bool) -> (any AnyContext)? {

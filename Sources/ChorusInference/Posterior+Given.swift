@@ -57,7 +57,7 @@ extension Posterior {
       case .logarithm: .logarithm
       case .root: .root
       }
-    return try model.condition(on: all, values: values, pool: pool)
+    return try model.condition(on: all, values: values, limits: preparation.limits, pool: pool)
   }
 
   /// Draws `count` coherent paths among those that meet conditions.
@@ -111,7 +111,7 @@ extension Posterior {
     let found = kept.count
     kept = Array(kept.prefix(count))
     return Samples(
-      paths: kept, plan: last.plan, trace: nil,
+      paths: kept, means: Self.average(kept), plan: last.plan, trace: nil,
       notes: last.notes + [.conditioned(kept: kept.count, found: found, drawn: draws)],
       outside: Array(last.outside.prefix(inputs.count)))
   }

@@ -48,6 +48,7 @@ public struct Posterior: Sendable {
   /// - Parameters:
   ///   - values: the scale that values are seen on. By default the model's hints decide; a model without one that can
   ///     tell takes them as they are.
+  ///   - limits: bounds that values have: what is drawn lies within, and densities are those of laws cut there.
   ///   - scaling: the units to use instead of the context's own mean and standard deviation. A model that was trained
   ///     on standardised data needs it when there are fewer than two rows.
   ///   - preparation: units and what hints found, of another context.
@@ -56,8 +57,8 @@ public struct Posterior: Sendable {
   ///   - pool: threads to work on; nil keeps to the caller's.
   /// - Throws: `ModelError` for more inputs than the model has, `InferenceError.scale` for too few rows to scale by.
   public init(
-    _ model: Model, _ data: Dataset, values: ValueScale.Choice? = nil, scaling: Scaling? = nil,
-    preparation: Preparation? = nil, asked: Inputs? = nil, on pool: ThreadPool? = nil
+    _ model: Model, _ data: Dataset, values: ValueScale.Choice? = nil, limits: ClosedRange<Double>? = nil,
+    scaling: Scaling? = nil, preparation: Preparation? = nil, asked: Inputs? = nil, on pool: ThreadPool? = nil
   ) throws {
     let blueprint = model.blueprint
     let dimensions = data.dimensions
@@ -79,7 +80,8 @@ public struct Posterior: Sendable {
     try Self.checkCancellation()
     self.preparation =
       try preparation
-      ?? Self.preparation(of: data, by: blueprint, values ?? (scaling == nil ? .automatic : .raw), scaling)
+      ?? Self.preparation(
+        of: data, by: blueprint, values ?? (scaling == nil ? .automatic : .raw), limits, scaling)
     let observed = try Self.rows(data, self.preparation)
     try Self.checkCancellation()
     conditioned = model.network.condition(observed, self.preparation.fits, on: pool)
@@ -166,7 +168,8 @@ public struct Posterior: Sendable {
   }
 
   private static func preparation(
-    of data: Dataset, by blueprint: Blueprint, _ values: ValueScale.Choice, _ scaling: Scaling?
+    of data: Dataset, by blueprint: Blueprint, _ values: ValueScale.Choice, _ limits: ClosedRange<Double>?,
+    _ scaling: Scaling?
   ) throws -> Preparation {
     if let scaling, !scaling.inputCentres.isEmpty, scaling.inputCentres.count != data.dimensions {
       throw DataError.dimensions(
@@ -179,7 +182,8 @@ public struct Posterior: Sendable {
     }
     return try blueprint.preparation.prepare(
       x: data.x, y: data.y, dimensions: data.dimensions,
-      dates: data.dimensions == 1 && data.inputColumns.first?.isDate == true, values: values, scaling: scaling
+      dates: data.dimensions == 1 && data.inputColumns.first?.isDate == true, values: values, limits: limits,
+      scaling: scaling
     )
   }
 
@@ -285,19 +289,34 @@ public struct Posterior: Sendable {
         paths: [[Double]](repeating: [], count: count), means: [], plan: plan, notes: notes)
     }
     let x = try questions(inputs)
-    let request = Request(plan: plan, seed: seed, pool: pool, progress: progress)
-    let drawn = try conditioned.sample(count, at: x, request, latent: latent)
     let units = try preparation.units(scaling.apply(inputs))
+    let request = Request(
+      plan: plan, seed: seed, pool: pool, bounds: Self.bounds(units), progress: progress)
+    let drawn = try conditioned.sample(count, at: x, request, latent: latent)
     let notes = notes + bufferNotes(plan, latent: latent)
     let (outside, note) = try outside(inputs, notes)
     let raw = drawn.paths.map { path in zip(path, units).map { $1.raw(Double($0)) } }
-    let means = zip(drawn.means, units).map { $1.raw($0) }
+    // The mean of what a bent scale shows is not what it shows of the mean: there it is that of the paths.
+    let means =
+      preparation.values == .raw ? zip(drawn.means, units).map { $1.raw($0) } : Self.average(raw)
     guard raw.allSatisfy({ $0.allSatisfy(\.isFinite) }), means.allSatisfy(\.isFinite) else {
       throw Self.notFinite
     }
     return Samples(
       paths: raw, means: means, plan: plan, trace: drawn.trace,
       notes: notes + (note.map { [$0] } ?? []), outside: outside)
+  }
+
+  /// Where the value of each target lies, in the network's units; nil where all lie anywhere.
+  private static func bounds(_ units: [Preparation.OutputUnit]) -> [ClosedRange<Double>]? {
+    let bounds = units.compactMap(\.scaledRange)
+    return bounds.isEmpty ? nil : bounds
+  }
+
+  /// The mean of each target over paths.
+  static func average(_ paths: [[Double]]) -> [Double] {
+    guard let first = paths.first else { return [] }
+    return first.indices.map { target in paths.reduce(0) { $0 + $1[target] } / Double(paths.count) }
   }
 
   /// The joint log-density of values, in nats and in the data's units.
@@ -333,12 +352,14 @@ public struct Posterior: Sendable {
     }
     let scaled = try Self.narrow(zip(y, units).map { $1.scaled($0) }, "a value")
     let jacobian = zip(y, units).reduce(0) { $0 + $1.1.logSlope($1.0) }
-    let request = Request(plan: plan, seed: seed, pool: pool)
+    let request = Request(plan: plan, seed: seed, pool: pool, bounds: Self.bounds(units))
     let scores = try conditioned.logDensities(of: scaled, at: x, request, orders: orders).map {
       $0 + jacobian
     }
     let reach = conditioned.rows.reach
-    let beyond = scaled.count { !reach.contains(Double($0)) }
+    let beyond = zip(scaled, units).count { value, unit in
+      !reach.contains(Double(value)) || unit.scaledRange.map { !$0.contains(Double(value)) } ?? false
+    }
     let isNone = scores.contains(-.infinity) && beyond > 0
     guard scores.allSatisfy({ $0.isFinite || isNone && $0 == -.infinity }) else { throw Self.notFinite }
     return LogDensity(
@@ -376,7 +397,9 @@ public struct Posterior: Sendable {
   /// The law of each target on its own as the network's head makes it, numbers in the network's units.
   public func laws(at inputs: Inputs, flopLimit: Double = Posterior.flopLimit) throws -> [any Predictive] {
     _ = try resolve(.independent, inputs, paths: 1, flopLimit)
-    return try inputs.count == 0 ? [] : conditioned.laws(at: questions(inputs), on: pool)
+    guard inputs.count > 0 else { return [] }
+    let bounds = try Self.bounds(preparation.units(scaling.apply(inputs)))
+    return try conditioned.laws(at: questions(inputs), within: bounds, on: pool)
   }
 
   /// What a network with weights that are finite and absurd comes to.
@@ -463,10 +486,11 @@ public struct Posterior: Sendable {
 extension Model {
   /// Encodes a data set, to be asked for paths, densities and marginals.
   public func condition(
-    on data: Dataset, values: ValueScale.Choice? = nil, scaling: Scaling? = nil,
-    preparation: Preparation? = nil, asked: Inputs? = nil, pool: ThreadPool? = nil
+    on data: Dataset, values: ValueScale.Choice? = nil, limits: ClosedRange<Double>? = nil,
+    scaling: Scaling? = nil, preparation: Preparation? = nil, asked: Inputs? = nil, pool: ThreadPool? = nil
   ) throws -> Posterior {
     try Posterior(
-      self, data, values: values, scaling: scaling, preparation: preparation, asked: asked, on: pool)
+      self, data, values: values, limits: limits, scaling: scaling, preparation: preparation, asked: asked,
+      on: pool)
   }
 }

@@ -21,9 +21,34 @@ public struct SavedContext: Sendable {
     var rows: Int
     /// nil: values as they are.
     var values: ValueScale?
+    /// nil: none.
+    var limits: Ends?
+    var range: Ends?
     var scaling: Scaling
     var inputColumns: [Column]
     var outputColumn: Column
+  }
+
+  /// The ends of a range; a side without one is absent, since JSON has no infinity.
+  private struct Ends: Codable {
+    var least: Double?
+    var most: Double?
+
+    init(_ range: ClosedRange<Double>) {
+      least = range.lowerBound.isFinite ? range.lowerBound : nil
+      most = range.upperBound.isFinite ? range.upperBound : nil
+    }
+
+    private enum CodingKeys: CodingKey { case least, most }
+
+    init(from decoder: any Decoder) throws {
+      let fields = try decoder.container(keyedBy: CodingKeys.self)
+      least = try fields.decodeIfPresent(Double.self, forKey: .least)
+      most = try fields.decodeIfPresent(Double.self, forKey: .most)
+      guard least ?? -.infinity <= most ?? .infinity else { throw DataError.badScale("bounds of the values") }
+    }
+
+    var range: ClosedRange<Double> { (least ?? -.infinity)...(most ?? .infinity) }
   }
 
   /// The path as the caller gave it.
@@ -130,7 +155,8 @@ public struct SavedContext: Sendable {
     guard content.metadata["format"] == Self.firstFormat else {
       return Preparation(
         values: header.values ?? .raw, scaling: header.scaling,
-        fits: try decoder.decode(Kept.self, from: json).fits)
+        fits: try decoder.decode(Kept.self, from: json).fits, limits: header.limits?.range,
+        range: header.range?.range)
     }
     return try decoder.decode(FirstFormat.self, from: json).preparation(header.scaling, hints)
   }
@@ -178,6 +204,8 @@ public struct SavedContext: Sendable {
       header: Header(
         model: posterior.model.name, fingerprint: try posterior.model.fingerprint, rows: posterior.rows,
         values: posterior.preparation.values == .raw ? nil : posterior.preparation.values,
+        limits: posterior.preparation.limits.map(Ends.init),
+        range: posterior.preparation.range.map(Ends.init),
         scaling: posterior.scaling, inputColumns: posterior.inputColumns,
         outputColumn: posterior.outputColumn),
       fits: posterior.conditioned.fits, hints: posterior.model.blueprint.hints)

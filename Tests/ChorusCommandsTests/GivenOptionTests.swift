@@ -81,4 +81,16 @@ struct GivenOptionTests {
       refused.code == 65 && refused.errors.contains("the value -3.0 cannot be seen on a logarithmic scale"),
       "\(refused.errors)")
   }
+
+  @Test("Bounds hold, are refused where a row lies beyond them, and have to be bounds")
+  func bounds() throws {
+    let outcome = try predict("--min", "20", "--max", "31", "--scale", "raw")
+    #expect(
+      outcome.code == 65 && outcome.errors.contains("that values are said to have"), "\(outcome.errors)")
+    let inside = try predict("--min", "0", "--max", "60", "--scale", "raw")
+    #expect(inside.code == 0, "\(inside.errors)")
+    #expect(try paths().joined().allSatisfy { (0...60).contains($0) })
+    #expect(try predict("--min", "3", "--max", "-3").code == 64)
+    #expect(try predict("--min", "inf").code == 64)
+  }
 }

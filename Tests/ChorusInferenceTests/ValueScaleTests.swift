@@ -2,6 +2,7 @@ import ChorusData
 import ChorusHints
 import ChorusLayers
 import ChorusModels
+import ChorusPlans
 import ChorusTensors
 import Foundation
 import Testing
@@ -54,7 +55,7 @@ struct ValueScaleTests {
     func seen(_ data: Dataset) throws -> Dataset {
       try Dataset(inputs: data.inputs, y: data.y.map { try #require(scale.seen($0)) })
     }
-    let straight = try model.condition(on: seen(data), values: .raw)
+    let straight = try model.condition(on: seen(data), values: .raw, limits: posterior.preparation.range)
     let own = try posterior.logDensity(of: next.y, at: next.inputs, orders: 2).value
     let other = try straight.logDensity(of: seen(next).y, at: next.inputs, orders: 2).value
     let slopes = next.y.reduce(0) { $0 + scale.logSlope($1) }
@@ -118,5 +119,52 @@ struct ValueScaleTests {
       try posterior.observing(more: Dataset(x: [50], y: [-1]))
     }
     #expect(DataError.noPlace(value: 0, scale: .logarithm).description.contains("--scale raw"))
+  }
+
+  @Test(
+    "What is drawn lies within the bounds given, and densities are those of laws cut there",
+    arguments: [ValueScale.Choice.raw, .logarithm])
+  func limits(choice: ValueScale.Choice) throws {
+    let (model, data) = (try Self.model(), try Self.sales(0..<72))
+    let (least, most) = (try #require(data.y.min()) - 0.5, try #require(data.y.max()) + 0.5)
+    let posterior = try model.condition(on: data, values: choice, limits: least...most)
+    let at = try Inputs([72, 73, 80, 30.5])
+    for plan in [PlanTemplate.sequential, .independent, .speculative(draft: 3)] {
+      let samples = try posterior.sample(200, at: at, plan: plan, seed: 1)
+      #expect(samples.paths.joined().allSatisfy { (least...most).contains($0) }, "\(plan)")
+      #expect(samples.means.allSatisfy { (least...most).contains($0) })
+    }
+    for law in try posterior.marginals(at: at) {
+      #expect(law.cdf(least - 1e-9) == 0 && law.cdf(most + 1e-9) == 1)
+      #expect(law.logDensity(most + 1) == -.infinity && law.quantile(0) >= least - 1e-9)
+      let steps = 4000
+      let width = (most - least) / Double(steps)
+      let mass = (0..<steps).reduce(0) {
+        $0 + width * exp(law.logDensity(least + (Double($1) + 0.5) * width))
+      }
+      #expect(abs(mass - 1) < 2e-3)
+    }
+    let beyond = try posterior.logDensity(of: [most + 1], at: Inputs([72]), orders: 1)
+    #expect(beyond.value == -.infinity && beyond.notes.contains(.valuesBeyondReach(1)))
+    #expect(throws: DataError.beyondBounds(value: try #require(data.y.max()), bounds: 0...10)) {
+      try model.condition(on: data, values: choice, limits: 0...10)
+    }
+    // Pinned values are within them too.
+    #expect(throws: DataError.self) { try posterior.given(Dataset(x: [90], y: [most + 3])) }
+  }
+
+  @Test("One side alone is bounded, and a file keeps it")
+  func oneSide() throws {
+    let (model, data) = (try Self.model(), try Self.sales(0..<72))
+    let posterior = try model.condition(on: data, values: .raw, limits: 0 ... .infinity)
+    let at = try Inputs([72, 90])
+    let paths = try posterior.sample(100, at: at, seed: 5).paths
+    #expect(paths.joined().allSatisfy { $0 >= 0 })
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try posterior.write(to: folder.path + "/context.safetensors")
+    let back = try Posterior(contentsOf: folder.path + "/context.safetensors", model: model)
+    #expect(try back.preparation == posterior.preparation && back.sample(100, at: at, seed: 5).paths == paths)
   }
 }
