@@ -69,6 +69,31 @@ size_t ck_matmul_tn_scratch(int m, int n, int rows) {
   return (up(m, 12) + up(n, 16)) * (size_t)(rows < 256 ? rows : 256);
 }
 
+int ck_block_values(int type) {
+  switch (type) {
+    case CK_F32: case CK_F16: case CK_BF16: return 8;
+    case CK_Q8_0: case CK_Q4_0: case CK_Q4_1: return 32;
+    case CK_Q4_K: case CK_Q5_K: case CK_Q6_K: return 256;
+    default: return 0;
+  }
+}
+
+int ck_block_bytes(int type) {
+  switch (type) {
+    case CK_F32: return 32;
+    case CK_F16: case CK_BF16: return 16;
+    case CK_Q8_0: return 34;
+    case CK_Q4_0: return 18;
+    case CK_Q4_1: return 20;
+    case CK_Q4_K: return 144;
+    case CK_Q5_K: return 176;
+    case CK_Q6_K: return 210;
+    default: return 0;
+  }
+}
+
+size_t ck_products_scratch(int m, int k) { return m == 1 ? 0 : 24 * (size_t)k; }
+
 size_t ck_shared_keys_count(int count, int heads, int width) {
   return up(count, 16) * (size_t)heads * (size_t)width;
 }
@@ -142,6 +167,27 @@ void ck_layer_norm_backward(int rows, int d, const float *x, int ldx, const floa
                             float *dbias) {
   table()->layer_norm_backward(rows, d, x, ldx, gain, stats, dy, lddy, dx, lddx, accumulate, dgain, dbias);
 }
+
+void ck_rms_norm(int rows, int d, const float *x, int ldx, const float *gain, float epsilon, float *y, int ldy,
+                 float *scales) {
+  table()->rms_norm(rows, d, x, ldx, gain, epsilon, y, ldy, scales);
+}
+
+void ck_rms_norm_backward(int rows, int d, const float *x, int ldx, const float *gain, const float *scales,
+                          const float *dy, int lddy, float *dx, int lddx, float *dgain) {
+  table()->rms_norm_backward(rows, d, x, ldx, gain, scales, dy, lddy, dx, lddx, dgain);
+}
+
+void ck_gated_unit(size_t n, const float *gate, const float *up, float *y) { table()->gated_unit(n, gate, up, y); }
+
+void ck_gated_unit_backward(size_t n, const float *gate, const float *up, const float *dy, float *dgate, float *dup) {
+  table()->gated_unit_backward(n, gate, up, dy, dgate, dup);
+}
+
+void ck_rotate(const ck_rotate_args *args) { table()->rotate(args); }
+
+void ck_expand(int type, size_t count, const void *from, float *to) { table()->expand(type, count, from, to); }
+void ck_products(const ck_products_args *args) { table()->products(args); }
 
 void ck_pack_shared(int first, int rows, int count, int heads, int width, const float *k, int ldk, const float *v,
                     int ldv, float *keys, float *values) {

@@ -9,25 +9,88 @@ public struct Attention: Sendable {
   public let stored: Projection
   public let out: Projection
   public let memory: CompiledMemory
+  /// How queries and keys are turned by their places in a sequence; nil where nothing tells them their place.
+  public let rotary: Rotary?
+  private let sizes: AttentionSizes
   let parameters: [Parameter]
 
   /// - Parameter shrink: what the map back is shrunk by at the start.
   public init(
-    _ width: Int, _ memory: CompiledMemory, queries: Int, shrink: Double, _ scope: inout ParameterScope
+    _ width: Int, _ memory: CompiledMemory, _ sizes: AttentionSizes, _ parts: BlockParts = BlockParts(),
+    shrink: Double, _ scope: inout ParameterScope
   ) {
     let shape = memory.shape
     self.memory = memory
-    query = .unbiased("query", width, queries, &scope)
+    self.sizes = sizes
+    rotary = parts.rotary
+    query = .unbiased("query", width, sizes.columns, &scope)
     stored = .unbiased("keyvalue", width, shape.stored, &scope)
     parameters = shape.parameters.map {
       scope.parameter("memory." + $0.name, 1, $0.count, .normal(mean: $0.initial, deviation: $0.spread))
     }
     let bound = 1 / Double(shape.read).squareRoot() * shrink
-    out = Projection("out", shape.read, width, start: .gated(bound: bound, rows: shape.gated), &scope)
+    let start = Start.gated(bound: bound, rows: shape.gated)
+    out =
+      parts.biases
+      ? Projection("out", shape.read, width, start: start, &scope)
+      : .unbiased("out", shape.read, width, start: start, &scope)
   }
 
   /// The memory with the numbers it has learned.
   public func memory(_ weights: Weights) -> any Memory { memory.memory(weights, parameters) }
+
+  // MARK: Inference
+
+  /// Cosines and sines of rows at these places, one after the other in the arena; nil without rotary positions.
+  public func turns(_ positions: UnsafeBufferPointer<Int32>, _ arena: Arena) -> UnsafePointer<Float>? {
+    rotary.map {
+      let turns = arena.floats(positions.count * sizes.width)
+      $0.turns(positions, pairs: sizes.width / 2, into: turns)
+      return UnsafePointer(turns)
+    }
+  }
+
+  /// What the memory stores of normed rows, in the arena.
+  func store(
+    _ normed: UnsafePointer<Float>, rows: Int, turns: UnsafePointer<Float>?, _ run: Workspace
+  ) -> UnsafeMutablePointer<Float> {
+    let kept = run.arena.floats(rows * stored.outputs)
+    stored.apply(normed, rows: rows, into: kept, run)
+    turn(kept, rows: rows, stride: stored.outputs, heads: sizes.keyHeads, turns)
+    return kept
+  }
+
+  /// What normed rows ask the memory with, in the arena.
+  func ask(
+    _ normed: UnsafePointer<Float>, rows: Int, turns: UnsafePointer<Float>?, _ run: Workspace
+  ) -> UnsafeMutablePointer<Float> {
+    let queries = run.arena.floats(rows * query.outputs)
+    query.apply(normed, rows: rows, into: queries, run)
+    turn(queries, rows: rows, stride: query.outputs, heads: sizes.heads, turns)
+    return queries
+  }
+
+  private func turn(
+    _ x: UnsafeMutablePointer<Float>, rows: Int, stride: Int, heads: Int, _ turns: UnsafePointer<Float>?
+  ) {
+    guard let rotary, let turns else { return }
+    rotary.apply(x, rows: rows, stride: stride, heads: heads, width: sizes.width, turns: turns)
+  }
+
+  // MARK: Training
+
+  /// What rows `reading` of normed rows read of rows `stored`; row i is at place i.
+  func read(
+    _ normed: Node, stored kept: Range<Int>, reading: Range<Int>, visible: [VisibleBlock], on tape: Tape
+  ) -> Node {
+    func turned(_ x: Node, heads: Int, at rows: Range<Int>) -> Node {
+      guard let rotary else { return x }
+      return tape.rotate(x, rotary, heads: heads, width: sizes.width, positions: rows.map { Int32($0) })
+    }
+    let queries = turned(query.record(normed[reading], on: tape), heads: sizes.heads, at: reading)
+    let keys = turned(stored.record(normed[kept], on: tape), heads: sizes.keyHeads, at: kept)
+    return memory(tape.weights).train(queries: queries, stored: keys, blocks: visible, on: tape)
+  }
 
   /// Floating-point operations of the maps a row that is stored and a row that asks.
   public var workStored: Double { stored.work }

@@ -7,20 +7,20 @@ public struct Block: Sendable {
   public enum Order: String, Sendable, Codable { case pre, post }
 
   let order: Order
-  let norm1: Norm
+  let norm1: any Layer
   public let mixer: Attention
-  let norm2: Norm
+  let norm2: any Layer
   let feed: any Layer
 
   /// - Parameter feed: makes the feed-forward part, `width` to `width`.
   public init(
-    order: Order, width: Int, mixer: (inout ParameterScope) -> Attention,
+    order: Order, width: Int, parts: BlockParts = BlockParts(), mixer: (inout ParameterScope) -> Attention,
     feed: (inout ParameterScope) -> any Layer, _ scope: inout ParameterScope
   ) {
     self.order = order
-    norm1 = Norm("norm1", width, &scope)
+    norm1 = parts.makeNorm("norm1", width, &scope)
     self.mixer = mixer(&scope)
-    norm2 = Norm("norm2", width, &scope)
+    norm2 = parts.makeNorm("norm2", width, &scope)
     self.feed = feed(&scope)
   }
 
@@ -43,24 +43,22 @@ public struct Block: Sendable {
   /// Whether what the mixer reads is `h` itself.
   public var readsInPlace: Bool { order == .post }
 
-  /// What the memory stores of normed rows.
-  public func store(_ normed: UnsafePointer<Float>, rows: Int, _ run: Workspace) -> UnsafeMutablePointer<
-    Float
-  > {
-    let out = run.arena.floats(rows * mixer.stored.outputs)
-    mixer.stored.apply(normed, rows: rows, into: out, run)
-    return out
+  /// What the memory stores of normed rows; `turns` as `Attention.turns` tells.
+  public func store(
+    _ normed: UnsafePointer<Float>, rows: Int, turns: UnsafePointer<Float>? = nil, _ run: Workspace
+  ) -> UnsafeMutablePointer<Float> {
+    mixer.store(normed, rows: rows, turns: turns, run)
   }
 
   /// The rest of the block, in place on `h`: `read` takes queries and fills what they read of the memory, then comes the
   /// feed-forward part.
   public func transform(
-    _ h: UnsafeMutablePointer<Float>, _ normed: UnsafePointer<Float>, rows: Int, _ run: Workspace,
+    _ h: UnsafeMutablePointer<Float>, _ normed: UnsafePointer<Float>, rows: Int,
+    turns: UnsafePointer<Float>? = nil, _ run: Workspace,
     read: (UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
   ) {
-    let queries = run.arena.floats(rows * mixer.query.outputs)
+    let queries = mixer.ask(normed, rows: rows, turns: turns, run)
     let found = run.arena.floats(rows * mixer.out.inputs)
-    mixer.query.apply(normed, rows: rows, into: queries, run)
     read(queries, found)
     mixer.out.apply(found, rows: rows, residual: h, into: h, run)
     guard order == .pre else {
@@ -87,9 +85,7 @@ public struct Block: Sendable {
     _ h: Node, stored: Range<Int>, reading: Range<Int>, visible: [VisibleBlock], on tape: Tape
   ) -> Node {
     let normed = order == .pre ? norm1.record(h, on: tape) : h
-    let queries = mixer.query.record(normed[reading], on: tape)
-    let kept = mixer.stored.record(normed[stored], on: tape)
-    let read = mixer.memory(tape.weights).train(queries: queries, stored: kept, blocks: visible, on: tape)
+    let read = mixer.read(normed, stored: stored, reading: reading, visible: visible, on: tape)
     var h = mixer.out.record(read, residual: h[reading], on: tape)
     if order == .post { h = norm1.record(h, on: tape) }
     let inner = order == .pre ? norm2.record(h, on: tape) : h

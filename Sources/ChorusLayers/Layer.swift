@@ -4,10 +4,13 @@ import ChorusTensors
 public struct Workspace {
   public let weights: Weights
   public let arena: Arena
+  /// Threads that share one call, where rows are few and maps large; nil where every thread has calls of its own.
+  public let pool: ThreadPool?
 
-  public init(_ weights: Weights, _ arena: Arena) {
+  public init(_ weights: Weights, _ arena: Arena, on pool: ThreadPool? = nil) {
     self.weights = weights
     self.arena = arena
+    self.pool = pool
   }
 }
 

@@ -27,11 +27,14 @@ public enum Start: Sendable, Hashable {
 /// scope.start(weights, seed: 1)
 /// ```
 public struct ParameterScope: Sendable {
-  public private(set) var table = ParameterTable()
+  public private(set) var table: ParameterTable
   private var starts: [Start] = []
   private var prefix = ""
 
-  public init() {}
+  /// - Parameter matricesInBlocks: whether weight matrices are kept as a file has them.
+  public init(matricesInBlocks: Bool = false) {
+    table = ParameterTable(matricesInBlocks: matricesInBlocks)
+  }
 
   /// Declares a matrix `[rows, columns]`, or a vector with one row. A name ends with `.weight` if and only if it multiplies.
   public mutating func parameter(_ name: String, _ rows: Int, _ columns: Int, _ start: Start) -> Parameter {

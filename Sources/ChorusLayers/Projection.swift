@@ -39,7 +39,8 @@ public struct Projection: Layer {
     into out: UnsafeMutablePointer<Float>, _ run: Workspace
   ) {
     run.weights.linear(
-      x, rows: rows, weight, bias: bias, activation: activation, residual: residual, into: out)
+      x, rows: rows, weight, bias: bias, activation: activation, residual: residual, into: out,
+      on: run.pool)
   }
 
   public func record(_ x: Node, residual: Node?, on tape: Tape) -> Node {

@@ -30,6 +30,9 @@ public struct CompiledMemory: Sendable {
       }
     }
     context = try layer.context.kind()
+    if sizes.keyHeads != sizes.heads, context != SoftmaxMemory.self || layer.buffer != nil {
+      throw .refused("grouped key heads are known to softmax attention alone; leave keyHeads out")
+    }
     var shape = context.shape(layer.context, sizes)
     split = shape.parameters.count
     if let spec = layer.buffer {

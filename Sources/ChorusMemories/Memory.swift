@@ -131,6 +131,14 @@ public struct VisibleRows {
     self.masks = masks
     self.positions = positions
   }
+
+  /// Some of the rows.
+  package func rows(_ range: Range<Int>) -> VisibleRows {
+    let first = range.lowerBound
+    return VisibleRows(
+      count: range.count, paths: paths + first, limits: limits + first, maskStarts: maskStarts + first,
+      masks: masks, positions: positions.map { $0 + first })
+  }
 }
 
 /// Rows that are committed: row i goes into slot `slots[i]` of path `paths[i]`.

@@ -126,12 +126,13 @@ extension CompiledMemory {
     let layout = kind.shape(spec, sizes).layout
     var (values, features) = ([Double](), [Double]())
     for head in 0..<sizes.heads {
+      let stored = head / (sizes.heads / sizes.keyHeads)
       let form = ReferenceHead(
         spec: spec, sizes: sizes, head: head,
         rows: rows.map { row, place in
           ReferenceHead.Row(
-            key: Array(row[layout.key(head)]), value: Array(row[layout.value(head)]),
-            gates: layout.gates.indices.map { Array(row[layout.gate($0, head)]) }, position: place)
+            key: Array(row[layout.key(stored)]), value: Array(row[layout.value(stored)]),
+            gates: layout.gates.indices.map { Array(row[layout.gate($0, stored)]) }, position: place)
         }, distance: position.map { $0 - (rows.last?.1 ?? -1) } ?? 0, numbers: numbers)
       let read = kind.reference(Array(query[head * sizes.width..<(head + 1) * sizes.width]), form)
       values += read.values

@@ -81,7 +81,7 @@ struct SoftmaxMemory: SpecifiedMemory {
   private func makeUnit(_ rows: UnsafeMutablePointer<Float>, _ count: Int, stride: Int, queries: Bool) {
     let map = UnitFeatures()
     for row in 0..<count {
-      for head in 0..<sizes.heads {
+      for head in 0..<(queries ? sizes.heads : sizes.keyHeads) {
         let x = rows + row * stride + head * sizes.width
         map.apply(x, width: sizes.width, into: x)
         guard queries else { continue }
@@ -105,7 +105,7 @@ struct SoftmaxMemory: SpecifiedMemory {
   // MARK: Storing
 
   func draft(rows count: Int) -> Context {
-    let (n, heads, width) = (Int32(count), Int32(sizes.heads), Int32(sizes.width))
+    let (n, heads, width) = (Int32(count), Int32(sizes.keyHeads), Int32(sizes.width))
     return Context(
       count: count, keys: FloatBuffer(uninitialised: ck_shared_keys_count(n, heads, width)),
       values: FloatBuffer(uninitialised: ck_shared_values_count(n, heads, width)))
@@ -114,10 +114,10 @@ struct SoftmaxMemory: SpecifiedMemory {
   func write(
     _ stored: UnsafePointer<Float>, rows range: Range<Int>, to context: Context, scratch: Arena
   ) {
-    let (d, mark) = (sizes.columns, scratch.mark)
+    let (d, mark) = (sizes.keyColumns, scratch.mark)
     let keyValues = prepared(stored, range.count, stride: 2 * d, queries: false, scratch)
     ck_pack_shared(
-      Int32(range.lowerBound), Int32(range.count), Int32(context.count), Int32(sizes.heads),
+      Int32(range.lowerBound), Int32(range.count), Int32(context.count), Int32(sizes.keyHeads),
       Int32(sizes.width),
       keyValues, Int32(2 * d), keyValues + d, Int32(2 * d), context.keys.pointer,
       context.values.pointer)
@@ -127,7 +127,7 @@ struct SoftmaxMemory: SpecifiedMemory {
   func finish(_ draft: Context) -> Context { draft }
 
   func buffer(paths: Int, capacity: Int) -> Buffer {
-    let (heads, width) = (Int32(sizes.heads), Int32(sizes.width))
+    let (heads, width) = (Int32(sizes.keyHeads), Int32(sizes.width))
     return Buffer(
       paths: paths, capacity: capacity,
       keysStride: ck_private_keys_count(Int32(capacity), heads, width),
@@ -137,7 +137,7 @@ struct SoftmaxMemory: SpecifiedMemory {
   func append(
     _ stored: UnsafePointer<Float>, _ rows: CommittedRows, context: Context, to buffer: Buffer, scratch: Arena
   ) {
-    let (heads, width, d) = (Int32(sizes.heads), Int32(sizes.width), sizes.columns)
+    let (heads, width, d) = (Int32(sizes.keyHeads), Int32(sizes.width), sizes.keyColumns)
     let mark = scratch.mark
     let keyValues = prepared(stored, rows.count, stride: 2 * d, queries: false, scratch)
     for index in 0..<rows.count {
@@ -191,6 +191,7 @@ struct SoftmaxMemory: SpecifiedMemory {
     var arguments = ck_attention_args()
     arguments.rows = Int32(rows)
     arguments.heads = Int32(sizes.heads)
+    arguments.key_heads = Int32(sizes.keyHeads)
     arguments.width = Int32(sizes.width)
     arguments.scale = sizes.scale
     arguments.q = queries
@@ -221,7 +222,7 @@ struct SoftmaxMemory: SpecifiedMemory {
   private func unitRows(_ node: Node, queries: Bool, on tape: Tape) -> Node {
     tape.matrices(rows: node.rows, columns: node.columns, reads: [node]) { pass in
       let all = 0..<node.rows
-      for head in 0..<sizes.heads {
+      for head in 0..<(queries ? sizes.heads : sizes.keyHeads) {
         let columns = head * sizes.width..<(head + 1) * sizes.width
         var x = UnitFeatures().record(pass.input(node, rows: all, columns: columns), on: pass.matrices)
         if queries {
@@ -235,7 +236,7 @@ struct SoftmaxMemory: SpecifiedMemory {
         pass.emit(x, row: 0, column: columns.lowerBound)
       }
       if !queries {
-        let d = sizes.columns
+        let d = sizes.keyColumns
         pass.emit(pass.input(node, rows: all, columns: d..<2 * d), row: 0, column: d)
       }
     }
@@ -248,28 +249,29 @@ struct SoftmaxMemory: SpecifiedMemory {
 
   /// The context of plain rows `[count, 2·columns]` with the lengths they are kept at.
   private func packed(_ rows: [Float]) -> Context {
-    let d = sizes.columns
+    let d = sizes.keyColumns
     let count = rows.count / (2 * d)
     let context = draft(rows: count)
     rows.withUnsafeBufferPointer { rows in
       guard let first = rows.baseAddress else { return }
       ck_pack_shared(
-        0, Int32(count), Int32(count), Int32(sizes.heads), Int32(sizes.width), first, Int32(2 * d), first + d,
+        0, Int32(count), Int32(count), Int32(sizes.keyHeads), Int32(sizes.width), first, Int32(2 * d),
+        first + d,
         Int32(2 * d), context.keys.pointer, context.values.pointer)
     }
     return context
   }
 
   /// Keys beside values, row after row, as `write` takes them.
-  func stateArrays(rows: Int) -> [StateArray] { [StateArray("keyvalues", [rows, 2 * sizes.columns])] }
+  func stateArrays(rows: Int) -> [StateArray] { [StateArray("keyvalues", [rows, 2 * sizes.keyColumns])] }
 
   func values(of context: Context) -> [[Float]] {
-    let d = sizes.columns
+    let d = sizes.keyColumns
     let rows = [Float](unsafeUninitializedCapacity: context.count * 2 * d) { rows, count in
       count = context.count * 2 * d
       guard let first = rows.baseAddress else { return }
       ck_unpack_shared(
-        Int32(context.count), Int32(sizes.heads), Int32(sizes.width), context.keys.pointer,
+        Int32(context.count), Int32(sizes.keyHeads), Int32(sizes.width), context.keys.pointer,
         context.values.pointer, first, Int32(2 * d), first + d, Int32(2 * d))
     }
     return [rows]
@@ -277,18 +279,18 @@ struct SoftmaxMemory: SpecifiedMemory {
 
   func context(rows: Int, values: [[Float]]) -> Context? {
     guard rows > 0, rows <= Int(Int32.max), values.count == 1,
-      values[0].count == rows * 2 * sizes.columns, values[0].allSatisfy(\.isFinite)
+      values[0].count == rows * 2 * sizes.keyColumns, values[0].allSatisfy(\.isFinite)
     else { return nil }
     return packed(values[0])
   }
 
   func contextBytes(rows: Int) -> Int {
-    let (n, heads, width) = (Int32(rows), Int32(sizes.heads), Int32(sizes.width))
+    let (n, heads, width) = (Int32(rows), Int32(sizes.keyHeads), Int32(sizes.width))
     return 4 * (ck_shared_keys_count(n, heads, width) + ck_shared_values_count(n, heads, width))
   }
 
   func bufferBytes(capacity: Int) -> Int {
-    let (n, heads, width) = (Int32(capacity), Int32(sizes.heads), Int32(sizes.width))
+    let (n, heads, width) = (Int32(capacity), Int32(sizes.keyHeads), Int32(sizes.width))
     return 4 * (ck_private_keys_count(n, heads, width) + ck_private_values_count(n, heads, width))
   }
 }

@@ -27,9 +27,9 @@ public struct StoredLayout: Sendable, Hashable {
     self.gates = gates
   }
 
-  /// Keys and values as wide as the queries of as many heads.
+  /// Keys and values of the key heads, each as wide as a query.
   public init(_ sizes: AttentionSizes, gates: [Gate] = []) {
-    self.init(keyHeads: sizes.heads, keyWidth: sizes.width, valueWidth: sizes.width, gates: gates)
+    self.init(keyHeads: sizes.keyHeads, keyWidth: sizes.width, valueWidth: sizes.width, gates: gates)
   }
 
   /// Columns of a row.

@@ -26,6 +26,8 @@ public struct Blueprint: Sendable, Hashable {
   public var heads = 4
   public var norm = Block.Order.pre
   public var feedForward = 256
+  /// Which kinds of parts the blocks are made of.
+  public var parts = BlockParts()
   /// The memories of the layers, from the first on; the last one holds for all layers after it. None: softmax.
   public var memories: [LayerMemory] = []
   public var embedderHidden = 256
@@ -49,7 +51,9 @@ public struct Blueprint: Sendable, Hashable {
   /// How this model's contexts are prepared. Levels of a category have no unit.
   public var preparation: Preparation.Rule { Preparation.Rule(scaling: scaling, hints: hints) }
 
-  public var attention: AttentionSizes { AttentionSizes(heads: heads, width: width / max(heads, 1)) }
+  public var attention: AttentionSizes {
+    AttentionSizes(heads: heads, width: width / max(heads, 1), keyHeads: parts.keyHeads)
+  }
 
   /// The memory of a layer.
   public func memory(layer: Int) -> LayerMemory {
@@ -107,6 +111,11 @@ public struct Blueprint: Sendable, Hashable {
     guard width % heads == 0, (width / heads) % 4 == 0 else {
       throw .blueprint("width \(width) must be a multiple of 4·heads (heads is \(heads))")
     }
+    if let fault = parts.fault(attention) { throw .blueprint("parts: \(fault)") }
+    if family == .set, parts.rotary != nil {
+      throw .blueprint(
+        "parts: the rows of a set have no positions; leave rotary out, or take family 'sequence'")
+    }
     guard memories.count <= layers else {
       throw .blueprint("memories are given for \(memories.count) layers; there are \(layers)")
     }
@@ -115,7 +124,7 @@ public struct Blueprint: Sendable, Hashable {
 
 extension Blueprint: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case version, family, width, layers, heads, norm, feedForward, memories
+    case version, family, width, layers, heads, norm, feedForward, parts, memories
     case embedderHidden, inputDimensions, frequencies, bufferPositions, scaling, hints, headHidden, head
     case trainedContext, trainedBuffer
   }
@@ -140,6 +149,7 @@ extension Blueprint: Codable {
     try read(.heads, \.heads)
     try read(.norm, \.norm)
     try read(.feedForward, \.feedForward)
+    try read(.parts, \.parts)
     try read(.memories, \.memories)
     try read(.embedderHidden, \.embedderHidden)
     try read(.inputDimensions, \.inputDimensions)
@@ -162,6 +172,8 @@ extension Blueprint: Codable {
     try fields.encode(heads, forKey: .heads)
     try fields.encode(norm, forKey: .norm)
     try fields.encode(feedForward, forKey: .feedForward)
+    // Written where it says something, so that files without it are those of versions that did not know it.
+    if parts != BlockParts() { try fields.encode(parts, forKey: .parts) }
     try fields.encode(memories, forKey: .memories)
     try fields.encode(embedderHidden, forKey: .embedderHidden)
     try fields.encode(inputDimensions, forKey: .inputDimensions)

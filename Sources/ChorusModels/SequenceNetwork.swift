@@ -57,7 +57,12 @@ public final class SequenceNetwork<H: Head>: Architecture {
     if case .newest(let chunk) = stack.capability.prefixReads { piece = min(chunk, 64) } else { piece = 64 }
   }
 
-  public var memoryCapability: Capability { stack.capability }
+  /// A query is answered by the row before it, which has read everything up to itself: no plan may leave rows out.
+  public var memoryCapability: Capability {
+    var capability = stack.capability
+    capability.subsetReads = false
+    return capability
+  }
   public var rates: WorkRates { layers.rates }
 
   /// The values so far, in their order, in the network's units.

@@ -4,13 +4,13 @@ import ChorusPlans
 import ChorusTensors
 
 /// The blocks of a network, one above the other, and the norm behind the last one: handles of parameters, no values.
-struct StackLayers: Sendable {
-  let width: Int
+package struct StackLayers: Sendable {
+  package let width: Int
   private let heads: Int
-  let blocks: [Block]
-  let last: Norm?
+  package let blocks: [Block]
+  let last: (any Layer)?
 
-  init(_ blueprint: Blueprint, _ scope: inout ParameterScope) throws(ModelError) {
+  package init(_ blueprint: Blueprint, _ scope: inout ParameterScope) throws(ModelError) {
     width = blueprint.width
     heads = blueprint.heads
     // Maps into the residual stream are shrunk so that its variance does not grow with depth.
@@ -21,18 +21,18 @@ struct StackLayers: Sendable {
       blocks.append(
         scope.nested("block.\(index)") { scope in
           Block(
-            order: blueprint.norm, width: blueprint.width,
+            order: blueprint.norm, width: blueprint.width, parts: blueprint.parts,
             mixer: {
-              Attention(blueprint.width, memory, queries: blueprint.attention.columns, shrink: shrink, &$0)
+              Attention(blueprint.width, memory, blueprint.attention, blueprint.parts, shrink: shrink, &$0)
             },
             feed: {
-              FeedForward(
-                blueprint.width, hidden: blueprint.feedForward, blueprint.width, shrink: shrink, &$0)
+              blueprint.parts.makeFeed(blueprint.width, hidden: blueprint.feedForward, shrink: shrink, &$0)
             }, &scope)
         })
     }
     self.blocks = blocks
-    last = blueprint.norm == .pre ? scope.nested("final") { Norm("norm", blueprint.width, &$0) } : nil
+    last =
+      blueprint.norm == .pre ? scope.nested("final") { blueprint.parts.lastNorm(blueprint.width, &$0) } : nil
   }
 
   /// What rows cost in each block.
@@ -74,10 +74,10 @@ struct StackLayers: Sendable {
 
 /// The blocks of a network with their weights: the loops that encode a context, advance rows and take rows in later.
 /// Immutable and shared by threads.
-final class Stack: Sendable {
-  typealias State = any AnyObject & Sendable
+package final class Stack: Sendable {
+  package typealias State = any AnyObject & Sendable
 
-  let layers: StackLayers
+  package let layers: StackLayers
   let weights: Weights
   /// The memory of each block.
   let memories: [any Memory]
@@ -85,7 +85,7 @@ final class Stack: Sendable {
   private var blocks: [Block] { layers.blocks }
   private var width: Int { layers.width }
 
-  init(_ layers: StackLayers, _ weights: Weights) {
+  package init(_ layers: StackLayers, _ weights: Weights) {
     self.layers = layers
     self.weights = weights
     let memories = layers.blocks.map { $0.mixer.memory(weights) }
@@ -94,15 +94,15 @@ final class Stack: Sendable {
   }
 
   /// Contexts of no rows at all.
-  let emptyContexts: [State]
+  package let emptyContexts: [State]
 
   /// What all memories can do.
-  var capability: Capability {
+  package var capability: Capability {
     memories.dropFirst().reduce(memories[0].capability) { $0.both($1.capability) }
   }
 
-  func run<R>(_ body: (Workspace) throws -> R) rethrows -> R {
-    try scratch.with { try body(Workspace(weights, $0)) }
+  package func run<R>(on pool: ThreadPool? = nil, _ body: (Workspace) throws -> R) rethrows -> R {
+    try scratch.with { try body(Workspace(weights, $0, on: pool)) }
   }
 
   // MARK: Encode
@@ -159,12 +159,16 @@ final class Stack: Sendable {
   ///
   /// - Parameter h: representations of all rows, `[rows, width]`; overwritten.
   /// - Returns: those of the rows asked for behind the last norm, in the arena.
-  func advance(
+  package func advance(
     _ h: UnsafeMutablePointer<Float>, _ places: Places, contexts: [State], buffers: [AnyObject],
     _ run: Workspace
   ) -> UnsafeMutablePointer<Float> {
     let arena = run.arena
     var (h, rows, visible) = (h, places.rows.count, places.rows)
+    func turns(_ rows: Places.Indices?) -> UnsafePointer<Float>? {
+      blocks.first?.mixer.turns(places.positions(of: rows, arena), arena)
+    }
+    var (turned, turnedCommits) = (turns(nil), turns(places.commits))
     let committed = arena.floats(places.commits.count * width)
     let (askedH, askedNormed) = (
       arena.floats(places.asked.count * width), arena.floats(places.asked.count * width)
@@ -174,23 +178,49 @@ final class Stack: Sendable {
       var normed = block.normed(h, rows: rows, run)
       if places.commits.count > 0 {
         let stored = block.store(
-          gather(normed, places.commits, into: committed), rows: places.commits.count, run)
+          gather(normed, places.commits, into: committed), rows: places.commits.count, turns: turnedCommits,
+          run)
         memory.append(
           stored, places.committed, anyContext: contexts[index], toAny: buffers[index], scratch: arena)
         if index == blocks.count - 1 {
           normed = gather(normed, places.asked, into: askedNormed)
           h = block.readsInPlace ? normed : gather(h, places.asked, into: askedH)
           (rows, visible) = (places.asked.count, places.askedRows)
+          turned = turns(places.asked)
         }
       }
-      block.transform(h, normed, rows: rows, run) { queries, out in
-        memory.read(
-          queries, visible, anyContext: contexts[index], anyBuffer: buffers[index], into: out, scratch: arena)
+      block.transform(h, normed, rows: rows, turns: turned, run) { queries, out in
+        read(memory, queries, visible, contexts[index], buffers[index], into: out, run)
       }
       arena.rewind(to: mark)
     }
     layers.last?.apply(h, rows: rows, into: h, run)
     return h
+  }
+
+  /// Rows that one thread reads a memory for.
+  private static let readRows = 16
+
+  /// What queries read of a context and of buffers, on all threads that share the call.
+  private func read(
+    _ memory: any Memory, _ queries: UnsafePointer<Float>, _ visible: VisibleRows, _ context: State,
+    _ buffer: AnyObject, into out: UnsafeMutablePointer<Float>, _ run: Workspace
+  ) {
+    guard let pool = run.pool, visible.count > Self.readRows else {
+      memory.read(
+        queries, visible, anyContext: context, anyBuffer: buffer, into: out, scratch: run.arena)
+      return
+    }
+    let columns = (queries: layers.blocks[0].mixer.query.outputs, read: memory.shape.read)
+    nonisolated(unsafe) let (queries, visible, buffer, out) = (queries, visible, buffer, out)
+    pool.run((visible.count + Self.readRows - 1) / Self.readRows) { [self] item in
+      let rows = item * Self.readRows..<min((item + 1) * Self.readRows, visible.count)
+      scratch.with { arena in
+        memory.read(
+          queries + rows.lowerBound * columns.queries, visible.rows(rows), anyContext: context,
+          anyBuffer: buffer, into: out + rows.lowerBound * columns.read, scratch: arena)
+      }
+    }
   }
 
   /// Rows `rows` of `from`, one after the other: in place where they are so already.
@@ -269,9 +299,11 @@ final class Stack: Sendable {
     zip(memories, states).map { $0.raised(any: $1) }.max() ?? 0
   }
 
-  func buffers(paths: Int, capacity: Int) -> [AnyObject] {
+  package func buffers(paths: Int, capacity: Int) -> [AnyObject] {
     memories.map { $0.anyBuffer(paths: paths, capacity: capacity) }
   }
   func contextBytes(rows: Int) -> Int { memories.reduce(0) { $0 + $1.contextBytes(rows: rows) } }
-  func bufferBytes(capacity: Int) -> Int { memories.reduce(0) { $0 + $1.bufferBytes(capacity: capacity) } }
+  package func bufferBytes(capacity: Int) -> Int {
+    memories.reduce(0) { $0 + $1.bufferBytes(capacity: capacity) }
+  }
 }

@@ -4,11 +4,17 @@ import CChorusKernels
 public struct AttentionSizes: Sendable, Hashable {
   public let heads: Int
   public let width: Int
-  public init(heads: Int, width: Int) {
+  /// Heads that have keys and values of their own: `heads`, or a divisor of it, and then as many heads beside each other
+  /// read the same keys (grouped-query attention, Ainslie et al. 2023).
+  public let keyHeads: Int
+  public init(heads: Int, width: Int, keyHeads: Int? = nil) {
     self.heads = heads
     self.width = width
+    self.keyHeads = keyHeads ?? heads
   }
   public var columns: Int { heads * width }
+  /// Columns of a stored row's keys, and of its values.
+  public var keyColumns: Int { keyHeads * width }
   /// 1/√width (Vaswani et al. 2017, eq. 1).
   public var scale: Float { 1 / Float(width).squareRoot() }
 }
@@ -37,6 +43,7 @@ final class PackedSegments {
     var arguments = ck_attention_args()
     arguments.rows = Int32(rows)
     arguments.heads = Int32(sizes.heads)
+    arguments.key_heads = Int32(sizes.keyHeads)
     arguments.width = Int32(sizes.width)
     arguments.scale = sizes.scale
     arguments.q = UnsafePointer(queries + block.queries.lowerBound * d)
@@ -68,8 +75,8 @@ final class PackedSegments {
     -> (keys: UnsafeMutablePointer<Float>, values: UnsafeMutablePointer<Float>)
   {
     if let shared, shared.range == range { return (shared.keys, shared.values) }
-    let (count, heads, width) = (Int32(range.count), Int32(sizes.heads), Int32(sizes.width))
-    let d = sizes.columns
+    let (count, heads, width) = (Int32(range.count), Int32(sizes.keyHeads), Int32(sizes.width))
+    let d = sizes.keyColumns
     let keys = arena.floats(ck_shared_keys_count(count, heads, width))
     let values = arena.floats(ck_shared_values_count(count, heads, width))
     let rows = keyValues + range.lowerBound * 2 * d
@@ -83,8 +90,8 @@ final class PackedSegments {
     -> (keys: UnsafeMutablePointer<Float>, values: UnsafeMutablePointer<Float>)
   {
     if let own, own.range == range { return (own.keys, own.values) }
-    let (count, heads, width) = (Int32(range.count), Int32(sizes.heads), Int32(sizes.width))
-    let d = sizes.columns
+    let (count, heads, width) = (Int32(range.count), Int32(sizes.keyHeads), Int32(sizes.width))
+    let d = sizes.keyColumns
     let keys = arena.zeros(ck_private_keys_count(count, heads, width))
     let values = arena.zeros(ck_private_values_count(count, heads, width))
     for index in 0..<range.count {

@@ -10,6 +10,8 @@ public struct Parameter: Sendable, Hashable {
   /// Where a weight matrix begins among the packed ones, and its transpose among the packed transposes.
   let packedOffset: Int
   let transposedOffset: Int
+  /// Its number among the weight matrices.
+  let matrix: Int
   public var count: Int { rows * columns }
   /// A matrix that multiplies (and is therefore packed and decayed), told by its name.
   public var isWeight: Bool { path.hasSuffix(".weight") }
@@ -23,9 +25,12 @@ public struct ParameterTable: Sendable {
   /// Floats that all weight matrices take when packed, and their transposes.
   private(set) var packedCount = 0
   private(set) var transposedCount = 0
+  private var matrices = 0
   private var byPath: [String: Int] = [:]
+  /// Whether weight matrices are kept as a file has them and take no room in the block.
+  public let matricesInBlocks: Bool
 
-  public init() {}
+  public init(matricesInBlocks: Bool = false) { self.matricesInBlocks = matricesInBlocks }
 
   /// Declares a parameter. Declaring a path twice is a programming error and returns the first one.
   @discardableResult
@@ -33,9 +38,11 @@ public struct ParameterTable: Sendable {
     if let index = byPath[path] { return all[index] }
     let parameter = Parameter(
       path: path, rows: rows, columns: columns, offset: count, packedOffset: packedCount,
-      transposedOffset: transposedCount)
+      transposedOffset: transposedCount, matrix: matrices)
     byPath[path] = all.count
     all.append(parameter)
+    if parameter.isWeight { matrices += 1 }
+    if parameter.isWeight, matricesInBlocks { return parameter }
     count += (parameter.count + 15) & ~15  // every array begins on a cache line
     if parameter.isWeight {
       packedCount += ck_packed_count(Int32(rows), Int32(columns))
@@ -56,6 +63,8 @@ public final class Weights: Sendable {
   /// All weight matrices packed, in the order of the table, and their transposes where gradients need them.
   private let forward: FloatBuffer
   private let transposed: FloatBuffer?
+  /// The weight matrices, where they are kept as a file has them.
+  private let blocks: [BlockMatrix]
 
   /// - Parameter training: also keep the transposed packing that gradients need.
   public init(_ table: ParameterTable, training: Bool = false) {
@@ -63,12 +72,33 @@ public final class Weights: Sendable {
     values = FloatBuffer(count: table.count)
     forward = FloatBuffer(count: table.packedCount)
     transposed = training ? FloatBuffer(count: table.transposedCount) : nil
+    blocks = []
+  }
+
+  /// Weights whose matrices are kept as a file has them, in the order of the table, and whose other values are zeros; nil
+  /// where a matrix has another shape. They serve inference, by layers without biases and activations.
+  public init?(_ table: ParameterTable, blocks: [BlockMatrix]) {
+    let shapes = table.all.filter(\.isWeight)
+    guard table.matricesInBlocks, shapes.count == blocks.count,
+      zip(shapes, blocks).allSatisfy({ $0.rows == $1.inputs && $0.columns == $1.outputs })
+    else { return nil }
+    self.table = table
+    self.blocks = blocks
+    values = FloatBuffer(count: table.count)
+    forward = FloatBuffer(count: 0)
+    transposed = nil
+  }
+
+  /// The matrix of a parameter that is kept as a file has it.
+  public func block(_ weight: Parameter) -> BlockMatrix? {
+    blocks.isEmpty ? nil : blocks[weight.matrix]
   }
 
   public subscript(p: Parameter) -> UnsafeMutablePointer<Float> { values.pointer + p.offset }
 
   /// Packs every weight matrix anew.
   public func pack(on pool: ThreadPool? = nil) {
+    guard blocks.isEmpty else { return }
     let weights = table.all.filter(\.isWeight)
     let body: @Sendable (Int) -> Void = { [self] index in
       let p = weights[index]
@@ -95,20 +125,29 @@ public final class Weights: Sendable {
     transposed.map { UnsafePointer($0.pointer + weight.transposedOffset) }
   }
 
-  public var bytes: Int { (values.count + forward.count + (transposed?.count ?? 0)) * 4 }
+  public var bytes: Int {
+    (values.count + forward.count + (transposed?.count ?? 0)) * 4 + blocks.reduce(0) { $0 + $1.bytes }
+  }
 }
 
 extension Weights {
   /// `out = activation(x W + b) + residual` for `count` rows; x `[count, k]`, out and residual `[count, n]`. Rows
   /// of x are `stride` floats apart (nil: k), those of out `outStride` (nil: n). `pre` receives the sum before the
-  /// activation. `residual` may be `out`.
+  /// activation. `residual` may be `out`. A pool serves matrices in blocks, whose rows are long.
   public func linear(
     _ x: UnsafePointer<Float>, rows count: Int, stride: Int? = nil, _ weight: Parameter,
     bias: Parameter? = nil,
     activation: Activation = .identity, residual: UnsafePointer<Float>? = nil,
     pre: UnsafeMutablePointer<Float>? = nil, into out: UnsafeMutablePointer<Float>,
-    outStride: Int? = nil
+    outStride: Int? = nil, on pool: ThreadPool? = nil
   ) {
+    if let block = block(weight) {
+      precondition(bias == nil && activation == .identity && pre == nil, "blocks serve plain maps")
+      block.multiply(
+        x, rows: count, stride: stride ?? weight.rows, residual: residual, into: out,
+        outStride: outStride ?? weight.columns, on: pool)
+      return
+    }
     let n = Int32(weight.columns)
     var arguments = ck_matmul_args()
     arguments.m = Int32(count)

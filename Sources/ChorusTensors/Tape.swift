@@ -72,8 +72,11 @@ public final class Tape {
       x: Node, weight: Parameter, bias: Parameter?, Activation, pre: UnsafeMutablePointer<Float>?,
       residual: Node?)
     case layerNorm(x: Node, gain: Parameter, bias: Parameter, stats: UnsafeMutablePointer<Float>)
+    case rmsNorm(x: Node, gain: Parameter, scales: UnsafeMutablePointer<Float>)
+    case gatedUnit(gate: Node, up: Node)
+    case rotate(x: Node, Turns)
     case attention(
-      queries: Node, keyValues: Node, heads: Int, [VisibleBlock], lse: [UnsafeMutablePointer<Float>])
+      queries: Node, keyValues: Node, AttentionSizes, [VisibleBlock], lse: [UnsafeMutablePointer<Float>])
     /// A loss over rows whose gradient is known as soon as it is.
     case rowLoss(parameters: Node, gradient: UnsafeMutablePointer<Float>)
     case localLinear(LocalLinear.Pass)
@@ -192,12 +195,13 @@ public final class Tape {
     return append(.layerNorm(x: x, gain: gain, bias: bias, stats: stats), out, x.rows, x.columns, reads: [x])
   }
 
-  /// Softmax attention: queries `[rows, d]`, keys and values side by side in `keyValues` `[stored, 2d]`.
+  /// Softmax attention: queries `[rows, d]`, keys and values side by side in `keyValues`, of as many heads as have room there.
   ///
   /// Query rows outside every block give zeros.
   public func attention(queries: Node, keyValues: Node, heads: Int, blocks: [VisibleBlock]) -> Node {
     let d = queries.columns
-    let sizes = AttentionSizes(heads: heads, width: d / heads)
+    let width = d / heads
+    let sizes = AttentionSizes(heads: heads, width: width, keyHeads: keyValues.columns / (2 * width))
     let out = arena.zeros(queries.rows * d)
     let lse = blocks.map { arena.floats($0.queries.count * heads) }
     let mark = arena.mark
@@ -208,8 +212,7 @@ public final class Tape {
     }
     arena.rewind(to: mark)
     return append(
-      .attention(queries: queries, keyValues: keyValues, heads: heads, blocks, lse: lse), out, queries.rows,
-      d,
+      .attention(queries: queries, keyValues: keyValues, sizes, blocks, lse: lse), out, queries.rows, d,
       reads: [queries, keyValues])
   }
 

@@ -59,8 +59,11 @@ extension Tape {
         Int32(x.rows), d, values(x), d, weights[gain], stats, dy, d, dx, d, 1,
         gradients + gain.offset,
         gradients + bias.offset)
-    case .attention(let queries, let keyValues, let heads, let blocks, let lse):
-      backwardAttention(record, dy, queries, keyValues, heads, blocks, lse)
+    case .rmsNorm(let x, let gain, let scales): backwardRMSNorm(dy, x, gain, scales, gradients)
+    case .gatedUnit(let gate, let up): backwardGatedUnit(dy, gate, up)
+    case .rotate(let x, let turns): backwardRotate(dy, x, turns)
+    case .attention(let queries, let keyValues, let sizes, let blocks, let lse):
+      backwardAttention(record, dy, queries, keyValues, sizes, blocks, lse)
     case .rowLoss(let parameters, let own):
       guard let target = gradient(parameters) else { return }
       let count = parameters.rows * parameters.columns
@@ -108,24 +111,24 @@ extension Tape {
 
   private func backwardAttention(
     _ record: Record, _ dy: UnsafeMutablePointer<Float>, _ queries: Node, _ keyValues: Node,
-    _ heads: Int,
+    _ sizes: AttentionSizes,
     _ blocks: [VisibleBlock], _ lse: [UnsafeMutablePointer<Float>]
   ) {
     // What is constant gets a gradient that nobody reads.
     let dq = gradient(queries) ?? arena.zeros(queries.rows * queries.columns)
     let dkv = gradient(keyValues) ?? arena.zeros(keyValues.rows * keyValues.columns)
-    let d = queries.columns
-    let sizes = AttentionSizes(heads: heads, width: d / heads)
+    let (d, stored) = (queries.columns, Int32(keyValues.columns))
     for (block, lse) in zip(blocks, lse) where !block.queries.isEmpty {
       let mark = arena.mark
       let offset = block.queries.lowerBound * d
-      let (rows, heads, width) = (Int32(block.queries.count), Int32(heads), Int32(sizes.width))
+      let (rows, heads, width) = (Int32(block.queries.count), Int32(sizes.heads), Int32(sizes.width))
       let delta = arena.floats(block.queries.count * sizes.heads)
       ck_attention_delta(
         rows, heads, width, record.values + offset, Int32(d), dy + offset, Int32(d), delta)
       var arguments = ck_attention_backward_args()
       arguments.rows = rows
       arguments.heads = heads
+      arguments.key_heads = Int32(sizes.keyHeads)
       arguments.width = width
       arguments.scale = sizes.scale
       arguments.q = UnsafePointer(values(queries) + offset)
@@ -136,20 +139,20 @@ extension Tape {
       arguments.delta = UnsafePointer(delta)
       arguments.dq = dq + offset
       arguments.lddq = Int32(d)
-      arguments.ldk = Int32(2 * d)
-      arguments.ldv = Int32(2 * d)
-      arguments.lddk = Int32(2 * d)
-      arguments.lddv = Int32(2 * d)
+      arguments.ldk = stored
+      arguments.ldv = stored
+      arguments.lddk = stored
+      arguments.lddv = stored
       let longest = Int32(max(block.shared.count, block.visibleOwn.count))
       arguments.scratch = arena.floats(ck_attention_backward_scratch(rows, heads, width, longest))
       for (range, limits) in [(block.shared, [Int32]()), (block.visibleOwn, block.limits)]
       where !range.isEmpty {
-        let keys = values(keyValues) + range.lowerBound * 2 * d
+        let keys = values(keyValues) + range.lowerBound * keyValues.columns
         arguments.count = Int32(range.count)
         arguments.k = UnsafePointer(keys)
-        arguments.v = UnsafePointer(keys + d)
-        arguments.dk = dkv + range.lowerBound * 2 * d
-        arguments.dv = dkv + range.lowerBound * 2 * d + d
+        arguments.v = UnsafePointer(keys + sizes.keyColumns)
+        arguments.dk = dkv + range.lowerBound * keyValues.columns
+        arguments.dv = dkv + range.lowerBound * keyValues.columns + sizes.keyColumns
         arguments.limits = limits.isEmpty ? nil : UnsafePointer(arena.integers(limits))
         ck_attention_backward(&arguments)
       }

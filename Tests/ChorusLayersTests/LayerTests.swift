@@ -45,6 +45,25 @@ import Testing
     LayerCheck(scope).layer(layer) { n, x in feed(n, "", x) }
   }
 
+  @Test(arguments: [6, 16, 21]) func rmsNorm(_ width: Int) {
+    var scope = ParameterScope()
+    let layer = RMSNorm("norm", width, epsilon: 1e-3, &scope)
+    LayerCheck(scope).layer(layer) { n, x in
+      let square = x.reduce(0) { $0 + $1 * $1 } / Double(width)
+      return zip(x, n.vector("norm.gain")).map { $0 / (square + 1e-3).squareRoot() * $1 }
+    }
+  }
+
+  @Test func gatedFeedForward() {
+    var scope = ParameterScope()
+    let layer = GatedFeedForward(6, hidden: 19, 9, &scope)
+    #expect(scope.table.all.map(\.path) == ["gate.weight", "up.weight", "down.weight"])
+    LayerCheck(scope).layer(layer) { n, x in
+      let gates = n.linear("gate", x).map { $0 / (1 + exp(-$0)) }
+      return n.linear("down", zip(gates, n.linear("up", x)).map { $0 * $1 })
+    }
+  }
+
   @Test func embedder() {
     var scope = ParameterScope()
     let layer = scope.nested("x") { Embedder(5, hidden: 12, 8, &$0) }

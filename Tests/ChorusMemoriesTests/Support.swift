@@ -282,6 +282,9 @@ enum Subjects {
       buffer: MemorySpec(
         weights: .decay, features: "elu", function: .linear, loss: .dot, optimiser: .gradient(steps: 1))),
     "kernel on unit keys": LayerMemory(MemorySpec(features: "unit", function: .kernel)),
+    "softmax of grouped heads": .softmax,
+    "unit softmax of grouped heads": LayerMemory(
+      MemorySpec(weights: .similarity, features: "unit", function: .localConstant, readOut: .normalised)),
   ]
 
   static let all = names + unnamed.keys.sorted()
@@ -291,9 +294,8 @@ enum Subjects {
     return try MemoryRegistry.named(name)
   }
 
-  static func bench(_ name: String, sizes: AttentionSizes = AttentionSizes(heads: 2, width: 8)) throws
-    -> Bench
-  {
-    try Bench(layer(name), name: name, sizes: sizes)
+  static func bench(_ name: String, sizes: AttentionSizes? = nil) throws -> Bench {
+    let sizes = sizes ?? AttentionSizes(heads: 2, width: 8, keyHeads: name.contains("grouped") ? 1 : nil)
+    return try Bench(layer(name), name: name, sizes: sizes)
   }
 }

@@ -73,6 +73,32 @@ import Testing
     check(other, try Self.batch(12, targets: 5, levels: nil))
   }
 
+  private static let parts: [String: BlockParts] = {
+    var (rotary, llama, grouped) = (BlockParts(), BlockParts(), BlockParts())
+    rotary.rotary = Rotary(base: 100, pairing: .halves)
+    (llama.norm, llama.epsilon, llama.feed, llama.biases) = (.rms, 1e-6, .gated, false)
+    llama.rotary = Rotary(base: 1e5, pairing: .neighbours)
+    llama.keyHeads = 1
+    grouped.keyHeads = 1
+    return ["rotary": rotary, "llama": llama, "grouped": grouped]
+  }()
+
+  /// Blocks of other parts, memories that read rotated keys among them.
+  @Test(arguments: ["rotary", "llama", "grouped"], ["softmax", "softmax-unit", "linear", "delta"])
+  func partsOfBlocks(parts name: String, memory: String) throws {
+    var blueprint = try Self.blueprint(memory, .categorical(levels: 5))
+    blueprint.parts = Self.parts[name] ?? BlockParts()
+    guard blueprint.parts.keyHeads == nil || memory.hasPrefix("softmax") else {
+      let error = #expect(throws: ModelError.self) { try Declaration(blueprint) }
+      #expect(error?.description.contains("grouped key heads") == true)
+      return
+    }
+    let declared = try Declaration(blueprint)
+    let network = try #require(
+      declared.network(randomWeights(declared)) as? SequenceNetwork<CategoricalHead>)
+    check(network, try Self.batch(70, targets: 4, levels: 5))
+  }
+
   @Test func memoriesOfSequencesHoldNoSet() throws {
     for name in ["retention", "delta", "gla"] {
       var blueprint = try Self.blueprint(name, .categorical(levels: 5))

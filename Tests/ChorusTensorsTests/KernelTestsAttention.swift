@@ -393,7 +393,7 @@ private func row(_ p: UnsafePointer<Float>, _ count: Int) -> [Double] {
       let visible = memory.integers(limits)
       let scratch = memory.floats(ck_attention_backward_scratch(sizes.0, sizes.1, sizes.2, sizes.3))
       var args = ck_attention_backward_args(
-        rows: sizes.0, heads: sizes.1, width: sizes.2, scale: scale, q: q, ldq: Int32(ld),
+        rows: sizes.0, heads: sizes.1, width: sizes.2, key_heads: 0, scale: scale, q: q, ldq: Int32(ld),
         dout: slope,
         lddout: Int32(ldg), lse: lse, delta: delta, count: sizes.3, k: k, v: v, ldk: Int32(ld),
         ldv: Int32(ldg),

@@ -59,24 +59,53 @@ enum TapeReference {
     return out
   }
 
+  static func rmsNorm(_ x: Dense, gain: Dense, epsilon: Double) -> Dense {
+    Dense(x.rows, x.columns) { row, column in
+      let square = (0..<x.columns).reduce(0) { $0 + x[row, $1] * x[row, $1] } / Double(x.columns)
+      return x[row, column] / (square + epsilon).squareRoot() * gain[0, column]
+    }
+  }
+
+  /// Each pair (a, b) of a head's numbers as the complex number (a + ib)·e^(i·angle).
+  static func rotate(
+    _ x: Dense, heads: Int, width: Int, positions: [Int32], base: Double, neighbours: Bool
+  ) -> Dense {
+    var out = x
+    for row in 0..<x.rows {
+      for head in 0..<heads {
+        for pair in 0..<width / 2 {
+          let angle = Double(positions[row]) / pow(base, 2 * Double(pair) / Double(width))
+          let a = head * width + (neighbours ? 2 * pair : pair)
+          let b = neighbours ? a + 1 : a + width / 2
+          out[row, a] = x[row, a] * cos(angle) - x[row, b] * sin(angle)
+          out[row, b] = x[row, a] * sin(angle) + x[row, b] * cos(angle)
+        }
+      }
+    }
+    return out
+  }
+
   /// Attention under a mask: row r sees the stored rows for which `sees` holds; a row that sees none reads zeros.
   static func attention(
     _ queries: Dense, _ keyValues: Dense, heads: Int, sees: (_ row: Int, _ stored: Int) -> Bool
   ) -> Dense {
-    let (d, width) = (queries.columns, queries.columns / heads)
-    var out = Dense(queries.rows, d)
+    let (d, width) = (keyValues.columns / 2, queries.columns / heads)
+    let group = queries.columns / d  // heads that read the same keys
+    var out = Dense(queries.rows, queries.columns)
     for head in 0..<heads {
       let columns = head * width..<(head + 1) * width
+      let back = (head - head / group) * width  // from a query's column to the key's
       for row in 0..<queries.rows {
         let visible = (0..<keyValues.rows).filter { sees(row, $0) }
         let weights = visible.map { stored in
           exp(
-            columns.reduce(0) { $0 + queries[row, $1] * keyValues[stored, $1] } / Double(width).squareRoot())
+            columns.reduce(0) { $0 + queries[row, $1] * keyValues[stored, $1 - back] }
+              / Double(width).squareRoot())
         }
         let total = weights.reduce(0, +)
         for column in columns where total > 0 {
           out[row, column] =
-            zip(visible, weights).reduce(0) { $0 + $1.1 * keyValues[$1.0, d + column] } / total
+            zip(visible, weights).reduce(0) { $0 + $1.1 * keyValues[$1.0, d + column - back] } / total
         }
       }
     }

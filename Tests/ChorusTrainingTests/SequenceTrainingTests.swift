@@ -26,8 +26,8 @@ import Testing
     }
   }
 
-  /// Retention tells rows apart by how long ago they were, so it needs no positions.
-  @Test(arguments: ["retention"]) func aRepeatedWordIsRemembered(memory: String) throws {
+  /// Retention tells rows apart by how long ago they were, so it needs no positions; softmax needs rotary ones.
+  @Test(arguments: ["retention", "softmax"]) func aRepeatedWordIsRemembered(memory: String) throws {
     var configuration = TrainingConfiguration()
     configuration.blueprint.family = .sequence
     configuration.blueprint.width = 32
@@ -38,6 +38,11 @@ import Testing
     configuration.blueprint.headHidden = 32
     configuration.blueprint.head = .categorical(levels: 6)
     configuration.blueprint.memories = [try MemoryRegistry.named(memory)]
+    if memory == "softmax" {
+      (configuration.blueprint.parts.norm, configuration.blueprint.parts.feed) = (.rms, .gated)
+      configuration.blueprint.parts.keyHeads = 1
+      configuration.blueprint.parts.rotary = Rotary(base: 100)
+    }
     (configuration.context, configuration.buffers, configuration.targets) = ([4, 4], [4], 12)
     (configuration.batch, configuration.steps, configuration.rate) = (16, 400, 3e-3)
     configuration.validationTasks = 32
@@ -74,6 +79,10 @@ import Testing
     #expect(throws: PlanError.self) { try posterior.laws(at: at) }
     #expect(throws: InferenceError.self) { try posterior.sample(1, at: at, plan: plan, latent: true) }
     #expect(try posterior.sample(9, at: at, plan: .auto, seed: 1).paths == Array(drawn.prefix(9)))
+    // And no plan that would leave rows out.
+    #expect(throws: PlanError.self) {
+      try posterior.sample(1, at: at, plan: .window(sinks: 1, span: 2).ordered(.given))
+    }
     #expect(throws: InferenceError.self) { try posterior.marginals(at: Inputs([8])) }
   }
 }

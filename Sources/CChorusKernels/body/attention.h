@@ -124,6 +124,11 @@ static uint64_t visible_keys(const ck_attention_args *args, int row, int block) 
   return first_keys(count) & (start < 0 ? ~(uint64_t)0 : args->masks[start + block / KEY_BLOCK]);
 }
 
+/// The head whose keys and values a head reads.
+INLINE int key_head(int head, int heads, int key_heads) {
+  return key_heads > 0 ? head / (heads / key_heads) : head;
+}
+
 INLINE int path_of(const ck_attention_args *args, int row) { return args->paths ? args->paths[row] : 0; }
 
 /// Rows of one path within a batch of rows that are taken through their private keys together.
@@ -153,8 +158,8 @@ static void add_private(const private_run *run, int width, int count, const floa
 static void attend_private(const ck_attention_args *args, int head, int first, int row, int rows, float c,
                            float *scores, online *state) {
   const int width = args->width, capacity = args->capacity;
-  const size_t key_offset = (size_t)head * round_up(capacity, 8) * width;
-  const size_t value_offset = (size_t)head * capacity * width;
+  const size_t from = (size_t)key_head(head, args->heads, args->key_heads);
+  const size_t key_offset = from * round_up(capacity, 8) * width, value_offset = from * capacity * width;
   private_run runs[MOST_ROWS8];
   int count = 0, most = 0;
   for (int r = 0; r < rows; ++r) {
@@ -222,8 +227,9 @@ static void attention(const ck_attention_args *args) {
   state.sums = args->scratch;
   state.padded = padded;
   for (int head = 0; head < args->heads; ++head) {
-    const float *keys = args->shared_keys + (size_t)head * shared_padded * width;
-    const float *values = args->shared_values + (size_t)head * shared_padded * padded;
+    const size_t from = (size_t)key_head(head, args->heads, args->key_heads);
+    const float *keys = args->shared_keys + from * shared_padded * width;
+    const float *values = args->shared_values + from * shared_padded * padded;
     for (int group = 0; group < groups; ++group) {
       const int first = part_start(args->rows, groups, group);
       const int rows = part_start(args->rows, groups, group + 1) - first, parts = ceil_div(rows, CK_ROWS);

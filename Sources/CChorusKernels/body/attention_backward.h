@@ -62,10 +62,11 @@ static void attention_backward(const ck_attention_backward_args *args) {
   float *weights = q_sums + GRADIENT_ROWS * padded, *slopes = weights + GRADIENT_ROWS * KEY_BLOCK;
   for (int head = 0; head < args->heads; ++head) {
     const ptrdiff_t column = (ptrdiff_t)head * width;
-    pack(width, count, args->k + column, args->ldk, 1, key_columns);
-    pack(width, count, args->v + column, args->ldv, 1, value_columns);
+    const ptrdiff_t key_column = (ptrdiff_t)key_head(head, args->heads, args->key_heads) * width;
+    pack(width, count, args->k + key_column, args->ldk, 1, key_columns);
+    pack(width, count, args->v + key_column, args->ldv, 1, value_columns);
     // Between the panels of 16 columns lie `count` rows.
-    pack_rows(count, width, args->k + column, args->ldk, key_rows);
+    pack_rows(count, width, args->k + key_column, args->ldk, key_rows);
     memset(key_sums, 0, (size_t)2 * keys * padded * sizeof(float));
     for (int block = 0; block < blocks; ++block) {
       const int first = part_start(rows, blocks, block), some = part_start(rows, blocks, block + 1) - first;
@@ -110,7 +111,7 @@ static void attention_backward(const ck_attention_backward_args *args) {
       }
       add_rows(some, width, q_sums, padded, args->dq + (ptrdiff_t)first * args->lddq + column, args->lddq);
     }
-    add_rows(count, width, key_sums, padded, args->dk + column, args->lddk);
-    add_rows(count, width, value_sums, padded, args->dv + column, args->lddv);
+    add_rows(count, width, key_sums, padded, args->dk + key_column, args->lddk);
+    add_rows(count, width, value_sums, padded, args->dv + key_column, args->lddv);
   }
 }

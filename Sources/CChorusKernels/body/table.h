@@ -4,6 +4,8 @@
 #include "tiles.h"
 #include "matmul.h"
 #include "elementwise.h"
+#include "gated.h"
+#include "quantised.h"
 #include "attention.h"
 #include "attention_backward.h"
 #include "regression.h"
@@ -28,6 +30,13 @@ const ck_table CK_TABLE = {
     .sum_squares = sum_squares,
     .layer_norm = layer_norm,
     .layer_norm_backward = layer_norm_backward,
+    .rms_norm = rms_norm,
+    .rms_norm_backward = rms_norm_backward,
+    .gated_unit = gated_unit,
+    .gated_unit_backward = gated_unit_backward,
+    .rotate = rotate,
+    .expand = expand,
+    .products = products,
     .pack_shared = pack_shared,
     .append_private = append_private,
     .attention = attention,

@@ -82,13 +82,66 @@ void ck_layer_norm_backward(int rows, int d, const float *x, int ldx, const floa
                             const float *dy, int lddy, float *dx, int lddx, int accumulate, float *dgain,
                             float *dbias);
 
+/// y = x / sqrt(mean(x^2) + epsilon) * gain per row; scales (or NULL) receives [rows] = 1 / sqrt(...). y may be x.
+void ck_rms_norm(int rows, int d, const float *x, int ldx, const float *gain, float epsilon, float *y, int ldy,
+                 float *scales);
+/// dx += , dgain += .
+void ck_rms_norm_backward(int rows, int d, const float *x, int ldx, const float *gain, const float *scales,
+                          const float *dy, int lddy, float *dx, int lddx, float *dgain);
+/// y = silu(gate) * up, silu(x) = x / (1 + exp(-x)); y may be either.
+void ck_gated_unit(size_t n, const float *gate, const float *up, float *y);
+/// dgate += , dup += .
+void ck_gated_unit_backward(size_t n, const float *gate, const float *up, const float *dy, float *dgate, float *dup);
+
+/// Turns pairs of each head's first 2*pairs numbers by angles, in place; the rest of a head stays.
+typedef struct {
+  int rows, heads, width, pairs;
+  int neighbours;      // != 0: numbers 2i and 2i+1 are a pair, else i and i+pairs
+  int back;            // != 0: by the opposite angles, which undoes it and is its derivative
+  const float *turns;  // [rows][cosines of the pairs | sines]
+  float *x;
+  int ldx;
+} ck_rotate_args;
+void ck_rotate(const ck_rotate_args *args);
+
+// ---- weights in blocks of few-bit integers --------------------------------------------------------
+
+/// Formats of GGUF files by their numbers there (enum ggml_type).
+enum {
+  CK_F32 = 0, CK_F16 = 1, CK_Q4_0 = 2, CK_Q4_1 = 3, CK_Q8_0 = 8, CK_Q4_K = 12, CK_Q5_K = 13, CK_Q6_K = 14,
+  CK_BF16 = 30
+};
+/// Values that a block holds and bytes that it takes; 0 for a format that is not known. F32, F16 and BF16 count in blocks
+/// of 8, which is what the kernels take at a time.
+int ck_block_values(int type);
+int ck_block_bytes(int type);
+/// `count` values, whole blocks of them.
+void ck_expand(int type, size_t count, const void *from, float *to);
+
+typedef struct {
+  int m, k, n;  // k: whole blocks
+  int type;
+  const void *weights;  // [n] rows of k values
+  size_t row_bytes;
+  const float *a;  // [m, k]
+  int lda;
+  float *c;  // [m, n]
+  int ldc;
+  const float *residual;  // [m, n], stride ldres, added; or NULL; may be c
+  int ldres;
+  float *scratch;
+} ck_products_args;
+/// c = a * transpose(weights) + residual, weights expanded on the way.
+void ck_products(const ck_products_args *args);
+size_t ck_products_scratch(int m, int k);
+
 // ---- attention ----------------------------------------------------------------------------------
 //
 // A row of queries, keys or values holds its heads side by side: head h is columns h*width ..< (h+1)*width.
 // One softmax per row and head runs over [shared keys | the private keys of its path that it sees], computed
 // online over fixed key blocks, so it equals the merge of both parts by their log-sum-exps. A row sees the first
 // limits[row] private keys, or of these the ones whose bit is set in its mask; what a hidden key or value holds
-// does not matter as long as it is finite.
+// does not matter as long as it is finite. With fewer key heads than heads, so many heads in a row read the same one.
 
 /// Shared keys and values, packed per head. Keys: panels [heads][ceil(count/16)][width][16], values
 /// [heads][ceil(width/16)][count rounded up to 16][16], both zero-padded.
@@ -111,7 +164,8 @@ void ck_append_private(int index, int capacity, int heads, int width, const floa
 
 typedef struct {
   int rows, heads, width;
-  float scale;  // of the scores, > 0, usually 1/sqrt(width)
+  int key_heads;  // heads that have keys and values of their own, a divisor of heads; 0: all
+  float scale;    // of the scores, > 0, usually 1/sqrt(width)
   const float *q;
   int ldq;
   float *out;
@@ -138,6 +192,7 @@ size_t ck_attention_scratch(int rows, int heads, int width, int shared_count);
 /// segment. Adds to dq, dk, dv. `delta` [heads, rows] = sum over width of dout*out, from ck_attention_delta.
 typedef struct {
   int rows, heads, width;
+  int key_heads;
   float scale;
   const float *q;
   int ldq;
@@ -146,7 +201,7 @@ typedef struct {
   const float *lse;    // [heads, rows]
   const float *delta;  // [heads, rows]
   int count;
-  const float *k, *v;  // [count, heads*width], plain rows
+  const float *k, *v;  // [count, key_heads*width], plain rows
   int ldk, ldv;
   const int32_t *limits;  // [rows] or NULL: all count keys
   float *dq;

@@ -31,6 +31,16 @@ typedef struct {
   void (*layer_norm_backward)(int rows, int d, const float *x, int ldx, const float *gain, const float *stats,
                               const float *dy, int lddy, float *dx, int lddx, int accumulate, float *dgain,
                               float *dbias);
+  void (*rms_norm)(int rows, int d, const float *x, int ldx, const float *gain, float epsilon, float *y, int ldy,
+                   float *scales);
+  void (*rms_norm_backward)(int rows, int d, const float *x, int ldx, const float *gain, const float *scales,
+                            const float *dy, int lddy, float *dx, int lddx, float *dgain);
+  void (*gated_unit)(size_t n, const float *gate, const float *up, float *y);
+  void (*gated_unit_backward)(size_t n, const float *gate, const float *up, const float *dy, float *dgate,
+                              float *dup);
+  void (*rotate)(const ck_rotate_args *args);
+  void (*expand)(int type, size_t count, const void *from, float *to);
+  void (*products)(const ck_products_args *args);
   void (*pack_shared)(int first, int rows, int count, int heads, int width, const float *k, int ldk, const float *v,
                       int ldv, float *keys, float *values);
   void (*append_private)(int index, int capacity, int heads, int width, const float *k, const float *v,

@@ -1,0 +1,83 @@
+import ChorusTensors
+
+/// Which kinds of parts blocks are made of. The defaults are those of a set network; language models of the llama family
+/// have the root-mean-square norm, the gated feed-forward part, rotary positions, grouped key heads, and no biases.
+public struct BlockParts: Sendable, Hashable {
+  public enum NormKind: String, Sendable, Codable, CaseIterable { case layer, rms }
+  public enum FeedKind: String, Sendable, Codable, CaseIterable { case gelu, gated }
+
+  public var norm = NormKind.layer
+  /// What the root-mean-square norm adds to the mean of squares.
+  public var epsilon = 1e-5
+  public var feed = FeedKind.gelu
+  /// Whether the map of what was read has a bias.
+  public var biases = true
+  /// Heads that have keys and values of their own; nil for all.
+  public var keyHeads: Int?
+  /// How queries and keys are told their positions; nil for not at all.
+  public var rotary: Rotary?
+
+  public init() {}
+
+  func makeNorm(_ name: String, _ width: Int, _ scope: inout ParameterScope) -> any Layer {
+    switch norm {
+    case .layer: Norm(name, width, &scope)
+    case .rms: RMSNorm(name, width, epsilon: epsilon, &scope)
+    }
+  }
+
+  /// The norm behind the last block.
+  public func lastNorm(_ width: Int, _ scope: inout ParameterScope) -> any Layer {
+    makeNorm("norm", width, &scope)
+  }
+
+  public func makeFeed(_ width: Int, hidden: Int, shrink: Double, _ scope: inout ParameterScope) -> any Layer
+  {
+    switch feed {
+    case .gelu: FeedForward(width, hidden: hidden, width, shrink: shrink, &scope)
+    case .gated: GatedFeedForward(width, hidden: hidden, width, shrink: shrink, &scope)
+    }
+  }
+
+  /// What is wrong with these parts for blocks of such heads; nil where nothing is.
+  public func fault(_ sizes: AttentionSizes) -> String? {
+    if !(epsilon > 0 && epsilon <= 0.1) { return "epsilon is \(epsilon); it must be above 0 and at most 0.1" }
+    if let keyHeads, keyHeads < 1 || !sizes.heads.isMultiple(of: keyHeads) {
+      return "keyHeads is \(keyHeads); it must divide heads (\(sizes.heads))"
+    }
+    if let rotary, !(rotary.base > 1 && rotary.base <= 1e12) {
+      return "rotary: base is \(rotary.base); it must be above 1 and at most 1e12"
+    }
+    if rotary != nil, !sizes.width.isMultiple(of: 2) {
+      return "rotary turns pairs of numbers; a head is \(sizes.width) wide"
+    }
+    return nil
+  }
+}
+
+extension BlockParts: Codable {
+  enum CodingKeys: String, CodingKey, CaseIterable { case norm, epsilon, feed, biases, keyHeads, rotary }
+
+  public init(from decoder: any Decoder) throws {
+    let fields = try decoder.knownFields(CodingKeys.self)
+    func read<T: Decodable>(_ key: CodingKeys, _ path: WritableKeyPath<BlockParts, T>) throws {
+      if let value = try fields.decodeIfPresent(T.self, forKey: key) { self[keyPath: path] = value }
+    }
+    try read(.norm, \.norm)
+    try read(.epsilon, \.epsilon)
+    try read(.feed, \.feed)
+    try read(.biases, \.biases)
+    keyHeads = try fields.decodeIfPresent(Int.self, forKey: .keyHeads)
+    rotary = try fields.decodeIfPresent(Rotary.self, forKey: .rotary)
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var fields = encoder.container(keyedBy: CodingKeys.self)
+    try fields.encode(norm, forKey: .norm)
+    try fields.encode(epsilon, forKey: .epsilon)
+    try fields.encode(feed, forKey: .feed)
+    try fields.encode(biases, forKey: .biases)
+    try fields.encodeIfPresent(keyHeads, forKey: .keyHeads)
+    try fields.encodeIfPresent(rotary, forKey: .rotary)
+  }
+}
