@@ -17,6 +17,7 @@ private let targets: [String: @Sendable ([UInt8]) -> Void] = [
   "deflate": deflate,
   "numbers": numbers,
   "safetensors": safetensors,
+  "gguf": gguf,
   "plans": plans,
   "configuration": configuration,
   "contexts": contexts,

@@ -110,3 +110,57 @@ context.update(rows=3, periods=none, scaling=two, inputColumns=context["inputCol
 write("contexts", "two", b"\x83" + json.dumps(context).encode())
 write("tasks", "line", '{"x": [1, 2.5, -3e2, 4], "y": [0, 1, 0, 1e-3]}\n\n')
 write("tasks", "rows", '{"y": [1, 2], "x": [[1, 2], [3, 4]]}\n{"x": [[0, 0], [0, 0], [1, 1], [1, 1]], "y": [1, 2, 3, 4]}')
+
+
+def packed(number, form="<Q"):
+    return struct.pack(form, number)
+
+
+def string(text):
+    return packed(len(text.encode())) + text.encode()
+
+
+def value(x):
+    """A value of GGUF metadata behind the number of its type."""
+    if isinstance(x, bool):
+        return packed(7, "<I") + packed(x, "<B")
+    if isinstance(x, int):
+        return packed(4, "<I") + packed(x, "<I")
+    if isinstance(x, float):
+        return packed(6, "<I") + packed(x, "<f")
+    if isinstance(x, str):
+        return packed(8, "<I") + string(x)
+    items = [value(item) for item in x]
+    return packed(9, "<I") + items[0][:4] + packed(len(x)) + b"".join(item[4:] for item in items)
+
+
+def gguf(metadata, tensors):
+    """Tensors: name, shape (that of a row first), number of the type, bytes."""
+    head = b"GGUF" + packed(3, "<I") + packed(len(tensors)) + packed(len(metadata))
+    head += b"".join(string(key) + value(x) for key, x in metadata.items())
+    body = b""
+    for name, shape, kind, data in tensors:
+        head += string(name) + packed(len(shape), "<I") + b"".join(packed(side) for side in shape)
+        head += packed(kind, "<I") + packed(len(body))
+        body += data + bytes(-len(data) % 32)
+    return head + bytes(-len(head) % 32) + body
+
+
+vocabulary = ["a", "b", "t", "h", "e", "\u0120", "th", "the", "\u0120the", "1", "<end>", "i"]
+metadata = {
+    "general.architecture": "llama", "llama.block_count": 1, "llama.context_length": 64, "llama.embedding_length": 8,
+    "llama.feed_forward_length": 8, "llama.attention.head_count": 2, "llama.attention.head_count_kv": 1,
+    "llama.attention.layer_norm_rms_epsilon": 1e-5, "llama.rope.freq_base": 100.0, "tokenizer.ggml.model": "gpt2",
+    "tokenizer.ggml.pre": "smollm", "tokenizer.ggml.tokens": vocabulary, "tokenizer.ggml.token_type": [1] * 10 + [3, 1],
+    "tokenizer.ggml.merges": ["t h", "th e", "\u0120 the"], "tokenizer.ggml.eos_token_id": 10, "tokenizer.ggml.add_bos_token": False,
+}
+random = np.random.default_rng(1)
+sides = {"attn_norm": [8], "attn_q": [8, 8], "attn_k": [8, 4], "attn_v": [8, 4], "attn_output": [8, 8], "ffn_norm": [8],
+         "ffn_gate": [8, 8], "ffn_up": [8, 8], "ffn_down": [8, 8]}
+matrices = {"token_embd.weight": [8, 12], "output_norm.weight": [8]} | {f"blk.0.{name}.weight": shape for name, shape in sides.items()}
+halves = [(name, shape, 0 if len(shape) == 1 else 1, random.normal(size=shape).astype("f4" if len(shape) == 1 else "f2").tobytes())
+          for name, shape in matrices.items()]
+write("gguf", "llama", gguf(metadata, halves))
+blocks = {2: (32, 18), 3: (32, 20), 8: (32, 34), 12: (256, 144), 13: (256, 176), 14: (256, 210), 30: (8, 16)}
+write("gguf", "blocks", gguf({"general.alignment": 32, "x": [True, False]}, [
+    (f"t{kind}", [count, 2], kind, random.bytes(2 * size)) for kind, (count, size) in blocks.items()]))

@@ -17,7 +17,7 @@ public final class RegularFile {
   public let path: String
   /// The file's size when it was opened.
   public let size: Int
-  private let descriptor: Int32
+  let descriptor: Int32
 
   /// Opens the file at `path`.
   ///

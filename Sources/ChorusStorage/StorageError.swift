@@ -13,10 +13,12 @@ public struct StorageError: Error, Equatable, Sendable, CustomStringConvertible 
     case tooLarge
     /// Another process writes there.
     case busy
-    /// The bytes are not a well-formed safetensors file.
+    /// The bytes are not a well-formed file of its format.
     case malformed
     /// The checksum in the file is not that of its content.
     case checksum
+    /// No entry of metadata has the asked name and type.
+    case absentField
     /// No tensor has the asked name.
     case absentTensor
     /// The tensor is there with another shape.
