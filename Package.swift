@@ -56,6 +56,8 @@ let package = Package(
         .copy("Weights/gp-noisy.safetensors"), .copy("Weights/sawtooth.safetensors"),
       ]),
     module("Inference", "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Storage", "Tensors"),
+    module(
+      "Language", "CChorusKernels", "Models", "Layers", "Memories", "Plans", "Storage", "Tensors"),
     module("Priors", "Tensors", "Data"),
     module(
       "Training", "Files", "Models", "Layers", "Hints", "Data", "Priors", "Storage", "Tensors",
@@ -64,7 +66,8 @@ let package = Package(
     module("Tables", "Data", "Files", "Tensors"),
     module("Reports", "Files"),
     module(
-      "Commands", "Files", "Evaluation", "Inference", "Models", "Layers", "Hints", "Memories", "Plans",
+      "Commands", "Files", "Evaluation", "Inference", "Language", "Models", "Layers", "Hints", "Memories",
+      "Plans",
       "Priors",
       "Training", "Tables", "Data", "Storage", "Reports", "Tensors", "CChorusKernels",
       products: [argumentParser]),
@@ -72,8 +75,8 @@ let package = Package(
     .target(
       name: "Chorus",
       dependencies: [
-        "ChorusHints", "ChorusInference", "ChorusLayers", "ChorusMemories", "ChorusModels", "ChorusPlans",
-        "ChorusData", "ChorusPriors",
+        "ChorusHints", "ChorusInference", "ChorusLanguage", "ChorusLayers", "ChorusMemories", "ChorusModels",
+        "ChorusPlans", "ChorusData", "ChorusPriors",
         "ChorusTensors",
         "ChorusTraining",
       ], swiftSettings: swiftSettings),
@@ -89,6 +92,12 @@ let package = Package(
       resources: [.copy("Fixtures")]),
     tests("Plans"),
     tests("Inference", uses: "Models", "Layers", "Hints", "Memories", "Plans", "Data", "Storage", "Tensors"),
+    .target(
+      name: "ChorusLanguageFixtures",
+      dependencies: ["ChorusLanguage", "ChorusStorage", "ChorusTensors"],
+      path: "Tests/ChorusLanguageFixtures", swiftSettings: swiftSettings),
+    tests(
+      "Language", uses: "LanguageFixtures", "Models", "Layers", "Memories", "Plans", "Storage", "Tensors"),
     tests("Priors", uses: "Tensors", "Data"),
     tests(
       "Training", uses: "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Priors", "Data",
@@ -97,7 +106,9 @@ let package = Package(
     tests("Reports"),
     tests("Evaluation", uses: "Inference", "Models", "Layers", "Plans", "Priors", "Data", "Tensors"),
     tests(
-      "Commands", uses: "Evaluation", "Inference", "Models", "Layers", "Hints", "Plans", "Priors", "Training",
+      "Commands", uses: "Evaluation", "Inference", "Language", "LanguageFixtures", "Models", "Layers",
+      "Hints", "Plans", "Priors",
+      "Training",
       "Tables",
       "Data", "Storage", "Tensors", "Memories", products: [argumentParser]),
     .testTarget(

@@ -2,6 +2,7 @@
 @_exported import ChorusData
 @_exported import ChorusHints
 @_exported import ChorusInference
+@_exported import ChorusLanguage
 @_exported import ChorusLayers
 @_exported import ChorusMemories
 @_exported import ChorusModels

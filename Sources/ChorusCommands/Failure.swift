@@ -2,6 +2,7 @@ import ArgumentParser
 import ChorusData
 import ChorusFiles
 import ChorusInference
+import ChorusLanguage
 import ChorusMemories
 import ChorusModels
 import ChorusPlans
@@ -28,6 +29,8 @@ enum Exit {
     case is DataError, is OracleError: data
     // What was asked for, not what a file holds.
     case is PlanTextError, is PlanError, is MemoryError: usage
+    case let error as LanguageError:
+      if case .plan = error { usage } else { data }
     case let error as InferenceError:
       switch error {
       case .tooExpensive, .tooLarge: usage

@@ -9,7 +9,7 @@ import Foundation
 
 struct Plans: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Compare what plans lose and cost.", subcommands: [ComparePlans.self])
+    abstract: "Compare what plans lose and cost.", subcommands: [ComparePlans.self, ComparePlansOnText.self])
 }
 
 struct ComparePlans: ParsableCommand {

@@ -8,7 +8,6 @@ import ChorusTables
 import ChorusTensors
 import ChorusTraining
 import Foundation
-import Synchronization
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -58,20 +57,13 @@ struct Train: ParsableCommand {
     }
   }
 
-  static let interrupted = Atomic<Bool>(false)
-
   func run() throws {
     try reporting {
       let configuration = try configured()
       let sets = try tasks.map { try stored($0, configuration) }
       let prior = try self.prior(configuration, sets)
       let from = try start.map { try Model(named: $0) }
-      // A second Ctrl-C ends the process at once; the newest checkpoint stays.
-      signal(SIGINT) { _ in
-        Train.interrupted.store(true, ordering: .relaxed)
-        signal(SIGINT, SIG_DFL)
-      }
-      signal(SIGTERM) { _ in Train.interrupted.store(true, ordering: .relaxed) }
+      Interruption.watch()  // after a second Ctrl-C the newest checkpoint stays
       let run = try Run(
         configuration, prior: prior, folder: out, resume: resume, start: from,
         origin: try sets.map { ["tasks": try Self.checksum($0)] } ?? [:], on: common.pool)
@@ -93,7 +85,7 @@ struct Train: ParsableCommand {
       + (start.map { " --start \($0)" } ?? "") + (memory.map { " --memory \($0)" } ?? "")
     try run.train(
       card: ["prior": configuration.prior, "command": command, "seed": String(configuration.seed)],
-      stop: { Train.interrupted.load(ordering: .relaxed) },
+      stop: { Interruption.wanted },
       report: { report($0, of: configuration) })
     common.say("model: \(run.modelPath)")
     if run.trainer.step < configuration.steps {

@@ -1,0 +1,102 @@
+import ArgumentParser
+import ChorusFiles
+import ChorusLanguage
+import ChorusPlans
+import Foundation
+
+struct Generate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Go on with a text, by a language model.",
+    discussion: """
+      What comes after the prompt goes to stdout as it is made. By default the likeliest token is taken each time; with \
+      --temperature tokens are drawn, the same ones for the same --seed on any number of threads.
+
+      --plan says what each token reads of those before it: sequential (everything), window(sinks:4,span:64), log-sparse, \
+      random-sparse(reads:32). Positions stay those of the text. Plans that take their targets in another order than a text \
+      has are refused.
+      """)
+
+  @OptionGroup var language: LanguageOptions
+
+  @Option(help: "The text to go on with.")
+  var prompt: String?
+
+  @Option(help: ArgumentHelp("A file with the text to go on with, or - for stdin.", valueName: "file"))
+  var promptFile: String?
+
+  @Option(help: "The most tokens to add.")
+  var tokens = 64
+
+  @Option(help: "What logits are divided by before a token is drawn; 0 takes the likeliest.")
+  var temperature = 0.0
+
+  @Option(help: "Draw from so many of the likeliest tokens only.")
+  var topK: Int?
+
+  @Option(help: "Draw from the likeliest tokens that together have this probability only.")
+  var topP: Double?
+
+  @Option(help: "What each token reads.")
+  var plan = "sequential"
+
+  @OptionGroup var common: CommonOptions
+
+  func validate() throws {
+    guard (prompt == nil) != (promptFile == nil) else {
+      throw ValidationError("give --prompt or --prompt-file")
+    }
+    guard (1...1_000_000).contains(tokens) else {
+      throw ValidationError("--tokens must be within 1...1000000")
+    }
+    guard temperature >= 0, temperature <= 100 else {
+      throw ValidationError("--temperature must be within 0...100")
+    }
+    if let topK, topK < 1 { throw ValidationError("--top-k must be at least 1") }
+    if let topP, !(topP > 0 && topP <= 1) {
+      throw ValidationError("--top-p must be above 0 and at most 1")
+    }
+    if temperature == 0, topK != nil || topP != nil {
+      throw ValidationError("--top-k and --top-p are for drawn tokens; give --temperature too")
+    }
+  }
+
+  func run() throws {
+    try reporting {
+      let template = try PlanTemplate(parsing: plan)
+      let text = try promptFile.map { try LanguageOptions.text($0) } ?? prompt ?? ""
+      let model = try language.load()
+      let given = LanguageOptions.tokens(text, model, common)
+      let length = given.count + tokens
+      // Before the plan is resolved, which takes time for texts that are too long anyway.
+      guard length <= model.trainedLength else {
+        throw LanguageError.tooLong(tokens: length, trained: model.trainedLength)
+      }
+      let access = template == .sequential ? nil : try Access(template, tokens: length)
+      Interruption.watch()
+      let choice = TokenChoice(temperature: temperature, topK: topK, topP: topP, seed: common.seed)
+      let clock = ContinuousClock()
+      let start = clock.now
+      var (first, count, characters): (ContinuousClock.Instant?, Int, CharacterStream) = (nil, 0, .init())
+      let ending = try model.generate(
+        after: given, tokens: tokens, by: choice, access: access, on: common.pool,
+        stop: { Interruption.wanted }
+      ) { token in
+        first = first ?? clock.now
+        count += 1
+        try StandardStreams.write(characters.take(model.tokenizer.bytes(of: [token])))
+      }
+      try StandardStreams.write(characters.finish() + [UInt8(ascii: "\n")])
+      let read = start.duration(to: first ?? clock.now) / .seconds(1)
+      let made = (first ?? clock.now).duration(to: clock.now) / .seconds(1)
+      common.say(
+        "\(given.count) tokens read in \(Self.words(given.count, read)), "
+          + "\(count) made in \(Self.words(max(count - 1, 0), made))"
+          + (ending == .endOfText ? "; the text has ended" : ""))
+      if ending == .stopped { throw ExitCode(Exit.interrupted) }
+    }
+  }
+
+  private static func words(_ count: Int, _ seconds: Double) -> String {
+    String(format: "%.2f s (%.1f a second)", seconds, Double(count) / max(seconds, 1e-9))
+  }
+}
