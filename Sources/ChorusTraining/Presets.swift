@@ -32,7 +32,7 @@ extension TrainingConfiguration {
       // of one input, where `series` says something, that.
       let waves = TrendAndWaves(waves: 6, subtracts: true)
       configuration.blueprint.hints = Hints(
-        prior == "functions" ? [waves] : [SeriesLevelAndSeason(subtracts: true), waves],
+        prior == "functions" ? [waves] : [SeriesLevelAndSeason(subtracts: true, joins: true), waves],
         rows: LocalSplines(neighbours: 12))
       configuration.blueprint.head = .mixture(components: 30, around: 10)
       configuration.dimensions = [1, 1, 1, 2, 3]
