@@ -199,7 +199,7 @@ def structural(at, y, asked, held, season):
     whole[at - at[0]] = (transform(y, power) - centre) / scale
     model = UnobservedComponents(whole, **spec)
     found = model.smooth(params)
-    design = np.squeeze(model.ssm["design"])
+    design = np.atleast_1d(np.squeeze(model.ssm["design"]))
     noise = float(np.squeeze(model.ssm["obs_cov"]))
     shift = float(np.asarray(model.ssm["obs_intercept"]).ravel()[0])
     index = asked - at[0]
