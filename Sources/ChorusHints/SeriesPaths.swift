@@ -7,15 +7,20 @@ package final class SeriesInputs: Sendable {
   let joint: SeriesJoint
   /// Mean and deviation of what is foretold at each input, in the unit that the network reads it in.
   let laws: [Scaling.Unit?]
+  /// The number of an input by what the network has of it.
+  private let numbers: [Float: Int]
 
   /// nil where the context has no series that takes a path into account.
   ///
-  /// - Parameter x: scaled inputs of one dimension.
-  package init?(_ fits: HintFits, x: some Collection<Float>, dimensions: Int) {
+  /// - Parameters:
+  ///   - x: scaled inputs of one dimension.
+  ///   - later: rows of the context that the fits have not seen.
+  package init?(_ fits: HintFits, x: some Collection<Float>, dimensions: Int, later: [SeriesRow] = []) {
     guard dimensions == 1, let fit = fits.first(SeriesLevelAndSeason.Fit.self), fit.joins,
       let model = fit.said?.model
     else { return nil }
-    let places = x.map { model.rows.place(of: $0) }
+    let all = x + later.map(\.x)
+    let places = all.map { model.rows.place(of: $0) }
     guard let joint = SeriesJoint(model, places: places) else { return nil }
     self.joint = joint
     laws = zip(places, joint.laws).map { place, law in
@@ -23,6 +28,25 @@ package final class SeriesInputs: Sendable {
       let unit = fits.unit(at: [place], otherwise: fit.plain)
       return Scaling.Unit(origin: unit.scaled(law.mean), scale: law.deviation / unit.scale)
     }
+    numbers = Dictionary(all.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  /// The number of a row's input; -1 for one that is not among these.
+  func number(of row: SeriesRow) -> Int { numbers[row.x] ?? -1 }
+}
+
+/// A row that a context has read after its hints were fitted, as the network holds it.
+package struct SeriesRow: Sendable, Hashable {
+  let x: Float
+  let y: Float
+
+  package init(x: Float, y: Float) { (self.x, self.y) = (x, y) }
+
+  /// The last rows of a context, which the fits have not seen; no more than `SeriesPaths.most`.
+  package static func later(_ fits: HintFits, x: [Float], y: [Float]) -> [SeriesRow] {
+    guard let seen = fits.first(SeriesLevelAndSeason.Fit.self)?.said?.model.rows.x.count, x.count == y.count
+    else { return [] }
+    return zip(x, y).dropFirst(max(seen, y.count - SeriesPaths.most)).map { SeriesRow(x: $0, y: $1) }
   }
 }
 
@@ -33,20 +57,27 @@ package final class SeriesInputs: Sendable {
 /// the variance 1 − rᵀ R⁻¹ r. A path's Cholesky factor of R grows by a row when a value is committed.
 package final class SeriesPaths {
   /// Slots that are looked at: more would cost more than they tell.
-  static let most = 512
+  package static let most = 512
+
+  private struct Row {
+    /// -1 for one that nothing is foretold of.
+    var input = -1
+    /// As the network holds it.
+    var value: Float = 0
+  }
 
   private struct Path {
-    var inputs: [Int] = []
-    /// Values as the network holds them.
-    var values: [Float] = []
+    /// Rows of the path's context that the fits have not seen, then those of its slots.
+    var later: [SeriesRow] = []
+    var rows: [Row] = []
     /// The factor's rows one after another, the first of one number, and L⁻¹ z.
     var factor: [Double] = []
     var white: [Double] = []
 
-    mutating func forget(from slot: Int) {
-      guard slot < white.count else { return }
-      white.removeSubrange(slot...)
-      factor.removeSubrange(slot * (slot + 1) / 2..<factor.count)
+    mutating func forget(from row: Int) {
+      guard row < white.count else { return }
+      white.removeSubrange(row...)
+      factor.removeSubrange(row * (row + 1) / 2..<factor.count)
     }
   }
 
@@ -65,51 +96,60 @@ package final class SeriesPaths {
   /// Keeps a committed row.
   package func keep(input: Int, _ value: Float, path: Int, slot: Int) {
     guard slot < Self.most else { return }
-    while paths[path].inputs.count <= slot {
-      paths[path].inputs.append(-1)
-      paths[path].values.append(0)
-    }
-    paths[path].inputs[slot] = input
-    paths[path].values[slot] = value
-    paths[path].forget(from: slot)
+    let row = paths[path].later.count + slot
+    while paths[path].rows.count <= row { paths[path].rows.append(Row()) }
+    paths[path].rows[row] = Row(input: input, value: value)
+    paths[path].forget(from: row)
   }
 
   /// Mean and deviation of the value at a row's input given the rows of its path that it reads; nil where nothing is said.
-  package func tell(_ row: NearPaths.Row, _ inputs: SeriesInputs) -> Scaling.Unit? {
+  ///
+  /// - Parameter later: rows of its context that the fits have not seen.
+  package func tell(_ row: NearPaths.Row, _ inputs: SeriesInputs, after later: [SeriesRow] = []) -> Scaling
+    .Unit?
+  {
     guard let own = inputs.laws[row.input] else { return nil }
     if known !== inputs {
       for path in paths.indices { paths[path].forget(from: 0) }
       known = inputs
     }
-    var law = (mean: 0.0, variance: 1.0)
-    if let prefix = row.prefix {
-      extend(row.path, to: min(prefix, Self.most), inputs)
-      law = condition(row.input, on: paths[row.path], first: min(prefix, Self.most), inputs)
-    } else {
-      var part = Path()
-      for slot in 0..<min(row.limit, Self.most) where slot != row.slot {
-        if let mask = row.mask, mask[slot / 64] >> UInt64(slot % 64) & 1 == 0 { continue }
-        part.inputs.append(paths[row.path].inputs[slot])
-        part.values.append(paths[row.path].values[slot])
-      }
-      for slot in part.inputs.indices { append(slot, to: &part, inputs) }
-      law = condition(row.input, on: part, first: part.inputs.count, inputs)
+    if paths[row.path].later != later {
+      let slots = paths[row.path].rows.dropFirst(paths[row.path].later.count)
+      paths[row.path].rows = later.map { Row(input: inputs.number(of: $0), value: $0.y) } + slots
+      paths[row.path].later = later
+      paths[row.path].forget(from: 0)
     }
+    let law = conditional(row, later.count, inputs)
     // The noise of the value itself is never told by others.
     let least = 1 / (1 + inputs.joint.variance(row.input))
     return Scaling.Unit(
       origin: own.raw(law.mean), scale: own.scale * max(law.variance, least).squareRoot())
   }
 
-  private func extend(_ path: Int, to count: Int, _ inputs: SeriesInputs) {
-    for slot in paths[path].white.count..<max(count, paths[path].white.count) {
-      append(slot, to: &paths[path], inputs)
+  /// Mean and variance of the value at a row's input in units of its deviation.
+  private func conditional(_ row: NearPaths.Row, _ before: Int, _ inputs: SeriesInputs) -> (
+    mean: Double, variance: Double
+  ) {
+    if let prefix = row.prefix {
+      let count = min(before + min(prefix, Self.most), paths[row.path].rows.count)
+      while paths[row.path].white.count < count {
+        append(paths[row.path].white.count, to: &paths[row.path], inputs)
+      }
+      return condition(row.input, on: paths[row.path], first: count, inputs)
     }
+    var part = Path()
+    part.rows = Array(paths[row.path].rows.prefix(before))
+    for slot in 0..<min(row.limit, Self.most) where slot != row.slot {
+      if let mask = row.mask, mask[slot / 64] >> UInt64(slot % 64) & 1 == 0 { continue }
+      part.rows.append(paths[row.path].rows[before + slot])
+    }
+    for slot in part.rows.indices { append(slot, to: &part, inputs) }
+    return condition(row.input, on: part, first: part.rows.count, inputs)
   }
 
   /// Adds a slot to a path's factor. A value of which nothing is foretold tells nothing.
   private func append(_ slot: Int, to path: inout Path, _ inputs: SeriesInputs) {
-    let input = path.inputs[slot]
+    let input = path.rows[slot].input
     let law = input >= 0 ? inputs.laws[input] : nil
     guard let law else {
       path.factor += [Double](repeating: 0, count: slot) + [1]
@@ -120,7 +160,7 @@ package final class SeriesPaths {
     let deviation = max(found.variance, 1 / (1 + inputs.joint.variance(input))).squareRoot()
     path.factor += solved.prefix(slot)
     path.factor.append(deviation)
-    path.white.append((law.scaled(Double(path.values[slot])) - found.mean) / deviation)
+    path.white.append((law.scaled(Double(path.rows[slot].value)) - found.mean) / deviation)
   }
 
   /// Mean and variance of what is foretold at an input, in units of its deviation, given the first slots; leaves L⁻¹ r behind.
@@ -133,7 +173,7 @@ package final class SeriesPaths {
       solved.withUnsafeMutableBufferPointer { solved in
         var start = 0
         for slot in 0..<count {
-          let other = path.inputs[slot]
+          let other = path.rows[slot].input
           var value = other >= 0 && inputs.laws[other] != nil ? inputs.joint.correlation(input, other) : 0
           for before in 0..<slot { value -= factor[start + before] * solved[before] }
           value /= factor[start + slot]

@@ -32,6 +32,8 @@ public final class SetNetwork<H: Head>: Architecture {
     let fits: HintFits
     /// The rows themselves, where the network looks at those near a target.
     let near: NearRows?
+    /// Rows that the fits have not seen, where the network is told what a series says of a path.
+    let later: [SeriesRow]
     let layers: [any AnyObject & Sendable]
   }
 
@@ -79,7 +81,8 @@ public final class SetNetwork<H: Head>: Architecture {
     return Questions(
       count: count, rows: rows, x: x, dimensions: dimensions,
       near: context.near.map { NearInputs($0, x: x) },
-      series: blueprint.hints.joins ? SeriesInputs(context.fits, x: x, dimensions: dimensions) : nil)
+      series: blueprint.hints.joins
+        ? SeriesInputs(context.fits, x: x, dimensions: dimensions, later: context.later) : nil)
   }
 
   private func embed(
@@ -133,7 +136,11 @@ public final class SetNetwork<H: Head>: Architecture {
         observe(rows, range, fits, near, into: h, run)
       }
     }
-    return Context(rows: rows.count, fits: fits, near: near, layers: states)
+    return Context(rows: rows.count, fits: fits, near: near, later: later(rows, fits), layers: states)
+  }
+
+  private func later(_ rows: NetworkRows, _ fits: HintFits) -> [SeriesRow] {
+    blueprint.hints.joins && rows.dimensions == 1 ? SeriesRow.later(fits, x: rows.x, y: rows.y) : []
   }
 
   private func nearRows(_ rows: NetworkRows) -> NearRows? {
@@ -183,6 +190,15 @@ public final class SetNetwork<H: Head>: Architecture {
     // All rows that those observed here have near them, with these last.
     let others = removing ? state.near?.changed(x: rows.x, y: rows.y, removing: true) : state.near
     let near = others?.changed(x: rows.x, y: rows.y, removing: false)
+    var later = state.later
+    if blueprint.hints.joins, rows.dimensions == 1 {
+      let own = zip(rows.x, rows.y).map { SeriesRow(x: $0, y: $1) }
+      if removing {
+        later.removeAll { own.contains($0) }
+      } else {
+        later = (later + own).suffix(SeriesPaths.most)
+      }
+    }
     let merged = stack.run { run -> [any AnyObject & Sendable]? in
       let h = run.arena.floats(rows.count * blueprint.width)
       observe(rows, 0..<rows.count, state.fits, near, place: others?.count ?? 0, into: h, run)
@@ -191,7 +207,7 @@ public final class SetNetwork<H: Head>: Architecture {
     return merged.map {
       Context(
         rows: state.rows + (removing ? -rows.count : rows.count), fits: state.fits,
-        near: removing ? others : near, layers: $0)
+        near: removing ? others : near, later: later, layers: $0)
     }
   }
 
@@ -205,6 +221,7 @@ public final class SetNetwork<H: Head>: Architecture {
     guard rows.dimensions > 0, rows.x.count == rows.count * rows.dimensions,
       let states = stack.states(rows: max(rows.count, 1), values: values)
     else { return nil }
-    return Context(rows: rows.count, fits: fits, near: nearRows(rows), layers: states)
+    return Context(
+      rows: rows.count, fits: fits, near: nearRows(rows), later: later(rows, fits), layers: states)
   }
 }

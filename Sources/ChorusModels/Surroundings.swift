@@ -121,7 +121,9 @@ extension SetNetwork {
           path: Int(batch.path[row]), input: Int(batch.inputs[row]), slot: Int(batch.slots[row]),
           limit: Int(batch.limits[row]), mask: mask < 0 ? nil : masks.baseAddress.map { $0 + mask })
         var told = known.tell(read, observed, asked)
-        if let series = inputs.series, let unit = paths.series?.tell(read, series) { told.takeIn(unit) }
+        if let series = inputs.series, let unit = paths.series?.tell(read, series, after: context.later) {
+          told.takeIn(unit)
+        }
         if batch.slots[row] >= 0 {
           told.judge(
             batch.values[commit], into: commits + commit * nearRow.inputs, width: nearRow.inputs)

@@ -93,6 +93,40 @@ struct SeriesPathTests {
     #expect(others != onePass)
   }
 
+  @Test("Rows that a context reads after its fits tell what rows of a path tell")
+  func later() throws {
+    let batch = try Self.task()
+    let fits = try #require(batch.fits[0])
+    let asked = Array(batch.x[batch.bufferRows.lowerBound...])
+    let y = Array(batch.y[batch.bufferRows])
+    let kept = SeriesPaths(paths: 1)
+    let plain = try #require(SeriesInputs(fits, x: asked, dimensions: 1))
+    for slot in y.indices { kept.keep(input: slot, y[slot], path: 0, slot: slot) }
+    // Three are read as context, by a row that was asked for and by ones that were not; two stay in slots.
+    let rows = (0..<3).map { SeriesRow(x: asked[$0], y: y[$0]) }
+    for inputs in [plain, try #require(SeriesInputs(fits, x: asked, dimensions: 1, later: rows))] {
+      let paths = SeriesPaths(paths: 1)
+      for slot in 3..<5 { paths.keep(input: slot, y[slot], path: 0, slot: slot - 3) }
+      for input in 5..<asked.count {
+        let found = paths.tell(
+          NearPaths.Row(path: 0, input: input, slot: -1, limit: 2, mask: nil), inputs, after: rows)
+        let expected = kept.tell(NearPaths.Row(path: 0, input: input, slot: -1, limit: 5, mask: nil), plain)
+        #expect((found == nil) == (expected == nil))
+        guard let found, let expected else { continue }
+        #expect(abs(found.origin - expected.origin) < 1e-9 && abs(found.scale - expected.scale) < 1e-9)
+      }
+    }
+    // A context that is encoded with rows more, by the same fits, and one that has observed them, know which those are.
+    let network = try randomNetwork(Self.blueprint())
+    let observed = batch.observed
+    let more = NetworkRows(x: Array(asked.prefix(3)), y: Array(y.prefix(3)), dimensions: 1)
+    #expect(network.encode(observed, fits).later.isEmpty)
+    #expect(network.encode(observed.appending(more), fits).later == rows)
+    let merged = try #require(network.observing(network.encode(observed, fits), more))
+    #expect(merged.later == rows)
+    #expect(try #require(network.observing(merged, more, removing: true)).later.isEmpty)
+  }
+
   @Test("What is told of a path is the normal law of its values, by any slots read")
   func law() throws {
     let batch = try Self.task()
