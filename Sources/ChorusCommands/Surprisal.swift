@@ -88,6 +88,9 @@ struct Surprisal: ParsableCommand {
     try reporting {
       let schemes = try chosen()
       let model = try language.load()
+      guard context <= model.trainedLength else {
+        throw LanguageError.tooLong(tokens: context, trained: model.trainedLength)
+      }
       var text = try LanguageOptions.text(self.text)
       if joinLines { text = Self.joiningLines(text) }
       let tokens = LanguageOptions.tokens(text, model, common)

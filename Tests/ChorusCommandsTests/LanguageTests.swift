@@ -2,6 +2,8 @@ import ChorusLanguageFixtures
 import Foundation
 import Testing
 
+@testable import ChorusCommands
+
 /// `generate` and `surprisal` on a language model that the tests make themselves.
 @Suite(.enabled(if: executable != nil, Comment(rawValue: skipped))) struct LanguageTests {
   let folder: Folder
@@ -76,17 +78,16 @@ import Testing
   }
 
   @Test func linesOfAParagraphBecomeOne() throws {
-    try folder.write("lines.txt", "the ring\nand an hour\n\nall in\r\nher out\n")
-    try folder.write("joined.txt", "the ring and an hour\n\nall in her out\n")
-    func tokens(_ more: String...) throws -> String {
-      let arguments = ["surprisal", "--model", "m.gguf", "--context", "4", "--tokens", "4"]
-      let outcome = try folder.start(arguments + more).1()
-      #expect(outcome.code == 0, "\(outcome.errors)")
-      return outcome.output
-    }
     #expect(
-      try tokens("--text", "lines.txt", "--join-lines") == tokens("--text", "joined.txt")
-        && tokens("--text", "lines.txt") != tokens("--text", "joined.txt"))
+      Surprisal.joiningLines("the ring\nand an hour\n\nall in\r\nher out\n\n\nend")
+        == "the ring and an hour\n\nall in her out\n\n\nend")
+    #expect(Surprisal.joiningLines("") == "" && Surprisal.joiningLines("\n") == "\n")
+    try folder.write("lines.txt", String(repeating: "the ring\nand an hour ", count: 9))
+    func output(_ more: String...) throws -> String {
+      let arguments = ["surprisal", "--model", "m.gguf", "--text", "lines.txt", "--context", "9"]
+      return try folder.start(arguments + ["--tokens", "9"] + more).1().output
+    }
+    #expect(try output() != output("--join-lines"))
   }
 
   private func refused(
