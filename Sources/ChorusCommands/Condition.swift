@@ -83,31 +83,31 @@ struct Condition: ParsableCommand {
 
   func run() throws {
     try reporting {
-      let (observations, posterior, selection) =
+      let (observations, posterior, card) =
         if let append { try appended(to: append) } else { try encoded() }
       for word in observations.words { common.say("note: \(word.text)") }
       for note in posterior.notes { common.say("note: \(note)") }
       let incomplete = observations.selection.incomplete.count
       if incomplete > 0 { common.say("note: \(incomplete) rows lack an input and were left out") }
-      try posterior.write(to: output, card: ContextCard.entries(selection))
+      try posterior.write(to: output, card: card)
       common.say(
         "\(posterior.rows) rows kept in \(output); it reveals them: share it as you would share the data")
     }
   }
 
-  /// The rows of the file, what the model made of them, and what is kept of them as a series.
-  private func encoded() throws -> (Observations, Posterior, Selection) {
+  /// The rows of the file, what the model made of them, and the card to keep with it.
+  private func encoded() throws -> (Observations, Posterior, [String: String]) {
     let observations = try Observations(
       file: file, input: input ?? "", target: target ?? "", units: units, reading: reading)
     let model = try Model(named: givenModel ?? "functions")
     try outputs().checkPlaces()
     let posterior = try model.condition(
       on: observations.data, values: scale.choice, limits: scale.limits, pool: common.pool)
-    return (observations, posterior, observations.selection)
+    return (observations, posterior, ContextCard.entries(observations.selection))
   }
 
   /// The same with the rows of a context before those of the file.
-  private func appended(to path: String) throws -> (Observations, Posterior, Selection) {
+  private func appended(to path: String) throws -> (Observations, Posterior, [String: String]) {
     let context = try SavedContext(path: path)
     let card = try ContextCard(context)
     let model = try givenModel.map { try Model(named: $0) } ?? Asking.shipped(for: context)
@@ -120,11 +120,8 @@ struct Condition: ParsableCommand {
     for (name, (kind, held)) in zip(inputs, zip(observations.selection.kinds, card.kinds)) {
       try PointKinds.check(kind, of: name, holding: held, in: file, what: "rows")
     }
-    let observed = try earlier.observed
-    let selection = Selection(
-      inputs: inputs, target: context.outputColumn.name, kinds: Array(card.kinds.dropLast()),
-      targetKind: card.kinds[card.kinds.count - 1], observed: observed.x + observations.data.x,
-      targets: observed.y + observations.data.y)
-    return (observations, try earlier.observing(more: observations.data), selection)
+    // What earlier rows were is kept rounded; where they end is not.
+    let entries = ContextCard.entries(observations.selection, after: card.end)
+    return (observations, try earlier.observing(more: observations.data), entries)
   }
 }

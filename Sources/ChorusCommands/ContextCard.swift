@@ -15,12 +15,14 @@ struct ContextCard {
   ]
 
   /// The card as it is kept. Dates in other notations than ISO 8601 have their pattern.
-  static func entries(_ selection: Selection) -> [String: String] {
+  ///
+  /// - Parameter earlier: the end of a context that the rows were added to; nil where all rows are in the selection.
+  static func entries(_ selection: Selection, after earlier: SeriesEnd? = nil) -> [String: String] {
     let kinds = (selection.kinds + [selection.targetKind]).map { kind in
       words.first { $0.kind == kind }?.word ?? kind.notation?.pattern ?? "number"
     }
     var entries = ["kinds": kinds.joined(separator: "\n")]
-    if let end = SeriesEnd(of: selection), let data = try? JSONEncoder().encode(end) {
+    if let end = SeriesEnd(of: selection, after: earlier), let data = try? JSONEncoder().encode(end) {
       entries["end"] = String(decoding: data, as: UTF8.self)
     }
     return entries
@@ -57,9 +59,9 @@ struct SeriesEnd: Codable, Equatable {
   let spacing: Spacing?
 
   /// Nil where there are no rows, or several inputs.
-  init?(of selection: Selection) {
+  init?(of selection: Selection, after earlier: SeriesEnd? = nil) {
     guard selection.dimensions == 1, let last = selection.observed.inputs.max() else { return nil }
-    self.last = last
-    spacing = Spacing(of: selection.observed.inputs, kind: selection.kinds[0])
+    self.last = max(last, earlier?.last ?? last)
+    spacing = earlier?.spacing ?? Spacing(of: selection.observed.inputs, kind: selection.kinds[0])
   }
 }

@@ -144,7 +144,8 @@ public struct SeriesLevelAndSeason: Hint {
 
     public func unit(at x: ArraySlice<Double>) -> Scaling.Unit? {
       guard subtracts, let said, let place = x.first else { return nil }
-      let law = said.model.elsewhere(at: place)
+      // Rows are kept as 32-bit numbers, and taken back by the same unit.
+      let law = said.model.elsewhere(at: said.model.rows.place(of: Float(place)))
       guard law.mean.isFinite, law.deviation > 0, law.deviation.isFinite else { return nil }
       return Scaling.Unit(origin: law.mean, scale: law.deviation)
     }

@@ -138,7 +138,7 @@ struct SeriesHintTests {
   @Test("Where the input is a date, the year is that of the calendar")
   func calendar() throws {
     var stream = RandomStream(seed: 6)
-    let x = (0..<160).map { 17_000 + 7 * Double($0) }
+    let x = (0..<480).map { 10_000 + 7 * Double($0) }
     let y = x.map { 10 + 3 * sin(2 * .pi * $0 / 365.2425) + stream.normal() }
     let rule = Preparation.Rule(scaling: .standardise, hints: Hints([SeriesLevelAndSeason(subtracts: true)]))
     func year(dates: Bool) throws -> Double {

@@ -124,7 +124,6 @@ struct SeriesPathTests {
     #expect(network.encode(observed.appending(more), fits).later == rows)
     let merged = try #require(network.observing(network.encode(observed, fits), more))
     #expect(merged.later == rows)
-    #expect(try #require(network.observing(merged, more, removing: true)).later.isEmpty)
   }
 
   @Test("What is told of a path is the normal law of its values, by any slots read")

@@ -35,7 +35,7 @@ struct SeriesPriorTests {
       // Buffer and targets follow one law: neither is later than the other.
       #expect(task.x[task.bufferRows].min() != task.x.min() || task.x[task.targetRows].min() != task.x.min())
     }
-    #expect((150...299).contains(ends) && (150...299).contains(inside))
+    #expect((150...299).contains(ends) && (100...220).contains(inside))
   }
 
   @Test("A good part of the series repeats, and a good part does not")
