@@ -28,7 +28,7 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
     case .contextThinned(let from, let to):
       "the context was thinned from \(from) to \(to) rows, evenly along its first input"
     case .contextNearest(let from, let to):
-      "of \(from) rows the \(to) nearest to the points asked for were read (in a context that was encoded before, the latest)"
+      "of \(from) rows the \(to) nearest to the points asked for were read"
     case .bufferBeyondTraining(let rows, let trained, let merging):
       "the buffer grows to \(rows) rows; the model was trained on up to \(trained)"
         + (merging ? " (sequential(capacity:\(trained)) merges instead)" : "")
