@@ -62,7 +62,9 @@ let package = Package(
     module(
       "Training", "Files", "Models", "Layers", "Hints", "Data", "Priors", "Storage", "Tensors",
       "CChorusKernels"),
-    module("Evaluation", "Inference", "Models", "Layers", "Memories", "Plans", "Data", "Priors", "Tensors"),
+    module(
+      "Evaluation", "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Data", "Priors", "Tensors"
+    ),
     module("Tables", "Data", "Files", "Tensors"),
     module("Reports", "Files"),
     module(
@@ -104,7 +106,7 @@ let package = Package(
       "Storage", "Tensors"),
     tests("Tables", resources: [.copy("Fixtures")]),
     tests("Reports"),
-    tests("Evaluation", uses: "Inference", "Models", "Layers", "Plans", "Priors", "Data", "Tensors"),
+    tests("Evaluation", uses: "Inference", "Models", "Layers", "Hints", "Plans", "Priors", "Data", "Tensors"),
     tests(
       "Commands", uses: "Evaluation", "Inference", "Language", "LanguageFixtures", "Models", "Layers",
       "Hints", "Plans", "Priors",

@@ -27,32 +27,13 @@ struct Asking {
     file: String, input: String?, target: String?, group: String? = nil, points: PointOptions,
     units: String? = nil, reading: ReadingOptions
   ) throws {
-    var names = input.map(Observations.names) ?? []
-    // Which of these the file has, its header tells; columns that are not there are refused by their selection.
-    let candidates = target.map { Set([$0] + Observations.names($0)).sorted() } ?? []
-    let isOpen = input == nil || target == nil
-    let table = try reading.table(
-      file, numbers: isOpen ? nil : names + candidates, texts: group.map { [$0] } ?? [],
-      optional: candidates.count > 1 ? candidates : [])
+    let columns = try AskedColumns(
+      file: file, input: input, target: target, group: group, several: true, reading: reading)
+    let (table, targets, groups, selections) = (
+      columns.table, columns.targets, columns.groups, columns.selections
+    )
+    let isOpen = columns.isOpen
     let units = try Observations.units(units, of: table)
-    // A single column may have a comma in its name.
-    var targets = target.map { table.columns.contains($0) ? [$0] : Observations.names($0) } ?? []
-    let groups = try group.map { try Groups(table, $0) }
-    if isOpen {
-      let choice = try ColumnChoice(table, inputs: names, targets: targets, groups: groups)
-      targets = choice.targets
-      if names.isEmpty { names = choice.input.map { [$0] } ?? [] }
-    }
-    let named = names + targets + (group.map { [$0] } ?? [])
-    if let twice = named.indices.first(where: { named[..<$0].contains(named[$0]) }) {
-      throw TableError(
-        .unknownColumn, file, "column '\(named[twice])' is asked for twice; name each column once.")
-    }
-    let selections = try targets.map { target in
-      isOpen && names.isEmpty
-        ? try table.select(counting: ColumnChoice.counted, target: target)
-        : try table.select(inputs: names, target: target)
-    }
     // The inputs are the same for all targets.
     let given = try selections.first.flatMap {
       try points.given(for: $0, groups: groups, reading: reading, file: file)
@@ -104,7 +85,7 @@ struct Asking {
       )
     }
     notes += DataWord.said(words)
-    found = Self.found(asked, isOpen: isOpen, isCounted: isOpen && names.isEmpty)
+    found = Self.found(asked, columns.found)
     self.questions = asked
     self.targets = targets
     self.notes = notes
@@ -112,19 +93,9 @@ struct Asking {
     model = nil
   }
 
-  /// One line on what was found: the input, the targets and the spacing.
-  private static func found(_ questions: [Question], isOpen: Bool, isCounted: Bool) -> String? {
-    guard let first = questions.first else { return nil }
-    var parts: [String] = []
-    if isOpen {
-      var targets: [String] = []
-      for target in questions.map(\.selection.target) where !targets.contains(target) {
-        targets.append(target)
-      }
-      let input =
-        isCounted ? "the number of the row" : first.selection.inputs.map { "'\($0)'" }.joined(separator: ", ")
-      parts.append("\(targets.map { "'\($0)'" }.joined(separator: ", ")) by \(input)")
-    }
+  /// One line on what was found: the columns and the spacing.
+  private static func found(_ questions: [Question], _ columns: String? = nil) -> String? {
+    var parts = columns.map { [$0] } ?? []
     var horizons: [String] = []
     for words in questions.compactMap(\.horizonWords) where !horizons.contains(words) {
       horizons.append(words)
@@ -156,7 +127,7 @@ struct Asking {
         Observations(file: path, selection: selection, units: units),
         given: points.given(for: selection, reading: reading, file: path, saved: card), saved: posterior)
     ]
-    found = Self.found(questions, isOpen: false, isCounted: false)
+    found = Self.found(questions)
     targets = [selection.target]
     self.model = model
     groupColumn = nil

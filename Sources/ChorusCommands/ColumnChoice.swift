@@ -15,8 +15,12 @@ struct ColumnChoice {
   /// - Parameters:
   ///   - inputs: as they were named; empty to find one.
   ///   - targets: as they were named; empty to find one.
-  init(_ table: Table, inputs: [String], targets: [String], groups: Groups?) throws(TableError) {
-    let free = table.columns.filter { !inputs.contains($0) && !targets.contains($0) && $0 != groups?.column }
+  ///   - besides: columns that have another use.
+  init(
+    _ table: Table, inputs: [String], targets: [String], groups: Groups?, besides: [String] = []
+  ) throws(TableError) {
+    let taken = Set(inputs + targets + besides + (groups.map { [$0.column] } ?? []))
+    let free = table.columns.filter { !taken.contains($0) }
     var kinds: [String: ColumnKind] = [:]
     for column in free { kinds[column] = try table.kind(of: column) }
     let input: String?

@@ -18,6 +18,8 @@ struct Condition: ParsableCommand {
       that context.
 
       A context reveals the data: the rows can be read back from it. Share it as you would share the file.
+
+      Without --input and --target the columns are found as in chorus predict, and told on stderr.
       """)
 
   @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
@@ -59,12 +61,9 @@ struct Condition: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    if append == nil {
-      guard let missing = [("--input", input), ("--target", target)].first(where: { $0.1 == nil })?.0 else {
-        _ = try outputs()
-        return
-      }
-      throw ValidationError("Missing expected argument '\(missing) <col>'")
+    guard append != nil else {
+      _ = try outputs()
+      return
     }
     let own = [
       ("--input", input), ("--target", target), ("--units", units), (scale.named ?? "--scale", scale.named),
@@ -85,6 +84,7 @@ struct Condition: ParsableCommand {
     try reporting {
       let (observations, posterior, card) =
         if let append { try appended(to: append) } else { try encoded() }
+      if append == nil, let found = observations.found { common.say(found) }
       for word in observations.words { common.say("note: \(word.text)") }
       for note in posterior.notes { common.say("note: \(note)") }
       let incomplete = observations.selection.incomplete.count
@@ -98,7 +98,7 @@ struct Condition: ParsableCommand {
   /// The rows of the file, what the model made of them, and the card to keep with it.
   private func encoded() throws -> (Observations, Posterior, [String: String]) {
     let observations = try Observations(
-      file: file, input: input ?? "", target: target ?? "", units: units, reading: reading)
+      file: file, input: input, target: target, units: units, reading: reading)
     let model = try Model(named: givenModel ?? "functions")
     try outputs().checkPlaces()
     let posterior = try model.condition(

@@ -22,7 +22,10 @@ struct ContextCard {
       words.first { $0.kind == kind }?.word ?? kind.notation?.pattern ?? "number"
     }
     var entries = ["kinds": kinds.joined(separator: "\n")]
-    if let end = SeriesEnd(of: selection, after: earlier), let data = try? JSONEncoder().encode(end) {
+    // Sorted, so that a context is the same bytes whenever it is made.
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    if let end = SeriesEnd(of: selection, after: earlier), let data = try? encoder.encode(end) {
       entries["end"] = String(decoding: data, as: UTF8.self)
     }
     return entries

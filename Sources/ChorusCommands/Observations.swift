@@ -18,27 +18,51 @@ struct Observations {
   private let units: [String: String]
   /// What further columns hold, as text: `[columns][rows]`.
   private(set) var marks: [[String]] = []
+  /// Which columns were taken, where that was found and not told.
+  private(set) var found: String?
 
+  /// The rows of a file with one target. Columns that are not named are found.
+  ///
   /// - Parameters:
   ///   - units: like `accel=g,times=ms`.
   ///   - marks: names of columns to keep in ``marks``.
   ///   - fewest: rows without which nothing can be done.
   init(
-    file: String, input: String, target: String, units: String? = nil, marks: [String] = [],
+    file: String, input: String?, target: String?, units: String? = nil, marks: [String] = [],
     reading: ReadingOptions, fewest: Int = 2
   ) throws {
-    let names = Self.names(input)
-    let table = try reading.table(file, numbers: names + [target], texts: marks)
-    let units = try Self.units(units, of: table)
-    let selection = try table.select(inputs: names, target: target)
-    let words = DataWords(table, reading: reading)
-    try self.init(
-      file: file, selection: selection, units: units,
-      words: words.fileWords + words.words([selection], grouped: false))
+    let series = try Self.series(
+      file: file, input: input, target: target, units: units, marks: marks, reading: reading)
+    guard let first = series.first else { throw InferenceError.input("\(file): has no rows") }
+    self = first
     if data.count < fewest, let refusal { throw InferenceError.input("\(file): \(refusal)") }
-    self.marks = try marks.map { name in
-      let texts = try table.texts(name)
-      return selection.observed.indices.map { texts[$0] }
+  }
+
+  /// The rows of each series of a file with one target; words about the file are those of the first.
+  static func series(
+    file: String, input: String?, target: String?, group: String? = nil, units: String? = nil,
+    marks: [String] = [], reading: ReadingOptions
+  ) throws -> [Observations] {
+    let columns = try AskedColumns(
+      file: file, input: input, target: target, group: group, marks: marks, reading: reading)
+    let (table, selection) = (columns.table, columns.selections[0])
+    let units = try Self.units(units, of: table)
+    let words = DataWords(table, reading: reading)
+    if columns.isOpen, columns.groups == nil { try words.refusePooling(selection) }
+    let labels: [String?] = columns.groups?.labels ?? [nil]
+    let parts = columns.groups.map { selection.split($0.ofRow, into: $0.labels.count) } ?? [selection]
+    return try zip(labels, parts).enumerated().map { index, part in
+      let (label, selection) = part
+      var own = try Observations(
+        file: file, selection: selection, group: label, units: units,
+        words: (index == 0 ? words.fileWords : [])
+          + words.words([selection], grouped: label != nil, group: label))
+      own.found = columns.found
+      own.marks = try marks.map { name in
+        let texts = try table.texts(name)
+        return selection.observed.indices.map { texts[$0] }
+      }
+      return own
     }
   }
 

@@ -23,14 +23,16 @@ struct Question {
 
   /// - Parameter units: like `accel=g,times=ms`.
   init(
-    file: String, input: String, target: String, points: PointOptions, units: String? = nil,
+    file: String, input: String?, target: String?, points: PointOptions, units: String? = nil,
     reading: ReadingOptions
   ) throws {
     let observations = try Observations(
       file: file, input: input, target: target, units: units, reading: reading)
     try self.init(
       observations, given: points.given(for: observations.selection, reading: reading, file: file))
-    guard self.points.count > 0 else { throw PointOptions.nothing(file, "'\(target)'") }
+    guard self.points.count > 0 else {
+      throw PointOptions.nothing(file, "'\(observations.selection.target)'")
+    }
   }
 
   /// There are no points where nothing is asked: none are given, and no row lacks a target.

@@ -17,16 +17,18 @@ struct Report: ParsableCommand {
       correlations of the drawn values, the plan's cost and the model's card. The page needs no network and no \
       script. Points to predict at are the rows without a target, or those of \
       --horizon, --at or --at-file, as in predict. The report shows data from the file: share it as you would share the file.
+
+      Without --input and --target the columns are found as in chorus predict, and told on stderr.
       """)
 
   @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
   var file: String
 
   @Option(help: ArgumentHelp("The input column.", valueName: "col"))
-  var input: String
+  var input: String?
 
   @Option(help: ArgumentHelp("The column to predict.", valueName: "col"))
-  var target: String
+  var target: String?
 
   @OptionGroup var points: PointOptions
 
@@ -130,6 +132,7 @@ struct Report: ParsableCommand {
         try scoring.result($0, drawing: false, reencoding: false, on: common.pool)
       }
       common.progress("")
+      if let found = question.observations.found { common.say(found) }
       for word in question.observations.words { common.say("note: \(word.text)") }
       for note in joint.notes { common.say("note: \(note)") }
       let content = ReportContent(

@@ -29,6 +29,15 @@ struct Score: ParsableCommand {
       With --functional stdout has another table: how often a number made of all held-out values of a repetition was \
       inside the central intervals that joint draws, and draws of each value on its own, claim for it.
 
+      rmse (of the mean), mae (of the median) and mase (mae beside what the seasonal naive forecast misses by within the \
+      context) are of single values. Columns named naive_, smoothing_ and structural_ have those of simple methods told \
+      the same rows and the season: the value of a season before, exponential smoothing (of what comes before a value alone), \
+      and level, trend and seasons as a Gaussian process; crps_minus_ is less than 0 where the model is better. The last line on \
+      stderr is a verdict. They need one input column.
+
+      With --group every series is scored by itself: lines of each, and "all" without a group over all of them. Without --input \
+      and --target the columns are found as in chorus predict.
+
       A model that predicts each value from those before it (family sequence) knows no value on its own: its columns of \
       independent values are empty, crps and coverage are by --samples paths, and --plan is sequential(order:given) or auto.
       """)
@@ -37,10 +46,18 @@ struct Score: ParsableCommand {
   var file: String
 
   @Option(help: ArgumentHelp("Input columns, separated by commas.", valueName: "col[,col]"))
-  var input: String
+  var input: String?
 
   @Option(help: ArgumentHelp("The column to predict.", valueName: "col"))
-  var target: String
+  var target: String?
+
+  @Option(help: ArgumentHelp("The column that tells the series of the file apart.", valueName: "col"))
+  var group: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Rows in a season, for the simple methods. (default: as the calendar has it)", valueName: "rows"))
+  var season: Int?
 
   @Option(help: ArgumentHelp("Hold out this part of the rows at random. (default: 0.2)", valueName: "part"))
   var holdout: Double?
@@ -154,6 +171,12 @@ struct Score: ParsableCommand {
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
     _ = try FunctionalTable.functionals(functional)
+    if let season, !(1...100_000).contains(season) {
+      throw ValidationError("--season must be within 1...100000")
+    }
+    guard group == nil || functional == nil else {
+      throw ValidationError("--functional is of one series and does not go with --group")
+    }
     guard !reencode || functional == nil else {
       throw ValidationError("--reencode is of densities and does not go with --functional")
     }
@@ -174,13 +197,28 @@ struct Score: ParsableCommand {
     try reporting {
       let template = try PlanTemplate(parsing: plan)
       let functionals = try FunctionalTable.functionals(functional)
-      let observations = try Observations(
-        file: file, input: input, target: target, marks: self.splits.map(Observations.names) ?? [],
-        reading: reading)
+      let all = try Observations.series(
+        file: file, input: input, target: target, group: group,
+        marks: self.splits.map(Observations.names) ?? [], reading: reading)
+      let series = all.filter { $0.refusal == nil }
+      guard let observations = series.first else {
+        throw InferenceError.input("\(file): \(all.first?.refusal ?? "has no rows")")
+      }
       try observations.check(functionals)
-      for word in observations.words { common.say("note: \(word.text)") }
-      let data = observations.data
-      let splits = try self.splits == nil ? self.splits(of: data) : self.splits(by: observations)
+      if let found = all.first?.found { common.say(found) }
+      for word in DataWord.said(all.map(\.words)) { common.say("note: \(word)") }
+      if series.count < all.count {
+        common.say(
+          "note: \(all.count - series.count) of \(all.count) series have too few rows and were left out")
+      }
+      let splits = try series.map { series in
+        do {
+          return try self.splits == nil ? self.splits(of: series.data) : self.splits(by: series)
+        } catch {
+          guard let group = series.group else { throw error }
+          throw SeriesError(file: file, group: group, underlying: error)
+        }
+      }
       let model = try Model(named: self.model)
       if model.network.capability.inOrder, last == nil, windows == nil {
         throw ModelError.input(
@@ -188,38 +226,54 @@ struct Score: ParsableCommand {
             + " ends of windows (--windows 20)")
       }
       try outputs().checkPlaces()
-      let scoring = HeldOutScoring(
-        model: model, data: data, plan: template, orders: orders,
-        samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit,
-        values: scale.choice, limits: scale.limits)
+      let scorings = series.map { series in
+        var scoring = HeldOutScoring(
+          model: model, data: series.data, plan: template, orders: orders,
+          samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit,
+          values: scale.choice, limits: scale.limits)
+        scoring.grid = series.grid(season: season).map { ($0.places, $0.season.rows) }
+        return scoring
+      }
+      let jobs = splits.enumerated().flatMap { place, splits in splits.map { (place, $0) } }
+      let progress = Progress(of: jobs.count, windows == nil ? "repetitions" : "windows", common)
+      let overlap = overlap(splits.joined())
       if functionals.isEmpty {
-        let progress = Progress(of: splits.count, windows == nil ? "repetitions" : "windows", common)
-        let results = try common.pool.map(splits.count) { index, pool in
+        let results = try common.pool.map(jobs.count) { index, pool in
           defer { progress.advance() }
-          return try scoring.result(splits[index], drawing: true, reencoding: reencode, on: pool)
+          let (place, split) = jobs[index]
+          do {
+            return try scorings[place].result(split, drawing: true, reencoding: reencode, on: pool)
+          } catch {
+            guard let group = series[place].group else { throw error }
+            throw SeriesError(file: file, group: group, underlying: error)
+          }
         }
         progress.clear()
-        let table = ScoreTable(results: results, overlap: overlap(splits), lines: windows == nil)
+        let grouped = series.indices.map { place in
+          (series[place].group, zip(jobs, results).filter { $0.0.0 == place }.map(\.1))
+        }
+        let table = ScoreTable(series: grouped, groupColumn: group, overlap: overlap, lines: windows == nil)
         for note in table.notes { common.say("note: \(note)") }
-        if let output { try write(results, observations, to: output) }
+        if let output { try write(grouped.map(\.1), series, to: output) }
         try table.write(format)
         common.say(table.verdict)
-        if let calibration { try draw(results, to: calibration) }
+        let standing = Standing(table: table, season: observations.grid(season: season)?.season ?? (1, nil))
+        for line in standing.words { common.say(line) }
+        if let calibration { try draw(results, observations.selection.target, to: calibration) }
       } else {
-        let progress = Progress(of: splits.count, windows == nil ? "repetitions" : "windows", common)
-        let claims = try common.pool.map(splits.count) { index, pool in
+        let claims = try common.pool.map(jobs.count) { index, pool in
           defer { progress.advance() }
-          return try scoring.claims(functionals, splits[index], on: pool)
+          return try scorings[jobs[index].0].claims(functionals, jobs[index].1, on: pool)
         }
         progress.clear()
-        try ClaimTable(functionals: functionals, claims: claims, overlap: overlap(splits)).write(format)
+        try ClaimTable(functionals: functionals, claims: claims, overlap: overlap).write(format)
       }
     }
   }
 
   /// Held out over context rows where repetitions share rows of the context: see `RepeatedMean`.
-  private func overlap(_ splits: [Split]) -> Double {
-    guard last == nil, windows == nil, let first = splits.first else { return 0 }
+  private func overlap(_ splits: some Sequence<Split>) -> Double {
+    guard last == nil, windows == nil, let first = splits.first(where: { _ in true }) else { return 0 }
     return Double(first.held.count) / Double(first.context.count)
   }
 
@@ -282,7 +336,7 @@ struct Score: ParsableCommand {
     }
   }
 
-  private func draw(_ results: [HeldOutScoring.Result], to path: String) throws {
+  private func draw(_ results: [HeldOutScoring.Result], _ target: String, to path: String) throws {
     let all = Calibration(levels: results.flatMap(\.calibration.levels))
     let name = file == "-" ? "standard input" : URL(fileURLWithPath: file).lastPathComponent
     let title = "Calibration on \(name), \(target)"
@@ -295,19 +349,24 @@ struct Score: ParsableCommand {
   }
 
   /// A row each held-out value of each repetition.
-  private func write(_ results: [HeldOutScoring.Result], _ rows: Observations, to path: String) throws {
+  private func write(_ results: [[HeldOutScoring.Result]], _ series: [Observations], to path: String) throws {
     let own = ["repetition", "pit", "crps", "log_density"]
-    try rows.check(outputColumns: own)
+    let rows = series[0]
+    try rows.check(outputColumns: own + (group.map { [$0] } ?? []))
     let writer = try RowWriter(
-      columns: ["repetition"] + rows.selection.inputs + [rows.selection.target] + own.dropFirst(),
-      format: TableFormat(path: path) ?? .csv, to: .file(path))
-    for (index, result) in results.enumerated() {
-      for (place, row) in result.split.held.enumerated() {
-        try writer.write(
-          [.integer(index + 1)] + rows.inputCells(of: rows.data.inputs, row) + [
-            .value(rows.data.y[row], rows.selection.targetKind), .number(result.calibration.levels[place]),
-            .number(result.crps[place]), .number(result.logDensity[place]),
-          ])
+      columns: (group.map { [$0] } ?? []) + ["repetition"] + rows.selection.inputs
+        + [rows.selection.target] + own.dropFirst(), format: TableFormat(path: path) ?? .csv, to: .file(path))
+    for (rows, results) in zip(series, results) {
+      for (index, result) in results.enumerated() {
+        for (place, row) in result.split.held.enumerated() {
+          try writer.write(
+            (group == nil ? [] : [.text(rows.group ?? "")]) + [.integer(index + 1)]
+              + rows.inputCells(of: rows.data.inputs, row) + [
+                .value(rows.data.y[row], rows.selection.targetKind),
+                .number(result.calibration.levels[place]), .number(result.crps[place]),
+                .number(result.logDensity[place]),
+              ])
+        }
       }
     }
     try writer.finish()

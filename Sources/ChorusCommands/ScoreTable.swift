@@ -3,9 +3,13 @@ import ChorusInference
 import ChorusTables
 import Foundation
 
-/// The scores of held-out values: two lines for each repetition, by units, and two over all of them.
+/// The scores of held-out values: two lines for each repetition, by units, and two over all of them; of several series those
+/// of each, and two over all series.
 struct ScoreTable {
-  let results: [HeldOutScoring.Result]
+  /// What came of each series, with its name where there are several.
+  let series: [(group: String?, results: [HeldOutScoring.Result])]
+  /// The column that tells the series apart.
+  let groupColumn: String?
   /// See `RepeatedMean`.
   let overlap: Double
   /// Whether every repetition has lines of its own.
@@ -32,8 +36,16 @@ struct ScoreTable {
       difference(name + "_buffer_minus_independent")
     }
     for coverage in coverages { mean("coverage_\(Int(coverage * 100))") }
-    return columns + (1...bins).map { "pit_\($0)" } + ["note"]
+    columns += (1...bins).map { "pit_\($0)" }
+    columns += ["rmse", "mae", "mase"]
+    for baseline in Baseline.allCases {
+      columns += ["rmse", "mae", "mase", "crps"].map { "\(baseline.rawValue)_\($0)" }
+      difference("crps_minus_\(baseline.rawValue)")
+    }
+    return columns + ["note"]
   }()
+
+  var results: [HeldOutScoring.Result] { series.flatMap(\.results) }
 
   /// What to be careful about, each once.
   var notes: [String] {
@@ -42,13 +54,19 @@ struct ScoreTable {
   }
 
   func write(_ format: TableFormat) throws {
-    let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
-    if lines {
-      for (index, result) in results.enumerated() {
-        for units in Units.allCases { try writer.write(cells(.integer(index + 1), units, [result])) }
-      }
+    let writer = try RowWriter(
+      columns: (groupColumn.map { [$0] } ?? []) + Self.columns, format: format, to: .standardOutput)
+    func write(_ group: String?, _ label: Cell, _ results: [HeldOutScoring.Result]) throws {
+      let key: [Cell] = groupColumn == nil ? [] : [group.map { .text($0) } ?? .missing]
+      for units in Units.allCases { try writer.write(key + cells(label, units, results)) }
     }
-    for units in Units.allCases { try writer.write(cells(.text("all"), units, results)) }
+    for (group, results) in series {
+      if lines {
+        for (index, result) in results.enumerated() { try write(group, .integer(index + 1), [result]) }
+      }
+      if groupColumn != nil { try write(group, .text("all"), results) }
+    }
+    try write(nil, .text("all"), results)
     try writer.finish()
   }
 
@@ -85,11 +103,26 @@ struct ScoreTable {
     for coverage in Self.coverages { cells += mean { $0.calibration.coverage([coverage])[0].observed } }
     let all = Calibration(levels: results.flatMap(\.calibration.levels))
     cells += all.counts(bins: Self.bins).map { .integer($0) }
+    func single(_ value: @escaping (HeldOutScoring.Result) -> Double) -> Cell {
+      .number(RepeatedMean(results.map(value)).mean)
+    }
+    func accuracy(_ own: @escaping (HeldOutScoring.Result) -> HeldOutScoring.Accuracy?) -> [Cell] {
+      [
+        single(scaled { own($0)?.rmse ?? .nan }), single(scaled { own($0)?.mae ?? .nan }),
+        single { own($0)?.mase ?? .nan },
+      ]
+    }
+    cells += accuracy(\.accuracy)
+    for baseline in Baseline.allCases {
+      cells += accuracy { $0.baselines[baseline] }
+      cells.append(single(scaled { $0.baselines[baseline]?.crps ?? .nan }))
+      cells += difference(scaled { $0.accuracy.crps - ($0.baselines[baseline]?.crps ?? .nan) })
+    }
     let notes = results.count == 1 ? results[0].notes.map(\.description) : self.notes
     return cells + [notes.isEmpty ? .missing : .text(notes.joined(separator: "; "))]
   }
 
-  /// One sentence for a person.
+  /// One sentence on joint and independent draws.
   var verdict: String {
     let gain = RepeatedMean(results.map { $0.joint - $0.independent }, overlap: overlap)
     func text(_ value: Double) -> String { String(format: "%.3f", value) }

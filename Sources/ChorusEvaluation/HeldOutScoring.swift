@@ -21,6 +21,8 @@ public struct HeldOutScoring: Sendable {
   public var values: ValueScale.Choice
   /// Bounds that values have.
   public var limits: ClosedRange<Double>?
+  /// Where the rows of one series stand, and the steps of its season: what simple methods are told. Nil for none of them.
+  public var grid: (places: [PlacedSeries.Place], season: Int)?
 
   public init(
     model: Model, data: Dataset, plan: PlanTemplate = .sequential, orders: Int = 8, samples: Int = 200,
@@ -47,6 +49,9 @@ public struct HeldOutScoring: Sendable {
     /// predicts values from those before them alone.
     public let crps: [Double]
     public let logDensity: [Double]
+    /// How far the point forecasts are off, and the mean CRPS; of simple methods those that say something.
+    public let accuracy: Accuracy
+    public internal(set) var baselines: [Baseline: Accuracy] = [:]
     /// log-density in nats a value of the values looked at together: each on its own (NaN as above), by the plan, by
     /// re-encoding.
     public let independent: Double
@@ -59,6 +64,23 @@ public struct HeldOutScoring: Sendable {
     /// The standard deviation of the context's values: what scores are divided by to be in standardised units.
     public let scale: Double
     public let notes: [Note]
+  }
+
+  /// Errors of held-out values: of the mean (RMSE), of the median (MAE), that beside the seasonal naive forecast's within the
+  /// context (MASE, NaN where there is none), and the mean CRPS.
+  public struct Accuracy: Sendable, Hashable {
+    public let rmse: Double
+    public let mae: Double
+    public let mase: Double
+    public let crps: Double
+
+    init(means: [Double], medians: [Double], crps: [Double], _ held: [Double], naiveError: Double) {
+      let count = Double(held.count)
+      rmse = (zip(means, held).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / count).squareRoot()
+      mae = zip(medians, held).reduce(0) { $0 + abs($1.0 - $1.1) } / count
+      mase = mae / naiveError
+      self.crps = crps.reduce(0, +) / count
+    }
   }
 
   /// Densities and calibration of a split.
@@ -80,11 +102,25 @@ public struct HeldOutScoring: Sendable {
     let count = Double(together.count)
     let joint = try density(plan, orders)
     let each = inOrder ? try drawn(posterior, held) : try known(posterior, held)
+    let series = placed(split)
+    let naiveError = series?.naiveError ?? .nan
     var result = Result(
       split: split, calibration: Calibration(levels: each.levels), crps: each.crps,
       logDensity: each.logDensity,
+      accuracy: Accuracy(
+        means: each.means, medians: each.medians, crps: each.crps, held.y, naiveError: naiveError),
       independent: inOrder ? .nan : try density(.independent, 1).value / count, joint: joint.value / count,
       scale: try Scaling.standardising(context: context).outputScale, notes: joint.notes)
+    if let series, let grid {
+      let rows = split.held.map { grid.places[$0] }
+      for baseline in Baseline.allCases {
+        guard let laws = baseline.laws(series, at: rows) else { continue }
+        let means = laws.map { $0.means[0] }
+        result.baselines[baseline] = Accuracy(
+          means: means, medians: means, crps: zip(laws, held.y).map { $0.crps($1) }, held.y,
+          naiveError: naiveError)
+      }
+    }
     if reencoding { result.reencode = try density(.reencode, orders).value / count }
     guard drawing else { return result }
     let draws = try draws(posterior, together.inputs)
@@ -105,28 +141,41 @@ public struct HeldOutScoring: Sendable {
     inOrder ? Array(split.held.prefix(split.joint.count)) : split.joint
   }
 
-  /// What is said of each held-out value on its own: its level, CRPS and log-density.
-  private typealias Singles = (levels: [Double], crps: [Double], logDensity: [Double])
+  /// The context's rows on their grid.
+  private func placed(_ split: Split) -> PlacedSeries? {
+    guard let grid, data.dimensions == 1 else { return nil }
+    return PlacedSeries(
+      places: split.context.map { grid.places[$0] }, values: split.context.map { data.y[$0] },
+      season: grid.season)
+  }
+
+  /// What is said of each held-out value on its own: its level, CRPS and log-density, mean and median.
+  private struct Singles {
+    let levels: [Double]
+    let crps: [Double]
+    let logDensity: [Double]
+    let means: [Double]
+    let medians: [Double]
+  }
 
   private func known(_ posterior: Posterior, _ held: Dataset) throws -> Singles {
     let laws = try posterior.marginals(at: held.inputs, flopLimit: flopLimit)
-    return (
-      zip(laws, held.y).map { $0.cdf($1) }, zip(laws, held.y).map { $0.crps($1) },
-      zip(laws, held.y).map { $0.logDensity($1) }
-    )
+    return Singles(
+      levels: zip(laws, held.y).map { $0.cdf($1) }, crps: zip(laws, held.y).map { $0.crps($1) },
+      logDensity: zip(laws, held.y).map { $0.logDensity($1) }, means: laws.map(\.mean),
+      medians: laws.map { $0.quantile(0.5) })
   }
 
   /// By draws, which have no density.
   private func drawn(_ posterior: Posterior, _ held: Dataset) throws -> Singles {
-    let paths = try posterior.sample(
-      samples, at: held.inputs, plan: plan, seed: seed, flopLimit: flopLimit
-    ).paths
+    let drawn = try posterior.sample(
+      samples, at: held.inputs, plan: plan, seed: seed, flopLimit: flopLimit)
     var stream = RandomStream(seed: seed, .evaluation, UInt64(held.count), UInt64(samples), 0)
-    let own = held.y.indices.map { target in paths.map { $0[target] } }
-    return (
-      zip(own, held.y).map { Scores.level($1, among: $0, uniform: stream.uniform()) },
-      zip(own, held.y).map { Scores.crps($0, $1) }, held.y.map { _ in .nan }
-    )
+    let own = held.y.indices.map { target in drawn.paths.map { $0[target] } }
+    return Singles(
+      levels: zip(own, held.y).map { Scores.level($1, among: $0, uniform: stream.uniform()) },
+      crps: zip(own, held.y).map { Scores.crps($0, $1) }, logDensity: held.y.map { _ in .nan },
+      means: drawn.means, medians: drawn.quantiles([0.5]).map { $0[0] })
   }
 
   private func draws(

@@ -142,6 +142,11 @@ public struct SeriesLevelAndSeason: Hint {
 
     public func fits(dimensions: Int) -> Bool { said == nil || dimensions == 1 }
 
+    /// What the rows say of a value at a place; nil where nothing can be said.
+    public func law(at place: Double) -> (mean: Double, deviation: Double)? {
+      said.map { $0.model.foretold(at: place) }.map { ($0.mean, $0.deviation) }
+    }
+
     public func unit(at x: ArraySlice<Double>) -> Scaling.Unit? {
       guard subtracts, let said, let place = x.first else { return nil }
       // Rows are kept as 32-bit numbers, and taken back by the same unit.

@@ -183,6 +183,38 @@ public struct Spacing: Equatable, Codable, Sendable {
   }
 }
 
+// MARK: - Steps between rows
+
+extension Spacing {
+  /// Whether days or hours are left out by rule, so that a gap between rows is no missing row.
+  private var skips: Bool {
+    switch rule {
+    case .businessDays, .hours: true
+    case .months, .steps: false
+    }
+  }
+
+  /// The number of the step of each value, counted from the smallest: gap by gap in parts of the median one.
+  public static func steps(of values: [Double], _ spacing: Spacing?) -> [Int] {
+    let sorted = Set(values).sorted()
+    let gaps = zip(sorted.dropFirst(), sorted).map { $0 - $1 }
+    let median = gaps.sorted()[safe: gaps.count / 2] ?? 1
+    var (number, last) = ([Double: Int](), 0)
+    for (index, value) in sorted.enumerated() {
+      if index > 0 {
+        let count = spacing?.skips == true ? 1 : max((gaps[index - 1] / median).rounded(), 1)
+        last += Int(min(count, 1e6))
+      }
+      number[value] = last
+    }
+    return values.map { number[$0] ?? 0 }
+  }
+}
+
+extension Array {
+  fileprivate subscript(safe index: Int) -> Element? { indices.contains(index) ? self[index] : nil }
+}
+
 // MARK: - What is found
 
 extension Spacing {

@@ -195,4 +195,108 @@ import Testing
       "--orders", "1", "--samples", "2")
     #expect(taken.code == 65 && taken.errors.contains("'pit' has the name of an output column"))
   }
+
+  /// A yearly season and a trend by months, for which columns are found.
+  private func writeMonths(_ name: String, groups: [String] = []) throws {
+    let rows = (groups.isEmpty ? [""] : groups).enumerated().flatMap { place, group in
+      (0..<60).map { month in
+        let value =
+          20 + 0.2 * Double(month) + 6 * sin(Double(month) * .pi / 6) + Double(month * (37 + place) % 11) / 10
+        let key = groups.isEmpty ? "" : group + ","
+        return "\(key)\(2010 + month / 12)-\(month % 12 < 9 ? "0" : "")\(month % 12 + 1)-01,\(value)"
+      }
+    }
+    try folder.write(
+      name, (groups.isEmpty ? "" : "shop,") + "month,sales\n" + rows.joined(separator: "\n") + "\n")
+  }
+
+  private let small = ["--model", "m.safetensors", "--orders", "2", "--samples", "10"]
+
+  @Test func tellsWhereAUserStands() throws {
+    try writeMonths("m.csv")
+    let arguments = ["score", "m.csv", "--last", "6", "--repetitions", "3"] + small
+    let outcome = try folder.start(arguments + ["--format", "jsonl"]).1()
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    let all = try #require(try objects(outcome).dropLast().last)
+    func number(_ key: String) throws -> Double { try #require(all[key] as? Double, "\(key)") }
+    for key in ["rmse", "mae", "mase", "naive_mase", "naive_crps", "smoothing_crps", "structural_crps"] {
+      #expect(try number(key) > 0, "\(key)")
+    }
+    for method in ["naive", "smoothing", "structural"] {
+      #expect(try number("\(method)_mae") <= number("\(method)_rmse") * 1.000001)
+      let less = try number("crps_minus_\(method)")
+      #expect(try abs(less - (number("crps") - number("\(method)_crps"))) < 1e-9)
+      #expect(try number("crps_minus_\(method)_low") <= less && less <= number("crps_minus_\(method)_high"))
+    }
+    // A random network is behind what knows the season.
+    #expect(try number("structural_crps") < number("naive_crps") && number("structural_mase") < 1)
+    #expect(try number("crps") > number("structural_crps"))
+    let words = outcome.errors.split(separator: "\n")
+    #expect(words[0] == "'sales' by 'month'")
+    #expect(words.contains { $0.hasPrefix("forecasts are off by ") && $0.contains("MASE") })
+    #expect(words.contains { $0.contains("seasonal naive (the value of 12 rows before, a year)") })
+    #expect(words.last?.hasPrefix("verdict: ") == true && words.last?.contains("ahead") == false)
+    // The season of the calendar is the one that is told, and columns are those that are named.
+    let named = try folder.start(arguments + ["--format", "jsonl", "--input", "month", "--target", "sales"])
+      .1()
+    #expect(named.output == outcome.output)
+    #expect(
+      try folder.start(arguments + ["--format", "jsonl", "--season", "12"]).1().output == outcome.output)
+    let other = try folder.start(arguments + ["--format", "jsonl", "--season", "5"]).1()
+    #expect(try objects(other)[6]["naive_crps"] as? Double != number("naive_crps"))
+    let single = try folder.start(["score", "m.csv", "--last", "6"] + small).1()
+    #expect(single.errors.contains("in one repetition; more of them"))
+  }
+
+  @Test func scoresSeriesByGroups() throws {
+    try writeMonths("g.csv", groups: ["north", "south"])
+    try folder.write("g.csv", try folder.read("g.csv") + "west,2010-01-01,3\n")
+    let arguments =
+      ["score", "g.csv", "--group", "shop", "--last", "6", "--repetitions", "2", "--format", "jsonl"] + small
+    let outcome = try folder.start(arguments + ["--output", "v.csv", "--threads", "1"]).1()
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    let lines = try objects(outcome)
+    #expect(
+      lines.map { "\($0["shop"] as? String ?? "-") \($0["repetition"] ?? "")" }
+        == ["north 1", "north 1", "north 2", "north 2", "north all", "north all"]
+        + ["south 1", "south 1", "south 2", "south 2", "south all", "south all"] + ["- all", "- all"])
+    #expect(outcome.errors.contains("1 of 3 series have too few rows"))
+    #expect(outcome.errors.contains("of 2 series") && outcome.errors.contains("verdict: "))
+    let values = try folder.read("v.csv").split(separator: "\n")
+    #expect(
+      values.count == 25 && values[0].hasPrefix("shop,repetition,month,sales")
+        && values[1].hasPrefix("north,1,"))
+    #expect(try folder.start(arguments + ["--threads", "3"]).1().output == outcome.output)
+    // Each series is scored as if it were alone.
+    try writeMonths("n.csv")
+    let alone = try folder.start(
+      ["score", "n.csv", "--last", "6", "--repetitions", "2", "--format", "jsonl"] + small
+    ).1()
+    let (one, other) = (try objects(alone)[4], lines[4])
+    for key in ["buffer", "crps", "naive_crps", "smoothing_crps", "structural_crps"] {
+      #expect(one[key] as? Double == other[key] as? Double, "\(key)")
+    }
+    let open = try folder.start(["score", "g.csv", "--last", "6"] + small).1()
+    #expect(open.code != 0 && open.errors.contains("--group shop"), "\(open.errors)")
+    #expect(try folder.start(arguments + ["--functional", "sum"]).1().code == 64)
+  }
+
+  @Test func conditionAndReportFindColumns() throws {
+    try writeMonths("m.csv")
+    let model = ["--model", "m.safetensors"]
+    for more in [[], ["--input", "month", "--target", "sales"]] {
+      let kept = try folder.start(
+        ["condition", "m.csv", "--output", "c\(more.count).safetensors"] + model + more
+      ).1()
+      #expect(kept.code == 0 && kept.errors.contains("'sales' by 'month'") == more.isEmpty, "\(kept.errors)")
+    }
+    #expect(try folder.bytes("c0.safetensors") == folder.bytes("c4.safetensors"))
+    let report = ["report", "m.csv", "--horizon", "3", "--samples", "9", "--output", "r.html"] + model
+    let last = try folder.start(report + ["--last", "7"]).1()
+    #expect(last.code == 0 && last.errors.contains("'sales' by 'month'"), "\(last.errors)")
+    #expect(try folder.read("r.html").contains("7 of the rows, the last ones, were held out"))
+    #expect(try folder.start(report + ["--last", "59"]).1().code == 65)
+    #expect(try folder.start(report + ["--last", "7", "--holdout", "0.2"]).1().code == 64)
+    #expect(try folder.start(report + ["--last", "0"]).1().code == 64)
+  }
 }

@@ -138,6 +138,22 @@ import Testing
     #expect(try rows(["1", "2", "3"]) == nil)
   }
 
+  /// Gap by gap: months are steps although they differ in length, a missing one counts, a weekend does not.
+  @Test func numbersOfSteps() throws {
+    func steps(_ cells: [String]) throws -> [Int] {
+      let column = try table("t\n" + cells.joined(separator: "\n") + "\n", .semicolon).values(of: "t")
+      let values = column.values.compactMap { $0 }
+      return Spacing.steps(of: values, Spacing(of: values, kind: column.kind))
+    }
+    #expect(
+      try steps(["2020-01", "2020-02", "2020-03", "2020-05", "2020-06", "2021-06"]) == [0, 1, 2, 4, 5, 17])
+    #expect(try steps(["3", "1", "2", "2", "6"]) == [2, 0, 1, 1, 5])
+    let days = (0..<15).map { "2024-01-\($0 / 5 * 7 + $0 % 5 + 1 < 10 ? "0" : "")\($0 / 5 * 7 + $0 % 5 + 1)" }
+    #expect(try steps(days) == Array(0..<15))
+    #expect(Spacing.steps(of: [], nil).isEmpty && Spacing.steps(of: [4], nil) == [0])
+    #expect(Spacing.steps(of: [0, 1, 2, 1e300], nil) == [0, 1, 2, 1_000_002])
+  }
+
   @Test func stepsInText() {
     #expect(Step("1M") == .months(1) && Step("1mo") == .months(1) && Step("2Q") == .months(6))
     #expect(Step("1Y") == .months(12) && Step("1B") == .businessDays(1) && Step("2W") == .length(14))
