@@ -137,9 +137,13 @@ public struct Preparation: Sendable, Hashable {
       let seen = unit.raw(scaled)
       return values.value(range.map { min(max(seen, $0.lowerBound), $0.upperBound) } ?? seen)
     }
-    /// Where values lie, as the network's numbers; nil for anywhere.
+    /// Where values lie, as the network's numbers; nil for anywhere. Wider by what rounding to 32 bits may move a value that
+    /// lies on an end, as the zeros of a count do; what is drawn between comes back as the end itself.
     public var scaledRange: ClosedRange<Double>? {
-      range.map { unit.scaled($0.lowerBound)...unit.scaled($0.upperBound) }
+      guard let range else { return nil }
+      let (least, most) = (unit.scaled(range.lowerBound), unit.scaled(range.upperBound))
+      func slack(_ end: Double) -> Double { end.isFinite ? 1e-6 * max(abs(end), 1e-3) : 0 }
+      return least - slack(least)...most + slack(most)
     }
     /// The logarithm of how much the network's number grows with the value: what a density gains by.
     public func logSlope(_ value: Double) -> Double { values.logSlope(value) - log(unit.scale) }

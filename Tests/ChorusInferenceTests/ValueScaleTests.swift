@@ -154,6 +154,21 @@ struct ValueScaleTests {
     #expect(throws: DataError.self) { try posterior.given(Dataset(x: [90], y: [most + 3])) }
   }
 
+  @Test("A value on an end of the bounds has a density", arguments: [ValueScale.Choice.raw, .root])
+  func ends(choice: ValueScale.Choice) throws {
+    let (model, sales) = (try Self.model(), try Self.sales(0..<72))
+    // A strike: nothing is sold for some months.
+    let data = try Dataset(x: sales.x, y: sales.y.enumerated().map { (30..<34).contains($0) ? 0 : $1 })
+    let posterior = try model.condition(on: data, values: choice, limits: 0 ... .infinity)
+    for place in [30.5, 31.5, 33.5, 72] {
+      let law = try #require(try posterior.marginals(at: Inputs([place])).first)
+      // Where the law has something there at all.
+      guard law.cdf(1) > 1e-3 else { continue }
+      #expect(law.logDensity(0).isFinite)
+      #expect(try posterior.logDensity(of: [0], at: Inputs([place]), orders: 1).value.isFinite, "\(place)")
+    }
+  }
+
   @Test("One side alone is bounded, and a file keeps it")
   func oneSide() throws {
     let (model, data) = (try Self.model(), try Self.sales(0..<72))
