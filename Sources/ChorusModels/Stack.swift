@@ -6,6 +6,8 @@ import ChorusTensors
 /// The blocks of a network, one above the other, and the norm behind the last one: handles of parameters, no values.
 package struct StackLayers: Sendable {
   package let width: Int
+  /// Whether rows are told their places by rotations: blocks of sets need not even ask.
+  let rotates: Bool
   private let heads: Int
   package let blocks: [Block]
   let last: (any Layer)?
@@ -13,6 +15,7 @@ package struct StackLayers: Sendable {
   package init(_ blueprint: Blueprint, _ scope: inout ParameterScope) throws(ModelError) {
     width = blueprint.width
     heads = blueprint.heads
+    rotates = blueprint.parts.rotary != nil
     // Maps into the residual stream are shrunk so that its variance does not grow with depth.
     let shrink = 1 / Double(2 * blueprint.layers).squareRoot()
     var blocks: [Block] = []
@@ -166,7 +169,8 @@ package final class Stack: Sendable {
     let arena = run.arena
     var (h, rows, visible) = (h, places.rows.count, places.rows)
     func turns(_ rows: Places.Indices?) -> UnsafePointer<Float>? {
-      blocks.first?.mixer.turns(places.positions(of: rows, arena), arena)
+      guard layers.rotates else { return nil }
+      return blocks.first?.mixer.turns(places.positions(of: rows, arena), arena)
     }
     var (turned, turnedCommits) = (turns(nil), turns(places.commits))
     let committed = arena.floats(places.commits.count * width)
