@@ -15,6 +15,8 @@ public protocol Hint: Sendable, Hashable, Codable {
   func features(dimensions: Int) -> Int
   /// Refuses options out of range; throws `DataError.size`.
   func validate() throws(DataError)
+  /// Whether it can tell on which scale values are most likely.
+  static var choosesScale: Bool { get }
   /// The scale on which the values of a context are most likely; nil where the hint cannot tell.
   func valueScale(_ rows: ObservedRows) -> ValueScale?
   /// Fits it to a context.
@@ -22,6 +24,7 @@ public protocol Hint: Sendable, Hashable, Codable {
 }
 
 extension Hint {
+  public static var choosesScale: Bool { false }
   public func valueScale(_ rows: ObservedRows) -> ValueScale? { nil }
 }
 

@@ -32,6 +32,9 @@ public struct Hints: Sendable {
     try rows?.validate()
   }
 
+  /// Whether one of them can tell the scale of a context's values.
+  var choosesScale: Bool { hints.contains { type(of: $0).choosesScale } }
+
   /// The scale of a context's values; the first hint that can tell decides.
   func valueScale(_ rows: ObservedRows) -> ValueScale? {
     hints.lazy.compactMap { $0.valueScale(rows) }.first

@@ -110,7 +110,7 @@ public struct Preparation: Sendable, Hashable {
       case .root: return .root(of: y)
       case .automatic:
         // A network without units of the context's own has been trained on values as they are.
-        guard scaling == .standardise, y.count >= 2 else { return .raw }
+        guard hints.choosesScale, scaling == .standardise, y.count >= 2 else { return .raw }
         let plain = try units(x: x, y: y, dimensions: dimensions, nil)
         let inputs = x.enumerated().map { plain.scaled(input: $1, column: $0 % dimensions) }
         return hints.valueScale(

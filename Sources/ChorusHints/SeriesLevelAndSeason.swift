@@ -41,6 +41,8 @@ public struct SeriesLevelAndSeason: Hint {
 
   public func validate() throws(DataError) {}
 
+  public static let choosesScale = true
+
   public func valueScale(_ rows: ObservedRows) -> ValueScale? {
     rows.dimensions == 1 ? SeriesModel.valueScale(x: rows.x, y: rows.y, known: rows.periods) : nil
   }

@@ -138,8 +138,9 @@ struct ValueScaleTests {
     let laws = try posterior.marginals(at: at).filter { $0.cdf(most) - $0.cdf(least) > 0.999 }
     #expect(!laws.isEmpty)
     for law in laws {
-      #expect(law.cdf(least - 1e-9) == 0 && law.cdf(most + 1e-9) == 1)
-      #expect(law.logDensity(most + 1) == -.infinity && law.quantile(0) >= least - 1e-9)
+      // One that lies inside by nine deviations is left whole.
+      #expect(law.cdf(least - 1e-4) < 1e-15 && law.cdf(most + 1e-4) > 1 - 1e-12)
+      #expect(law.logDensity(most + 1) < -30)
       let steps = 4000
       let width = (most - least) / Double(steps)
       let mass = (0..<steps).reduce(0) {
