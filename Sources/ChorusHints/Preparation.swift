@@ -62,10 +62,9 @@ public struct Preparation: Sendable, Hashable {
       guard dimensions > 0, x.count == y.count * dimensions else {
         throw .rowCount(what: "input values", expected: y.count * max(dimensions, 0), found: x.count)
       }
-      guard
-        !hints.hints.isEmpty || given == nil && self.scaling == .standardise || values != .raw
-          || limits != nil
-      else {
+      // Where nothing is chosen or bounded, there is nothing to look at in the rows.
+      let isPlain = limits == nil && (values == .raw || values == .automatic)
+      guard !isPlain || !hints.hints.isEmpty || given == nil && self.scaling == .standardise else {
         return Preparation(scaling: given ?? .identity)
       }
       // Sums in one order, whatever order the rows came in.
