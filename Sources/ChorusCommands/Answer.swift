@@ -85,7 +85,7 @@ struct Answer: Sendable {
       let length = Double(String(format: "%.4g", period.length)) ?? period.length
       let unit = selection.kinds[column] == .number ? "" : " days"
       return "'\(selection.inputs[column])' shows a period of \(length)\(unit):"
-        + " \(Int((100 * period.share).rounded())) % of the variance"
+        + " \(Int((100 * period.share).rounded())) % of the variance beside the level"
     }
   }
 

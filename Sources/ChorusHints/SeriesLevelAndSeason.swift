@@ -123,9 +123,10 @@ public struct SeriesLevelAndSeason: Hint {
     /// The seasons found, the one with the largest share of the variance first; nil where nothing is said.
     public var seasons: [Season]? {
       guard let summary = said?.model.summary else { return nil }
+      let beside = summary.noise + summary.seasons.reduce(0) { $0 + $1.fixed + $1.changing }
       return summary.seasons.map {
         Season(
-          period: $0.period, cycles: $0.cycles, share: min($0.fixed + $0.changing, 1),
+          period: $0.period, cycles: $0.cycles, share: ($0.fixed + $0.changing) / beside,
           skill: min(max(summary.skill, 0), 1))
       }.sorted { $0.share > $1.share }
     }
@@ -136,7 +137,7 @@ public struct SeriesLevelAndSeason: Hint {
       public let period: Double
       /// How often it is seen in the rows.
       public let cycles: Double
-      /// Of the variance of the rows.
+      /// Of the variance that seasons and noise have together.
       public let share: Double
       /// How much of the variance rows left out are foretold by the others, 0...1.
       public let skill: Double

@@ -8,7 +8,7 @@ extension Posterior {
     public let column: Int
     /// The input from one wave to the next.
     public let length: Double
-    /// The part of the variance beside the trend and stronger waves that it explains, 0...1.
+    /// The part of the variance beside the trend (of a series, beside its level) and stronger waves that it explains, 0...1.
     public let share: Double
     /// How far it stands out of noise (`Periods.Wave.evidence`), or of a series the cycles seen.
     public let evidence: Double
@@ -29,7 +29,7 @@ extension Posterior {
       return seasons.map { season in
         Period(
           column: 0, length: scale * season.period, share: season.share, evidence: season.cycles,
-          skill: season.skill, isClear: season.skill > 0.5 && season.share > 0.1 && season.cycles >= 2)
+          skill: season.skill, isClear: season.skill > 0.5 && season.share > 0.3 && season.cycles >= 2)
       }
     }
     guard let seen = conditioned.fits.first(TrendAndWaves.Fit.self)?.periods else { return [] }
