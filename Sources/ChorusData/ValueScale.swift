@@ -54,7 +54,8 @@ public enum ValueScale: Sendable, Hashable {
   public func range(of seen: [Double]) -> ClosedRange<Double>? {
     guard self != .raw, let least = seen.min(), let most = seen.max() else { return nil }
     let beyond = 2 * max(most - least, 1e-3 * max(abs(most), abs(least)))
-    if case .root(let shift) = self { return shift.squareRoot()...most + beyond }
+    // Where rows are 0, what lies below is 0 too (`value`), so that zeros keep their probability.
+    if case .root(let shift) = self, least > shift.squareRoot() { return shift.squareRoot()...most + beyond }
     return least - beyond...most + beyond
   }
 

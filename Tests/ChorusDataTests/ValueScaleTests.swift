@@ -38,4 +38,14 @@ struct ValueScaleTests {
       }
     }
   }
+
+  @Test("Values lie near those observed; zeros keep their probability where there are some")
+  func ranges() throws {
+    let root = ValueScale.root(shift: 1)
+    #expect(ValueScale.raw.range(of: [1, 2]) == nil)
+    #expect(ValueScale.logarithm.range(of: [1, 3]) == -3...7)
+    #expect(root.range(of: [2, 3]) == 1...5)
+    let zeros = try #require(root.range(of: [1, 3]))
+    #expect(zeros == -3...7 && root.value(zeros.lowerBound) == 0)
+  }
 }
