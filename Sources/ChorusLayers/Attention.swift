@@ -23,13 +23,16 @@ public struct Attention: Sendable {
     self.memory = memory
     self.sizes = sizes
     rotary = parts.rotary
-    query = .unbiased("query", width, sizes.columns, &scope)
-    stored = .unbiased("keyvalue", width, shape.stored, &scope)
+    let places = parts.places.starts(width, sizes)
+    query = .unbiased("query", width, sizes.columns, start: places?.query, &scope)
+    stored = .unbiased("keyvalue", width, shape.stored, start: places?.stored, &scope)
     parameters = shape.parameters.map {
       scope.parameter("memory." + $0.name, 1, $0.count, .normal(mean: $0.initial, deviation: $0.spread))
     }
     let bound = 1 / Double(shape.read).squareRoot() * shrink
-    let start = Start.gated(bound: bound, rows: shape.gated)
+    let start =
+      parts.coordinates > 0
+      ? Start.narrow(bound: bound, columns: parts.places.columns) : .gated(bound: bound, rows: shape.gated)
     out =
       parts.biases
       ? Projection("out", shape.read, width, start: start, &scope)

@@ -16,12 +16,17 @@ public struct BlockParts: Sendable, Hashable {
   public var keyHeads: Int?
   /// How queries and keys are told their positions; nil for not at all.
   public var rotary: Rotary?
+  /// Coordinates that rows carry behind their representation; 0 for none.
+  public var coordinates = 0
+
+  /// The columns that tell a row's place.
+  public var places: RowPlaces { RowPlaces(coordinates: coordinates) }
 
   public init() {}
 
   func makeNorm(_ name: String, _ width: Int, _ scope: inout ParameterScope) -> any Layer {
     switch norm {
-    case .layer: Norm(name, width, &scope)
+    case .layer: Norm(name, width, places: places.columns, &scope)
     case .rms: RMSNorm(name, width, epsilon: epsilon, &scope)
     }
   }
@@ -34,7 +39,11 @@ public struct BlockParts: Sendable, Hashable {
   public func makeFeed(_ width: Int, hidden: Int, shrink: Double, _ scope: inout ParameterScope) -> any Layer
   {
     switch feed {
-    case .gelu: FeedForward(width, hidden: hidden, width, shrink: shrink, &scope)
+    case .gelu:
+      FeedForward(
+        width, hidden: hidden, width, shrink: shrink,
+        start: coordinates == 0
+          ? nil : .narrow(bound: shrink / Double(hidden).squareRoot(), columns: places.columns), &scope)
     case .gated: GatedFeedForward(width, hidden: hidden, width, shrink: shrink, &scope)
     }
   }
@@ -48,6 +57,17 @@ public struct BlockParts: Sendable, Hashable {
     if let rotary, !(rotary.base > 1 && rotary.base <= 1e12) {
       return "rotary: base is \(rotary.base); it must be above 1 and at most 1e12"
     }
+    guard (0...64).contains(coordinates) else {
+      return "coordinates is \(coordinates); it must be within 0...64"
+    }
+    if coordinates > 0 {
+      guard norm == .layer, feed == .gelu, sizes.keyHeads == sizes.heads, rotary == nil else {
+        return "rows with coordinates have layer norms, a GELU, all key heads and no rotary positions"
+      }
+      guard coordinates + 1 <= sizes.width, places.columns < sizes.columns else {
+        return "\(coordinates) coordinates do not fit into heads \(sizes.width) wide"
+      }
+    }
     if rotary != nil, !sizes.width.isMultiple(of: 2) {
       return "rotary turns pairs of numbers; a head is \(sizes.width) wide"
     }
@@ -56,7 +76,9 @@ public struct BlockParts: Sendable, Hashable {
 }
 
 extension BlockParts: Codable {
-  enum CodingKeys: String, CodingKey, CaseIterable { case norm, epsilon, feed, biases, keyHeads, rotary }
+  enum CodingKeys: String, CodingKey, CaseIterable {
+    case norm, epsilon, feed, biases, keyHeads, rotary, coordinates
+  }
 
   public init(from decoder: any Decoder) throws {
     let fields = try decoder.knownFields(CodingKeys.self)
@@ -69,6 +91,7 @@ extension BlockParts: Codable {
     try read(.biases, \.biases)
     keyHeads = try fields.decodeIfPresent(Int.self, forKey: .keyHeads)
     rotary = try fields.decodeIfPresent(Rotary.self, forKey: .rotary)
+    try read(.coordinates, \.coordinates)
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -79,5 +102,6 @@ extension BlockParts: Codable {
     try fields.encode(biases, forKey: .biases)
     try fields.encodeIfPresent(keyHeads, forKey: .keyHeads)
     try fields.encodeIfPresent(rotary, forKey: .rotary)
+    if coordinates > 0 { try fields.encode(coordinates, forKey: .coordinates) }
   }
 }

@@ -19,7 +19,7 @@ public struct CategoricalHead: Head {
       width, hidden: hidden, levels, start: .fan(in: hidden, times: 0.1), bias: .zeros, &scope)
   }
 
-  public func answer(_ raw: UnsafePointer<Float>, unit: Scaling.Unit) -> Answer {
+  public func answer(_ raw: UnsafePointer<Float>, units: UnsafePointer<Double>?) -> Answer {
     Answer(law: Categorical(logits: (0..<levels).map { Double(raw[$0]) }))
   }
 

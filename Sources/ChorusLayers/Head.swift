@@ -15,8 +15,9 @@ public protocol Head: Sendable {
   var takesNumbers: Bool { get }
   /// What the raw numbers of one row say.
   ///
-  /// - Parameter unit: what 0 and 1 are in the network's units for whatever the head predicts around a hint.
-  func answer(_ raw: UnsafePointer<Float>, unit: Scaling.Unit) -> Answer
+  /// - Parameter units: what 0 and 1 are in the network's units for whatever the head predicts around hints: origin and scale, one
+  ///   hint after the other, valid while the answer is used; nil where no hint says anything.
+  func answer(_ raw: UnsafePointer<Float>, units: UnsafePointer<Double>?) -> Answer
   /// The weighted negative log-density Σ_r weights[r]·(−log p(y_r)) of rows with these raw numbers, `[1, 1]`, and the
   /// log-densities.
   func loss(_ raw: Node, _ targets: Targets, on tape: Tape) -> (loss: Node, logDensities: [Float])
@@ -28,7 +29,7 @@ public struct Targets {
   public var values: [Float]
   /// How much each row counts.
   public var weights: [Float]
-  /// The rows' own units, where a hint has them.
+  /// The rows' own units, where hints have them: those of the first row, then those of the next.
   public var units: [Scaling.Unit]?
 
   public init(values: [Float], weights: [Float], units: [Scaling.Unit]? = nil) {

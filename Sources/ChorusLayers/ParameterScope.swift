@@ -10,6 +10,10 @@ public enum Start: Sendable, Hashable {
   case normal(mean: Double = 0, deviation: Double)
   /// Uniform in ±bound, but for the last rows of the matrix, which begin at zero.
   case gated(bound: Double, rows: Int)
+  /// Uniform in ±bound, but for the last columns of the matrix, which begin at zero.
+  case narrow(bound: Double, columns: Int)
+  /// Uniform in ±bound, with numbers added at some places, counted row by row.
+  case adding(bound: Double, [Int: Float])
   case values([Float])
 
   /// Uniform in ±1/√fan-in, times `shrink`.
@@ -72,6 +76,15 @@ public struct ParameterScope: Sendable {
         uniform(bound)
         let gated = min(rows, p.rows) * p.columns
         (values + p.count - gated).update(repeating: 0, count: gated)
+      case .narrow(let bound, let columns):
+        uniform(bound)
+        for row in 0..<p.rows {
+          (values + (row + 1) * p.columns - min(columns, p.columns)).update(
+            repeating: 0, count: min(columns, p.columns))
+        }
+      case .adding(let bound, let known):
+        uniform(bound)
+        for (place, value) in known where (0..<p.count).contains(place) { values[place] += value }
       case .values(let known):
         for i in 0..<p.count { values[i] = i < known.count ? known[i] : 0 }
       }

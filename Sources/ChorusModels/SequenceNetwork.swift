@@ -137,7 +137,7 @@ public final class SequenceNetwork<H: Head>: Architecture {
     for row in 0..<batch.count where batch.slots[row] < 0 {
       let last = held.before + Int(batch.limits[row]) - 1
       let raw = held.raw.pointer + (Int(batch.path[row]) * held.rows + last) * outputs
-      body(layers.head.answer(raw, unit: Scaling.Unit(origin: 0, scale: 1)))
+      body(layers.head.answer(raw, units: nil))
     }
   }
 

@@ -28,6 +28,23 @@ public final class SetPaths {
 
   func fill(path: Int, slot: Int) { slots[path] = max(slots[path], slot + 1) }
 
+  /// The kernels trust what they are given. Nothing read from a file or a flag decides it; a caller that gets it
+  /// wrong must stop here and not read or write beside a buffer.
+  func check(_ batch: RowBatch, inputs: Int) {
+    precondition(batch.paths == count, "a batch has a part for every path, if an empty one")
+    for row in 0..<batch.count {
+      precondition((0..<inputs).contains(Int(batch.inputs[row])), "a row has one of the inputs")
+      let slot = Int(batch.slots[row])
+      guard slot >= 0 else { continue }
+      precondition(slot < capacity, "a slot lies within the paths' capacity")
+      fill(path: Int(batch.path[row]), slot: slot)
+    }
+    for row in 0..<batch.count {
+      precondition(
+        Int(batch.limits[row]) <= slots[Int(batch.path[row])], "a row reads slots that were written")
+    }
+  }
+
   /// Forgets the rows of a path in slots `count` and above.
   public func rewind(path: Int, to count: Int) { slots[path] = min(max(count, 0), slots[path]) }
 }
@@ -59,9 +76,7 @@ extension SetNetwork {
   ) {
     let (raw, units) = predict(paths, context, questions, rows)
     for query in 0..<rows.queries {
-      var unit = Scaling.Unit(origin: 0, scale: 1)
-      if let units { unit = Scaling.Unit(origin: units[2 * query], scale: units[2 * query + 1]) }
-      body(layers.head.answer(raw + query * layers.head.map.outputs, unit: unit))
+      body(layers.head.answer(raw + query * layers.head.map.outputs, units: units.map { $0 + 2 * query }))
     }
   }
 
@@ -73,7 +88,8 @@ extension SetNetwork {
   ) -> (raw: UnsafePointer<Float>, units: UnsafePointer<Double>?) {
     let run = Workspace(weights, paths.arena)
     run.arena.reset()
-    check(rows, paths, questions)
+    paths.check(rows, inputs: questions.count)
+    if let near = paths.near { keep(rows, near, paths.series, questions) }
     let places = Places(rows, run.arena)
     let h = run.arena.floats(rows.count * blueprint.width)
     let near = surroundings(rows, paths, context, questions, run)
@@ -83,24 +99,6 @@ extension SetNetwork {
   }
 
   public func rewind(_ paths: Paths, path: Int, to count: Int) { paths.rewind(path: path, to: count) }
-
-  /// The kernels trust what they are given. Nothing read from a file or a flag decides it; a caller that gets it
-  /// wrong must stop here and not read or write beside a buffer.
-  private func check(_ batch: RowBatch, _ paths: Paths, _ inputs: Questions) {
-    precondition(batch.paths == paths.count, "a batch has a part for every path, if an empty one")
-    for row in 0..<batch.count {
-      precondition((0..<inputs.count).contains(Int(batch.inputs[row])), "a row has one of the inputs")
-      let slot = Int(batch.slots[row])
-      guard slot >= 0 else { continue }
-      precondition(slot < paths.capacity, "a slot lies within the paths' capacity")
-      paths.fill(path: Int(batch.path[row]), slot: slot)
-    }
-    if let near = paths.near { keep(batch, near, paths.series, inputs) }
-    for row in 0..<batch.count {
-      precondition(
-        Int(batch.limits[row]) <= paths.slots[Int(batch.path[row])], "a row reads slots that were written")
-    }
-  }
 
   private func keep(_ batch: RowBatch, _ near: NearPaths, _ series: SeriesPaths?, _ inputs: Questions) {
     var commit = 0

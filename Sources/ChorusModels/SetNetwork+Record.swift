@@ -4,42 +4,6 @@ import ChorusLayers
 import ChorusMemories
 import ChorusTensors
 
-/// Rows of a training pass: tasks side by side, contexts of all tasks first, then buffers, then targets.
-struct TrainingLayout {
-  let tasks: Int
-  let context: Int
-  let buffer: Int
-  let targets: Int
-  var stored: Int { tasks * (context + buffer) }
-  var rows: Int { tasks * (context + buffer + targets) }
-  var targetRows: Range<Int> { stored..<rows }
-
-  /// The visible blocks of every task: context rows see the context; buffer row j sees it and buffer rows up to
-  /// and including itself; target m sees it and the first `prefixes[m]` buffer rows. With `targetsOnly` the
-  /// queries are the target rows alone, counted from 0.
-  func blocks(prefixes: [Int32], targetsOnly: Bool) -> [VisibleBlock] {
-    let causal = (0..<buffer).map { Int32($0 + 1) }
-    var blocks: [VisibleBlock] = []
-    for task in 0..<tasks {
-      let shared = task * context..<(task + 1) * context
-      let own = tasks * context + task * buffer..<tasks * context + (task + 1) * buffer
-      let origin = targetsOnly ? 0 : stored
-      let limits = buffer == 0 ? [] : Array(prefixes[task * targets..<(task + 1) * targets])
-      if !targetsOnly {
-        blocks.append(VisibleBlock(queries: shared, shared: shared))
-        if buffer > 0 {
-          blocks.append(VisibleBlock(queries: own, shared: shared, own: own, limits: causal))
-        }
-      }
-      blocks.append(
-        VisibleBlock(
-          queries: origin + task * targets..<origin + (task + 1) * targets, shared: shared, own: own,
-          limits: limits))
-    }
-    return blocks
-  }
-}
-
 extension SetLayers {
   /// What a training pass says of the targets, task by task.
   struct Prediction: Sendable {
@@ -62,7 +26,7 @@ extension SetLayers {
       tape.constant(
         features, rows: features.count / inputs.inputs, columns: inputs.inputs), on: tape)
     let observed = observedOutputs(batch, tasks)
-    let tokens = assembly(batch, layout, empty: empty)
+    let tokens = TrainingTokens(batch, layout, empty: empty)
     var terms: [GatherTerm] = [.node(ex, tokens.inputs)]
     if !observed.isEmpty {
       let ey = outputs.record(described(observed, on: tape), on: tape)
@@ -140,55 +104,6 @@ extension SetLayers {
     tasks.flatMap { task in
       batch.y[task * batch.rows..<task * batch.rows + batch.context + batch.buffer]
     }
-  }
-
-  private enum Role { case context, buffer, target, empty }
-
-  /// Where each token of a layout takes its summands from; -1 for nowhere.
-  private struct Tokens {
-    var inputs: [Int32] = []
-    var outputs: [Int32] = []
-    var roles: [Role] = []
-    var buffered: [Int32] = []
-
-    /// Each target by its number.
-    var targets: [Int32] {
-      var count: Int32 = -1
-      return roles.map {
-        guard $0 == .target else { return -1 }
-        count += 1
-        return count
-      }
-    }
-
-    func role(_ role: Role) -> [Int32] { roles.map { $0 == role ? 0 : -1 } }
-    func positions(limit: Int) -> [Int32] { buffered.map { Int($0) < limit ? $0 : Int32(limit - 1) } }
-
-    mutating func append(_ input: Int, _ output: Int, _ role: Role, _ position: Int = -1) {
-      inputs.append(Int32(input))
-      outputs.append(Int32(output))
-      roles.append(role)
-      buffered.append(Int32(position))
-    }
-  }
-
-  private func assembly(_ batch: TaskBatch, _ layout: TrainingLayout, empty: Bool) -> Tokens {
-    var tokens = Tokens()
-    let (rows, seen) = (batch.rows, batch.context + batch.buffer)
-    for task in 0..<layout.tasks {
-      if empty { tokens.append(-1, -1, .empty) }
-      for i in 0..<batch.context { tokens.append(task * rows + i, task * seen + i, .context) }
-    }
-    for task in 0..<layout.tasks {
-      for j in 0..<batch.buffer {
-        let row = batch.context + j
-        tokens.append(task * rows + row, task * seen + row, .buffer, j)
-      }
-    }
-    for task in 0..<layout.tasks {
-      for m in 0..<batch.targets { tokens.append(task * rows + seen + m, -1, .target) }
-    }
-    return tokens
   }
 }
 

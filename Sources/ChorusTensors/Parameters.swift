@@ -168,11 +168,18 @@ extension Weights {
   }
 
   /// Layer normalisation of `count` rows (Ba et al. 2016, eq. 4) with ε = 1e-5; `stats` receives mean and 1/sd.
+  ///
+  /// - Parameter width: of a row; columns beyond those of the gain are copied. nil: those of the gain.
   public func layerNorm(
-    _ x: UnsafePointer<Float>, rows count: Int, gain: Parameter, bias: Parameter,
+    _ x: UnsafePointer<Float>, rows count: Int, width: Int? = nil, gain: Parameter, bias: Parameter,
     into out: UnsafeMutablePointer<Float>, stats: UnsafeMutablePointer<Float>? = nil
   ) {
-    let d = Int32(gain.columns)
-    ck_layer_norm(Int32(count), d, x, d, self[gain], self[bias], 1e-5, out, d, stats)
+    let (normed, width) = (gain.columns, width ?? gain.columns)
+    ck_layer_norm(
+      Int32(count), Int32(normed), x, Int32(width), self[gain], self[bias], 1e-5, out, Int32(width), stats)
+    guard width > normed, x != UnsafePointer(out) else { return }
+    for row in 0..<count {
+      (out + row * width + normed).update(from: x + row * width + normed, count: width - normed)
+    }
   }
 }

@@ -187,11 +187,12 @@ public final class Tape {
       reads: residual.map { [x, $0] } ?? [x])
   }
 
-  /// Layer normalisation of each row (Ba et al. 2016, eq. 4), ε = 1e-5.
+  /// Layer normalisation of each row (Ba et al. 2016, eq. 4), ε = 1e-5; columns beyond those of the gain stay as they are.
   public func layerNorm(_ x: Node, gain: Parameter, bias: Parameter) -> Node {
     let out = arena.floats(x.rows * x.columns)
     let stats = arena.floats(x.rows * 2)
-    weights.layerNorm(values(x), rows: x.rows, gain: gain, bias: bias, into: out, stats: stats)
+    weights.layerNorm(
+      values(x), rows: x.rows, width: x.columns, gain: gain, bias: bias, into: out, stats: stats)
     return append(.layerNorm(x: x, gain: gain, bias: bias, stats: stats), out, x.rows, x.columns, reads: [x])
   }
 

@@ -54,11 +54,15 @@ extension Tape {
       backwardLinear(record, dy, x, weight, bias, activation, pre, residual, gradients)
     case .layerNorm(let x, let gain, let bias, let stats):
       let dx = gradient(x) ?? arena.zeros(x.rows * x.columns)  // gain and bias learn from constants too
-      let d = Int32(x.columns)
+      let (normed, width) = (gain.columns, x.columns)
+      let d = Int32(width)
       ck_layer_norm_backward(
-        Int32(x.rows), d, values(x), d, weights[gain], stats, dy, d, dx, d, 1,
+        Int32(x.rows), Int32(normed), values(x), d, weights[gain], stats, dy, d, dx, d, 1,
         gradients + gain.offset,
         gradients + bias.offset)
+      for row in 0..<x.rows {
+        for column in normed..<width { dx[row * width + column] += dy[row * width + column] }
+      }
     case .rmsNorm(let x, let gain, let scales): backwardRMSNorm(dy, x, gain, scales, gradients)
     case .gatedUnit(let gate, let up): backwardGatedUnit(dy, gate, up)
     case .rotate(let x, let turns): backwardRotate(dy, x, turns)

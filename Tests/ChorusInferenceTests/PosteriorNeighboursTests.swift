@@ -58,7 +58,7 @@ import Testing
       batch.commit(input: 0, y: y, slot: 0, reads: .prefix(1))
       batch.query(input: 1, reads: .prefix(1))
       var unit = 0.0
-      conditioner.advance(paths, conditioner.observed, batch) { unit = $0.unit.origin }
+      conditioner.advance(paths, conditioner.observed, batch) { unit = $0.unit(0).origin }
       return unit
     }
     #expect(centre(2) - centre(-2) > 1)

@@ -39,6 +39,58 @@ import Testing
     }
   }
 
+  @Test func normLeavesPlacesAsTheyAre() {
+    var scope = ParameterScope()
+    let layer = Norm("norm", 10, places: 4, &scope)
+    #expect(layer.inputs == 10 && layer.outputs == 10 && scope.table.all.map(\.count) == [6, 6])
+    LayerCheck(scope).layer(layer) { n, x in
+      let own = x[..<6]
+      let mean = own.reduce(0, +) / 6
+      let variance = own.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 6
+      let (gain, bias) = (n.vector("norm.gain"), n.vector("norm.bias"))
+      return own.indices.map { (x[$0] - mean) / (variance + 1e-5).squareRoot() * gain[$0] + bias[$0] }
+        + x[6...]
+    }
+  }
+
+  /// q·k/√width differs between two keys as −β times their squared distances from the query do.
+  @Test func scoresBeginToFallWithDistance() throws {
+    let (places, sizes, width) = (RowPlaces(coordinates: 3), AttentionSizes(heads: 3, width: 8), 24)
+    #expect(places.columns == 8)
+    let starts = try #require(places.starts(width, sizes))
+    var scope = ParameterScope()
+    let query = Projection.unbiased("q", width, 24, start: starts.query, &scope)
+    let stored = Projection.unbiased("kv", width, 48, start: starts.stored, &scope)
+    let weights = Weights(scope.table)
+    // The numbers added alone: with the random part taken off.
+    weights.values.fill(0)
+    for (p, start) in [(query.weight, starts.query), (stored.weight, starts.stored)] {
+      guard case .adding(_, let known) = start else { continue }
+      for (place, value) in known { weights[p][place] = value }
+    }
+    weights.pack()
+    let run = Workspace(weights, Arena())
+    var rows = [Float](repeating: 0, count: 3 * width)
+    let at: [[Float]] = [[0.3, -1, 0.5], [1, 1, 0], [-0.4, 0.2, 2]]
+    rows.withUnsafeMutableBufferPointer { rows in
+      for row in 0..<3 { places.write(at[row], into: rows.baseAddress! + row * width + 16) }
+    }
+    var (q, kv) = ([Float](repeating: 0, count: 3 * 24), [Float](repeating: 0, count: 3 * 48))
+    query.apply(rows, rows: 3, residual: nil, into: &q, run)
+    stored.apply(rows, rows: 3, residual: nil, into: &kv, run)
+    func score(_ head: Int, _ key: Int) -> Double {
+      (0..<8).reduce(0.0) { $0 + Double(q[head * 8 + $1]) * Double(kv[key * 48 + head * 8 + $1]) }
+        / 8.0.squareRoot()
+    }
+    func distance(_ key: Int) -> Double {
+      (0..<3).reduce(0.0) { $0 + pow(Double(at[0][$1] - at[key][$1]), 2) }
+    }
+    for (head, beta) in [0, 0.5, 2].enumerated() {
+      #expect(
+        abs(score(head, 1) - score(head, 2) + beta * (distance(1) - distance(2))) < 1e-4, "head \(head)")
+    }
+  }
+
   @Test func feedForward() {
     var scope = ParameterScope()
     let layer = FeedForward(6, hidden: 20, 9, &scope)
@@ -102,6 +154,42 @@ import Testing
     }
   }
 
+  /// Components around three hints, two around each, and two in the network's units.
+  @Test func mixtureAroundSeveralHints() {
+    var scope = ParameterScope()
+    let head = MixtureHead(4, hidden: 6, components: 8, around: 6, units: 3, floor: 0.0625, &scope)
+    var stream = RandomStream(seed: 8)
+    let raw = stream.normals(4 * 24).map { Float($0) }
+    let units = (0..<12).map { _ in
+      Scaling.Unit(origin: stream.normal(), scale: stream.uniform(in: 0.3...2))
+    }
+    let targets = Targets(values: [0.3, -1.5, 2, 0], weights: [0.5, 0.25, 1, 2], units: units)
+    func density(_ raw: [Double], _ row: Int, _ y: Double) -> Double {
+      let norm = log((0..<8).reduce(0) { $0 + exp(raw[$1]) })
+      return (0..<8).reduce(0.0) { sum, c in
+        let unit = c < 6 ? units[3 * row + c / 2] : Scaling.Unit(origin: 0, scale: 1)
+        let deviation = unit.scale * (log(1 + exp(raw[16 + c])) + 0.0625)
+        let z = (y - unit.raw(raw[8 + c])) / deviation
+        return sum + exp(raw[c] - norm - z * z / 2) / (deviation * (2 * Double.pi).squareRoot())
+      }
+    }
+    LayerCheck(scope).loss(head, targets, raw: raw) { raw, row in
+      log(density(raw, row, Double(targets.values[row])))
+    }
+    for row in 0..<4 {
+      let pairs = (0..<3).flatMap { [units[3 * row + $0].origin, units[3 * row + $0].scale] }
+      raw.withUnsafeBufferPointer { raw in
+        let answer = head.answer(raw.baseAddress! + row * 24, units: pairs)
+        let law = answer.law
+        let own = (0..<24).map { Double(raw[row * 24 + $0]) }
+        for y in [-2, 0.1, 1.7] { #expect(abs(law.logDensity(y) - log(density(own, row, y))) < 1e-6) }
+        var (first, second) = (RandomStream(seed: 5), RandomStream(seed: 5))
+        let drawn = answer.drawn(from: &first)
+        #expect(drawn.value == law.draw(from: &second) && abs(drawn.mean - law.mean) < 1e-9)
+      }
+    }
+  }
+
   @Test func aDensityFarFromEveryComponentIsStillANumber() {
     var scope = ParameterScope()
     let head = MixtureHead(4, hidden: 6, components: 2, around: 0, floor: 1e-3, &scope)
@@ -134,6 +222,15 @@ import Testing
     let all = scope.table.all.map { p in (0..<p.count).map { weights[p][$0] } }
     #expect(all[0][16...].allSatisfy { $0 == 0 } && all[0][..<16].allSatisfy { $0 != 0 && abs($0) <= 0.5 })
     #expect(all[1] == [1, 1, 1, 1] && all[2] == [1, 2, 3])
+    var more = ParameterScope()
+    let narrow = more.parameter("narrow", 3, 4, .narrow(bound: 0.5, columns: 2))
+    let adding = more.parameter("adding", 2, 2, .adding(bound: 0.1, [1: 5, 9: 1]))
+    let own = Weights(more.table)
+    more.start(own, seed: 2)
+    for row in 0..<3 {
+      #expect(own[narrow][row * 4] != 0 && own[narrow][row * 4 + 2] == 0 && own[narrow][row * 4 + 3] == 0)
+    }
+    #expect(abs(own[adding][1] - 5) <= 0.1 && abs(own[adding][0]) <= 0.1)
   }
 }
 

@@ -11,26 +11,26 @@ import Testing
 
   @Test func readsTheHead() throws {
     let raw: [Float] = [0, Float(log(3.0)), -1, 2, 0, 100]
-    let unit = Scaling.Unit(origin: 10, scale: 2)
+    let unit = [10.0, 2]
     func head(around: Int, floor: Float = 0.25) -> MixtureHead {
       var scope = ParameterScope()
       return MixtureHead(4, hidden: 4, components: 2, around: around, floor: floor, &scope)
     }
-    let read = head(around: 2).answer(raw, unit: unit).law
+    let read = head(around: 2).answer(raw, units: unit).law
     #expect(abs(exp(read.logWeights[0]) - 0.25) < 1e-7)
     #expect(abs(exp(read.logWeights[1]) - 0.75) < 1e-7)
     #expect(read.means == [8, 14])
     #expect(abs(read.deviations[0] - 2 * (log(2) + 0.25)) < 1e-12)
     #expect(read.deviations[1] == 200.5)
-    let half = head(around: 1).answer(raw, unit: unit).law
+    let half = head(around: 1).answer(raw, units: unit).law
     #expect(half.means == [8, 2] && half.deviations == [read.deviations[0], 100.25])
     let loud: [Float] = [3e38, -3e38, 0, 0, -3e38, 3e38]
-    let extreme = head(around: 0, floor: 1e-3).answer(loud, unit: Scaling.Unit(origin: 0, scale: 1)).law
+    let extreme = head(around: 0, floor: 1e-3).answer(loud, units: nil).law
     #expect(extreme.logWeights[0] == 0 && extreme.deviations[0] == Double(Float(1e-3)))
     #expect(extreme.logDensity(0.1).isFinite)
     // The raw numbers are drawn from as the law they make.
     for range in [-1e9...1e9, -20...60, 0...3] {
-      let answer = head(around: 1).answer(raw, unit: unit).bounded(to: range)
+      let answer = head(around: 1).answer(raw, units: unit).bounded(to: range)
       let law = try #require(half.within(range))
       #expect(answer.law == law && (law.bounds == nil) == (range.upperBound == 1e9))
       for seed in 0..<40 {

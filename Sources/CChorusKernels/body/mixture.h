@@ -14,9 +14,17 @@ INLINE mixture_terms mixture_group(const ck_mixture_args *a, int r, int j, const
   const i8 valid = lanes8() < some;
   v8 y = splat(a->y[r]), unit = splat(0);
   if (j < a->local) {
-    const i8 own = lanes8() < a->local - j;
-    y = select8(own, splat(a->own_y[r]), y);
-    unit = select8(own, splat(a->log_unit[r]), unit);
+    if (a->units <= 1) {
+      const i8 own = lanes8() < a->local - j;
+      y = select8(own, splat(a->own_y[r]), y);
+      unit = select8(own, splat(a->log_unit[r]), unit);
+    } else {
+      const int each = a->local / a->units;
+      for (int lane = 0; lane < min_int(8, a->local - j); ++lane) {
+        const size_t place = (size_t)r * a->units + (j + lane) / each;
+        y[lane] = a->own_y[place], unit[lane] = a->log_unit[place];
+      }
+    }
   }
   mixture_terms t;
   v8 logit = load_upto8(row + j, some);

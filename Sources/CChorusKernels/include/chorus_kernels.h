@@ -270,14 +270,15 @@ size_t ck_local_linear_scratch(int width, int shared_count, int capacity);
 // ---- the mixture-of-Gaussians head --------------------------------------------------------------
 
 /// params: [rows, 3*components] = weight logits | means | raw scales, sd = softplus(raw) + floor.
-/// logp[r] = log sum_c w_c N(y; mu_c, sd_c). The first `local` components are in a unit of the row's own, of which own_y is y
-/// and log_unit the logarithm: theirs is N(own_y; mu_c, sd_c)/unit. With dparams (stride 3*components, or NULL):
+/// logp[r] = log sum_c w_c N(y; mu_c, sd_c). The first `local` components are in units of the row's own, local/units of them in
+/// each, of which own_y is y and log_unit the logarithm: theirs is N(own_y; mu_c, sd_c)/unit. With dparams (stride 3*components, or NULL):
 /// dparams = weight[r] * d(-logp[r])/dparams; weight NULL means 1.
 typedef struct {
   int rows, components, local;
+  int units;  // of a row, 1 as a rule
   float floor;
   const float *params, *y;
-  const float *own_y, *log_unit;  // [rows]; NULL where local is 0
+  const float *own_y, *log_unit;  // [rows, units]; NULL where local is 0
   float *logp;
   const float *weight;
   float *dparams;
