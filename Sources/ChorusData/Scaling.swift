@@ -93,10 +93,14 @@ public struct Scaling: Sendable, Hashable, Codable {
       scales.append(deviation > 0 ? deviation : 1)
     }
     let (centre, deviation) = moments(y)
-    let size = centre == 0 ? 1 : abs(centre)
     return try Scaling(
       inputCentres: centres, inputScales: scales, outputCentre: centre,
-      outputScale: deviation > 0 ? deviation : max(size / 100, .leastNormalMagnitude))
+      outputScale: deviation > 0 ? deviation : unitOfConstant(centre))
+  }
+
+  /// The unit of outputs that all have this value: a hundredth of its size.
+  package static func unitOfConstant(_ value: Double) -> Double {
+    max((value == 0 ? 1 : abs(value)) / 100, .leastNormalMagnitude)
   }
 
   /// Mean and standard deviation (divided by the number of values), 0 if and only if all values are equal.

@@ -45,6 +45,20 @@ package enum DoubleKernels {
     ck_multiply_f64(&arguments)
   }
 
+  /// c [m, n] += a bᵀ for a [m, k] and b [n, k].
+  package static func multiply(
+    _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>,
+    _ c: UnsafeMutablePointer<Double>
+  ) {
+    var arguments = ck_multiply_f64_args()
+    (arguments.m, arguments.n, arguments.k) = (Int32(m), Int32(n), Int32(k))
+    arguments.alpha = 1
+    (arguments.a, arguments.a_across, arguments.a_along) = (a, k, 1)
+    (arguments.b, arguments.b_across, arguments.b_along) = (b, 1, k)
+    (arguments.c, arguments.ldc) = (c, n)
+    ck_multiply_f64(&arguments)
+  }
+
   /// y := exp(x), elementwise; y may be x.
   package static func exp(_ n: Int, _ x: UnsafePointer<Double>, _ y: UnsafeMutablePointer<Double>) {
     ck_exp_f64(n, x, y)

@@ -1,0 +1,265 @@
+import ChorusData
+import Foundation
+
+/// A forest of extremely randomised trees (Geurts et al. 2006) on bootstrap samples, with out-of-bag statements: the mean over trees,
+/// the deviation within leaves, and the disagreement between trees.
+///
+/// Of a node max(2, columns) random cuts are tried. A number is cut between its extremes at random, a category into one of its levels
+/// and the others; missing cells go to a random side.
+struct ForestExpert: TableEstimator {
+  static let trees = 48
+
+  struct Node: Sendable {
+    /// The column cut; −1 for a leaf.
+    var column: Int32 = -1
+    var threshold: Float = 0
+    var equals = false
+    var missingLeft = false
+    /// Of the children; the right one is at `left + 1`.
+    var left: Int32 = 0
+    var mean: Float = 0
+    var square: Float = 0
+  }
+
+  let observed: [Estimate]
+  /// How far trees are from each other, of the context's rows.
+  let disagreement: [Double]
+  private let nodes: [Node]
+  private let roots: [Int32]
+  private let columns: Int
+  /// What deviations within leaves are multiplied by, and what is added in squares, so that they are those of out-of-bag errors.
+  private let rescale: Double
+  private let least: Double
+  private let plain: Estimate
+
+  private struct Sum {
+    var count = 0.0
+    var mean = 0.0
+    var meanSquare = 0.0
+    var square = 0.0
+    mutating func add(_ node: Node) {
+      let mean = Double(node.mean)
+      count += 1
+      self.mean += mean
+      meanSquare += mean * mean
+      square += Double(node.square)
+    }
+    /// The mean, the deviation within leaves, and between trees.
+    func law(_ plain: Estimate) -> (value: Double, within: Double, between: Double) {
+      guard count > 0 else { return (plain.value, plain.deviation, 0) }
+      let value = mean / count
+      return (
+        value, max(square / count - value * value, 0).squareRoot(),
+        max(meanSquare / count - value * value, 0).squareRoot()
+      )
+    }
+  }
+
+  init(_ context: TableContext) {
+    let (n, f) = (context.count, context.rows.cells.columns)
+    let cells = context.rows.cuttable
+    let y = context.y.map(Float.init)
+    let mean = context.y.reduce(0, +) / Double(max(n, 1))
+    let variance = context.y.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(n, 1))
+    let plain = Estimate(value: mean, deviation: variance.squareRoot())
+    var grower = Grower(
+      cells: cells, categories: context.rows.cells.categories, y: y, columns: f, leaf: n < 24 ? 1 : 2,
+      state: context.seed | 1)
+    var sums = [Sum](repeating: Sum(), count: n)
+    var roots: [Int32] = []
+    for _ in 0..<Self.trees where n > 0 {
+      var bag = [Bool](repeating: false, count: n)
+      var rows = [Int32](repeating: 0, count: n)
+      for place in 0..<n {
+        rows[place] = Int32(grower.below(n))
+        bag[Int(rows[place])] = true
+      }
+      let root = grower.grow(&rows)
+      roots.append(root)
+      cells.withUnsafeBufferPointer { cells in
+        grower.nodes.withUnsafeBufferPointer { nodes in
+          for row in 0..<n where !bag[row] {
+            sums[row].add(
+              nodes[Self.leaf(nodes, root, UnsafeBufferPointer(rebasing: cells[row * f..<(row + 1) * f]))])
+          }
+        }
+      }
+    }
+    nodes = grower.nodes
+    self.roots = roots
+    columns = f
+    self.plain = plain
+    let laws = sums.map { $0.law(plain) }
+    let error = Self.rootMeanSquare(zip(laws, context.y).map { $0.value - $1 }) + 1e-3
+    least = 0.05 * error
+    let least = least
+    let within = laws.map { ($0.within * $0.within + least * least).squareRoot() }
+    rescale = error / max(Self.rootMeanSquare(within), 1e-9)
+    let rescale = rescale
+    observed = zip(laws, within).map { Estimate(value: $0.value, deviation: $1 * rescale) }
+    disagreement = laws.map(\.between)
+  }
+
+  func estimates(_ rows: TableRows) -> [Estimate] { laws(rows).map(\.estimate) }
+
+  /// With the disagreement between trees.
+  func laws(_ rows: TableRows) -> [(estimate: Estimate, disagreement: Double)] {
+    return rows.cuttable.withUnsafeBufferPointer { cells in
+      nodes.withUnsafeBufferPointer { nodes in
+        (0..<rows.count).map { row in
+          let own = UnsafeBufferPointer(rebasing: cells[row * columns..<(row + 1) * columns])
+          var sum = Sum()
+          for root in roots { sum.add(nodes[Self.leaf(nodes, root, own)]) }
+          let law = sum.law(plain)
+          let deviation = (law.within * law.within + least * least).squareRoot() * rescale
+          return (Estimate(value: law.value, deviation: deviation), law.between)
+        }
+      }
+    }
+  }
+
+  static func rootMeanSquare(_ values: [Double]) -> Double {
+    (values.reduce(0) { $0 + $1 * $1 } / Double(max(values.count, 1))).squareRoot()
+  }
+
+  private static func leaf(
+    _ nodes: UnsafeBufferPointer<Node>, _ root: Int32, _ row: UnsafeBufferPointer<Float>
+  ) -> Int {
+    var place = Int(root)
+    while nodes[place].column >= 0 {
+      let node = nodes[place]
+      place = Int(node.left) + (node.goesLeft(row[Int(node.column)]) ? 0 : 1)
+    }
+    return place
+  }
+}
+
+extension ForestExpert.Node {
+  fileprivate func goesLeft(_ value: Float) -> Bool {
+    value.isNaN ? missingLeft : equals ? value == threshold : value <= threshold
+  }
+}
+
+/// Grows trees one after the other into one list of nodes.
+private struct Grower {
+  let cells: [Float]
+  let categories: [Bool]
+  let y: [Float]
+  let columns: Int
+  /// Rows of a leaf, at least.
+  let leaf: Int
+  var state: UInt64
+  var nodes: [ForestExpert.Node] = []
+
+  private static let deepest = 24
+
+  init(cells: [Float], categories: [Bool], y: [Float], columns: Int, leaf: Int, state: UInt64) {
+    (self.cells, self.categories, self.y) = (cells, categories, y)
+    (self.columns, self.leaf, self.state) = (columns, leaf, state)
+  }
+
+  /// xorshift64* (Vigna 2016): cuts need many numbers and no more quality than this.
+  mutating func next() -> UInt64 {
+    state ^= state >> 12
+    state ^= state << 25
+    state ^= state >> 27
+    return state &* 2_685_821_657_736_338_717
+  }
+  mutating func below(_ bound: Int) -> Int { Int(next().multipliedFullWidth(by: UInt64(bound)).high) }
+  mutating func uniform() -> Float { Float(next() >> 40) * 0x1p-24 }
+
+  mutating func grow(_ rows: inout [Int32]) -> Int32 {
+    nodes.append(ForestExpert.Node())
+    let root = nodes.count - 1
+    // The arrays are lent to the recursion as pointers, so that nothing is copied or counted on the way down.
+    let (cells, categories, y) = (cells, categories, y)
+    rows.withUnsafeMutableBufferPointer { rows in
+      cells.withUnsafeBufferPointer { cells in
+        categories.withUnsafeBufferPointer { categories in
+          y.withUnsafeBufferPointer { y in
+            split(root, rows, Table(cells: cells, categories: categories, y: y), depth: 0)
+          }
+        }
+      }
+    }
+    return Int32(root)
+  }
+
+  private struct Table {
+    let cells: UnsafeBufferPointer<Float>
+    let categories: UnsafeBufferPointer<Bool>
+    let y: UnsafeBufferPointer<Float>
+  }
+
+  private mutating func split(
+    _ place: Int, _ rows: UnsafeMutableBufferPointer<Int32>, _ table: Table, depth: Int
+  ) {
+    let n = rows.count
+    var (sum, squares) = (0.0, 0.0)
+    for row in rows {
+      let value = Double(table.y[Int(row)])
+      sum += value
+      squares += value * value
+    }
+    let mean = sum / Double(n)
+    nodes[place].mean = Float(mean)
+    nodes[place].square = Float(squares / Double(n))
+    guard n >= 2 * leaf, squares / Double(n) - mean * mean > 1e-10, depth < Self.deepest else { return }
+    var best: (gain: Double, node: ForestExpert.Node)?
+    for _ in 0..<max(2, columns) {
+      guard let cut = cut(rows, table) else { continue }
+      var (part, count) = (0.0, 0)
+      let column = Int(cut.column)
+      for row in rows where cut.goesLeft(table.cells[Int(row) * columns + column]) {
+        part += Double(table.y[Int(row)])
+        count += 1
+      }
+      guard count >= leaf, n - count >= leaf else { continue }
+      let gain =
+        part * part / Double(count) + (sum - part) * (sum - part) / Double(n - count) - sum * mean
+      if gain > best?.gain ?? -1 { best = (gain, cut) }
+    }
+    guard let best else { return }
+    let column = Int(best.node.column)
+    var left = 0
+    for i in 0..<n where best.node.goesLeft(table.cells[Int(rows[i]) * columns + column]) {
+      rows.swapAt(i, left)
+      left += 1
+    }
+    let children = nodes.count
+    nodes.append(ForestExpert.Node())
+    nodes.append(ForestExpert.Node())
+    let (own, square) = (nodes[place].mean, nodes[place].square)
+    nodes[place] = best.node
+    (nodes[place].mean, nodes[place].square, nodes[place].left) = (own, square, Int32(children))
+    split(children, UnsafeMutableBufferPointer(rebasing: rows[0..<left]), table, depth: depth + 1)
+    split(children + 1, UnsafeMutableBufferPointer(rebasing: rows[left..<n]), table, depth: depth + 1)
+  }
+
+  /// A random cut of a random column; nil where the column has nothing to cut.
+  private mutating func cut(
+    _ rows: UnsafeMutableBufferPointer<Int32>, _ table: Table
+  ) -> ForestExpert.Node? {
+    let column = below(columns)
+    var (low, high, missing) = (Float.infinity, -Float.infinity, 0)
+    for row in rows {
+      let value = table.cells[Int(row) * columns + column]
+      if value.isNaN { missing += 1 } else { (low, high) = (min(low, value), max(high, value)) }
+    }
+    var node = ForestExpert.Node(column: Int32(column), missingLeft: next() & 1 == 1)
+    if high > low {
+      if table.categories[column] {
+        let value = table.cells[Int(rows[below(rows.count)]) * columns + column]
+        guard !value.isNaN else { return nil }
+        (node.threshold, node.equals) = (value, true)
+      } else {
+        node.threshold = low + (high - low) * uniform()
+      }
+      return node
+    }
+    // All the same: cells that are missing against the others, where there are both.
+    guard missing > 0, missing < rows.count else { return nil }
+    (node.threshold, node.missingLeft) = (.infinity, false)
+    return node
+  }
+}

@@ -1,0 +1,214 @@
+import ChorusData
+import Foundation
+
+/// What classical estimators say of the rows of a table, fitted to a context: what a network of the family `table` reads in place of
+/// the cells.
+///
+/// Every row is told as `TableExperts.width` numbers of order 1: estimates and log-deviations of ridge, processes, forest and stack,
+/// how the trees disagree, how each is from the stack, how well each did, and the row's place among the others. Of a row of the context it is told
+/// what is said without it.
+///
+/// ```swift
+/// let fit = try TableFit(cells, y: masses)
+/// let told = fit.tell(others)          // [others.count * TableExperts.width]
+/// ```
+public struct TableFit: Sendable {
+  /// Rows observed, as they came.
+  public let cells: Cells
+  public let y: [Double]
+  /// The unit of outputs: mean and deviation of the context's.
+  public let unit: Scaling.Unit
+  /// How much each column tells alone: the part of the outputs' variance that it explains of rows not seen, 0…1.
+  public var relevance: [Double] { reading.relevance }
+  /// The rows in their canonical order, by their numbers as they came.
+  public let order: [Int]
+  /// What is told of rows of the context, in the canonical order, and their outputs in units: of all rows, or of the thousand that
+  /// processes read.
+  public let observed: NetworkInputs
+
+  /// Told rows, `[count, TableExperts.width]`, and outputs in units.
+  public struct NetworkInputs: Sendable, Hashable {
+    public var x: [Double]
+    public var y: [Double]
+  }
+
+  private let reading: TableReading
+  private let distance: TableDistance
+  private let ridge: RidgeExpert
+  private let process: ProcessExpert
+  private let forest: ForestExpert
+  private let stack: StackedExperts
+  /// What is the same of all rows.
+  private let overall: [Double]
+
+  /// Throws `DataError.rowCount`, `.notFinite` for an output, `.tooFewRowsToScale` for fewer than two rows.
+  public init(_ cells: Cells, y: [Double]) throws(DataError) {
+    guard cells.count == y.count else {
+      throw .rowCount(what: "outputs for the rows", expected: cells.count, found: y.count)
+    }
+    guard y.count >= 2 else { throw .tooFewRowsToScale(found: y.count) }
+    if let bad = y.firstIndex(where: { !$0.isFinite }) {
+      throw .notFinite(row: bad, column: nil, value: "\(y[bad])")
+    }
+    self.cells = cells
+    self.y = y
+    let found = TableOrder(cells, y)
+    order = found.rows
+    let sorted = found.rows.map { y[$0] }
+    let (centre, deviation) = Scaling.moments(sorted)
+    let unit = Scaling.Unit(
+      origin: centre, scale: deviation > 0 ? deviation : Scaling.unitOfConstant(centre))
+    self.unit = unit
+    let outputs = sorted.map { unit.scaled($0) }
+    reading = TableReading(cells, order: found, outputs: [outputs])
+    let context = reading.context(outputs)
+    distance = TableDistance(relevance: context.designRelevance)
+    ridge = RidgeExpert(context)
+    process = ProcessExpert(context)
+    forest = ForestExpert(context)
+    let read = ProcessExpert.read(outputs.count)
+    func some<T>(_ all: [T]) -> [T] { read.count == all.count ? all : read.map { all[$0] } }
+    stack = StackedExperts(
+      [some(ridge.observed), process.observed, some(forest.observed)], y: some(outputs))
+    let missing = Double(cells.values.count { $0.isNaN }) / Double(cells.values.count)
+    let categories = Double(cells.categories.count { $0 }) / Double(cells.columns)
+    overall =
+      stack.errors.map { log($0) } + stack.weights + [
+        log(Double(cells.count)) / 3 - 1.3, log(Double(cells.columns)) / 1.5 - 1, 3 * missing, categories,
+      ]
+    observed = NetworkInputs(
+      x: Self.written(
+        stack.observed, some(forest.disagreement), overall,
+        some(distance.places(context.rows.design, count: outputs.count))), y: some(outputs))
+  }
+
+  /// The rows of a table by what they hold, whatever order they came in: by their outputs.
+  public static func order(_ cells: Cells, _ y: [Double]) -> [Int] { TableOrder(cells, y).rows }
+
+  /// What is told of rows that are not the context's, `[count, TableExperts.width]`.
+  ///
+  /// - Precondition: the rows have the columns of the context.
+  public func tell(_ rows: Cells) -> [Double] {
+    precondition(rows.categories == cells.categories, "rows have the columns of the context")
+    guard rows.count > 0 else { return [] }
+    let shown = reading.shown(rows)
+    let forested = forest.laws(shown)
+    let estimates = stack.estimates([
+      ridge.estimates(shown), process.estimates(shown), forested.map(\.estimate),
+    ])
+    return Self.written(
+      estimates, forested.map(\.disagreement), overall,
+      distance.places(shown.design, count: rows.count))
+  }
+
+  /// - Parameters:
+  ///   - estimates: of each estimator and the stack, row by row.
+  ///   - places: coordinates, row by row.
+  private static func written(
+    _ estimates: [[Estimate]], _ disagreement: [Double], _ overall: [Double], _ places: [[Double]]
+  ) -> [Double] {
+    var out: [Double] = []
+    out.reserveCapacity(disagreement.count * TableExperts.width)
+    for row in disagreement.indices {
+      let own = estimates.map { $0[row] }
+      let best = own[own.count - 1]
+      for estimate in own { out.append(estimate.value) }
+      for estimate in own { out.append(log(estimate.deviation)) }
+      out.append(disagreement[row])
+      for estimate in own { out.append(min(max((estimate.value - best.value) / best.deviation, -8), 8)) }
+      out += overall
+      out += places[row]
+    }
+    return out
+  }
+}
+
+/// A table's estimators, as a blueprint names them.
+public enum TableExperts {
+  /// Ridge, processes, forest, and the stack of the three.
+  public static let count = 4
+  /// Numbers told of a row beside its place.
+  public static let features = 3 * count + 1 + 2 * count + 4
+  public static let coordinates = TableDistance.coordinates
+  /// All numbers told of a row: features, then coordinates (`TableDistance`).
+  public static let width = features + TableDistance.coordinates
+
+  /// The units that an estimator's statements are: its estimate and deviation, read back from what was told of a row.
+  public static func unit(_ estimator: Int, of row: UnsafePointer<Float>) -> Scaling.Unit {
+    Scaling.Unit(origin: Double(row[estimator]), scale: exp(Double(row[count + estimator])))
+  }
+}
+
+/// The estimators together: a weighted mean of theirs and of the plain mean, weights of sum 1 by least leave-one-out error
+/// (Wolpert 1992; exponentiated gradient, Kivinen & Warmuth 1997).
+struct StackedExperts: Sendable {
+  /// Of each estimator, then of the stack: what is said of the context's rows.
+  let observed: [[Estimate]]
+  /// Root mean squared error of each, then of the stack, on rows not seen.
+  let errors: [Double]
+  /// Of the plain mean, then of each estimator.
+  let weights: [Double]
+  private let mean: Double
+  private let plainDeviation: Double
+  private let rescale: Double
+  private let least: Double
+
+  private static let steps = 60
+
+  init(_ estimators: [[Estimate]], y: [Double]) {
+    let n = Double(y.count)
+    let total = y.reduce(0, +)
+    mean = total / n
+    let plain = y.map { (total - $0) / (n - 1) }
+    let all = [plain] + estimators.map { $0.map(\.value) }
+    weights = Self.weights(all, y)
+    plainDeviation = ForestExpert.rootMeanSquare(zip(plain, y).map { $0 - $1 })
+    let (weights, plainDeviation) = (weights, plainDeviation)
+    let values = y.indices.map { row in zip(weights, all).reduce(0) { $0 + $1.0 * $1.1[row] } }
+    let spreads = y.indices.map { row in
+      zip(weights.dropFirst(), estimators).reduce(weights[0] * plainDeviation) {
+        $0 + $1.0 * $1.1[row].deviation
+      }
+    }
+    let error = ForestExpert.rootMeanSquare(zip(values, y).map { $0 - $1 }) + 1e-3
+    rescale = error / max(ForestExpert.rootMeanSquare(spreads), 1e-9)
+    least = 0.1 * error
+    let (rescale, least) = (rescale, least)
+    observed =
+      estimators
+      + [zip(values, spreads).map { Estimate(value: $0, deviation: max($1 * rescale, least)) }]
+    errors =
+      estimators.map { ForestExpert.rootMeanSquare(zip($0, y).map { $0.value - $1 }) + 1e-3 } + [error]
+  }
+
+  /// What the estimators and the stack say of other rows.
+  func estimates(_ estimators: [[Estimate]]) -> [[Estimate]] {
+    let stacked = (estimators.first ?? []).indices.map { row in
+      let value = zip(weights.dropFirst(), estimators).reduce(weights[0] * mean) {
+        $0 + $1.0 * $1.1[row].value
+      }
+      let spread = zip(weights.dropFirst(), estimators).reduce(weights[0] * plainDeviation) {
+        $0 + $1.0 * $1.1[row].deviation
+      }
+      return Estimate(value: value, deviation: max(spread * rescale, least))
+    }
+    return estimators + [stacked]
+  }
+
+  private static func weights(_ all: [[Double]], _ y: [Double]) -> [Double] {
+    let (k, n) = (all.count, Double(y.count))
+    func product(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } / n }
+    let gram = all.map { a in all.map { product(a, $0) } }
+    let right = all.map { product($0, y) }
+    let step = 4 / ((gram.joined().map { abs($0) }.max() ?? 0) + 1e-6)
+    var weights = [Double](repeating: 1 / Double(k), count: k)
+    for _ in 0..<steps {
+      let moved = weights.indices.map { i in
+        weights[i] * exp(-step * (zip(gram[i], weights).reduce(0) { $0 + $1.0 * $1.1 } - right[i]))
+      }
+      let sum = moved.reduce(0, +)
+      weights = moved.map { $0 / sum }
+    }
+    return weights
+  }
+}
