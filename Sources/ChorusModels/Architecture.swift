@@ -133,6 +133,9 @@ public struct Declaration: Sendable {
     case .set:
       let layers = try SetLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
       return (scope, layers.rates, { SetNetwork(layers, $0) })
+    case .table:
+      let layers = try TableLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
+      return (scope, layers.rates, { TableNetwork(layers, $0) })
     case .sequence:
       let layers = try SequenceLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
       return (scope, layers.rates, { SequenceNetwork(layers, $0) })

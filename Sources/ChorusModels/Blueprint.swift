@@ -13,6 +13,8 @@ public struct Blueprint: Sendable, Hashable {
   public enum Family: String, Sendable, Codable, CaseIterable {
     /// A set of observed rows, a causal buffer, targets (Hassan et al. 2026).
     case set
+    /// A set of rows of a table as estimators tell of them (`TableFit`), a causal buffer, targets.
+    case table
     /// Tokens one after another, each of which predicts the next.
     case sequence
   }
@@ -101,7 +103,8 @@ public struct Blueprint: Sendable, Hashable {
     try check("trainedBuffer", trainedBuffer, 1...1_000_000)
     do { try hints.validate() } catch { throw .blueprint("hints: \(error)") }
     if let fault = head.specification.fault { throw .blueprint("head: \(fault)") }
-    if hints.rows == nil, head.specification.around > 0 {
+    if family == .table { try validateTable() }
+    if family != .table, hints.rows == nil, head.specification.around > 0 {
       throw .blueprint(
         "head: nothing is there to predict around; add a hint like local-splines, or set around to 0")
     }
@@ -112,12 +115,37 @@ public struct Blueprint: Sendable, Hashable {
       throw .blueprint("width \(width) must be a multiple of 4·heads (heads is \(heads))")
     }
     if let fault = parts.fault(attention) { throw .blueprint("parts: \(fault)") }
-    if family == .set, parts.rotary != nil {
+    if family != .table, parts.coordinates > 0 {
+      throw .blueprint("parts: only rows of family 'table' have coordinates; leave them out")
+    }
+    if family != .sequence, parts.rotary != nil {
       throw .blueprint(
         "parts: the rows of a set have no positions; leave rotary out, or take family 'sequence'")
     }
     guard memories.count <= layers else {
       throw .blueprint("memories are given for \(memories.count) layers; there are \(layers)")
+    }
+  }
+
+  /// What a network of tables has to be: its rows are what estimators tell, and so many numbers.
+  private func validateTable() throws(ModelError) {
+    guard inputDimensions == TableExperts.width, hints == Hints(), frequencies == 0, bufferPositions == 0,
+      scaling == .standardise
+    else {
+      throw .blueprint(
+        "family 'table' is told \(TableExperts.width) numbers a row in units of the context: give inputDimensions"
+          + " \(TableExperts.width), scaling 'standardise', and no hints, frequencies or bufferPositions")
+    }
+    guard parts.coordinates == 0 || parts.coordinates == TableExperts.coordinates else {
+      throw .blueprint(
+        "parts: coordinates is \(parts.coordinates); a table's rows have \(TableExperts.coordinates), or 0")
+    }
+    guard let mixture = head.specification as? MixtureHead.Specification,
+      mixture.around == 0 || mixture.units == TableExperts.count
+    else {
+      throw .blueprint(
+        "head: family 'table' has a mixture around \(TableExperts.count) estimators; set units to \(TableExperts.count)"
+      )
     }
   }
 }

@@ -53,7 +53,7 @@ package struct StackLayers: Sendable {
   private static func memory(_ blueprint: Blueprint, layer: Int) throws(ModelError) -> CompiledMemory {
     do {
       return try CompiledMemory(
-        blueprint.memory(layer: layer), blueprint.attention, set: blueprint.family == .set)
+        blueprint.memory(layer: layer), blueprint.attention, set: blueprint.family != .sequence)
     } catch {
       throw .blueprint("layer \(layer): \(error)")
     }
