@@ -64,7 +64,8 @@ public struct TaskShape: Sendable, Hashable, Codable {
 public struct PriorTask: Sendable {
   /// The sizes.
   public let shape: TaskShape
-  /// Inputs, row-major [shape.rows, shape.dimensions].
+  /// Inputs, row-major [shape.rows, shape.dimensions]. In tasks of `TablesPrior` NaN is a missing cell; elsewhere all
+  /// are finite.
   public let x: [Double]
   /// Outputs [shape.rows].
   public let y: [Double]
@@ -78,17 +79,23 @@ public struct PriorTask: Sendable {
   public let ceiling: Double?
   /// The part of a mixed prior the task came from, for evaluation by part.
   public let component: String
+  /// Which columns are categories: their inputs are level numbers 0, 1, 2 … in no particular order. Empty where all are
+  /// numbers.
+  public var categories: [Bool]
 
+  /// - Precondition: `categories` is empty or has one element per column.
   public init(
     shape: TaskShape, x: [Double], y: [Double], oracle: (any Oracle)? = nil, ceiling: Double? = nil,
-    component: String
+    component: String, categories: [Bool] = []
   ) {
+    precondition(categories.isEmpty || categories.count == shape.dimensions, "one kind per column")
     self.shape = shape
     self.x = x
     self.y = y
     self.oracle = oracle
     self.ceiling = ceiling
     self.component = component
+    self.categories = categories
   }
 
   /// Rows of the three parts.
@@ -122,7 +129,8 @@ public struct PriorTask: Sendable {
     precondition(order.sorted() == Array(0..<d), "a permutation names every column once")
     return PriorTask(
       shape: shape, x: (0..<shape.rows).flatMap { row in order.map { x[row * d + $0] } }, y: y,
-      ceiling: ceiling, component: component)
+      ceiling: ceiling, component: component,
+      categories: categories.isEmpty ? [] : order.map { categories[$0] })
   }
 
   /// The rows of `range` as a data set. Throws `DataError`.
@@ -176,6 +184,7 @@ public enum Priors {
   /// Every built-in prior that models are trained on.
   public static let all: [any Prior] = [
     GPPrior.gp, GPPrior.noisy, SawtoothPrior(), FunctionsPrior(), ObservationsPrior(),
+    TablesPrior(),
   ]
 
   /// The names, in the order of `all`.

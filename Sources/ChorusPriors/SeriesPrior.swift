@@ -46,8 +46,10 @@ public struct SeriesPrior: Prior {
 
   // MARK: What is asked
 
-  /// The rows in the order context, buffer, targets.
-  private static func order(_ shape: TaskShape, _ stream: inout RandomStream) -> [Int] {
+  /// The rows in the order context, buffer, targets; `weights` of a future, gaps, some of both, and rows at random.
+  static func order(
+    _ shape: TaskShape, weights: [Double] = [0.5, 0.2, 0.3], _ stream: inout RandomStream
+  ) -> [Int] {
     let rows = shape.rows
     var hidden = [Bool](repeating: false, count: rows)
     var left = shape.buffer + shape.targets
@@ -57,7 +59,7 @@ public struct SeriesPrior: Prior {
         left -= 1
       }
     }
-    switch stream.choice(weights: [0.5, 0.2, 0.3]) {
+    switch stream.choice(weights: weights) {
     case 0 where left <= 2 * shape.context: hide(rows - left..<rows)
     case 1:
       let gaps = stream.integer(in: 1...3)
@@ -66,6 +68,7 @@ public struct SeriesPrior: Prior {
         let start = stream.below(rows - width + 1)
         hide(start..<start + width)
       }
+    case 3: break
     default: hide(rows - min(left, stream.integer(in: 1...max(2, shape.context)))..<rows)
     }
     // What is left lies among the rows.
