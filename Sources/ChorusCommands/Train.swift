@@ -13,7 +13,7 @@ struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Train a model on a prior, or on tasks of your own.",
     discussion: """
-      WHAT is a prior (\(["gp", "gp-noisy", "sawtooth", "functions"].joined(separator: ", "))) or a configuration as JSON; its fields are those \
+      WHAT is a prior (\(["gp", "gp-noisy", "sawtooth", "functions", "observations", "tables"].joined(separator: ", "))) or a configuration as JSON; its fields are those \
       that a run writes into configuration.json. The run's folder gets checkpoints, log.jsonl (one line a \
       validation) and model.safetensors (the weights averaged so far). Ctrl-C saves and stops; --resume goes on.
       """)

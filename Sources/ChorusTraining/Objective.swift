@@ -29,7 +29,7 @@ enum Objective {
     var task = try source.generator.task(index, step: step, shape: shape)
     // Before anything is fitted to the columns, so that what is found along one belongs to it.
     if shape.dimensions > 1 { task = task.withColumns(in: stream.permutation(shape.dimensions)) }
-    var batch = try TaskSource.empty(1, shape)
+    var batch = try source.empty(1, shape)
     try source.store(task, 0, into: &batch)
     return batch
   }

@@ -45,6 +45,31 @@ extension TrainingConfiguration {
         configuration.targets = 32
         configuration.buffers = [8, 24, 64]
       }
+    case "tables":
+      var blueprint = Blueprint()
+      blueprint.family = .table
+      blueprint.parts.coordinates = TableExperts.coordinates
+      blueprint.width = 96 + blueprint.parts.places.columns
+      blueprint.layers = 4
+      blueprint.feedForward = 192
+      blueprint.embedderHidden = 192
+      blueprint.headHidden = 192
+      blueprint.inputDimensions = TableExperts.width
+      blueprint.scaling = .standardise
+      blueprint.head = .mixture(components: 22, around: 16, units: TableExperts.count)
+      blueprint.trainedContext = 384
+      blueprint.trainedBuffer = 48
+      configuration.blueprint = blueprint
+      // About log-uniform.
+      configuration.dimensions = [
+        1, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 6, 6, 7, 8, 8, 9, 10, 12, 14, 16, 20, 25, 30,
+      ]
+      configuration.context = [8, 384]
+      configuration.smallContexts = 1
+      configuration.buffers = [8, 16, 48]
+      configuration.targets = 48
+      configuration.rate = 2e-3
+      configuration.beta2 = 0.98
     default:
       throw .configuration(
         "no prior '\(prior)'; give \(Priors.names.joined(separator: ", ")), or a configuration file (.json)")

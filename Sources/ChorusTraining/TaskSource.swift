@@ -1,5 +1,6 @@
 import ChorusData
 import ChorusHints
+import ChorusModels
 import ChorusPriors
 import ChorusTensors
 
@@ -7,10 +8,20 @@ import ChorusTensors
 public struct TaskSource: Sendable {
   public let generator: TaskGenerator
   public let rule: Preparation.Rule
+  /// Whether rows are those of a table, which a network reads as estimators tell of them.
+  private let tells: Bool
 
   public init(_ generator: TaskGenerator, _ rule: Preparation.Rule = Preparation.Rule()) {
     self.generator = generator
     self.rule = rule
+    tells = false
+  }
+
+  /// Tasks for networks of a blueprint.
+  public init(_ generator: TaskGenerator, for blueprint: Blueprint) {
+    self.generator = generator
+    rule = blueprint.preparation
+    tells = blueprint.family == .table
   }
 
   /// How a task is shown. A task with fewer than two context rows stays as drawn: they have no unit of their own.
@@ -24,13 +35,27 @@ public struct TaskSource: Sendable {
 
   /// Packs a task as number `index` of `batch`.
   public func store(_ task: PriorTask, _ index: Int, into batch: inout TaskBatch) throws(PriorError) {
+    guard !tells else { return try storeTold(task, index, into: &batch) }
     let preparation = try preparation(of: task)
     do { try batch.store(index, x: task.x, y: task.y, preparation: preparation) } catch { throw .data(error) }
   }
 
+  /// Packs a task of a table: of the context what estimators say without each row, of the others what they say with all of it.
+  private func storeTold(_ task: PriorTask, _ index: Int, into batch: inout TaskBatch) throws(PriorError) {
+    let (n, d) = (task.shape.context, task.shape.dimensions)
+    let categories = task.categories.isEmpty ? [Bool](repeating: false, count: d) : task.categories
+    do {
+      let cells = try Cells(task.x, categories: categories)
+      let fit = try TableFit(cells.rows(0..<n), y: Array(task.y[..<n]))
+      try batch.store(
+        index, x: fit.observed.x + fit.tell(cells.rows(n..<cells.count)),
+        y: fit.observed.y + task.y[n...].map { fit.unit.scaled($0) })
+    } catch { throw .data(error) }
+  }
+
   /// The `tasks` tasks of `step`, one after the other.
   public func batch(_ tasks: Int, step: Int, shape: TaskShape) throws(PriorError) -> TaskBatch {
-    var batch = try Self.empty(tasks, shape)
+    var batch = try empty(tasks, shape)
     for index in 0..<tasks {
       try store(generator.task(index, step: step, shape: shape), index, into: &batch)
     }
@@ -38,11 +63,11 @@ public struct TaskSource: Sendable {
   }
 
   /// A batch of zeros of the given sizes.
-  public static func empty(_ tasks: Int, _ shape: TaskShape) throws(PriorError) -> TaskBatch {
+  public func empty(_ tasks: Int, _ shape: TaskShape) throws(PriorError) -> TaskBatch {
     do {
       return try TaskBatch(
         tasks: tasks, context: shape.context, buffer: shape.buffer, targets: shape.targets,
-        dimensions: shape.dimensions)
+        dimensions: tells ? TableExperts.width : shape.dimensions)
     } catch { throw .data(error) }
   }
 }

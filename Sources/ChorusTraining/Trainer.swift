@@ -31,9 +31,8 @@ public final class Trainer: Sendable {
   public init(_ configuration: TrainingConfiguration, prior: any Prior, on pool: ThreadPool) throws {
     try configuration.validate()
     self.configuration = configuration
-    let rule = configuration.blueprint.preparation
     func source(_ domain: StreamDomain) -> TaskSource {
-      TaskSource(TaskGenerator(prior, seed: configuration.seed, domain: domain), rule)
+      TaskSource(TaskGenerator(prior, seed: configuration.seed, domain: domain), for: configuration.blueprint)
     }
     (tasks, validation) = (source(.tasks), source(.evaluation))
     self.pool = pool

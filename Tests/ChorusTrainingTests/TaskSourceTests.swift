@@ -15,7 +15,7 @@ struct TaskSourceTests {
     let batch = try source.batch(5, step: 3, shape: shape)
     #expect(batch == (try TaskSource(TaskGenerator(prior, seed: 42)).batch(5, step: 3, shape: shape)))
     // Any order, any batch size, packed by hand.
-    var other = try TaskSource.empty(5, shape)
+    var other = try TaskSource(TaskGenerator(GPPrior.gp, seed: 1)).empty(5, shape)
     for index in [4, 2, 0, 1, 3] {
       try source.store(source.generator.task(index, step: 3, shape: shape), index, into: &other)
     }
