@@ -101,6 +101,13 @@ public struct Posterior: Sendable {
       preparation: preparation, inputColumns: inputColumns, outputColumn: outputColumn, on: pool)
   }
 
+  /// The same answers, worked out on other threads.
+  func using(_ pool: ThreadPool?) -> Posterior {
+    Posterior(
+      model, conditioned, rows: rows, preparation: preparation, inputColumns: inputColumns,
+      outputColumn: outputColumn, on: pool)
+  }
+
   /// From a context that was encoded before.
   init(
     _ model: Model, _ conditioned: any AnyContext, rows: Int, preparation: Preparation,
@@ -253,15 +260,18 @@ public struct Posterior: Sendable {
     /// 1996, type 7); `[targets][levels]`.
     public func quantiles(_ levels: [Double]) -> [[Double]] {
       guard let first = paths.first else { return [] }
-      return first.indices.map { target in
-        let sorted = paths.map { $0[target] }.sorted()
-        return levels.map { level in
-          guard !level.isNaN else { return .nan }
-          let position = min(max(level, 0), 1) * Double(sorted.count - 1)
-          let low = Int(position.rounded(.down))
-          let high = min(low + 1, sorted.count - 1)
-          return sorted[low] + (sorted[high] - sorted[low]) * (position - Double(low))
-        }
+      return first.indices.map { target in Self.quantiles(of: paths.map { $0[target] }, levels) }
+    }
+
+    /// The empirical quantiles of some draws, at least one.
+    package static func quantiles(of draws: [Double], _ levels: [Double]) -> [Double] {
+      let sorted = draws.sorted()
+      return levels.map { level in
+        guard !level.isNaN else { return .nan }
+        let position = min(max(level, 0), 1) * Double(sorted.count - 1)
+        let low = Int(position.rounded(.down))
+        let high = min(low + 1, sorted.count - 1)
+        return sorted[low] + (sorted[high] - sorted[low]) * (position - Double(low))
       }
     }
   }

@@ -1,0 +1,127 @@
+import ChorusData
+import ChorusHints
+import ChorusLayers
+import ChorusModels
+import ChorusPlans
+import ChorusTensors
+
+/// What a model of tables says after it has read one: a number column given the others, rows jointly.
+///
+/// Estimators are fitted to the rows (`TableFit`), the network reads what they say of each, and answers as a `Posterior` does: paths
+/// over rows, joint densities, laws of single rows. The order of rows and columns and the names of levels change no byte of an
+/// answer.
+///
+/// ```swift
+/// let cells = try Cells([[39.1, 0], [46.0, 1], [.nan, 1], [41.3, 0]], categories: [false, true])
+/// let posterior = try Model(named: "tables").condition(on: cells, y: [3750, 5100, 4850, 3900])
+/// let paths = try posterior.sample(200, at: others, seed: 1).paths      // [200][others.count]
+/// ```
+public struct TablePosterior: Sendable {
+  /// What the estimators found.
+  public let fit: TableFit
+  /// The same questions in the terms that the network reads: told rows (`TableExperts.width` numbers) in place of cells.
+  public let posterior: Posterior
+  /// Rows that estimators were fitted to, and rows observed.
+  public let rows: (fitted: Int, observed: Int)
+  /// What was left out, in words; nil where nothing was.
+  public let note: String?
+
+  /// Estimators are fitted to this many rows at most.
+  public static let mostFitted = 20_000
+
+  /// - Parameters:
+  ///   - cells: rows whose outputs are observed.
+  ///   - limits: bounds that values have: what is drawn lies within, and densities are those of laws cut there.
+  ///   - pool: threads to work on; nil keeps to the caller's.
+  /// - Throws: `ModelError.input` for a model that does not read tables; `DataError` for rows and outputs that do not fit each other,
+  ///   or fewer than two.
+  public init(
+    _ model: Model, _ cells: Cells, y: [Double], limits: ClosedRange<Double>? = nil,
+    on pool: ThreadPool? = nil
+  ) throws {
+    guard model.blueprint.family == .table else {
+      throw ModelError.input("this model does not read tables; take model 'tables'")
+    }
+    if let limits, let value = y.first(where: { !limits.contains($0) }) {
+      throw DataError.beyondBounds(value: value, bounds: limits)
+    }
+    let fitted = Self.strata(cells, y, Self.mostFitted)
+    let fit = try TableFit(fitted.map { cells.rows($0) } ?? cells, y: fitted.map { $0.map { y[$0] } } ?? y)
+    self.fit = fit
+    rows = (fit.y.count, y.count)
+    // Rows are in the order of their outputs, so every (n/most)-th is a sample of all strata.
+    let (n, most) = (fit.observed.y.count, max(model.blueprint.trainedContext, 1))
+    let read = n > most ? (0..<most).map { $0 * n / most } : Array(0..<n)
+    let width = TableExperts.width
+    let told = try Dataset(
+      inputs: Inputs(
+        read.flatMap { fit.observed.x[$0 * width..<($0 + 1) * width] }, dimensions: width),
+      y: read.map { fit.unit.raw(fit.observed.y[$0]) })
+    posterior = try Posterior(
+      model, told, values: .raw, limits: limits,
+      scaling: Scaling(
+        inputCentres: [], inputScales: [], outputCentre: fit.unit.origin, outputScale: fit.unit.scale),
+      on: pool)
+    var notes: [String] = []
+    if let fitted {
+      notes.append("estimators were fitted to \(fitted.count) of \(y.count) rows, a sample over all values")
+    }
+    if read.count < n { notes.append("the network read \(read.count) rows, a sample over all values") }
+    note = notes.isEmpty ? nil : notes.joined(separator: "; ")
+  }
+
+  /// `most` rows that are spread over all outputs, by what the rows hold and not by their places; nil where there are no more.
+  static func strata(_ cells: Cells, _ y: [Double], _ most: Int) -> [Int]? {
+    guard y.count > most, cells.count == y.count else { return nil }
+    let order = TableFit.order(cells, y)
+    return (0..<most).map { order[$0 * y.count / most] }
+  }
+
+  private init(_ fit: TableFit, _ posterior: Posterior, _ rows: (Int, Int), _ note: String?) {
+    (self.fit, self.posterior, self.rows, self.note) = (fit, posterior, rows, note)
+  }
+
+  /// The same answers, worked out on other threads.
+  func using(_ pool: ThreadPool?) -> TablePosterior {
+    TablePosterior(fit, posterior.using(pool), rows, note)
+  }
+
+  /// Draws `count` coherent paths through rows; parameters and errors as `Posterior.sample(_:at:)`.
+  public func sample(
+    _ count: Int, at rows: Cells, plan: PlanTemplate = .sequential, seed: UInt64 = 0,
+    flopLimit: Double = Posterior.flopLimit, progress: (@Sendable (Int) -> Void)? = nil
+  ) throws -> Posterior.Samples {
+    try posterior.sample(
+      count, at: told(rows), plan: plan, seed: seed, flopLimit: flopLimit, progress: progress)
+  }
+
+  /// The joint log-density of values of rows, in nats; parameters and errors as `Posterior.logDensity(of:at:)`.
+  public func logDensity(
+    of y: [Double], at rows: Cells, plan: PlanTemplate = .sequential, orders: Int = 8, seed: UInt64 = 0
+  ) throws -> Posterior.LogDensity {
+    try posterior.logDensity(of: y, at: told(rows), plan: plan, orders: orders, seed: seed)
+  }
+
+  /// The law of each row on its own.
+  public func marginals(at rows: Cells) throws -> [any ContinuousLaw] {
+    try posterior.marginals(at: told(rows))
+  }
+
+  /// Rows as the network reads them: as what it may ask a `Posterior` for.
+  public func told(_ rows: Cells) throws -> Inputs {
+    guard rows.categories == fit.cells.categories else {
+      throw DataError.dimensions(
+        what: "the rows asked for", expected: fit.cells.columns, found: rows.columns)
+    }
+    return try Inputs(fit.tell(rows), dimensions: TableExperts.width)
+  }
+}
+
+extension Model {
+  /// Reads a table, to be asked for paths, densities and laws of further rows.
+  public func condition(
+    on cells: Cells, y: [Double], limits: ClosedRange<Double>? = nil, pool: ThreadPool? = nil
+  ) throws -> TablePosterior {
+    try TablePosterior(self, cells, y: y, limits: limits, on: pool)
+  }
+}

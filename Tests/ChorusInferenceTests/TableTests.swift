@@ -1,0 +1,152 @@
+import ChorusData
+import ChorusHints
+import ChorusLayers
+import ChorusModels
+import ChorusTensors
+import Foundation
+import Testing
+
+@testable import ChorusInference
+
+/// Tables as they are asked: what answers may depend on, and cells drawn in a chain.
+@Suite struct TableTests {
+  private static func model() throws -> Model {
+    var blueprint = Blueprint()
+    blueprint.family = .table
+    blueprint.parts.coordinates = TableExperts.coordinates
+    blueprint.width = 32
+    blueprint.layers = 2
+    blueprint.heads = 2
+    blueprint.feedForward = 16
+    blueprint.embedderHidden = 16
+    blueprint.headHidden = 16
+    blueprint.inputDimensions = TableExperts.width
+    blueprint.scaling = .standardise
+    blueprint.head = .mixture(components: 10, around: 8, units: TableExperts.count)
+    blueprint.trainedContext = 64
+    let declared = try Declaration(blueprint)
+    let weights = Weights(declared.table)
+    declared.initialise(weights, seed: 3)
+    return Model(network: try declared.network(weights))
+  }
+
+  /// Two numbers, a category of three levels, with gaps; `y` follows all of them.
+  private static func table(_ rows: Int) throws -> (cells: Cells, y: [Double]) {
+    var stream = RandomStream(seed: 77)
+    var (values, y) = ([Double](), [Double]())
+    for _ in 0..<rows {
+      let (a, b, level) = (stream.normal(), stream.normal(), stream.below(3))
+      values += [a, stream.uniform() < 0.2 ? .nan : b, Double(level)]
+      y.append(50 + 3 * a + b + 2 * Double(level) + 0.3 * stream.normal())
+    }
+    return (try Cells(values, categories: [false, false, true]), y)
+  }
+
+  @Test func rowsColumnsThreadsAndPathsChangeNoByte() throws {
+    let model = try Self.model()
+    let (cells, y) = try Self.table(60)
+    let (known, asked) = (cells.rows(0..<50), cells.rows(50..<60))
+    let posterior = try model.condition(on: known, y: Array(y[..<50]))
+    let paths = try posterior.sample(40, at: asked, seed: 5).paths
+    #expect(paths.allSatisfy { $0.count == 10 && $0.allSatisfy { $0.isFinite } })
+    let pooled = try model.condition(on: known, y: Array(y[..<50]), pool: ThreadPool(threads: 3))
+    #expect(try pooled.sample(40, at: asked, seed: 5).paths == paths)
+    #expect(try pooled.sample(7, at: asked, seed: 5).paths == Array(paths[..<7]))
+    var stream = RandomStream(seed: 1)
+    let (rows, columns) = (stream.permutation(50), [2, 0, 1])
+    let moved = try model.condition(on: known.columns(columns).rows(rows), y: rows.map { y[$0] })
+    #expect(try moved.sample(40, at: asked.columns(columns), seed: 5).paths == paths)
+  }
+
+  @Test func otherRowsLeakIntoNoAnswer() throws {
+    let model = try Self.model()
+    let (cells, y) = try Self.table(60)
+    let posterior = try model.condition(on: cells.rows(0..<50), y: Array(y[..<50]))
+    let all = try posterior.marginals(at: cells.rows(50..<60)).map { $0.quantile(0.3) }
+    for row in 0..<10 {
+      let alone = try posterior.marginals(at: cells.rows([50 + row]))[0].quantile(0.3)
+      #expect(alone == all[row])
+    }
+    // The chain rule: the joint density is that of one row times that of the other given it.
+    let two = cells.rows([50, 51])
+    let joint = try posterior.logDensity(of: [y[50], y[51]], at: two, plan: .sequential, orders: 1).value
+    #expect(joint.isFinite)
+    let apart = try posterior.logDensity(of: [y[50], y[51]], at: two, plan: .independent).value
+    let single = try (0..<2).map {
+      try posterior.logDensity(of: [y[50 + $0]], at: cells.rows([50 + $0])).value
+    }
+    #expect(abs(apart - single[0] - single[1]) < 1e-6)
+  }
+
+  @Test func largeTablesAreReadByWhatTheyHold() throws {
+    let model = try Self.model()
+    let (cells, y) = try Self.table(300)
+    let posterior = try model.condition(on: cells.rows(0..<290), y: Array(y[..<290]))
+    #expect(posterior.rows == (290, 290) && posterior.note?.contains("read 64 rows") == true)
+    let asked = cells.rows(290..<300)
+    let backwards = try model.condition(
+      on: cells.rows((0..<290).reversed().map { $0 }), y: y[..<290].reversed())
+    #expect(
+      try backwards.sample(5, at: asked, seed: 2).paths == posterior.sample(5, at: asked, seed: 2).paths)
+  }
+
+  @Test func limitsHold() throws {
+    let model = try Self.model()
+    let (cells, y) = try Self.table(40)
+    let least = y.min() ?? 0
+    let posterior = try model.condition(
+      on: cells.rows(0..<30), y: Array(y[..<30]), limits: (least - 1)...1000)
+    let paths = try posterior.sample(200, at: cells.rows(30..<40), seed: 1).paths
+    #expect(paths.joined().allSatisfy { $0 >= least - 1 })
+    #expect(throws: DataError.self) {
+      try model.condition(on: cells.rows(0..<30), y: Array(y[..<30]), limits: 60...61)
+    }
+  }
+
+  @Test func cellsAreDrawnInAChain() throws {
+    let model = try Self.model()
+    let (cells, y) = try Self.table(80)
+    // The category and the output, both missing in the last rows; the output also in the first.
+    var values: [Double] = []
+    for row in 0..<80 {
+      let own = Array(cells[row])
+      values += own[..<2] + [row >= 70 ? .nan : own[2], row >= 70 || row == 0 ? .nan : y[row]]
+    }
+    let table = try Cells(values, categories: [false, false, true, false])
+    let steps = [
+      TableChain.Step(column: 2, inputs: [0, 1], levels: 3), TableChain.Step(column: 3, inputs: [0, 1, 2]),
+    ]
+    let drawn = try TableChain(model, table, steps: steps).sample(30, seed: 9)
+    #expect(drawn.cells.count == 10 + 11 && drawn.paths.allSatisfy { $0.count == 21 })
+    #expect(drawn.cells[10] == TableChain.Cell(row: 0, step: 1))
+    #expect(drawn.paths.allSatisfy { $0[..<10].allSatisfy { [0, 1, 2].contains($0) } })
+    #expect(drawn.expected[0].count == 3 && abs(drawn.expected[0].reduce(0, +) - 1) < 1e-9)
+    #expect(drawn.expected[10].count == 1)
+    // By paths asked for and threads no byte changes.
+    let pooled = try TableChain(model, table, steps: steps, on: ThreadPool(threads: 2))
+    #expect(try pooled.sample(30, seed: 9).paths == drawn.paths)
+    #expect(try pooled.sample(12, seed: 9).paths == Array(drawn.paths[..<12]))
+    // What is drawn of a row's category is a feature of its output: levels are two apart.
+    let (cell, output) = (0, 11)
+    let low = drawn.paths.filter { $0[cell] == 0 }.map { $0[output] }
+    let high = drawn.paths.filter { $0[cell] == 2 }.map { $0[output] }
+    if low.count > 4, high.count > 4 {
+      let (above, below) = (high.reduce(0, +) / Double(high.count), low.reduce(0, +) / Double(low.count))
+      #expect(above > below)
+    }
+    // Only some rows.
+    let some = try TableChain(model, table, steps: steps, rows: [75]).sample(3, seed: 9)
+    #expect(some.cells.map(\.row) == [75, 75])
+    #expect(throws: InferenceError.self) {
+      try TableChain(
+        model, table.rows([70, 71, 72]), steps: [TableChain.Step(column: 3, inputs: [0, 1])])
+    }
+  }
+
+  @Test func aModelOfFunctionsRefusesATable() throws {
+    let declared = try Declaration(Blueprint())
+    let model = Model(network: try declared.network(Weights(declared.table)))
+    let (cells, y) = try Self.table(10)
+    #expect(throws: ModelError.self) { try model.condition(on: cells, y: y) }
+  }
+}
