@@ -107,6 +107,11 @@ public struct Table: Sendable {
     return numbers
   }
 
+  /// What stands for a missing cell of a column, beside the usual words.
+  func missingMarkers(_ column: String) throws(TableError) -> MissingMarkers {
+    try numberColumn(column).source.missing
+  }
+
   private func notKept(_ column: String, _ form: String) -> TableError {
     TableError(.unknownColumn, source, "column '\(column)' was not kept as \(form); name it in TableOptions.")
   }
