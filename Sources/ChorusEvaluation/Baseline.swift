@@ -11,6 +11,13 @@ public enum Baseline: String, Sendable, CaseIterable {
   case smoothing
   /// Level and at most two seasons as a Gaussian process chosen by its evidence: what the hint `series` says by itself.
   case structural
+  /// Of a table: mean and deviation of the context, and what its estimators say (`TableFit`).
+  case mean, ridge, processes, forest, stack
+
+  /// Those that take one series.
+  public static let ofSeries: [Baseline] = [.naive, .smoothing, .structural]
+  /// Those of a table.
+  public static let ofTables: [Baseline] = [.mean, .ridge, .processes, .forest, .stack]
 
   /// Rows that a method looks at, the latest ones: more cost much and say little.
   static let rows = 1024
@@ -22,6 +29,7 @@ public enum Baseline: String, Sendable, CaseIterable {
     case .naive: laws = series.naive(rows)
     case .smoothing: laws = Smoothing(series)?.laws(at: rows.map(\.step))
     case .structural: laws = series.structural(rows)
+    case .mean, .ridge, .processes, .forest, .stack: laws = nil
     }
     return laws.flatMap { $0.allSatisfy { $0.means[0].isFinite && $0.deviations[0].isFinite } ? $0 : nil }
   }

@@ -8,7 +8,8 @@ import Foundation
 /// What a model, shown some rows of a file, says of rows held out of it.
 public struct HeldOutScoring: Sendable {
   public let model: Model
-  public let data: Dataset
+  /// The rows of the file.
+  public let rows: HeldOutRows
   /// The plan of the joint distribution.
   public var plan: PlanTemplate
   /// Random target orders that a joint density is averaged over.
@@ -25,12 +26,12 @@ public struct HeldOutScoring: Sendable {
   public var grid: (places: [PlacedSeries.Place], season: Int)?
 
   public init(
-    model: Model, data: Dataset, plan: PlanTemplate = .sequential, orders: Int = 8, samples: Int = 200,
+    model: Model, rows: HeldOutRows, plan: PlanTemplate = .sequential, orders: Int = 8, samples: Int = 200,
     seed: UInt64 = 0, flopLimit: Double = Posterior.flopLimit, values: ValueScale.Choice = .automatic,
     limits: ClosedRange<Double>? = nil
   ) {
     self.model = model
-    self.data = data
+    self.rows = rows
     self.plan = plan
     self.orders = orders
     self.samples = samples
@@ -91,10 +92,9 @@ public struct HeldOutScoring: Sendable {
   public func result(
     _ split: Split, drawing: Bool, reencoding: Bool, on pool: ThreadPool? = nil
   ) throws -> Result {
-    let context = data.rows(split.context)
-    let posterior = try model.condition(
-      on: context, values: values, limits: limits, asked: data.rows(split.held).inputs, pool: pool)
-    let (held, together) = (data.rows(split.held), data.rows(together(split)))
+    let asked = try asked(split, on: pool)
+    let posterior = asked.posterior
+    let (held, together) = (try asked.rows(split.held), try asked.rows(together(split)))
     func density(_ plan: PlanTemplate, _ orders: Int) throws -> Posterior.LogDensity {
       try posterior.logDensity(
         of: together.y, at: together.inputs, plan: plan, orders: orders, seed: seed, flopLimit: flopLimit)
@@ -110,10 +110,15 @@ public struct HeldOutScoring: Sendable {
       accuracy: Accuracy(
         means: each.means, medians: each.medians, crps: each.crps, held.y, naiveError: naiveError),
       independent: inOrder ? .nan : try density(.independent, 1).value / count, joint: joint.value / count,
-      scale: try Scaling.standardising(context: context).outputScale, notes: joint.notes)
+      scale: Self.deviation(split.context.map { rows.y[$0] }), notes: joint.notes)
+    for (baseline, laws) in asked.baselines(split.held) {
+      let means = laws.map { $0.means[0] }
+      result.baselines[baseline] = Accuracy(
+        means: means, medians: means, crps: zip(laws, held.y).map { $0.crps($1) }, held.y, naiveError: .nan)
+    }
     if let series, let grid {
       let rows = split.held.map { grid.places[$0] }
-      for baseline in Baseline.allCases {
+      for baseline in Baseline.ofSeries {
         guard let laws = baseline.laws(series, at: rows) else { continue }
         let means = laws.map { $0.means[0] }
         result.baselines[baseline] = Accuracy(
@@ -133,6 +138,16 @@ public struct HeldOutScoring: Sendable {
     return result
   }
 
+  private func asked(_ split: Split, on pool: ThreadPool?) throws -> HeldOutRows.Asked {
+    try rows.asked(model, split, values: values, limits: limits, on: pool)
+  }
+
+  /// Their standard deviation, or that of a constant in its own unit.
+  private static func deviation(_ values: [Double]) -> Double {
+    let (_, deviation) = Scaling.moments(values)
+    return deviation > 0 ? deviation : Scaling.unitOfConstant(values.first ?? 0)
+  }
+
   /// Whether the model predicts each value from those before it and knows none on its own.
   private var inOrder: Bool { model.network.capability.inOrder }
 
@@ -143,9 +158,9 @@ public struct HeldOutScoring: Sendable {
 
   /// The context's rows on their grid.
   private func placed(_ split: Split) -> PlacedSeries? {
-    guard let grid, data.dimensions == 1 else { return nil }
+    guard let grid else { return nil }
     return PlacedSeries(
-      places: split.context.map { grid.places[$0] }, values: split.context.map { data.y[$0] },
+      places: split.context.map { grid.places[$0] }, values: split.context.map { rows.y[$0] },
       season: grid.season)
   }
 
@@ -209,10 +224,9 @@ public struct HeldOutScoring: Sendable {
   public func claims(
     _ functionals: [Functional], _ split: Split, on pool: ThreadPool? = nil
   ) throws -> [(independent: Claim?, joint: Claim)] {
-    let posterior = try model.condition(
-      on: data.rows(split.context), values: values, limits: limits, asked: data.rows(split.held).inputs,
-      pool: pool)
-    let together = data.rows(together(split))
+    let asked = try asked(split, on: pool)
+    let posterior = asked.posterior
+    let together = try asked.rows(together(split))
     let draws = try draws(posterior, together.inputs)
     let inputs = (0..<together.count).map { together.x[$0 * together.dimensions] }
     return functionals.enumerated().map { index, functional in

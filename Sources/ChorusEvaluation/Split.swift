@@ -31,6 +31,35 @@ public struct Split: Sendable, Hashable {
       context: order[count...].sorted(), held: order[..<count].sorted(), together: together, &stream)
   }
 
+  /// Each of `parts` parts held out in turn, rows in random order; as many as there are rows at most.
+  public static func folds(_ rows: Int, _ parts: Int, together: Int, seed: UInt64) -> [Split] {
+    var stream = stream(seed, rows, 0)
+    let order = stream.permutation(rows)
+    let parts = min(parts, rows)
+    return (0..<parts).map { part in
+      let held = rows * part / parts..<rows * (part + 1) / parts
+      return Split(
+        context: (Array(order[..<held.lowerBound]) + order[held.upperBound...]).sorted(),
+        held: order[held].sorted(), together: together, &stream)
+    }
+  }
+
+  /// All rows of each group held out in turn; nil for fewer than two groups, or where one leaves fewer than two rows.
+  public static func folds(groups: [String], together: Int, seed: UInt64) -> [Split]? {
+    let names = Set(groups).sorted()
+    guard names.count > 1 else { return nil }
+    var stream = stream(seed, groups.count, 0)
+    var splits: [Split] = []
+    for name in names {
+      let (held, context) = (
+        groups.indices.filter { groups[$0] == name }, groups.indices.filter { groups[$0] != name }
+      )
+      guard context.count >= 2 else { return nil }
+      splits.append(Split(context: context, held: held, together: together, &stream))
+    }
+    return splits
+  }
+
   /// Rows chosen elsewhere; nil for none held out, or for fewer than two to learn from.
   public static func given(
     context: [Int], held: [Int], together: Int, repetition: Int = 0, seed: UInt64

@@ -139,7 +139,7 @@ import Testing
     weights.pack()
     let model = Model(network: try declared.network(weights))
     let data = try Dataset(x: (0..<30).map(Double.init), y: (0..<30).map { 40 + 3 * sin(Double($0)) })
-    let scoring = HeldOutScoring(model: model, data: data, orders: 2, samples: 20)
+    let scoring = HeldOutScoring(model: model, rows: .function(data), orders: 2, samples: 20)
     let split = try #require(Split.random(30, share: 0.3, together: 5, seed: 0))
     let result = try scoring.result(split, drawing: true, reencoding: true)
     let posterior = try model.condition(on: data.rows(split.context))

@@ -1,0 +1,63 @@
+import ChorusData
+import ChorusHints
+import Foundation
+
+/// How probabilities of a category's levels came true for rows held out.
+public struct ClassScores: Sendable, Hashable {
+  /// The part of the rows whose likeliest level it was.
+  public let accuracy: Double
+  /// −log of the probability that the level had, in nats: less is better.
+  public let logLoss: Double
+  /// Σ_c (p_c − 1{c})², summed over levels (Brier 1950): less is better.
+  public let brier: Double
+  /// How far the likeliest levels' probabilities are from how often they came, over ten bins (Naeini et al. 2015).
+  public let calibrationError: Double
+
+  /// - Parameters:
+  ///   - probabilities: `[rows][levels]`, at least one row.
+  ///   - levels: what came.
+  public init(_ probabilities: [[Double]], _ levels: [Int]) {
+    let n = Double(max(levels.count, 1))
+    var (right, loss, brier) = (0.0, 0.0, 0.0)
+    var bins = [(count: Double, sure: Double, right: Double)](repeating: (0, 0, 0), count: 10)
+    for (law, level) in zip(probabilities, levels) {
+      let best = law.indices.max { law[$0] < law[$1] } ?? 0
+      let isRight = best == level
+      right += isRight ? 1 : 0
+      loss -= log(max(law[level], 1e-12))
+      for (c, p) in law.enumerated() {
+        let part = p - (c == level ? 1 : 0)
+        brier += part * part
+      }
+      let bin = min(Int(law[best] * 10), 9)
+      bins[bin].count += 1
+      bins[bin].sure += law[best]
+      bins[bin].right += isRight ? 1 : 0
+    }
+    accuracy = right / n
+    logLoss = loss / n
+    self.brier = brier / n
+    calibrationError = bins.reduce(0) { $0 + abs($1.sure - $1.right) } / n
+  }
+}
+
+/// What a fit to some rows of a table says of the levels of rows held out, beside simple methods.
+public struct ClassScoring: Sendable {
+  public let split: Split
+  public let model: ClassScores
+  /// Every row has the shares of the context's levels.
+  public let shares: ClassScores
+  public let logistic: ClassScores
+  public let forest: ClassScores
+
+  public init(_ cells: Cells, levels: [Int], of count: Int, _ split: Split) throws {
+    self.split = split
+    let fit = try ClassFit(cells.rows(split.context), levels: split.context.map { levels[$0] }, of: count)
+    let rows = cells.rows(split.held)
+    let held = split.held.map { levels[$0] }
+    model = ClassScores(fit.probabilities(rows), held)
+    shares = ClassScores(held.map { _ in fit.shares }, held)
+    logistic = ClassScores(fit.probabilities(rows, of: .logistic), held)
+    forest = ClassScores(fit.probabilities(rows, of: .forest), held)
+  }
+}

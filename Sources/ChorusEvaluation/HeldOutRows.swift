@@ -1,0 +1,68 @@
+import ChorusData
+import ChorusHints
+import ChorusInference
+import ChorusLayers
+import ChorusModels
+import ChorusTensors
+import Foundation
+
+/// Rows with outputs, some of which will be held out: of a function or a series, or of a table.
+public enum HeldOutRows: Sendable {
+  case function(Dataset)
+  case table(Cells, y: [Double])
+
+  public var y: [Double] {
+    switch self {
+    case .function(let data): data.y
+    case .table(_, let y): y
+    }
+  }
+
+  public var count: Int { y.count }
+
+  /// A model that has read the context of a split, and rows as it takes them.
+  struct Asked {
+    let posterior: Posterior
+    /// Rows by their numbers, inputs as the posterior is asked for them.
+    let rows: ([Int]) throws -> Dataset
+    /// What simple methods say of rows; of a table, its estimators.
+    let baselines: ([Int]) -> [Baseline: [GaussianMixture]]
+  }
+
+  func asked(
+    _ model: Model, _ split: Split, values: ValueScale.Choice, limits: ClosedRange<Double>?,
+    on pool: ThreadPool?
+  ) throws -> Asked {
+    switch self {
+    case .function(let data):
+      let posterior = try model.condition(
+        on: data.rows(split.context), values: values, limits: limits, asked: data.rows(split.held).inputs,
+        pool: pool)
+      return Asked(posterior: posterior, rows: { data.rows($0) }, baselines: { _ in [:] })
+    case .table(let cells, let y):
+      let table = try model.condition(
+        on: cells.rows(split.context), y: split.context.map { y[$0] }, limits: limits, pool: pool)
+      let fit = table.fit
+      return Asked(
+        posterior: table.posterior,
+        rows: { rows in try Dataset(inputs: table.told(cells.rows(rows)), y: rows.map { y[$0] }) },
+        baselines: { rows in Self.baselines(fit, cells.rows(rows)) })
+    }
+  }
+
+  private static func baselines(_ fit: TableFit, _ rows: Cells) -> [Baseline: [GaussianMixture]] {
+    let told = fit.tell(rows)
+    func law(_ mean: Double, _ deviation: Double) -> GaussianMixture {
+      GaussianMixture(
+        logWeights: [0], means: [fit.unit.raw(mean)], deviations: [fit.unit.scale * deviation])
+    }
+    var laws: [Baseline: [GaussianMixture]] = [.mean: (0..<rows.count).map { _ in law(0, 1) }]
+    for (estimator, baseline) in [Baseline.ridge, .processes, .forest, .stack].enumerated() {
+      laws[baseline] = (0..<rows.count).map { row in
+        let place = row * TableExperts.width + estimator
+        return law(told[place], exp(told[place + TableExperts.count]))
+      }
+    }
+    return laws
+  }
+}
