@@ -13,6 +13,8 @@ VALUES = {
     "model": (["m.safetensors", "m.safetensors", "run/model.safetensors"],
               ["nosuch", "", "pipe", "/dev/zero", "/dev/null", "d", "t.csv", "c.safetensors", "./d/../m.safetensors", "x" * 300,
                "run", "secret", "\x1b[31m", "run/checkpoints/step-00000006.safetensors"]),
+    "tables": (["tables"], ["m.safetensors", "nosuch", "", "pipe", "d", "c.safetensors"]),
+    "kinds": (["who=category", "t=skip", "level=number"], ["", "=", "who", "who=x", "nosuch=skip", "who=number", "t=skip,t=category"]),
     "language": (["l.gguf"], ["nosuch", "", "pipe", "/dev/zero", "d", "m.safetensors", "t.csv", "secret", "\x1b[31m"]),
     "text": (["a.txt"], ["nosuch", "", "pipe", "/dev/zero", "d", "l.gguf", "-", "secret"]),
     "prompt": (["the", "a b"], TEXT),
@@ -74,6 +76,16 @@ GRAMMAR = {
     "predict --context": ([("--context", "context"), ("--model", "model"), ("--samples", "samples"), ("--at", "grid")],
                           {"--plan": "plan", "--output": "output", "--plot": "picture", "--show": None, "--at-file": "table",
                            "--functional": "functional", "--input": "column", "--format": "format", **COMMON}),
+    "predict of tables": (["table", ("--target", "column"), ("--model", "tables"), ("--samples", "samples")],
+                          {"--input": "columns", "--as": "kinds", "--at-file": "table", "--quantiles": "levels", "--plan": "plan",
+                           "--output": "output", "--plot": "picture", "--functional": "functional", "--format": "format",
+                           **READING, **COMMON}),
+    "fill": (["table", ("--samples", "samples"), ("--model", "tables")],
+             {"--target": "column", "--as": "kinds", "--quantiles": "levels", "--output": "output", "--report": "output",
+              "--format": "format", **READING, **COMMON}),
+    "score of tables": (["table", ("--target", "column"), ("--model", "tables"), ("--samples", "samples"), ("--orders", "number")],
+                        {"--folds": "number", "--group-folds": "column", "--holdout": "part", "--as": "kinds", "--output": "output",
+                         "--calibration": "picture", "--format": "format", **READING, **COMMON}),
     "condition": (["table", ("--input", "columns"), ("--target", "column"), ("--output", "weights"), ("--model", "model")],
                   {"--units": "units", **READING, **COMMON}),
     "score": (["table", ("--input", "columns"), ("--target", "column"), ("--model", "model"), ("--samples", "samples"),
@@ -139,7 +151,7 @@ def arguments(random, odd):
             kind = optional[option]
             parts.append([option] if kind is None else [option, value(kind)])
     random.shuffle(parts)
-    words = name.replace(" --context", "").split() + [word for part in parts for word in part]
+    words = name.replace(" --context", "").replace(" of tables", "").split() + [word for part in parts for word in part]
     if random.random() < 0.03:
         words.insert(random.randrange(len(words) + 1), random.choice(TEXT))
     return [word.replace("\0", "") for word in words]

@@ -15,18 +15,21 @@ struct AskedColumns {
 
   /// - Parameters:
   ///   - marks: further columns, to be kept as texts.
+  ///   - table: the file, where it was read whole already.
   ///   - several: whether `target` may name more than one column.
   init(
     file: String, input: String?, target: String?, group: String? = nil, marks: [String] = [],
-    several: Bool = false, reading: ReadingOptions
+    several: Bool = false, reading: ReadingOptions, table read: Table? = nil
   ) throws {
     var names = input.map(Observations.names) ?? []
     // Which of these the file has, its header tells; columns that are not there are refused by their selection.
     let candidates = target.map { several ? Set([$0] + Observations.names($0)).sorted() : [$0] } ?? []
     let isOpen = input == nil || target == nil
-    let table = try reading.table(
-      file, numbers: isOpen ? nil : names + candidates, texts: (group.map { [$0] } ?? []) + marks,
-      optional: candidates.count > 1 ? candidates : [])
+    let table =
+      try read
+      ?? reading.table(
+        file, numbers: isOpen ? nil : names + candidates, texts: (group.map { [$0] } ?? []) + marks,
+        optional: candidates.count > 1 ? candidates : [])
     // A single column may have a comma in its name.
     var targets = target.map { !several || table.columns.contains($0) ? [$0] : Observations.names($0) } ?? []
     let groups = try group.map { try Groups(table, $0) }

@@ -25,10 +25,11 @@ struct Asking {
   /// questions, so that its points are in the output, without a prediction; one with nothing to predict is left out.
   init(
     file: String, input: String?, target: String?, group: String? = nil, points: PointOptions,
-    units: String? = nil, reading: ReadingOptions
+    units: String? = nil, reading: ReadingOptions, table read: Table? = nil
   ) throws {
     let columns = try AskedColumns(
-      file: file, input: input, target: target, group: group, several: true, reading: reading)
+      file: file, input: input, target: target, group: group, several: true, reading: reading,
+      table: read)
     let (table, targets, groups, selections) = (
       columns.table, columns.targets, columns.groups, columns.selections
     )

@@ -29,6 +29,11 @@ struct Predict: ParsableCommand {
       group's column, a row is a point of the series it names; else every series has all points. Several --target \
       columns are predicted one after another, each on its own, with a column that tells which.
 
+      A table with a target or an input of texts, with more than three inputs, or without a column that orders its rows is \
+      read as one (--model tables says so too): all columns but the target tell of it, numbers, categories, dates and \
+      missing cells. The target may be a category, whose levels get probabilities. Several targets are drawn together, \
+      each given those before it. Rows are numbered from 1, as they stand in the file or that of --at-file.
+
       --context takes what chorus condition has written in place of a file and its columns: nothing is encoded again. \
       Points come from --horizon, --at or --at-file.
 
@@ -113,6 +118,13 @@ struct Predict: ParsableCommand {
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
+  @Option(
+    name: .customLong("as"),
+    help: ArgumentHelp(
+      "What columns of a table are, where that is not found right: number, category, or skip.",
+      valueName: "col=kind[,col=kind]"))
+  var asOption: String?
+
   @OptionGroup var known: GivenOptions
 
   @OptionGroup var scale: ScaleOption
@@ -163,6 +175,7 @@ struct Predict: ParsableCommand {
       return
     }
     if file == nil { throw ValidationError("Missing expected argument '<file>'") }
+    _ = try TableJob.told(asOption)
   }
 
   func run() throws {
@@ -170,7 +183,9 @@ struct Predict: ParsableCommand {
       let template = try PlanTemplate(parsing: plan)
       let levels = try numberList(quantiles, option: "--quantiles")
       let functionals = try FunctionalTable.functionals(functional)
-      let asking = try self.asking()
+      let (job, read) = try tableJob()
+      if let job { return try run(job) }
+      let asking = try self.asking(read)
       let first = asking.questions[0]
       let isPicture = plot != nil || show
       if isPicture, asking.groupColumn != nil || asking.targets.count > 1 {
@@ -231,7 +246,7 @@ struct Predict: ParsableCommand {
     if show { Terminal.standardError.show(figure) }
   }
 
-  private func outputs() throws -> Outputs {
+  func outputs() throws -> Outputs {
     var outputs = Outputs(
       reading: ["FILE": file, "--at-file": points.atFile, "--context": context], model: givenModel)
     try outputs.add(table: "--output", output)
@@ -239,13 +254,14 @@ struct Predict: ParsableCommand {
     return outputs
   }
 
-  private func asking() throws -> Asking {
+  /// - Parameter table: what was read of the file already.
+  private func asking(_ table: Table?) throws -> Asking {
     if let context {
       return try Asking(context: context, model: givenModel, points: points, reading: reading)
     }
     return try Asking(
       file: file ?? "-", input: input, target: target, group: group, points: points,
-      units: units, reading: reading)
+      units: units, reading: reading, table: table)
   }
 
   /// The questions from `start` on whose answers are held at once: as many as keep all threads busy, and no more than half a

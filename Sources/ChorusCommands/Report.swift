@@ -126,7 +126,8 @@ struct Report: ParsableCommand {
       let inOrder = model.network.capability.inOrder
       let independent = inOrder ? nil : try draw(.independent)
       let scoring = HeldOutScoring(
-        model: model, data: question.data, plan: inOrder ? template : .sequential, seed: common.seed,
+        model: model, rows: .function(question.data), plan: inOrder ? template : .sequential,
+        seed: common.seed,
         flopLimit: flopLimit, values: scale.choice, limits: scale.limits)
       let calibration = try split(of: question.data, model).map {
         try scoring.result($0, drawing: false, reencoding: false, on: common.pool)

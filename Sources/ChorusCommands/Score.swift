@@ -38,6 +38,10 @@ struct Score: ParsableCommand {
       With --group every series is scored by itself: lines of each, and "all" without a group over all of them. Without --input \
       and --target the columns are found as in chorus predict.
 
+      A table (as chorus predict tells one; --model tables says so too) is scored by --holdout, --folds, --group-folds or \
+      --splits, beside the mean and the estimators that the model is told of. Of a category the scores are accuracy, \
+      log-loss, Brier score and calibration error, beside the levels' shares, logistic regression and a forest.
+
       A model that predicts each value from those before it (family sequence) knows no value on its own: its columns of \
       independent values are empty, crps and coverage are by --samples paths, and --plan is sequential(order:given) or auto.
       """)
@@ -70,6 +74,21 @@ struct Score: ParsableCommand {
       "Columns, one a repetition, that say of each row: context, held-out, or nothing to leave it out.",
       valueName: "col[,col]"))
   var splits: String?
+
+  @Option(help: ArgumentHelp("Of a table: hold out each of that many parts in turn.", valueName: "n"))
+  var folds: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "Of a table: hold out all rows of each level of this column in turn.", valueName: "col"))
+  var groupFolds: String?
+
+  @Option(
+    name: .customLong("as"),
+    help: ArgumentHelp(
+      "What columns of a table are, where that is not found right: number, category, or skip.",
+      valueName: "col=kind[,col=kind]"))
+  var asOption: String?
 
   @Option(help: ArgumentHelp("Hold out the ends of that many windows.", valueName: "n"))
   var windows: Int?
@@ -105,7 +124,7 @@ struct Score: ParsableCommand {
       valueName: "plan"))
   var plan = "sequential"
 
-  @Option(help: "functions, gp, or a path to a .safetensors file.")
+  @Option(help: "functions, gp, tables, or a path to a .safetensors file.")
   var model = "functions"
 
   @Option(
@@ -137,9 +156,18 @@ struct Score: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    guard [holdout != nil, last != nil, windows != nil, splits != nil].count(where: { $0 }) <= 1 else {
-      throw ValidationError("--holdout, --last, --splits and --windows exclude one another; give one")
+    let ways = [
+      holdout != nil, last != nil, windows != nil, splits != nil, folds != nil, groupFolds != nil,
+    ]
+    guard ways.count(where: { $0 }) <= 1 else {
+      throw ValidationError(
+        "--holdout, --last, --splits, --windows, --folds and --group-folds exclude one another; give one")
     }
+    if let folds, !(2...1000).contains(folds) { throw ValidationError("--folds must be within 2...1000") }
+    guard repetitions == nil || folds == nil && groupFolds == nil else {
+      throw ValidationError("--repetitions does not go with folds: every fold is one")
+    }
+    _ = try TableJob.told(asOption)
     if let holdout, !(holdout > 0 && holdout <= 0.9) {
       throw ValidationError("--holdout must be above 0 and at most 0.9")
     }
@@ -186,7 +214,7 @@ struct Score: ParsableCommand {
     _ = try outputs()
   }
 
-  private func outputs() throws -> Outputs {
+  func outputs() throws -> Outputs {
     var outputs = Outputs(reading: ["FILE": file], model: model)
     try outputs.add(table: "--output", output)
     try outputs.add("--calibration", calibration)
@@ -195,6 +223,7 @@ struct Score: ParsableCommand {
 
   func run() throws {
     try reporting {
+      if let (job, table) = try tableJob() { return try run(job, table) }
       let template = try PlanTemplate(parsing: plan)
       let functionals = try FunctionalTable.functionals(functional)
       let all = try Observations.series(
@@ -228,7 +257,7 @@ struct Score: ParsableCommand {
       try outputs().checkPlaces()
       let scorings = series.map { series in
         var scoring = HeldOutScoring(
-          model: model, data: series.data, plan: template, orders: orders,
+          model: model, rows: .function(series.data), plan: template, orders: orders,
           samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit,
           values: scale.choice, limits: scale.limits)
         scoring.grid = series.grid(season: season).map { ($0.places, $0.season.rows) }
@@ -336,7 +365,7 @@ struct Score: ParsableCommand {
     }
   }
 
-  private func draw(_ results: [HeldOutScoring.Result], _ target: String, to path: String) throws {
+  func draw(_ results: [HeldOutScoring.Result], _ target: String, to path: String) throws {
     let all = Calibration(levels: results.flatMap(\.calibration.levels))
     let name = file == "-" ? "standard input" : URL(fileURLWithPath: file).lastPathComponent
     let title = "Calibration on \(name), \(target)"

@@ -20,7 +20,10 @@ struct ScoreTable {
   static let coverages = [0.5, 0.8, 0.9, 0.95]
   static let bins = 10
 
-  static let columns: [String] = {
+  /// The simple methods that are beside the model.
+  var baselines = Baseline.ofSeries
+
+  static func columns(_ baselines: [Baseline] = Baseline.ofSeries) -> [String] {
     var columns = ["repetition", "units", "context", "held_out", "targets"]
     func mean(_ name: String) { columns += [name, name + "_se"] }
     func difference(_ name: String) { columns += [name, name + "_se", name + "_low", name + "_high"] }
@@ -38,12 +41,12 @@ struct ScoreTable {
     for coverage in coverages { mean("coverage_\(Int(coverage * 100))") }
     columns += (1...bins).map { "pit_\($0)" }
     columns += ["rmse", "mae", "mase"]
-    for baseline in Baseline.allCases {
+    for baseline in baselines {
       columns += ["rmse", "mae", "mase", "crps"].map { "\(baseline.rawValue)_\($0)" }
       difference("crps_minus_\(baseline.rawValue)")
     }
     return columns + ["note"]
-  }()
+  }
 
   var results: [HeldOutScoring.Result] { series.flatMap(\.results) }
 
@@ -55,7 +58,8 @@ struct ScoreTable {
 
   func write(_ format: TableFormat) throws {
     let writer = try RowWriter(
-      columns: (groupColumn.map { [$0] } ?? []) + Self.columns, format: format, to: .standardOutput)
+      columns: (groupColumn.map { [$0] } ?? []) + Self.columns(baselines), format: format, to: .standardOutput
+    )
     func write(_ group: String?, _ label: Cell, _ results: [HeldOutScoring.Result]) throws {
       let key: [Cell] = groupColumn == nil ? [] : [group.map { .text($0) } ?? .missing]
       for units in Units.allCases { try writer.write(key + cells(label, units, results)) }
@@ -113,7 +117,7 @@ struct ScoreTable {
       ]
     }
     cells += accuracy(\.accuracy)
-    for baseline in Baseline.allCases {
+    for baseline in baselines {
       cells += accuracy { $0.baselines[baseline] }
       cells.append(single(scaled { $0.baselines[baseline]?.crps ?? .nan }))
       cells += difference(scaled { $0.accuracy.crps - ($0.baselines[baseline]?.crps ?? .nan) })

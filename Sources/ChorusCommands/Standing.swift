@@ -18,12 +18,17 @@ struct Standing {
         : "naive (the last value)"
     case .smoothing: "exponential smoothing"
     case .structural: "structural (level, trend and seasons)"
+    case .mean: "the mean"
+    case .ridge: "ridge regression"
+    case .processes: "Gaussian processes"
+    case .forest: "a forest"
+    case .stack: "the stack of these"
     }
   }
 
   /// Methods that say something of every repetition, with their CRPS beside that of the model as a ratio, series by series.
   private var rivals: [(baseline: Baseline, ratios: [Double])] {
-    Baseline.allCases.compactMap { baseline in
+    table.baselines.compactMap { baseline in
       let ratios = table.series.compactMap { series -> Double? in
         let own = series.results.map(\.accuracy.crps).reduce(0, +)
         let other = series.results.reduce(0) { $0 + ($1.baselines[baseline]?.crps ?? .nan) }

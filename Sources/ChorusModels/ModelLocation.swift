@@ -6,7 +6,7 @@ import Foundation
 /// the package's resource bundle beside the executable. Anything with a slash or a file extension is a path.
 public enum ModelLocation {
   /// Names of the models that are shipped with the package.
-  public static let shipped = ["functions", "gp", "gp-noisy", "sawtooth"]
+  public static let shipped = ["functions", "gp", "gp-noisy", "sawtooth", "tables"]
   static let bundleName = "chorus_ChorusModels"
 
   public static func resolve(_ name: String) throws(ModelError) -> String {

@@ -36,7 +36,7 @@ import Testing
     let lines = try objects(outcome)
     #expect(lines.map { "\($0["repetition"] ?? "")" } == ["1", "1", "2", "2", "3", "3", "all", "all"])
     #expect(lines.map { $0["units"] as? String } == (0..<8).map { $0 % 2 == 0 ? "file" : "standardised" })
-    for name in ScoreTable.columns { #expect(lines.allSatisfy { $0[name] != nil }, "\(name)") }
+    for name in ScoreTable.columns() { #expect(lines.allSatisfy { $0[name] != nil }, "\(name)") }
     for key in ["independent", "buffer", "reencode", "crps", "energy_buffer", "coverage_90"] {
       let single = lines[..<6].enumerated().filter { $0.offset % 2 == 0 }.compactMap {
         $0.element[key] as? Double

@@ -1,0 +1,218 @@
+import ArgumentParser
+import ChorusData
+import ChorusEvaluation
+import ChorusInference
+import ChorusModels
+import ChorusPlans
+import ChorusTables
+import ChorusTensors
+import Foundation
+
+/// `chorus score` of a table: rows held out at random, in folds, or by a column.
+extension Score {
+  /// The table, where the command line or the file tells that it is one; else what was read of the file.
+  func tableJob() throws -> (job: TableJob, table: Table)? {
+    let isTold =
+      try folds != nil || groupFolds != nil || asOption != nil
+      || model != "functions"
+        && Model(named: model).blueprint.family == .table
+    guard
+      isTold
+        || (model == "functions" && target != nil && group == nil && last == nil && windows == nil
+          && file != "-")
+    else { return nil }
+    if !isTold, try !TableJob.mayBe(input: input, target: target, file, reading) { return nil }
+    let table = try reading.table(file)
+    let (targets, inputs) = (
+      TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table)
+    )
+    guard try isTold || TableJob.isTable(table, targets, inputs) else { return nil }
+    guard targets.count == 1 else {
+      throw InferenceError.input(
+        "\(file): name the one column to score with --target; it has: "
+          + table.columns.prefix(20).joined(separator: ", "))
+    }
+    for (option, isGiven) in [
+      ("--last", last != nil), ("--windows", windows != nil), ("--group", group != nil),
+      ("--season", season != nil), ("--reencode", reencode),
+    ] where isGiven {
+      throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
+    }
+    var told = try TableJob.told(asOption)
+    // Columns that say how rows are split tell nothing of the target.
+    for name in splits.map(Observations.names) ?? [] { told[name] = .skip }
+    return (try TableJob(table, targets: targets, inputs: inputs, as: told, reading: reading), table)
+  }
+
+  func run(_ job: TableJob, _ table: Table) throws {
+    let step = job.steps(limits: scale.limits)[0]
+    let column = job.column(step)
+    let known = (0..<job.cells.count).filter { !job.cells[$0, step.column].isNaN }
+    guard known.count >= 4 else {
+      throw InferenceError.input(
+        "\(file): \(known.count) rows have a value of '\(column.name)'; at least 4 are needed")
+    }
+    let cells = job.cells.rows(known).columns(step.inputs)
+    let y = known.map { job.cells[$0, step.column] }
+    let splits = try splits(of: known, table)
+    common.say(job.found([step]))
+    for words in job.words { common.say("note: \(words)") }
+    try outputs().checkPlaces()
+    let progress = Progress(of: splits.count, "repetitions", common)
+    if case .category(let levels) = column.kind {
+      for (option, isGiven) in [
+        ("--functional", functional != nil), ("--calibration", calibration != nil),
+        ("--output", output != nil),
+      ] where isGiven { throw ValidationError("\(option) is of numbers, and '\(column.name)' is a category") }
+      let levelsOf = y.map { Int($0) }
+      let results = try common.pool.map(splits.count) { index, _ in
+        defer { progress.advance() }
+        return try ClassScoring(cells, levels: levelsOf, of: levels.count, splits[index])
+      }
+      progress.clear()
+      let scores = ClassTable(results: results)
+      try scores.write(format)
+      return common.say(scores.verdict)
+    }
+    let network = try Model(named: model == "functions" ? "tables" : model)
+    let functionals = try FunctionalTable.functionals(functional)
+    var scoring = HeldOutScoring(
+      model: network, rows: .table(cells, y: y), plan: try PlanTemplate(parsing: plan), orders: orders,
+      samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit,
+      limits: scale.limits)
+    scoring.grid = nil
+    let asked = scoring
+    let overlap =
+      folds == nil && groupFolds == nil
+      ? Double(splits[0].held.count) / Double(splits[0].context.count) : 0
+    guard functionals.isEmpty else {
+      let claims = try common.pool.map(splits.count) { index, pool in
+        defer { progress.advance() }
+        return try asked.claims(functionals, splits[index], on: pool)
+      }
+      progress.clear()
+      return try ClaimTable(functionals: functionals, claims: claims, overlap: overlap).write(format)
+    }
+    let results = try common.pool.map(splits.count) { index, pool in
+      defer { progress.advance() }
+      return try asked.result(splits[index], drawing: true, reencoding: false, on: pool)
+    }
+    progress.clear()
+    let scores = ScoreTable(
+      series: [(nil, results)], groupColumn: nil, overlap: overlap, lines: true, baselines: Baseline.ofTables)
+    for note in scores.notes { common.say("note: \(note)") }
+    if let output { try write(results, known, y, column.name, to: output) }
+    try scores.write(format)
+    common.say(scores.verdict)
+    for line in Standing(table: scores, season: (1, nil)).words { common.say(line) }
+    if let calibration { try draw(results, column.name, to: calibration) }
+  }
+
+  /// A row each held-out value of each repetition; rows are numbered from 1 as in the file.
+  private func write(
+    _ results: [HeldOutScoring.Result], _ known: [Int], _ y: [Double], _ target: String, to path: String
+  ) throws {
+    let writer = try RowWriter(
+      columns: ["repetition", "row", target, "pit", "crps", "log_density"],
+      format: TableFormat(path: path) ?? .csv, to: .file(path))
+    for (index, result) in results.enumerated() {
+      for (place, row) in result.split.held.enumerated() {
+        try writer.write([
+          .integer(index + 1), .integer(known[row] + 1), .number(y[row]),
+          .number(result.calibration.levels[place]), .number(result.crps[place]),
+          .number(result.logDensity[place]),
+        ])
+      }
+    }
+    try writer.finish()
+  }
+
+  /// - Parameter known: the rows of the table that have a target; splits number them.
+  private func splits(of known: [Int], _ table: Table) throws -> [Split] {
+    let (together, seed) = (targets ?? 64, common.seed)
+    if let folds { return Split.folds(known.count, folds, together: together, seed: seed) }
+    if let groupFolds {
+      let groups = try table.texts(groupFolds)
+      return try Split.folds(groups: known.map { groups[$0] }, together: together, seed: seed)
+        ?? {
+          throw InferenceError.input("\(file): column '\(groupFolds)' has fewer than two groups to hold out")
+        }()
+    }
+    if let names = splits.map(Observations.names) {
+      return try names.enumerated().map { repetition, name in
+        let marks = try table.texts(name)
+        let own = known.map { marks[$0] }
+        if let odd = own.first(where: { !["", "context", "held-out"].contains($0) }) {
+          throw InferenceError.input(
+            "\(file): column '\(name)' has '\(odd)'; it takes context, held-out or nothing")
+        }
+        guard
+          let split = Split.given(
+            context: own.indices.filter { own[$0] == "context" },
+            held: own.indices.filter { own[$0] == "held-out" },
+            together: together, repetition: repetition, seed: seed)
+        else {
+          throw InferenceError.input(
+            "\(file): column '\(name)' holds out no row with a value, or leaves fewer than 2 to learn from")
+        }
+        return split
+      }
+    }
+    let share = holdout ?? 0.2
+    return try (0..<(repetitions ?? 10)).map { repetition in
+      guard
+        let split = Split.random(
+          known.count, share: share, together: together, repetition: repetition, seed: seed)
+      else {
+        throw InferenceError.input(
+          "\(file): --holdout \(share) of \(known.count) rows leaves none to hold out, or fewer than 2 to learn from"
+        )
+      }
+      return split
+    }
+  }
+}
+
+/// The scores of a category's probabilities: a line each repetition, then "all" with the means.
+private struct ClassTable {
+  let results: [ClassScoring]
+
+  func write(_ format: TableFormat) throws {
+    let names = ["accuracy", "log_loss", "brier", "calibration_error"]
+    let writer = try RowWriter(
+      columns: ["repetition", "context", "held_out"] + names
+        + ["shares", "logistic", "forest"].flatMap { method in names.map { "\(method)_\($0)" } }
+        + ["log_loss_se"], format: format, to: .standardOutput)
+    func numbers(_ scores: ClassScores) -> [Double] {
+      [scores.accuracy, scores.logLoss, scores.brier, scores.calibrationError]
+    }
+    func all(_ result: ClassScoring) -> [Double] {
+      numbers(result.model) + numbers(result.shares) + numbers(result.logistic) + numbers(result.forest)
+    }
+    for (index, result) in results.enumerated() {
+      try writer.write(
+        [.integer(index + 1), .integer(result.split.context.count), .integer(result.split.held.count)]
+          + all(result).map { .number($0) } + [.missing])
+    }
+    let means = (all(results[0])).indices.map { i in RepeatedMean(results.map { all($0)[i] }).mean }
+    let loss = RepeatedMean(results.map(\.model.logLoss))
+    try writer.write(
+      [
+        .text("all"), .number(RepeatedMean(results.map { Double($0.split.context.count) }).mean),
+        .number(RepeatedMean(results.map { Double($0.split.held.count) }).mean),
+      ] + means.map { .number($0) } + [.number(loss.standardError)])
+    try writer.finish()
+  }
+
+  var verdict: String {
+    func mean(_ value: (ClassScoring) -> Double) -> Double { RepeatedMean(results.map(value)).mean }
+    func text(_ value: Double) -> String { String(format: "%.3f", value) }
+    let (own, logistic, forest) = (
+      mean(\.model.logLoss), mean(\.logistic.logLoss), mean(\.forest.logLoss)
+    )
+    let best = logistic <= forest ? ("logistic ridge regression", logistic) : ("a forest", forest)
+    return
+      "accuracy \(text(mean(\.model.accuracy))), log-loss \(text(own)); shares alone \(text(mean(\.shares.logLoss))); verdict: "
+      + (own <= best.1 ? "ahead of" : "behind") + " the best simple method here, \(best.0) (\(text(best.1)))"
+  }
+}

@@ -1,0 +1,35 @@
+import ChorusTables
+
+/// Whether a file is read as a table, where the command line does not say so.
+extension TableJob {
+  /// Whether a file is a table and no series: it has a target or an input of texts, more inputs than a function, or no column that
+  /// orders its rows.
+  ///
+  /// - Parameter inputs: as they were named; nil for all other columns.
+  static func isTable(_ table: Table, _ targets: [String], _ inputs: [String]?) throws -> Bool {
+    let known = (targets + (inputs ?? [])).filter { table.columns.contains($0) }
+    for name in known where try table.kind(of: name) == .text { return true }
+    if let inputs { return inputs.count > 3 }
+    guard targets.allSatisfy({ table.columns.contains($0) }), table.columns.count > 2 else { return false }
+    do { _ = try ColumnChoice(table, inputs: [], targets: targets, groups: nil) } catch {
+      return error.reason == .choice
+    }
+    return false
+  }
+
+  /// Whether inputs that are named may make the file a table; of a few, by a look at their columns alone.
+  static func mayBe(
+    input: String?, target: String?, _ file: String, _ reading: ReadingOptions
+  ) throws -> Bool {
+    guard let inputs = input.map(Observations.names), inputs.count <= 3 else { return true }
+    guard file != "-" else { return false }
+    let names = inputs + (target.map(Observations.names) ?? [])
+    guard let table = try? reading.table(file, numbers: names, optional: names) else { return false }
+    return try names.contains { try table.columns.contains($0) && table.kind(of: $0) == .text }
+  }
+
+  /// Names in an option; a single column may have a comma in its name.
+  static func names(_ option: String?, in table: Table) -> [String]? {
+    option.map { table.columns.contains($0) ? [$0] : Observations.names($0) }
+  }
+}

@@ -1,0 +1,220 @@
+import ArgumentParser
+import ChorusData
+import ChorusInference
+import ChorusTables
+import Foundation
+
+/// A table as a command asks of it: its columns for what they are, the cells that estimators read, and the columns that are drawn.
+struct TableJob {
+  let frame: TableFrame
+  /// Columns that are drawn, as places in the frame.
+  let targets: [Int]
+  /// Columns that tell of them, as places in the frame.
+  let inputs: [Int]
+  /// All rows: those of the file, then those of a second one.
+  let cells: Cells
+  /// How many rows the first file has.
+  let ownRows: Int
+  /// What was found, in words.
+  let words: [String]
+  /// The columns of `cells` that stand for each column of the frame, the column itself first.
+  private let places: [[Int]]
+
+  /// - Parameters:
+  ///   - at: further rows whose targets are asked for.
+  ///   - targets: names; empty for all columns with missing cells.
+  ///   - inputs: names; nil for all other columns.
+  init(
+    _ table: Table, at further: Table? = nil, targets: [String], inputs named: [String]? = nil,
+    as told: [String: TableFrame.Told] = [:], reading: ReadingOptions
+  ) throws {
+    try self.init(
+      Self.framed(table, told), at: further, told, source: table.source, targets: targets, inputs: named)
+  }
+
+  private static func framed(
+    _ table: Table, _ told: [String: TableFrame.Told], like: TableFrame? = nil
+  ) throws -> TableFrame {
+    do { return try table.frame(as: told, like: like) } catch {
+      guard error.reason == .notANumber else { throw error }
+      throw InferenceError.input(
+        "\(error) If the column is a category, say --as COLUMN=category; if the text stands for a missing cell, --missing TEXT."
+      )
+    }
+  }
+
+  private init(
+    _ frame: TableFrame, at further: Table?, _ told: [String: TableFrame.Told], source: String,
+    targets: [String],
+    inputs named: [String]?
+  ) throws {
+    var frame = frame
+    let known = frame.columns.map(\.name)
+    for name in targets + (named ?? []) where !known.contains(name) {
+      throw InferenceError.input(
+        "\(source): has no column '\(name)'; it has: \(known.prefix(20).joined(separator: ", "))")
+    }
+    if let twice = targets.indices.first(where: { targets[..<$0].contains(targets[$0]) }) {
+      throw InferenceError.input(
+        "\(source): column '\(targets[twice])' is asked for twice; name each column once")
+    }
+    if let both = targets.first(where: { named?.contains($0) ?? false }) {
+      throw InferenceError.input("\(source): '\(both)' is a target and an input; it can be one of them")
+    }
+    ownRows = frame.rowCount
+    if let further {
+      let names = further.columns
+      if let lacking = (named ?? []).first(where: { !names.contains($0) }) {
+        throw InferenceError.input("\(further.source): has no column '\(lacking)', which is an input")
+      }
+      frame = frame.appending(
+        try Self.framed(further, told.filter { names.contains($0.key) }, like: frame))
+    }
+    let rows = frame.columns.map(\.values)
+    var words: [String] = []
+    var (unused, all): ([String], [Int]) = ([], [])
+    for (index, column) in frame.columns.enumerated() where !targets.contains(column.name) {
+      if case .unused(let reason) = column.kind {
+        if named?.contains(column.name) ?? true { unused.append("'\(column.name)': \(reason)") }
+      } else if named == nil, Self.isCount(column) {
+        unused.append("'\(column.name)': it counts the rows")
+      } else if named?.contains(column.name) ?? true {
+        all.append(index)
+      }
+    }
+    let asked =
+      targets.isEmpty
+      ? all.filter { column in rows[column].contains { $0.isNaN } }
+      : try targets.map { name in
+        guard let place = known.firstIndex(of: name) else {
+          throw InferenceError.input("no column '\(name)'")
+        }
+        if case .unused(let reason) = frame.columns[place].kind {
+          throw InferenceError.input("\(source): '\(name)' cannot be predicted: \(reason)")
+        }
+        return place
+      }
+    for place in asked {
+      if case .date = frame.columns[place].kind {
+        guard targets.isEmpty else {
+          throw InferenceError.input(
+            "\(source): '\(frame.columns[place].name)' is a date, which cannot be predicted; name numbers or categories"
+          )
+        }
+      }
+    }
+    self.targets = asked.filter { if case .date = frame.columns[$0].kind { false } else { true } }
+    inputs = all.filter { targets.isEmpty || !asked.contains($0) }
+    guard !inputs.isEmpty else {
+      throw InferenceError.input("\(source): no column is left to predict from")
+    }
+    (cells, places) = try Self.cells(frame, rows, Set(inputs).union(self.targets))
+    if !unused.isEmpty { words.append("left out: \(unused.joined(separator: "; "))") }
+    self.words = words
+    self.frame = frame
+  }
+
+  /// Whether a column only counts the rows, as a data frame writes them beside its columns.
+  private static func isCount(_ column: TableFrame.Column) -> Bool {
+    guard ["", "unnamed: 0", "index", "row", "rownames", "id"].contains(column.name.lowercased()) else {
+      return false
+    }
+    return zip(column.values.dropFirst(), column.values).allSatisfy { $0 - $1 == 1 }
+  }
+
+  /// The cells of some columns and where each column's stand. A date is a number, its weekday a category, and its month and hour are
+  /// numbers, where they differ.
+  private static func cells(
+    _ frame: TableFrame, _ rows: [[Double]], _ used: Set<Int>
+  ) throws -> (cells: Cells, places: [[Int]]) {
+    var (columns, categories): ([[Double]], [Bool]) = ([], [])
+    var places: [[Int]] = []
+    for (index, column) in frame.columns.enumerated() {
+      guard used.contains(index) else {
+        places.append([])
+        continue
+      }
+      var own = [columns.count]
+      columns.append(rows[index])
+      if case .category = column.kind { categories.append(true) } else { categories.append(false) }
+      if case .date = column.kind {
+        for (values, isCategory) in CalendarParts.of(rows[index]) {
+          own.append(columns.count)
+          columns.append(values)
+          categories.append(isCategory)
+        }
+      }
+      places.append(own)
+    }
+    let count = columns.first?.count ?? 0
+    var values: [Double] = []
+    values.reserveCapacity(count * columns.count)
+    for row in 0..<count { for column in columns { values.append(column[row]) } }
+    return (try Cells(values, categories: categories), places)
+  }
+
+  // MARK: What is drawn
+
+  /// One step for each target in their order, told by the inputs and the targets before it.
+  func steps(limits: ClosedRange<Double>? = nil) -> [TableChain.Step] {
+    targets.indices.map { step(targets[$0], by: inputs + targets[..<$0], limits: limits) }
+  }
+
+  /// One step for each target, those with fewer missing cells first, told by all other columns; numbers of which none is below 0
+  /// stay there.
+  ///
+  /// - Parameter only: the names of the targets to fill; nil for all.
+  func fillSteps(only: [String]?) throws -> [TableChain.Step] {
+    for name in only ?? [] where !targets.contains(where: { frame.columns[$0].name == name }) {
+      throw InferenceError.input("\(frame.source): column '\(name)' has no missing cell that could be filled")
+    }
+    let asked = targets.filter { only?.contains(frame.columns[$0].name) ?? true }
+    let ordered = asked.sorted { a, b in
+      let (left, right) = (missing(a), missing(b))
+      return left != right ? left < right : a < b
+    }
+    return ordered.map { target in
+      let least = frame.columns[target].values.lazy.filter { !$0.isNaN }.min() ?? -1
+      return step(
+        target, by: Set(inputs + targets).subtracting([target]).sorted(),
+        limits: least >= 0 ? 0...Double.infinity : nil)
+    }
+  }
+
+  private func step(_ target: Int, by others: [Int], limits: ClosedRange<Double>?) -> TableChain.Step {
+    let levels: Int? =
+      if case .category(let levels) = frame.columns[target].kind { levels.count } else { nil }
+    return TableChain.Step(
+      column: places[target][0], inputs: others.flatMap { places[$0] }, levels: levels,
+      limits: levels == nil ? limits : nil)
+  }
+
+  private func missing(_ target: Int) -> Int { frame.columns[target].values.count { $0.isNaN } }
+
+  /// The column of the frame behind a step.
+  func column(_ step: TableChain.Step) -> TableFrame.Column {
+    frame.columns[places.firstIndex { $0.first == step.column } ?? 0]
+  }
+
+  /// What was found of the columns, in a line.
+  func found(_ steps: [TableChain.Step]) -> String {
+    let names = steps.map { "'\(column($0).name)' (\(column($0).words))" }
+    let by = inputs.prefix(8).map { frame.columns[$0].name } + (inputs.count > 8 ? ["…"] : [])
+    return "\(names.joined(separator: ", ")) by \(inputs.count) columns: \(by.joined(separator: ", "))"
+  }
+
+  /// What `--as` says, as `code=category,year=number`.
+  static func told(_ text: String?) throws -> [String: TableFrame.Told] {
+    var told: [String: TableFrame.Told] = [:]
+    for part in text?.split(separator: ",") ?? [] {
+      let sides = part.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
+      guard sides.count == 2, !sides[0].isEmpty, let kind = TableFrame.Told(rawValue: sides[1]) else {
+        throw ValidationError(
+          "--as: '\(part)' is not like column=\(TableFrame.Told.allCases.map(\.rawValue).joined(separator: "|"))"
+        )
+      }
+      told[sides[0]] = kind
+    }
+    return told
+  }
+}

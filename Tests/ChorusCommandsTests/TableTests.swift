@@ -1,0 +1,159 @@
+import ChorusHints
+import ChorusTensors
+import Foundation
+import Testing
+
+/// `predict`, `fill` and `score` of tables, as a person calls them.
+@Suite(.enabled(if: executable != nil, Comment(rawValue: skipped))) struct TableTests {
+  private static func folder() throws -> Folder {
+    let folder = try Folder()
+    try folder.writeModel("t.safetensors") {
+      $0.family = .table
+      $0.parts.coordinates = TableExperts.coordinates
+      $0.width = 32
+      $0.inputDimensions = TableExperts.width
+      $0.head = .mixture(components: 10, around: 8, units: TableExperts.count)
+    }
+    var stream = RandomStream(seed: 15)
+    var lines = ["id,kind,when,size,\"unit, net\",price"]
+    for row in 0..<40 {
+      let kind = ["oak", "ash", "elm"][stream.below(3)]
+      let size = stream.uniform(in: 1...9)
+      let price = row >= 36 ? "" : "$\(Int(100 * size + 50 * Double(kind == "oak" ? 3 : 0)))"
+      let shown = row % 9 == 4 ? "NA" : row % 11 == 7 ? "?" : kind
+      lines.append(
+        "\(row + 1),\(shown),2024-0\(1 + row % 9)-11,\(String(format: "%.2f", size)),\(row % 4 == 0 ? "" : "2"),\(price)"
+      )
+    }
+    try folder.write("wood.csv", lines.joined(separator: "\n") + "\n")
+    return folder
+  }
+
+  @Test func numbersAndCategories() throws {
+    let folder = try Self.folder()
+    let numbers = try folder.chorus("predict", "wood.csv", "--target", "price", "--model", "t.safetensors")
+    #expect(numbers.code == 0, "\(numbers.errors)")
+    #expect(numbers.rows[0] == ["row", "mean", "q0.05", "q0.5", "q0.95", "note"])
+    #expect(numbers.rows.dropFirst().map { $0[0] } == ["37", "38", "39", "40"])
+    #expect(numbers.errors.contains("'price' (number) by 4 columns: kind, when, size, unit, net"))
+    #expect(numbers.errors.contains("'id': it counts the rows"))
+    let kinds = try folder.chorus("predict", "wood.csv", "--target", "kind", "--model", "t.safetensors")
+    #expect(kinds.rows[0] == ["row", "kind", "probability", "p(ash)", "p(elm)", "p(oak)", "note"])
+    for row in kinds.rows.dropFirst() {
+      let law = row[3..<6].compactMap { Double($0) }
+      #expect(law.count == 3 && abs(law.reduce(0, +) - 1) < 1e-9 && ["ash", "elm", "oak"].contains(row[1]))
+    }
+  }
+
+  @Test func targetsTogetherAndPaths() throws {
+    let folder = try Self.folder()
+    let arguments = [
+      "predict", "wood.csv", "--target", "kind,price", "--model", "t.safetensors", "--samples", "5",
+      "--output", "p.csv",
+    ]
+    let (_, result) = try folder.start(arguments)
+    let outcome = try result()
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    #expect(outcome.rows[0].prefix(4) == ["row", "target", "expected", "probability"])
+    let paths = try folder.read("p.csv").split(separator: "\n").map { $0.components(separatedBy: ",") }
+    #expect(paths[0] == ["path", "row", "kind", "price"])
+    let rows = Set(paths.dropFirst().map { $0[1] })
+    #expect(rows.contains("37") && paths.count == 1 + 5 * rows.count)
+    #expect(paths.dropFirst().allSatisfy { ["ash", "elm", "oak"].contains($0[2]) && Double($0[3]) != nil })
+    // A cell that was there is as it was.
+    let price = paths.first { $0[1] == "5" }?[3]
+    #expect(price != nil && paths.filter { $0[1] == "5" }.allSatisfy { $0[3] == price })
+    let again = try folder.start(Array(arguments.dropLast(2)) + ["--threads", "1"]).1()
+    #expect(again.output == outcome.output)
+  }
+
+  @Test func rowsOfAnotherFileAndSums() throws {
+    let folder = try Self.folder()
+    try folder.write("new.csv", "size,kind\n3.5,oak\n8,ebony\n,ash\n")
+    let asked = try folder.chorus(
+      "predict", "wood.csv", "--target", "price", "--model", "t.safetensors", "--at-file", "new.csv", "--min",
+      "0")
+    #expect(asked.code == 0, "\(asked.errors)")
+    #expect(asked.rows.dropFirst().map { $0[0] } == ["1", "2", "3"])
+    #expect(asked.rows.dropFirst().allSatisfy { (Double($0[2]) ?? -1) >= 0 })
+    let sums = try folder.chorus(
+      "predict", "wood.csv", "--target", "price", "--model", "t.safetensors", "--at-file", "new.csv",
+      "--functional",
+      "sum,max", "--samples", "20")
+    #expect(
+      sums.code == 0
+        && sums.rows.dropFirst().map { $0[0] + $0[1] } == [
+          "sumjoint", "sumindependent", "maxjoint", "maxindependent",
+        ])
+  }
+
+  @Test func whatCannotBeIsSaid() throws {
+    let folder = try Self.folder()
+    func refused(_ words: String, _ code: Int32, _ arguments: String...) throws {
+      let (_, result) = try folder.start(arguments + ["--model", "t.safetensors"])
+      let outcome = try result()
+      #expect(
+        outcome.code == code && outcome.errors.contains(words) && outcome.output.isEmpty, "\(outcome.errors)")
+    }
+    try refused("has no column 'prise'", 65, "predict", "wood.csv", "--target", "prise")
+    try refused(
+      "is a target and an input", 65, "predict", "wood.csv", "--target", "price", "--input", "price,size")
+    try refused("is a date, which cannot be predicted", 65, "predict", "wood.csv", "--target", "when")
+    try refused("goes with a series", 64, "predict", "wood.csv", "--target", "price", "--horizon", "3")
+    try refused("no row lacks a value of 'size'", 65, "predict", "wood.csv", "--target", "size")
+    try refused("is not like column=", 64, "predict", "wood.csv", "--target", "price", "--as", "kind=word")
+    try folder.write("mixed.csv", "a,b,y\n1,x,2\n2,x,3\nlots,z,4\n3,x,\n")
+    try refused("--as COLUMN=category", 65, "predict", "mixed.csv", "--target", "y")
+    let told = try folder.chorus(
+      "predict", "mixed.csv", "--target", "y", "--as", "a=category", "--model", "t.safetensors")
+    #expect(told.code == 0, "\(told.errors)")
+    try folder.write("one.csv", "a,b,y\n1,x,2\n2,x,\n3,x,\n")
+    try refused("at least 2 are needed", 65, "predict", "one.csv", "--target", "y")
+    let wide = (0..<1001).map { "c\($0)" }.joined(separator: ",")
+    try folder.write("wide.csv", wide + "\n" + (0..<1001).map { "\($0)" }.joined(separator: ",") + "\n")
+    try refused("at most 1000 are read", 65, "predict", "wide.csv", "--target", "c0")
+  }
+
+  @Test func missingCellsAreFilled() throws {
+    let folder = try Self.folder()
+    let filled = try folder.chorus(
+      "fill", "wood.csv", "--model", "t.safetensors", "--samples", "8", "--output", "all.csv", "--report",
+      "r.csv")
+    #expect(filled.code == 0, "\(filled.errors)")
+    let before = try folder.read("wood.csv").split(separator: "\n").map(String.init)
+    let after = filled.output.split(separator: "\n").map(String.init)
+    #expect(after.count == before.count && after[0] == before[0])
+    let gaps = Set(["NA", "?", ""])
+    for (old, new) in zip(before, after).dropFirst() {
+      for (a, b) in zip(old.components(separatedBy: ","), new.components(separatedBy: ",")) {
+        #expect(gaps.contains(a) ? !gaps.contains(b) : a == b, "\(old) became \(new)")
+      }
+    }
+    let report = try folder.read("r.csv").split(separator: "\n")
+    let missing = before.dropFirst().reduce(0) {
+      $0 + $1.components(separatedBy: ",").count { gaps.contains($0) }
+    }
+    #expect(report.count == missing + 1 && filled.errors.contains("filled \(missing) cells"))
+    #expect(try folder.read("all.csv").split(separator: "\n").count == 1 + 8 * 40)
+    try folder.write("whole.csv", "a,b\n1,2\n2,3\n")
+    let whole = try folder.chorus("fill", "whole.csv", "--model", "t.safetensors")
+    #expect(whole.code == 65 && whole.errors.contains("no cell that could be filled is missing"))
+  }
+
+  @Test func scoresStandBesideEstimators() throws {
+    let folder = try Self.folder()
+    let scores = try folder.chorus(
+      "score", "wood.csv", "--target", "price", "--model", "t.safetensors", "--folds", "3", "--samples", "10",
+      "--orders", "2", "--output", "v.csv")
+    #expect(scores.code == 0, "\(scores.errors)")
+    #expect(scores.rows[0].contains("stack_rmse") && scores.rows[0].contains("crps_minus_forest"))
+    #expect(!scores.rows[0].contains("naive_rmse") && scores.rows.count == 1 + 2 * 4)
+    #expect(scores.errors.contains("verdict:") && scores.errors.contains("ridge regression"))
+    #expect(try folder.read("v.csv").split(separator: "\n").count == 37)
+    let classes = try folder.chorus(
+      "score", "wood.csv", "--target", "kind", "--model", "t.safetensors", "--group-folds", "unit, net")
+    #expect(classes.code == 0, "\(classes.errors)")
+    #expect(classes.rows[0].starts(with: ["repetition", "context", "held_out", "accuracy", "log_loss"]))
+    #expect(classes.errors.contains("shares alone"))
+  }
+}
