@@ -131,9 +131,9 @@ def class_peer_lines(table, split, method):
 
 def program(options, table, *words):
     """Lines that the program prints; columns whose numbers are codes are said to be categories."""
-    codes = [c for c in table.categories if table.numeric(c)]
+    codes = ",".join(f"{c}=category" for c in table.categories if table.numeric(c))
     command = [options.chorus, *words, "--target", table.target, "--model", options.model, "--threads", "1", "--quiet",
-               *(word for c in codes for word in ("--as", f"{c}=category"))]
+               *(["--as", codes] if codes else [])]
     answer = subprocess.run(command, capture_output=True, text=True)
     if answer.returncode:
         sys.exit(f"{' '.join(command)}\n{answer.stderr}")
@@ -141,41 +141,41 @@ def program(options, table, *words):
 
 
 def chorus_paths(options, table, context, query, folder, seed):
-    """Paths [path, row] from a file with path, row, value; rows count from 1 in the order of the query."""
+    """Paths [path, row] from a file with path, row and the target; rows count from 1 in the order of the query."""
     output = os.path.join(folder, "paths.csv")
     program(options, table, "predict", context, "--at-file", query, "--samples", str(DRAWS), "--seed", str(seed),
             "--output", output)
     with open(output, newline="") as stream:
-        lines = list(csv.DictReader(stream))
-    names = sorted({line["row"] for line in lines}, key=float)
-    place, count = {name: i for i, name in enumerate(names)}, len({line["path"] for line in lines})
-    draws = np.empty((count, len(names)))
-    paths = {name: i for i, name in enumerate(dict.fromkeys(line["path"] for line in lines))}
-    for line in lines:
-        draws[paths[line["path"]], place[line["row"]]] = float(line["value"])
+        lines = [(int(path), int(row), float(value)) for path, row, value in list(csv.reader(stream))[1:]]
+    draws = np.empty((DRAWS, max(row for _, row, _ in lines)))
+    for path, row, value in lines:
+        draws[path, row - 1] = value
     return draws
 
 
-def chorus_densities(options, table, context, truth):
-    """Log-densities of the values in a file, each on its own and all together, in the file's units: JSON lines with `marginal`
-    (a line a row, in order) and one with `joint`."""
-    lines = [json.loads(line) for line in program(options, table, "score", context, "--at-file", truth, "--format", "jsonl")]
-    return (np.array([line["marginal"] for line in lines if "marginal" in line]),
-            next(line["joint"] for line in lines if "joint" in line))
-
-
-def chorus_probabilities(options, table, context, query, names, folder):
-    """Probabilities [row, class] from a file with row, class, probability."""
-    output = os.path.join(folder, "classes.csv")
-    program(options, table, "predict", context, "--at-file", query, "--output", output)
+def chorus_densities(options, table, split, folder):
+    """Log-densities of the asked values, each on its own, and of each block together, in the file's units: the blocks are
+    repetitions that columns of the file tell of."""
+    names = [f"block{i}" for i in range(len(split.blocks))]
+    place = {row: i for i, row in enumerate(split.asked)}
+    everything = tables.write_marked(folder, table, split, names)
+    output = os.path.join(folder, "values.csv")
+    lines = program(options, table, "score", everything, "--splits", ",".join(names), "--targets", "4096", "--samples", "2",
+                    "--orders", "8", "--format", "jsonl", "--output", output)
+    said = {line["repetition"]: line for line in map(json.loads, lines) if line["units"] == "file"}
+    joint = [said[i + 1]["buffer"] * len(b) for i, b in enumerate(split.blocks)]
+    logs = np.zeros(len(place))
+    rows = [*split.context, *split.asked]
     with open(output, newline="") as stream:
-        lines = list(csv.DictReader(stream))
-    rows = {name: i for i, name in enumerate(sorted({line["row"] for line in lines}, key=float))}
-    found = np.zeros((len(rows), len(names)))
-    for line in lines:
-        if line["class"] in names:
-            found[rows[line["row"]], names.index(line["class"])] = float(line["probability"])
-    return found
+        for line in csv.DictReader(stream):
+            logs[place[rows[int(line["row"]) - 1]]] = float(line["log_density"])
+    return logs, joint
+
+
+def chorus_probabilities(options, table, context, query, names):
+    """Probabilities [row, class]."""
+    lines = list(csv.DictReader(program(options, table, "predict", context, "--at-file", query)))
+    return np.array([[float(line.get(f"p({name})") or 0) for name in names] for line in lines])
 
 
 def chorus_lines(table, split, options, folder):
@@ -184,20 +184,18 @@ def chorus_lines(table, split, options, folder):
     if table.kind == "classes":
         names, _, held = labelled(table, split)
         context, query, _ = tables.write_split(folder, table, split)
-        yield options.name, {**class_scores(held, chorus_probabilities(options, table, context, query, names, folder)),
+        yield options.name, {**class_scores(held, chorus_probabilities(options, table, context, query, names)),
                              "seconds": time.time() - began}
         return
     y = table.y[split.context]
     middle, scale = y.mean(), y.std()
     held = (table.y[split.asked] - middle) / scale
-    context, query, truth = tables.write_split(folder, table, split)
+    context, query, _ = tables.write_split(folder, table, split)
     draws = (chorus_paths(options, table, context, query, folder, split.seed + 1) - middle) / scale
-    seconds, logs, joint = time.time() - began, np.zeros(len(held)), []
-    for b in split.blocks:
-        tables.write_split(folder, table, split, split.asked[b])
-        logs[b], together = chorus_densities(options, table, context, truth)
-        joint.append(together + len(b) * math.log(scale))
-    logs += math.log(scale)
+    seconds = time.time() - began
+    logs, joint = chorus_densities(options, table, split, folder)
+    logs = logs + math.log(scale)
+    joint = [value + len(b) * math.log(scale) for value, b in zip(joint, split.blocks)]
     alone = marginal_scores(held, draws.mean(0), np.quantile(draws, LEVELS, axis=0).T, logs)
     stream = np.random.default_rng([3, split.seed, split.size])
     apart = np.array([stream.permutation(column) for column in draws.T]).T

@@ -245,14 +245,17 @@ def half(name):
     return drawn()[name]
 
 
-def write_csv(path, table, rows, blank=False):
+def write_csv(path, table, rows, blank=False, marks=None):
+    """Rows of a table, the target left blank or with further columns."""
+    marks = marks or {}
     place = table.columns.index(table.target)
     with open(path, "w", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(table.columns)
-        for row in rows:
+        writer.writerow([*table.columns, *marks])
+        for i, row in enumerate(rows):
             cells = table.text[row]
-            writer.writerow([*cells[:place], "", *cells[place + 1:]] if blank else cells)
+            more = [mark[i] for mark in marks.values()]
+            writer.writerow([*cells[:place], "", *cells[place + 1:]] if blank else [*cells, *more])
 
 
 def write_split(folder, table, split, rows=None):
@@ -263,6 +266,16 @@ def write_split(folder, table, split, rows=None):
     write_csv(paths[1], table, rows, blank=True)
     write_csv(paths[2], table, rows)
     return paths
+
+
+def write_marked(folder, table, split, names):
+    """The context and the asked rows in one file, with a column for each block that says of a row: context, held-out or nothing."""
+    path = os.path.join(folder, "marked.csv")
+    rows = [*split.context, *split.asked]
+    marks = [["context"] * len(split.context) + ["held-out" if i in set(block) else "" for i in range(len(split.asked))]
+             for block in split.blocks]
+    write_csv(path, table, rows, marks=dict(zip(names, marks)))
+    return path
 
 
 def dump(value):
