@@ -10,5 +10,7 @@ chorus="${1:-.build/release/chorus}"
   --plot docs/images/co2.svg >/dev/null
 "$chorus" predict Examples/sunspots.csv --input YEAR --target SUNACTIVITY --at 2009..2030/1 \
   --plot docs/images/sunspots.svg >/dev/null
+"$chorus" predict Examples/penguins.csv --target species,body_mass_g --at-file Examples/penguins-new.csv --samples 500 \
+  --plot docs/images/penguins.svg >/dev/null
 "$chorus" predict Examples/elecdemand.csv --input time --target Demand --units Demand=GW \
   --at 2014-06-09T00:00..2014-06-09T23:30/30m --plot docs/images/elecdemand.svg >/dev/null
