@@ -66,12 +66,13 @@ let package = Package(
       "Evaluation", "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Data", "Priors", "Tensors"
     ),
     module("Tables", "Data", "Files", "Tensors"),
+    module("Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Tensors"),
     module("Reports", "Files"),
     module(
       "Commands", "Files", "Evaluation", "Inference", "Language", "Models", "Layers", "Hints", "Memories",
       "Plans",
       "Priors",
-      "Training", "Tables", "Data", "Storage", "Reports", "Tensors", "CChorusKernels",
+      "Training", "Questions", "Tables", "Data", "Storage", "Reports", "Tensors", "CChorusKernels",
       products: [argumentParser]),
     .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"], swiftSettings: swiftSettings),
     .target(

@@ -4,6 +4,7 @@ import ChorusEvaluation
 import ChorusInference
 import ChorusModels
 import ChorusPlans
+import ChorusQuestions
 import ChorusTables
 import ChorusTensors
 import Foundation
@@ -137,7 +138,7 @@ struct Predict: ParsableCommand {
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
     try points.check(file: file)
     if let plot { try PictureFile.check(plot, option: "--plot") }
-    _ = try FunctionalTable.functionals(functional)
+    try validating { _ = try FunctionalTable.functionals(functional) }
     try validateSource()
     _ = try outputs()
   }
@@ -195,7 +196,7 @@ struct Predict: ParsableCommand {
         seed: common.seed,
         latent: latent,
         flopLimit: flopLimit,
-        independent: !functionals.isEmpty && !model.network.capability.inOrder, known: known)
+        independent: !functionals.isEmpty && !model.network.capability.inOrder, known: try known.statements)
       let pool = common.pool
       if let found = asking.found { common.say(found) }
       var tally = NoteTally()
@@ -241,11 +242,11 @@ struct Predict: ParsableCommand {
 
   private func asking() throws -> Asking {
     if let context {
-      return try Asking(context: context, model: givenModel, points: points, reading: reading)
+      return try Asking(context: context, model: givenModel, points: points.asked(reading))
     }
     return try Asking(
-      file: file ?? "-", input: input, target: target, group: group, points: points,
-      units: units, reading: reading)
+      reading.rows(file ?? "-"), input: input, target: target, group: group, points: points.asked(reading),
+      units: units)
   }
 
   /// The questions from `start` on whose answers are held at once: as many as keep all threads busy, and no more than half a
