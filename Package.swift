@@ -67,6 +67,9 @@ let package = Package(
     ),
     module("Tables", "Data", "Files", "Tensors"),
     module("Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Tensors"),
+    module(
+      "Service", "Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Storage",
+      "Files"),
     module("Reports", "Files"),
     module(
       "Commands", "Files", "Evaluation", "Inference", "Language", "Models", "Layers", "Hints", "Memories",
@@ -107,6 +110,7 @@ let package = Package(
       "Storage", "Tensors"),
     tests("Tables", resources: [.copy("Fixtures")]),
     tests("Reports"),
+    tests("Service", uses: "Questions", "Inference", "Models", "Plans", "Tables", "Data"),
     tests("Evaluation", uses: "Inference", "Models", "Layers", "Hints", "Plans", "Priors", "Data", "Tensors"),
     tests(
       "Commands", uses: "Evaluation", "Inference", "Language", "LanguageFixtures", "Models", "Layers",
