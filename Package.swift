@@ -16,6 +16,8 @@ func module(
     resources: resources, swiftSettings: swiftSettings)
 }
 
+/// What only `chorus serve` needs.
+let service = TargetDependencyCondition.when(traits: ["Service"])
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// The tests of one module; `uses` names further modules the tests import.
@@ -36,8 +38,18 @@ let package = Package(
     .library(name: "Chorus", targets: ["Chorus"]),
     .executable(name: "chorus", targets: ["ChorusCLI"]),
   ],
+  traits: [
+    .trait(
+      name: "Service",
+      description:
+        "chorus serve: contexts over HTTP. Off by default, since it builds an HTTP server beside Chorus.")
+  ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
   ],
   targets: [
     .target(name: "CChorusKernels", cSettings: cSettings),
@@ -76,7 +88,21 @@ let package = Package(
       "Plans",
       "Priors",
       "Training", "Questions", "Tables", "Data", "Storage", "Reports", "Tensors", "CChorusKernels",
-      products: [argumentParser]),
+      products: [
+        argumentParser, .target(name: "ChorusService", condition: service),
+        .target(name: "ChorusHTTP", condition: service),
+      ]),
+    // Empty without the trait.
+    .target(
+      name: "ChorusHTTP",
+      dependencies: [
+        "ChorusService", "ChorusFiles",
+        .product(name: "Hummingbird", package: "hummingbird", condition: service),
+        .product(name: "HummingbirdCore", package: "hummingbird", condition: service),
+        .product(name: "NIOCore", package: "swift-nio", condition: service),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: service),
+        .product(name: "Logging", package: "swift-log", condition: service),
+      ], swiftSettings: swiftSettings),
     .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"], swiftSettings: swiftSettings),
     .target(
       name: "Chorus",
@@ -117,7 +143,7 @@ let package = Package(
       "Hints", "Plans", "Priors",
       "Training",
       "Tables",
-      "Data", "Storage", "Tensors", "Memories", products: [argumentParser]),
+      "Data", "Storage", "Tensors", "Memories", "Service", products: [argumentParser]),
     .testTarget(
       name: "ChorusTests", dependencies: ["Chorus"], resources: [.copy("Frozen")],
       swiftSettings: swiftSettings),
