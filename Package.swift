@@ -16,6 +16,8 @@ func module(
     resources: resources, swiftSettings: swiftSettings)
 }
 
+/// What only `chorus serve` needs.
+let service = TargetDependencyCondition.when(traits: ["Service"])
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// The tests of one module; `uses` names further modules the tests import.
@@ -36,8 +38,18 @@ let package = Package(
     .library(name: "Chorus", targets: ["Chorus"]),
     .executable(name: "chorus", targets: ["ChorusCLI"]),
   ],
+  traits: [
+    .trait(
+      name: "Service",
+      description:
+        "chorus serve: contexts over HTTP. Off by default, since it builds an HTTP server beside Chorus.")
+  ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
   ],
   targets: [
     .target(name: "CChorusKernels", cSettings: cSettings),
@@ -66,13 +78,31 @@ let package = Package(
       "Evaluation", "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Data", "Priors", "Tensors"
     ),
     module("Tables", "Data", "Files", "Tensors"),
+    module("Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Tensors"),
+    module(
+      "Service", "Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Storage",
+      "Files"),
     module("Reports", "Files"),
     module(
       "Commands", "Files", "Evaluation", "Inference", "Language", "Models", "Layers", "Hints", "Memories",
       "Plans",
       "Priors",
-      "Training", "Tables", "Data", "Storage", "Reports", "Tensors", "CChorusKernels",
-      products: [argumentParser]),
+      "Training", "Questions", "Tables", "Data", "Storage", "Reports", "Tensors", "CChorusKernels",
+      products: [
+        argumentParser, .target(name: "ChorusService", condition: service),
+        .target(name: "ChorusHTTP", condition: service),
+      ]),
+    // Empty without the trait.
+    .target(
+      name: "ChorusHTTP",
+      dependencies: [
+        "ChorusService", "ChorusFiles",
+        .product(name: "Hummingbird", package: "hummingbird", condition: service),
+        .product(name: "HummingbirdCore", package: "hummingbird", condition: service),
+        .product(name: "NIOCore", package: "swift-nio", condition: service),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: service),
+        .product(name: "Logging", package: "swift-log", condition: service),
+      ], swiftSettings: swiftSettings),
     .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"], swiftSettings: swiftSettings),
     .target(
       name: "Chorus",
@@ -106,13 +136,14 @@ let package = Package(
       "Storage", "Tensors"),
     tests("Tables", resources: [.copy("Fixtures")]),
     tests("Reports"),
+    tests("Service", uses: "Questions", "Inference", "Models", "Plans", "Tables", "Data"),
     tests("Evaluation", uses: "Inference", "Models", "Layers", "Hints", "Plans", "Priors", "Data", "Tensors"),
     tests(
       "Commands", uses: "Evaluation", "Inference", "Language", "LanguageFixtures", "Models", "Layers",
       "Hints", "Plans", "Priors",
       "Training",
       "Tables",
-      "Data", "Storage", "Tensors", "Memories", products: [argumentParser]),
+      "Data", "Storage", "Tensors", "Memories", "Service", products: [argumentParser]),
     .testTarget(
       name: "ChorusTests", dependencies: ["Chorus"], resources: [.copy("Frozen")],
       swiftSettings: swiftSettings),

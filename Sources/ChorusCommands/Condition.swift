@@ -1,6 +1,7 @@
 import ArgumentParser
 import ChorusInference
 import ChorusModels
+import ChorusQuestions
 import ChorusStorage
 import ChorusTables
 import Foundation
@@ -97,8 +98,7 @@ struct Condition: ParsableCommand {
 
   /// The rows of the file, what the model made of them, and the card to keep with it.
   private func encoded() throws -> (Observations, Posterior, [String: String]) {
-    let observations = try Observations(
-      file: file, input: input, target: target, units: units, reading: reading)
+    let observations = try Observations(reading.rows(file), input: input, target: target, units: units)
     let model = try Model(named: givenModel ?? "functions")
     try outputs().checkPlaces()
     let posterior = try model.condition(
@@ -115,8 +115,7 @@ struct Condition: ParsableCommand {
     let earlier = try context.posterior(model, on: common.pool)
     let inputs = context.inputColumns.map(\.name)
     let observations = try Observations(
-      file: file, input: inputs.joined(separator: ","), target: context.outputColumn.name, reading: reading,
-      fewest: 1)
+      reading.rows(file), input: inputs.joined(separator: ","), target: context.outputColumn.name, fewest: 1)
     for (name, (kind, held)) in zip(inputs, zip(observations.selection.kinds, card.kinds)) {
       try PointKinds.check(kind, of: name, holding: held, in: file, what: "rows")
     }

@@ -101,7 +101,7 @@ struct Explain: ParsableCommand {
   /// All columns of the file, row by row.
   private func geometry() throws -> Plan.Geometry? {
     guard let inputs else { return nil }
-    let table = try reading.table(inputs)
+    let table = try reading.rows(inputs).table()
     if let targets, targets != table.rowCount {
       throw ValidationError("--targets is \(targets), but \(inputs) has \(table.rowCount) rows; leave it out")
     }

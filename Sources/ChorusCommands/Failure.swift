@@ -7,6 +7,7 @@ import ChorusMemories
 import ChorusModels
 import ChorusPlans
 import ChorusPriors
+import ChorusQuestions
 import ChorusStorage
 import ChorusTables
 import ChorusTraining
@@ -69,6 +70,8 @@ func reporting(_ body: () throws -> Void) throws {
     try body()
   } catch let error as ValidationError {
     throw error
+  } catch let error as QuestionError {
+    throw ValidationError(error.description)
   } catch let error as ExitCode {
     throw error
   } catch {

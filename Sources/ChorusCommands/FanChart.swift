@@ -1,5 +1,6 @@
 import ChorusData
 import ChorusInference
+import ChorusQuestions
 import ChorusReports
 import ChorusTables
 import Foundation

@@ -2,6 +2,7 @@ import ArgumentParser
 import ChorusFiles
 import ChorusInference
 import ChorusModels
+import ChorusQuestions
 import ChorusTables
 import ChorusTensors
 import Foundation
@@ -82,7 +83,7 @@ struct Fill: ParsableCommand {
 
   func run() throws {
     try reporting {
-      let table = try reading.table(file)
+      let table = try reading.rows(file).table()
       let job = try TableJob(
         table, targets: [], as: TableJob.told(asOption), reading: reading)
       let only = target.map { table.columns.contains($0) ? [$0] : Observations.names($0) }

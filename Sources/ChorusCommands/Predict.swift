@@ -4,6 +4,7 @@ import ChorusEvaluation
 import ChorusInference
 import ChorusModels
 import ChorusPlans
+import ChorusQuestions
 import ChorusTables
 import ChorusTensors
 import Foundation
@@ -149,7 +150,7 @@ struct Predict: ParsableCommand {
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
     try points.check(file: file)
     if let plot { try PictureFile.check(plot, option: "--plot") }
-    _ = try FunctionalTable.functionals(functional)
+    try validating { _ = try FunctionalTable.functionals(functional) }
     try validateSource()
     _ = try outputs()
   }
@@ -210,7 +211,7 @@ struct Predict: ParsableCommand {
         seed: common.seed,
         latent: latent,
         flopLimit: flopLimit,
-        independent: !functionals.isEmpty && !model.network.capability.inOrder, known: known)
+        independent: !functionals.isEmpty && !model.network.capability.inOrder, known: try known.statements)
       let pool = common.pool
       if let found = asking.found { common.say(found) }
       var tally = NoteTally()
@@ -257,11 +258,11 @@ struct Predict: ParsableCommand {
   /// - Parameter table: what was read of the file already.
   private func asking(_ table: Table?) throws -> Asking {
     if let context {
-      return try Asking(context: context, model: givenModel, points: points, reading: reading)
+      return try Asking(context: context, model: givenModel, points: points.asked(reading))
     }
     return try Asking(
-      file: file ?? "-", input: input, target: target, group: group, points: points,
-      units: units, reading: reading, table: table)
+      table.map { RowsSource(read: $0) } ?? reading.rows(file ?? "-"), input: input, target: target, group: group, points: points.asked(reading),
+      units: units)
   }
 
   /// The questions from `start` on whose answers are held at once: as many as keep all threads busy, and no more than half a

@@ -4,6 +4,7 @@ import ChorusEvaluation
 import ChorusInference
 import ChorusModels
 import ChorusPlans
+import ChorusQuestions
 import ChorusTables
 import ChorusTensors
 
@@ -19,7 +20,7 @@ extension Predict {
     guard isTold || mayBe || asOption != nil else { return (nil, nil) }
     let isSaid = isTold || asOption != nil
     if !isSaid, try !TableJob.mayBe(input: input, target: target, file, reading) { return (nil, nil) }
-    let table = try reading.table(file)
+    let table = try reading.rows(file).table()
     let (targets, inputs) = (
       TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table)
     )
@@ -32,7 +33,7 @@ extension Predict {
     if let option = refusedOfTables {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
     }
-    let further = try points.atFile.map { try reading.table($0) }
+    let further = try points.atFile.map { try reading.rows($0).table() }
     return (
       try TableJob(
         table, at: further, targets: targets, inputs: inputs, as: TableJob.told(asOption), reading: reading),

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ChorusQuestions
 import ChorusTables
 
 /// How files are read, in every command that reads one.
@@ -48,20 +49,13 @@ struct ReadingOptions: ParsableArguments {
     return maxExpansion == TableOptions().expansionLimit ? nil : "--max-expansion"
   }
 
-  /// The table in a file, of whose columns only the named ones are kept; without `numbers`, all.
-  ///
-  /// - Parameter optional: those of them that the file may lack.
-  func table(
-    _ file: String, numbers: [String]? = nil, texts: [String] = [], optional: [String] = []
-  ) throws(TableError) -> Table {
+  /// A file that is read in this way.
+  func rows(_ file: String) -> RowsSource {
     var options = TableOptions(delimiter: delimiter, decimal: decimal)
     options.dateNotation = dateFormat
     options.missing = missing
     options.expansionLimit = maxExpansion
-    options.numbers = numbers
-    options.texts = texts
-    options.optional = optional
-    return try Table.read(path: file, options: options)
+    return RowsSource(path: file, options: options)
   }
 }
 

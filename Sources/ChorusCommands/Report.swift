@@ -4,6 +4,7 @@ import ChorusEvaluation
 import ChorusInference
 import ChorusModels
 import ChorusPlans
+import ChorusQuestions
 import ChorusReports
 import ChorusStorage
 import ChorusTables
@@ -106,7 +107,7 @@ struct Report: ParsableCommand {
     try reporting {
       let template = try PlanTemplate(parsing: plan)
       let question = try Question(
-        file: file, input: input, target: target, points: points, units: units, reading: reading)
+        reading.rows(file), input: input, target: target, points: points.asked(reading), units: units)
       if let reason = FanChart.refusal(question.selection) {
         throw InferenceError.input("\(file): \(reason)")
       }

@@ -3,6 +3,7 @@ import ChorusEvaluation
 import ChorusInference
 import ChorusModels
 import ChorusPlans
+import ChorusQuestions
 import ChorusReports
 import ChorusTables
 import Foundation

@@ -4,6 +4,7 @@ import ChorusEvaluation
 import ChorusInference
 import ChorusModels
 import ChorusPlans
+import ChorusQuestions
 import ChorusReports
 import ChorusTables
 import Foundation
@@ -198,7 +199,7 @@ struct Score: ParsableCommand {
       throw ValidationError("--samples must be within 2...10000")
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
-    _ = try FunctionalTable.functionals(functional)
+    try validating { _ = try FunctionalTable.functionals(functional) }
     if let season, !(1...100_000).contains(season) {
       throw ValidationError("--season must be within 1...100000")
     }
@@ -227,8 +228,8 @@ struct Score: ParsableCommand {
       let template = try PlanTemplate(parsing: plan)
       let functionals = try FunctionalTable.functionals(functional)
       let all = try Observations.series(
-        file: file, input: input, target: target, group: group,
-        marks: self.splits.map(Observations.names) ?? [], reading: reading)
+        reading.rows(file), input: input, target: target, group: group,
+        marks: self.splits.map(Observations.names) ?? [])
       let series = all.filter { $0.refusal == nil }
       guard let observations = series.first else {
         throw InferenceError.input("\(file): \(all.first?.refusal ?? "has no rows")")

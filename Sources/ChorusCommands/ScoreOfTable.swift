@@ -4,6 +4,7 @@ import ChorusEvaluation
 import ChorusInference
 import ChorusModels
 import ChorusPlans
+import ChorusQuestions
 import ChorusTables
 import ChorusTensors
 import Foundation
@@ -22,7 +23,7 @@ extension Score {
           && file != "-")
     else { return nil }
     if !isTold, try !TableJob.mayBe(input: input, target: target, file, reading) { return nil }
-    let table = try reading.table(file)
+    let table = try reading.rows(file).table()
     let (targets, inputs) = (
       TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table)
     )

@@ -1,4 +1,5 @@
 import ChorusEvaluation
+import ChorusQuestions
 import ChorusTables
 import Foundation
 

@@ -1,6 +1,7 @@
 import ChorusData
 import ChorusEvaluation
 import ChorusInference
+import ChorusQuestions
 import ChorusTables
 
 /// What was drawn of a table's missing cells, and how it is written.
@@ -86,7 +87,7 @@ struct TableAnswer {
     let rows = drawn.cells.map { Double($0.row - firstRow + 1) }
     let table = FunctionalTable(
       functionals: functionals, levels: levels, inputs: try Inputs(rows), kinds: [.number])
-    let writer = try output(table.columns)
+    let writer = try output(FunctionalTable.columns(levels: levels))
     let note = drawn.notes.joined(separator: "; ")
     for row in table.rows(joint: drawn.paths, independent: independent) {
       try writer.write(table.cells(row) + [note.isEmpty ? .missing : .text(note)])

@@ -1,3 +1,4 @@
+import ChorusQuestions
 import ChorusTables
 
 /// Whether a file is read as a table, where the command line does not say so.
@@ -24,7 +25,7 @@ extension TableJob {
     guard let inputs = input.map(Observations.names), inputs.count <= 3 else { return true }
     guard file != "-" else { return false }
     let names = inputs + (target.map(Observations.names) ?? [])
-    guard let table = try? reading.table(file, numbers: names, optional: names) else { return false }
+    guard let table = try? reading.rows(file).table(numbers: names, optional: names) else { return false }
     return try names.contains { try table.columns.contains($0) && table.kind(of: $0) == .text }
   }
 

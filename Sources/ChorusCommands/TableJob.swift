@@ -1,6 +1,7 @@
 import ArgumentParser
 import ChorusData
 import ChorusInference
+import ChorusQuestions
 import ChorusTables
 import Foundation
 

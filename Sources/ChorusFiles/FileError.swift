@@ -15,7 +15,7 @@ public struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
   /// One or two sentences: what is wrong, then what to do.
   public let detail: String
 
-  init(_ path: String, code: Int32 = 0, _ detail: String) {
+  package init(_ path: String, code: Int32 = 0, _ detail: String) {
     self.path = path
     self.code = code
     self.detail = detail

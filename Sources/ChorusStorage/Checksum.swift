@@ -51,7 +51,7 @@ enum Checksum {
 }
 
 /// SHA-256 of bytes that come in parts (FIPS 180-4).
-struct SHA256 {
+package struct SHA256 {
   private var state = ck_sha256()
 
   init() { ck_sha256_init(&state) }
@@ -60,11 +60,23 @@ struct SHA256 {
     bytes.withUnsafeBytes { ck_sha256_update(&state, $0.baseAddress, $0.count) }
   }
 
-  /// The digest in lower-case hexadecimal; ends the sum.
-  mutating func hexadecimal() -> String {
+  /// The digest of bytes, 32 of them.
+  package static func digest(_ bytes: [UInt8]) -> [UInt8] {
+    var hash = SHA256()
+    hash.update(bytes)
+    return hash.digest()
+  }
+
+  /// Ends the sum.
+  private mutating func digest() -> [UInt8] {
     var digest = [UInt8](repeating: 0, count: 32)
     ck_sha256_final(&state, &digest)
+    return digest
+  }
+
+  /// The digest in lower-case hexadecimal; ends the sum.
+  mutating func hexadecimal() -> String {
     let digits = Array("0123456789abcdef")
-    return String(digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    return String(digest().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
   }
 }

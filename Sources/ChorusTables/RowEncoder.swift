@@ -105,7 +105,7 @@ public struct RowEncoder: Sendable {
   }
 
   /// `text` as a JSON string.
-  static func json(_ text: String) -> String {
+  package static func json(_ text: String) -> String {
     var result = "\""
     for scalar in text.unicodeScalars {
       switch scalar {

@@ -1,89 +1,9 @@
-import ArgumentParser
 import ChorusData
 import ChorusInference
 import ChorusTables
 
-/// Where to predict, if not at the rows without a target.
-struct PointOptions: ParsableArguments {
-  // A grid may begin with a minus.
-  @Option(
-    parsing: .unconditional, help: ArgumentHelp("Points to predict at.", valueName: "first..last/step"))
-  var at: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "A file with the points to predict at, in columns named as the inputs.", valueName: "file"))
-  var atFile: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "Predict that many steps after the last row that has a value; the spacing of the rows is found.",
-      valueName: "steps"))
-  var horizon: Int?
-
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "The step of --horizon in place of the one found: 1M, 1q, 1w, 1D, 1B (business day), 30min, or a number.",
-      valueName: "step"))
-  var every: String?
-
-  var isEmpty: Bool { at == nil && atFile == nil && horizon == nil }
-
-  func validate() throws {
-    guard [at != nil, atFile != nil, horizon != nil].count(where: { $0 }) <= 1 else {
-      throw ValidationError("give one of --at, --at-file and --horizon")
-    }
-    if let horizon, !(1...100_000).contains(horizon) {
-      throw ValidationError("--horizon must be within 1...100000")
-    }
-    if let every {
-      guard horizon != nil else { throw ValidationError("--every goes with --horizon") }
-      switch Step(every) {
-      case .length(let length)? where length > 0: break
-      case .months(let months)? where months > 0: break
-      case .businessDays?: break
-      default:
-        throw ValidationError(
-          "--every: '\(every)' is no step forward; give one like 1M, 1q, 1D, 30min or 0.5")
-      }
-    }
-  }
-
-  /// Standard input is read once.
-  func check(file: String?) throws {
-    if atFile == "-", file == "-" {
-      throw ValidationError("FILE and --at-file are both standard input; name one of them as a file")
-    }
-  }
-
-  /// The points; nil where none are given.
-  func given(
-    for selection: Selection, groups: Groups? = nil, reading: ReadingOptions, file: String,
-    saved: ContextCard? = nil
-  ) throws -> GivenPoints? {
-    if let at { return try GivenPoints(grid: at, for: selection) }
-    if let horizon {
-      if let saved, saved.end == nil, selection.dimensions == 1 {
-        throw InferenceError.input(
-          "\(file): the context does not keep where its rows end; give --at, or make it anew with chorus condition"
-        )
-      }
-      return try GivenPoints(horizon: horizon, every: every, for: selection, end: saved?.end)
-    }
-    return try atFile.map { try GivenPoints(file: $0, for: selection, groups: groups, reading: reading) }
-  }
-
-  /// - Parameter targets: their names, as an error has them.
-  static func nothing(_ file: String, _ targets: String) -> InferenceError {
-    .input(
-      "\(file): no row lacks a value of \(targets), so there is nothing to predict; pass --horizon STEPS, --at FIRST..LAST/STEP or --at-file FILE"
-    )
-  }
-}
-
 /// The points of `--at`, `--at-file` or `--horizon`.
-struct GivenPoints {
+package struct GivenPoints {
   private enum Source {
     /// Every series has all.
     case all(Inputs)
@@ -95,7 +15,7 @@ struct GivenPoints {
   private let source: Source
 
   /// A grid for each input column, crossed.
-  init(grid text: String, for selection: Selection) throws {
+  package init(grid text: String, for selection: Selection) throws {
     let grid = try GridSpecification.parse(text, dimensions: selection.dimensions, kinds: selection.kinds)
     for (axis, (name, kind)) in zip(grid.axes, zip(selection.inputs, selection.kinds)) {
       try PointKinds.check(axis.kind, of: name, holding: kind, in: "--at", what: "grid")
@@ -104,7 +24,7 @@ struct GivenPoints {
   }
 
   /// The steps after the last row with a value.
-  init(horizon: Int, every: String?, for selection: Selection, end: SeriesEnd?) throws {
+  package init(horizon: Int, every: String?, for selection: Selection, end: SeriesEnd?) throws {
     guard selection.dimensions == 1 else {
       throw TableError(
         .grid, "--horizon",
@@ -124,13 +44,13 @@ struct GivenPoints {
   ///
   /// Where the file has the column of the groups as well, a row is a point of the series that it names; a series that
   /// the observed file does not have is refused, for nothing is known of it. Else every series has all points.
-  init(file: String, for selection: Selection, groups: Groups?, reading: ReadingOptions) throws {
+  package init(_ rows: RowsSource, for selection: Selection, groups: Groups?) throws {
     let label = groups.map { [$0.column] } ?? []
-    let table = try reading.table(file, numbers: selection.inputs, texts: label, optional: label)
+    let table = try rows.table(numbers: selection.inputs, texts: label, optional: label)
     var columns: [[Double]] = []
     for (name, kind) in zip(selection.inputs, selection.kinds) {
       let column = try table.values(of: name, like: kind)
-      try PointKinds.check(column.kind, of: name, holding: kind, in: file, what: "points")
+      try PointKinds.check(column.kind, of: name, holding: kind, in: rows.name, what: "points")
       columns.append(column.values.compactMap { $0 })
     }
     func inputs(_ rows: some Sequence<Int>) throws -> Inputs {
@@ -145,7 +65,7 @@ struct GivenPoints {
 
   /// The points of a series; none where a file names other series only. Those of a horizon also in words, as
   /// `months, at their starts; 12 points, 2024-04 to 2025-03`.
-  func points(of observations: Observations) throws -> (points: Inputs, words: String?) {
+  package func points(of observations: Observations) throws -> (points: Inputs, words: String?) {
     switch source {
     case .all(let points): return (points, nil)
     case .ofGroup(let points, let dimensions):
@@ -174,8 +94,8 @@ struct GivenPoints {
 }
 
 /// Points have to be of the kind of the column that they are points of.
-enum PointKinds {
-  static func check(
+package enum PointKinds {
+  package static func check(
     _ kind: ColumnKind, of column: String, holding held: ColumnKind, in source: String, what: String
   ) throws {
     func words(_ kind: ColumnKind) -> String { kind.notation == nil ? "numbers" : "dates" }

@@ -8,21 +8,37 @@ import ChorusTensors
 import Foundation
 
 /// What is done with each question.
-struct Asker: Sendable {
-  let model: Model
-  let values: ValueScale.Choice
-  let limits: ClosedRange<Double>?
-  let template: PlanTemplate
-  let samples: Int
-  let seed: UInt64
-  let latent: Bool
-  let flopLimit: Double
+package struct Asker: Sendable {
+  package let model: Model
+  package let values: ValueScale.Choice
+  package let limits: ClosedRange<Double>?
+  package let template: PlanTemplate
+  package let samples: Int
+  package let seed: UInt64
+  package let latent: Bool
+  package let flopLimit: Double
   /// Whether values are drawn each on its own as well, to be compared with.
-  let independent: Bool
+  package let independent: Bool
   /// What is known of values that are not observed.
-  let known: GivenOptions
+  package let known: [KnownStatement]
 
-  func answer(
+  package init(
+    model: Model, values: ValueScale.Choice, limits: ClosedRange<Double>?, template: PlanTemplate,
+    samples: Int, seed: UInt64, latent: Bool, flopLimit: Double, independent: Bool, known: [KnownStatement]
+  ) {
+    self.model = model
+    self.values = values
+    self.limits = limits
+    self.template = template
+    self.samples = samples
+    self.seed = seed
+    self.latent = latent
+    self.flopLimit = flopLimit
+    self.independent = independent
+    self.known = known
+  }
+
+  package func answer(
     _ question: Question, on pool: ThreadPool?, progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> Answer {
     guard question.observations.refusal == nil else {
@@ -30,8 +46,8 @@ struct Asker: Sendable {
     }
     do {
       var posterior = try question.posterior(model, values: values, limits: limits, on: pool)
-      let known = try known.known(
-        of: question.selection, columns: posterior.inputColumns, target: posterior.outputColumn)
+      let known = try Known(
+        known, of: question.selection, columns: posterior.inputColumns, target: posterior.outputColumn)
       if let rows = known?.rows { posterior = try posterior.given(rows) }
       let (asked, conditions) = (posterior, known?.conditions(at: question.points) ?? [])
       func draw(_ plan: PlanTemplate, _ progress: (@Sendable (Int) -> Void)?) throws -> Posterior.Samples {
@@ -52,27 +68,31 @@ struct Asker: Sendable {
 }
 
 /// What stopped the prediction of one of a file's series.
-struct SeriesError: Error, CustomStringConvertible {
-  let file: String
-  let group: String
-  let underlying: any Error
+package struct SeriesError: Error, CustomStringConvertible {
+  package let file: String
+  package let group: String
+  package let underlying: any Error
 
-  var description: String { "\(file): group '\(group)': \(underlying)" }
+  package init(file: String, group: String, underlying: any Error) {
+    (self.file, self.group, self.underlying) = (file, group, underlying)
+  }
+
+  package var description: String { "\(file): group '\(group)': \(underlying)" }
 }
 
 /// What came of a question.
-struct Answer: Sendable {
-  let question: Question
+package struct Answer: Sendable {
+  package let question: Question
   /// Nil where there are too few rows to predict from.
-  let samples: Posterior.Samples?
+  package let samples: Posterior.Samples?
   /// Paths of values drawn each on its own.
-  let independent: [[Double]]?
-  let periods: [Posterior.Period]
+  package let independent: [[Double]]?
+  package let periods: [Posterior.Period]
   /// What the values were seen as.
-  let values: ValueScale
+  package let values: ValueScale
 
   /// What was found in the rows, in words.
-  var foundWords: [String] {
+  package var foundWords: [String] {
     periodWords
       + (values.words.map { ["'\(question.selection.target)' is seen \($0) (--scale raw: as it is)"] } ?? [])
   }
@@ -90,18 +110,20 @@ struct Answer: Sendable {
   }
 
   /// What to be careful about.
-  var notes: [String] {
+  package var notes: [String] {
     samples?.notes.map(\.description) ?? question.observations.refusal.map { ["not predicted: \($0)"] } ?? []
   }
 }
 
 /// The notes of many answers, each once; where there are several answers, with how many have it.
-struct NoteTally {
+package struct NoteTally {
   private var order: [String] = []
   private var found: [String: (count: Int, group: String?)] = [:]
   private var answers = 0
 
-  mutating func add(_ answer: Answer) {
+  package init() {}
+
+  package mutating func add(_ answer: Answer) {
     answers += 1
     for note in answer.notes {
       if found[note] == nil {
@@ -112,7 +134,7 @@ struct NoteTally {
     }
   }
 
-  var notes: [String] {
+  package var notes: [String] {
     order.map { note in
       guard answers > 1, let (count, group) = found[note] else { return note }
       guard count == 1 else { return "\(note) (\(count) of \(answers) predictions)" }

@@ -2,19 +2,19 @@ import ChorusTables
 import Foundation
 
 /// The rows of a table by the cells of one column.
-struct Groups {
-  let column: String
+package struct Groups {
+  package let column: String
   /// The file.
-  let source: String
+  package let source: String
   /// In the order of their first rows.
-  private(set) var labels: [String] = []
+  package private(set) var labels: [String] = []
   /// The group of each row; nil where the cell is empty.
-  private(set) var ofRow: [Int?] = []
+  package private(set) var ofRow: [Int?] = []
   private var places: [String: Int] = [:]
   /// Rows without a group.
-  var nameless: Int { ofRow.count { $0 == nil } }
+  package var nameless: Int { ofRow.count { $0 == nil } }
 
-  init(_ table: Table, _ column: String) throws {
+  package init(_ table: Table, _ column: String) throws {
     self.column = column
     source = table.source
     for label in try Self.labels(table, column) {
@@ -33,10 +33,16 @@ struct Groups {
     }
   }
 
+  /// Groups that are known by their names.
+  package init(_ labels: [String], column: String, source: String) {
+    (self.column, self.source, self.labels) = (column, source, labels)
+    places = Dictionary(zip(labels, labels.indices), uniquingKeysWith: { first, _ in first })
+  }
+
   /// The rows of another table by the groups of this one.
   ///
   /// - Throws: `TableError` for a row without a group, or with one that is not here.
-  func rows(of table: Table) throws(TableError) -> [String: [Int]] {
+  package func rows(of table: Table) throws(TableError) -> [String: [Int]] {
     var rows: [String: [Int]] = [:]
     for (row, label) in try Self.labels(table, column).enumerated() {
       guard !label.isEmpty else {

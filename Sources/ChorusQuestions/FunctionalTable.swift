@@ -1,4 +1,3 @@
-import ArgumentParser
 import ChorusData
 import ChorusEvaluation
 import ChorusInference
@@ -6,39 +5,44 @@ import ChorusTables
 import Foundation
 
 /// The distributions of functionals: two rows for each, from joint draws and from independent ones.
-struct FunctionalTable {
-  let functionals: [Functional]
-  let levels: [Double]
-  let inputs: Inputs
-  let kinds: [ColumnKind]
+package struct FunctionalTable {
+  package let functionals: [Functional]
+  package let levels: [Double]
+  package let inputs: Inputs
+  package let kinds: [ColumnKind]
+
+  /// - Parameter levels: of quantiles.
+  package init(functionals: [Functional], levels: [Double], inputs: Inputs, kinds: [ColumnKind]) {
+    (self.functionals, self.levels, self.inputs, self.kinds) = (functionals, levels, inputs, kinds)
+  }
 
   /// The numbers named in an option, which may be absent.
-  static func functionals(_ option: String?) throws -> [Functional] {
+  package static func functionals(_ option: String?) throws -> [Functional] {
     try (option?.split(separator: ",", omittingEmptySubsequences: false) ?? []).map { part in
       let name = part.trimmingCharacters(in: .whitespaces)
       guard let functional = Functional(parsing: name) else {
-        throw ValidationError(
+        throw QuestionError(
           "--functional: '\(name)' is none of \(Functional.forms.joined(separator: ", "))")
       }
       return functional
     }
   }
 
-  var columns: [String] {
+  package static func columns(levels: [Double]) -> [String] {
     ["functional", "draws", "paths", "share", "share_se", "mean", "mean_se", "sd", "sd_se"]
       + levels.flatMap { ["q\($0)", "q\($0)_se"] } + ["note"]
   }
 
   /// A row of the table.
-  struct Row {
-    let functional: Functional
-    let draws: String
-    let summary: FunctionalSummary
-    let values: [Double]
+  package struct Row {
+    package let functional: Functional
+    package let draws: String
+    package let summary: FunctionalSummary
+    package let values: [Double]
   }
 
   /// - Parameter independent: nil for a model that draws no value on its own.
-  func rows(joint: [[Double]], independent: [[Double]]?) -> [Row] {
+  package func rows(joint: [[Double]], independent: [[Double]]?) -> [Row] {
     let first = (0..<inputs.count).map { inputs.values[$0 * inputs.dimensions] }
     let draws = [("joint", joint)] + (independent.map { [("independent", $0)] } ?? [])
     return functionals.flatMap { functional in
@@ -52,7 +56,7 @@ struct FunctionalTable {
   }
 
   /// A row but for its note.
-  func cells(_ row: Row) -> [Cell] {
+  package func cells(_ row: Row) -> [Cell] {
     let summary = row.summary
     // An input is written as it was read; errors and deviations of dates are in days.
     func place(_ value: Double) -> Cell {

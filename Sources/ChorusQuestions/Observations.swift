@@ -1,4 +1,3 @@
-import ArgumentParser
 import ChorusData
 import ChorusEvaluation
 import ChorusInference
@@ -6,20 +5,20 @@ import ChorusTables
 import Foundation
 
 /// The rows of a file to condition on, and what their columns are.
-struct Observations {
-  let file: String
-  let selection: Selection
-  let data: Dataset
+package struct Observations: Sendable {
+  package let file: String
+  package let selection: Selection
+  package let data: Dataset
   /// Which of a file's series the rows are; nil where there is one.
-  let group: String?
+  package let group: String?
   /// What a person should know about the rows, each by what it is about.
-  let words: [DataWord]
+  package let words: [DataWord]
   /// Units of columns by their names in the file.
   private let units: [String: String]
   /// What further columns hold, as text: `[columns][rows]`.
-  private(set) var marks: [[String]] = []
+  package private(set) var marks: [[String]] = []
   /// Which columns were taken, where that was found and not told.
-  private(set) var found: String?
+  package private(set) var found: String?
 
   /// The rows of a file with one target. Columns that are not named are found.
   ///
@@ -27,34 +26,32 @@ struct Observations {
   ///   - units: like `accel=g,times=ms`.
   ///   - marks: names of columns to keep in ``marks``.
   ///   - fewest: rows without which nothing can be done.
-  init(
-    file: String, input: String?, target: String?, units: String? = nil, marks: [String] = [],
-    reading: ReadingOptions, fewest: Int = 2
+  package init(
+    _ rows: RowsSource, input: String?, target: String?, units: String? = nil, marks: [String] = [],
+    fewest: Int = 2
   ) throws {
-    let series = try Self.series(
-      file: file, input: input, target: target, units: units, marks: marks, reading: reading)
-    guard let first = series.first else { throw InferenceError.input("\(file): has no rows") }
+    let series = try Self.series(rows, input: input, target: target, units: units, marks: marks)
+    guard let first = series.first else { throw InferenceError.input("\(rows.name): has no rows") }
     self = first
-    if data.count < fewest, let refusal { throw InferenceError.input("\(file): \(refusal)") }
+    if data.count < fewest, let refusal { throw InferenceError.input("\(rows.name): \(refusal)") }
   }
 
   /// The rows of each series of a file with one target; words about the file are those of the first.
-  static func series(
-    file: String, input: String?, target: String?, group: String? = nil, units: String? = nil,
-    marks: [String] = [], reading: ReadingOptions
+  package static func series(
+    _ rows: RowsSource, input: String?, target: String?, group: String? = nil, units: String? = nil,
+    marks: [String] = []
   ) throws -> [Observations] {
-    let columns = try AskedColumns(
-      file: file, input: input, target: target, group: group, marks: marks, reading: reading)
+    let columns = try AskedColumns(rows, input: input, target: target, group: group, marks: marks)
     let (table, selection) = (columns.table, columns.selections[0])
     let units = try Self.units(units, of: table)
-    let words = DataWords(table, reading: reading)
+    let words = DataWords(table, of: rows)
     if columns.isOpen, columns.groups == nil { try words.refusePooling(selection) }
     let labels: [String?] = columns.groups?.labels ?? [nil]
     let parts = columns.groups.map { selection.split($0.ofRow, into: $0.labels.count) } ?? [selection]
     return try zip(labels, parts).enumerated().map { index, part in
       let (label, selection) = part
       var own = try Observations(
-        file: file, selection: selection, group: label, units: units,
+        file: rows.name, selection: selection, group: label, units: units,
         words: (index == 0 ? words.fileWords : [])
           + words.words([selection], grouped: label != nil, group: label))
       own.found = columns.found
@@ -66,7 +63,7 @@ struct Observations {
     }
   }
 
-  init(
+  package init(
     file: String, selection: Selection, group: String? = nil, units: [String: String], words: [DataWord] = []
   ) throws {
     self.words = words
@@ -86,7 +83,7 @@ struct Observations {
   }
 
   /// Why nothing can be predicted from these rows, or nil.
-  var refusal: String? {
+  package var refusal: String? {
     let count = data.count
     guard count < 2 else { return nil }
     return
@@ -94,19 +91,19 @@ struct Observations {
   }
 
   /// Names in an option, separated by commas.
-  static func names(_ option: String) -> [String] {
+  package static func names(_ option: String) -> [String] {
     option.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
   }
 
-  static func units(_ text: String?, of table: Table) throws -> [String: String] {
+  package static func units(_ text: String?, of table: Table) throws -> [String: String] {
     var units: [String: String] = [:]
     for part in text?.split(separator: ",") ?? [] {
       let sides = part.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
       guard sides.count == 2, !sides[0].isEmpty, !sides[1].isEmpty else {
-        throw ValidationError("--units: '\(part)' is not like column=unit")
+        throw QuestionError("--units: '\(part)' is not like column=unit")
       }
       guard table.columns.contains(sides[0]) else {
-        throw ValidationError("--units: \(table.source) has no column '\(sides[0])'")
+        throw QuestionError("--units: \(table.source) has no column '\(sides[0])'")
       }
       units[sides[0]] = sides[1]
     }
@@ -114,7 +111,7 @@ struct Observations {
   }
 
   /// A column's name and its unit: as given, or what the header has in brackets, like `accel (g)` or `level [m]`.
-  func named(_ column: String) -> (title: String, unit: String) {
+  package func named(_ column: String) -> (title: String, unit: String) {
     if let unit = units[column] { return (column, unit) }
     return Self.bracketed(column) ?? (column, "")
   }
@@ -132,12 +129,12 @@ struct Observations {
   }
 
   /// A row of inputs as it was read.
-  func inputCells(of inputs: Inputs, _ row: Int) -> [Cell] {
+  package func inputCells(of inputs: Inputs, _ row: Int) -> [Cell] {
     zip(inputs[row], selection.kinds).map { .value($0, $1) }
   }
 
   /// Refuses an input column that has the name of one of the output's own: a reader could not tell them apart.
-  func check(outputColumns own: [String]) throws {
+  package func check(outputColumns own: [String]) throws {
     if let taken = selection.inputs.first(where: own.contains) {
       throw TableError(
         .unknownColumn, file, "the input column '\(taken)' has the name of an output column; rename it.")
@@ -145,7 +142,7 @@ struct Observations {
   }
 
   /// Refuses functionals that go along one input where there are several.
-  func check(_ functionals: [Functional]) throws {
+  package func check(_ functionals: [Functional]) throws {
     if let needy = functionals.first(where: \.needsOrder), selection.dimensions > 1 {
       throw InferenceError.input(
         "\(file): '\(needy)' goes along one input column and there are \(selection.dimensions)")

@@ -1,22 +1,22 @@
 import ChorusTables
 
-/// The input and the targets of a table, where the command line leaves them open.
+/// The input and the targets of a table, where they are left open.
 ///
 /// What can be told is found: the one column of dates, else the first column of numbers if it orders the rows, and the
 /// one other column of numbers. Whatever leaves a choice is refused with the names to choose from.
-struct ColumnChoice {
+package struct ColumnChoice {
   /// Nil where rows are counted.
-  let input: String?
-  let targets: [String]
+  package let input: String?
+  package let targets: [String]
 
   /// What rows are called that no column tells apart.
-  static let counted = "index"
+  package static let counted = "index"
 
   /// - Parameters:
   ///   - inputs: as they were named; empty to find one.
   ///   - targets: as they were named; empty to find one.
   ///   - besides: columns that have another use.
-  init(
+  package init(
     _ table: Table, inputs: [String], targets: [String], groups: Groups?, besides: [String] = []
   ) throws(TableError) {
     let taken = Set(inputs + targets + besides + (groups.map { [$0.column] } ?? []))

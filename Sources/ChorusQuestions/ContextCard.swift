@@ -3,11 +3,13 @@ import ChorusTables
 import Foundation
 
 /// What a saved context says of its columns: what they hold, and how its rows would go on.
-struct ContextCard {
+package struct ContextCard: Sendable {
   /// Of the inputs, then of the target.
-  let kinds: [ColumnKind]
+  package let kinds: [ColumnKind]
   /// Nil where there are several inputs, and in files of earlier versions.
-  let end: SeriesEnd?
+  package let end: SeriesEnd?
+  /// The lines that say so in a file.
+  package let entries: [String: String]
 
   private static let words: [(kind: ColumnKind, word: String)] = [
     (.number, "number"), (.date, "date"), (.dateTime(utc: false), "datetime"),
@@ -17,7 +19,7 @@ struct ContextCard {
   /// The card as it is kept. Dates in other notations than ISO 8601 have their pattern.
   ///
   /// - Parameter earlier: the end of a context that the rows were added to; nil where all rows are in the selection.
-  static func entries(_ selection: Selection, after earlier: SeriesEnd? = nil) -> [String: String] {
+  package static func entries(_ selection: Selection, after earlier: SeriesEnd? = nil) -> [String: String] {
     let kinds = (selection.kinds + [selection.targetKind]).map { kind in
       words.first { $0.kind == kind }?.word ?? kind.notation?.pattern ?? "number"
     }
@@ -31,19 +33,27 @@ struct ContextCard {
     return entries
   }
 
-  init(_ context: SavedContext) throws {
+  package init(_ context: SavedContext) throws {
+    try self.init(context.card, inputs: context.inputColumns.count, file: context.file)
+  }
+
+  /// - Parameters:
+  ///   - entries: as they were kept.
+  ///   - inputs: how many input columns there are.
+  package init(_ entries: [String: String], inputs: Int, file: String) throws {
+    self.entries = entries
     func failure(_ what: String, _ text: String) -> InferenceError {
-      .input("\(context.file): its \(what) '\(text)' cannot be read; make it anew with chorus condition")
+      .input("\(file): its \(what) '\(text)' cannot be read; make it anew with chorus condition")
     }
-    end = try context.card["end"].map { text in
+    end = try entries["end"].map { text in
       guard let end = try? JSONDecoder().decode(SeriesEnd.self, from: Data(text.utf8)) else {
         throw failure("end of the series", text)
       }
       return end
     }
     // One that the library wrote says nothing and has numbers.
-    guard let text = context.card["kinds"] else {
-      kinds = [ColumnKind](repeating: .number, count: context.inputColumns.count + 1)
+    guard let text = entries["kinds"] else {
+      kinds = [ColumnKind](repeating: .number, count: inputs + 1)
       return
     }
     // Files of earlier versions have commas, which a pattern may have as well.
@@ -52,17 +62,17 @@ struct ContextCard {
       Self.words.first { $0.word == word }?.kind
         ?? DateNotation(pattern: String(word)).map(ColumnKind.calendar)
     }
-    guard kinds.count == context.inputColumns.count + 1 else { throw failure("kinds of columns", text) }
+    guard kinds.count == inputs + 1 else { throw failure("kinds of columns", text) }
   }
 }
 
 /// Where a series ends and how it would go on. A saved context keeps it, for its rows have been rounded.
-struct SeriesEnd: Codable, Equatable {
-  let last: Double
-  let spacing: Spacing?
+package struct SeriesEnd: Codable, Equatable, Sendable {
+  package let last: Double
+  package let spacing: Spacing?
 
   /// Nil where there are no rows, or several inputs.
-  init?(of selection: Selection, after earlier: SeriesEnd? = nil) {
+  package init?(of selection: Selection, after earlier: SeriesEnd? = nil) {
     guard selection.dimensions == 1, let last = selection.observed.inputs.max() else { return nil }
     self.last = max(last, earlier?.last ?? last)
     spacing = earlier?.spacing ?? Spacing(of: selection.observed.inputs, kind: selection.kinds[0])

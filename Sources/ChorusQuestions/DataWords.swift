@@ -3,13 +3,13 @@ import ChorusTables
 import Foundation
 
 /// Something that a person should know about the rows before the answer.
-struct DataWord: Equatable {
+package struct DataWord: Equatable, Sendable {
   /// What it is about, to say it once for many series.
-  let topic: String
-  let text: String
+  package let topic: String
+  package let text: String
 
   /// The words for all series, each topic once.
-  static func said(_ words: [[DataWord]]) -> [String] {
+  package static func said(_ words: [[DataWord]]) -> [String] {
     var (order, counts, first): ([String], [String: Int], [String: String]) = ([], [:], [:])
     for word in words.flatMap({ $0 }) {
       if counts[word.topic] == nil {
@@ -27,17 +27,17 @@ struct DataWord: Equatable {
 
 /// What of the rows of a table is worth a word: columns that do not change, rows out of order, rows far from the
 /// others, inputs that repeat, and fewer than two seasons.
-struct DataWords {
+package struct DataWords {
   private let table: Table
-  private let reading: ReadingOptions
+  private let rows: RowsSource
 
-  init(_ table: Table, reading: ReadingOptions) {
+  package init(_ table: Table, of rows: RowsSource) {
     self.table = table
-    self.reading = reading
+    self.rows = rows
   }
 
   /// What is worth a word of the file as a whole.
-  var fileWords: [DataWord] {
+  package var fileWords: [DataWord] {
     guard table.comments > 0 else { return [] }
     return [
       DataWord(
@@ -52,7 +52,7 @@ struct DataWords {
   ///   - selections: the same inputs with one or several targets.
   ///   - grouped: whether the rows are one series of several; no column is sought then that tells them apart.
   ///   - group: the name of the series.
-  func words(_ selections: [Selection], grouped: Bool, group: String? = nil) throws -> [DataWord] {
+  package func words(_ selections: [Selection], grouped: Bool, group: String? = nil) throws -> [DataWord] {
     guard let first = selections.first else { return [] }
     let prefix = group.map { "group '\($0)': " } ?? ""
     var words: [DataWord] = []
@@ -157,7 +157,7 @@ struct DataWords {
   }
 
   /// Refuses to pool rows whose inputs repeat because they are of several series, where the columns were not named.
-  func refusePooling(_ selection: Selection) throws {
+  package func refusePooling(_ selection: Selection) throws {
     guard let (column, series) = try groupColumn(selection, Self.keys(selection)) else { return }
     let names = selection.inputs.map { "'\($0)'" }.joined(separator: " and ")
     throw TableError(
@@ -180,10 +180,9 @@ struct DataWords {
     guard !others.isEmpty else { return nil }
     var whole = table
     if !others.allSatisfy(table.hasTexts) {
-      // What was not kept is read again; standard input and pipes are read once.
-      let attributes = try? FileManager.default.attributesOfItem(atPath: table.source)
-      guard attributes?[.type] as? FileAttributeType == .typeRegular else { return nil }
-      whole = try reading.table(table.source, numbers: [], texts: Array(others))
+      // What was not kept is read again.
+      guard rows.isReadAgain else { return nil }
+      whole = try rows.table(numbers: [], texts: Array(others))
       guard whole.rowCount == table.rowCount else { return nil }
     }
     for column in others {

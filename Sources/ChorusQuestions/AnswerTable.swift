@@ -1,0 +1,95 @@
+import ChorusData
+import ChorusEvaluation
+import ChorusTables
+
+/// The rows that answers are written as: quantiles or functionals, and the paths themselves.
+package struct AnswerTable: Sendable {
+  private let groupColumn: String?
+  private let levels: [Double]
+  private let functionals: [Functional]
+  /// Whether a column tells which target a row is of.
+  private let several: Bool
+  /// Of quantiles, or of functionals where there are some.
+  package let columns: [String]
+  package let pathColumns: [String]
+
+  /// - Parameters:
+  ///   - first: any of the series; all have the same columns.
+  ///   - levels: of quantiles.
+  /// - Throws: where columns could not be told apart, or a functional not be worked out.
+  package init(
+    of first: Observations, groupColumn: String?, targets: [String], levels: [Double],
+    functionals: [Functional]
+  ) throws {
+    (self.groupColumn, self.levels, self.functionals) = (groupColumn, levels, functionals)
+    several = targets.count > 1
+    let keys = (groupColumn.map { [$0] } ?? []) + (several ? ["target"] : [])
+    let inputs = first.selection.inputs
+    let own =
+      functionals.isEmpty
+      ? ["mean"] + levels.map { "q\($0)" } + ["outside", "note"] : FunctionalTable.columns(levels: levels)
+    try first.check(functionals)
+    if functionals.isEmpty { try first.check(outputColumns: own + (several ? ["target"] : [])) }
+    if let groupColumn,
+      (own + (several && functionals.isEmpty ? ["target"] : []) + ["path", "row", "value"])
+        .contains(groupColumn)
+    {
+      throw TableError(
+        .unknownColumn, first.file,
+        "the group column '\(groupColumn)' has the name of an output column; rename it.")
+    }
+    columns = keys + (functionals.isEmpty ? inputs : []) + own
+    pathColumns = keys + ["path", "row"] + inputs + [several ? "value" : first.selection.target]
+  }
+
+  /// The rows of an answer under ``columns``.
+  package func rows(_ answer: Answer) -> [[Cell]] {
+    functionals.isEmpty ? quantileRows(answer) : functionalRows(answer)
+  }
+
+  /// The rows of an answer under ``pathColumns``, a path after the other.
+  package func forEachPathRow<Failure: Error>(
+    _ answer: Answer, _ body: ([Cell]) throws(Failure) -> Void
+  ) throws(Failure) {
+    let question = answer.question
+    let keys = keyCells(question)
+    for (path, values) in (answer.samples?.paths ?? []).enumerated() {
+      for row in 0..<question.points.count {
+        try body(
+          keys + [.integer(path), .integer(row)] + question.inputCells(row) + [.number(values[row])])
+      }
+    }
+  }
+
+  private func keyCells(_ question: Question) -> [Cell] {
+    (groupColumn == nil ? [] : [.text(question.observations.group ?? "")])
+      + (several ? [.text(question.selection.target)] : [])
+  }
+
+  private func quantileRows(_ answer: Answer) -> [[Cell]] {
+    let (question, samples) = (answer.question, answer.samples)
+    let (values, means) = (samples?.quantiles(levels), samples?.means)
+    let note = answer.notes.joined(separator: "; ")
+    return (0..<question.points.count).map { row in
+      let outside = samples?.outside[row].description ?? ""
+      var cells = keyCells(question) + question.inputCells(row)
+      cells.append(means.map { .number($0[row]) } ?? .missing)
+      cells += levels.indices.map { level in values.map { .number($0[row][level]) } ?? .missing }
+      cells.append(outside.isEmpty ? .missing : .text(outside))
+      cells.append(note.isEmpty ? .missing : .text(note))
+      return cells
+    }
+  }
+
+  private func functionalRows(_ answer: Answer) -> [[Cell]] {
+    let question = answer.question
+    let table = FunctionalTable(
+      functionals: functionals, levels: levels, inputs: question.points, kinds: question.selection.kinds)
+    // A series that was not predicted has a line for each, without numbers.
+    let (joint, independent) = answer.samples.map { ($0.paths, answer.independent) } ?? ([], [])
+    let note = answer.notes.joined(separator: "; ")
+    return table.rows(joint: joint, independent: independent).map { row in
+      keyCells(question) + table.cells(row) + [note.isEmpty ? .missing : .text(note)]
+    }
+  }
+}

@@ -1,0 +1,54 @@
+import ChorusInference
+import ChorusTables
+
+/// The rows of a file, a series and a target at a time.
+package struct AskedSeries {
+  package let columns: AskedColumns
+  /// Series by series in the order of the file, in each target by target.
+  package let observations: [Observations]
+  /// What a person should know about the file as a whole.
+  package let notes: [String]
+  /// What a person should know about the rows.
+  package let words: [[DataWord]]
+
+  /// Every series is one of its own: nothing is learned from the others. One with too few rows stays, so that its points are in
+  /// the output, without a prediction.
+  ///
+  /// - Throws: as `AskedColumns`; `InferenceError.input` where no series has enough rows.
+  package init(
+    _ rows: RowsSource, input: String?, target: String?, group: String? = nil, units: String? = nil
+  ) throws {
+    let columns = try AskedColumns(rows, input: input, target: target, group: group, several: true)
+    let (groups, selections) = (columns.groups, columns.selections)
+    let units = try Observations.units(units, of: columns.table)
+    let dataWords = DataWords(columns.table, of: rows)
+    var notes = dataWords.fileWords.map(\.text)
+    if columns.isOpen, groups == nil, let first = selections.first { try dataWords.refusePooling(first) }
+    if let incomplete = selections.first?.incomplete.count, incomplete > 0 {
+      notes.append("\(incomplete) rows lack an input and were left out")
+    }
+    if let nameless = groups?.nameless, nameless > 0 {
+      notes.append("\(nameless) rows have no value of '\(group ?? "")' and were left out")
+    }
+    func observed(_ selection: Selection, _ group: String? = nil) throws -> Observations {
+      try Observations(file: rows.name, selection: selection, group: group, units: units)
+    }
+    if let groups {
+      let parts = selections.map { $0.split(groups.ofRow, into: groups.labels.count) }
+      words = try groups.labels.enumerated().map { index, label in
+        try dataWords.words(parts.map { $0[index] }, grouped: true, group: label)
+      }
+      observations = try groups.labels.enumerated().flatMap { index, label in
+        try parts.map { try observed($0[index], label) }
+      }
+    } else {
+      words = [try dataWords.words(selections, grouped: false)]
+      observations = try selections.map { try observed($0) }
+    }
+    self.columns = columns
+    self.notes = notes
+    if groups == nil, let refusal = observations.lazy.compactMap(\.refusal).first {
+      throw InferenceError.input("\(rows.name): \(refusal)")
+    }
+  }
+}

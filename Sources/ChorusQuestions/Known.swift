@@ -1,0 +1,121 @@
+import ChorusData
+import ChorusEvaluation
+import ChorusInference
+import ChorusTables
+import Foundation
+
+/// Something known of values that are not observed, as it was written, taken apart.
+package struct KnownStatement: Sendable {
+  package enum Relation: String, CaseIterable, Sendable {
+    case atLeast = ">="
+    case atMost = "<="
+    case above = ">"
+    case below = "<"
+    case equal = "="
+  }
+  /// The names of numbers made of all points.
+  package static let numbers = ["sum", "mean", "max", "min", "difference"]
+
+  package let text: String
+  package let subject: String
+  package let relation: Relation
+  package let value: Double
+
+  package init(_ text: String) throws {
+    self.text = text
+    // The longer ones first: >= holds a >.
+    guard
+      let (relation, place) = Relation.allCases.compactMap({ relation in
+        text.firstRange(of: relation.rawValue).map { (relation, $0) }
+      }).min(by: { $0.1.lowerBound < $1.1.lowerBound })
+    else {
+      throw QuestionError(
+        "--given: '\(text)' has no =, > or <; write 2026-03-01=120, 2026-06-01>100 or sum>1000")
+    }
+    subject = text[..<place.lowerBound].trimmingCharacters(in: .whitespaces)
+    self.relation = relation
+    let number = text[place.upperBound...].trimmingCharacters(in: .whitespaces)
+    guard let value = Double(number), value.isFinite else {
+      throw QuestionError("--given: '\(number)' in '\(text)' is not a number")
+    }
+    self.value = value
+    guard !subject.isEmpty else { throw QuestionError("--given: '\(text)' names no point") }
+    if relation == .equal, functional != nil {
+      throw QuestionError(
+        "--given: '\(text)' has no path that meets it exactly; give bounds, as \(subject)>\(number)")
+    }
+  }
+
+  package var functional: Functional? {
+    Self.numbers.contains(subject) ? Functional(parsing: subject) : nil
+  }
+
+  package var range: ClosedRange<Double> {
+    switch relation {
+    case .above: value.nextUp ... .infinity
+    case .atLeast: value ... .infinity
+    case .below: -.infinity...value.nextDown
+    case .atMost: -.infinity...value
+    case .equal: value...value
+    }
+  }
+}
+
+/// Rows that are as good as observed, and bounds.
+package struct Known: Sendable {
+  package struct Bound: Sendable {
+    enum Subject: Sendable {
+      case point([Double])
+      case functional(Functional)
+    }
+    let subject: Subject
+    let range: ClosedRange<Double>
+  }
+  package let rows: Dataset?
+  package let bounds: [Bound]
+
+  /// What statements say of the points of a selection; nil where there are none.
+  package init?(
+    _ statements: [KnownStatement], of selection: Selection, columns: [Column], target: Column
+  ) throws {
+    guard !statements.isEmpty else { return nil }
+    var (pins, values, bounds) = ([Double](), [Double](), [Known.Bound]())
+    for statement in statements {
+      if let functional = statement.functional {
+        bounds.append(Bound(subject: .functional(functional), range: statement.range))
+        continue
+      }
+      let point = try GridSpecification.parse(
+        statement.subject, dimensions: selection.dimensions, kinds: selection.kinds, limit: 1,
+        option: "--given")
+      for (axis, (name, kind)) in zip(point.axes, zip(selection.inputs, selection.kinds)) {
+        try PointKinds.check(axis.kind, of: name, holding: kind, in: "--given", what: "point")
+      }
+      if statement.relation == .equal {
+        pins += point.points
+        values.append(statement.value)
+      } else {
+        bounds.append(Bound(subject: .point(point.points), range: statement.range))
+      }
+    }
+    rows =
+      values.isEmpty
+      ? nil
+      : try Dataset(
+        inputs: Inputs(pins, dimensions: selection.dimensions), y: values, inputColumns: columns,
+        outputColumn: target)
+    self.bounds = bounds
+  }
+
+  /// As conditions on paths through `inputs`.
+  package func conditions(at inputs: Inputs) -> [PathEvent] {
+    let first = (0..<inputs.count).map { inputs[$0].first ?? 0 }
+    return bounds.map { bound in
+      switch bound.subject {
+      case .point(let point): .row(point, in: bound.range)
+      case .functional(let functional):
+        .path(in: bound.range) { functional.values(of: [$0], at: first)[0] }
+      }
+    }
+  }
+}

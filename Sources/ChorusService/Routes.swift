@@ -1,0 +1,163 @@
+import ChorusTables
+
+/// What the service answers to: the one table that requests are matched with and that its OpenAPI document is made of.
+struct Route: Sendable {
+  enum Body: Sendable {
+    case none
+    /// Fields as JSON.
+    case fields
+    /// A table, or JSON with the rows in the field named.
+    case table(String, isRequired: Bool)
+  }
+
+  enum Access: Sendable {
+    case anybody
+    case tenant
+  }
+
+  let method: String
+  /// A part in braces stands for any one.
+  let path: String
+  let name: String
+  let words: String
+  var access = Access.tenant
+  var body = Body.none
+  var fields: [FieldSpec] = []
+  var forms: [AnswerForm] = [.json]
+  let success: Int
+  let answer: @Sendable (Service, Call) async throws -> ServiceResponse
+
+  /// A request to it.
+  struct Call: Sendable {
+    let request: ServiceRequest
+    let tenant: String
+    /// What stands in the place of `{id}`.
+    let id: String
+    let arrival: ContinuousClock.Instant
+  }
+
+  fileprivate func id(in path: [Substring]) -> String?? {
+    let own = self.path.split(separator: "/")
+    guard own.count == path.count else { return nil }
+    var id: String?
+    for (part, found) in zip(own, path) {
+      if part.first == "{" { id = String(found) } else if part != found { return nil }
+    }
+    return .some(id)
+  }
+
+  /// The route of a request and what stands for its `{id}`.
+  ///
+  /// - Throws: `ServiceError` (404, 405).
+  static func find(_ method: String, _ path: String) throws(ServiceError) -> (route: Route, id: String) {
+    let parts = path.split(separator: "/")
+    var methods: [String] = []
+    for route in all {
+      guard let id = route.id(in: parts) else { continue }
+      if route.method == method { return (route, id ?? "") }
+      methods.append(route.method)
+    }
+    guard methods.isEmpty else {
+      var error = ServiceError(405, "\(path.prefix(80)) takes \(methods.joined(separator: ", "))")
+      error.headers = [("allow", methods.joined(separator: ", "))]
+      throw error
+    }
+    throw ServiceError(404, "there is nothing at \(path.prefix(80)); /openapi.json tells what there is")
+  }
+
+  private static let tables: [AnswerForm] = [.json, .csv, .jsonl, .npy]
+  private static let rows: [AnswerForm] = [.json, .csv, .jsonl]
+
+  static let all: [Route] = [
+    Route(
+      method: "GET", path: "/healthz", name: "health", words: "Whether the process lives.", access: .anybody,
+      success: 200
+    ) { _, _ in ServiceResponse(200, .members(["status": .string("ok")])) },
+    Route(
+      method: "GET", path: "/readyz", name: "ready",
+      words: "Whether requests are taken: 503 while it goes down.",
+      access: .anybody, success: 200
+    ) { service, _ in try service.ready() },
+    Route(
+      method: "GET", path: "/openapi.json", name: "document", words: "This document.", access: .anybody,
+      success: 200
+    ) { service, _ in ServiceResponse(200, OpenAPI.document(service.settings)) },
+    Route(
+      method: "GET", path: "/metrics", name: "metrics", words: "Counts and times, as Prometheus reads them.",
+      success: 200
+    ) { service, _ in service.metricsResponse() },
+    Route(
+      method: "GET", path: "/v1/models", name: "models", words: "The models that contexts can be made with.",
+      success: 200
+    ) { service, _ in service.modelsResponse() },
+    Route(
+      method: "POST", path: "/v1/explain", name: "explainPlan",
+      words: "What a plan would do and cost, before there is a context.", body: .fields,
+      fields: PlanQuestion.fields, success: 200
+    ) { service, call in try await service.explainPlan(call) },
+    Route(
+      method: "POST", path: "/v1/contexts", name: "makeContext",
+      words: "Reads rows once and keeps what the model made of them.", body: .table("rows", isRequired: true),
+      fields: NewContext.fields, success: 201
+    ) { service, call in try await service.makeContext(call) },
+    Route(
+      method: "GET", path: "/v1/contexts", name: "contexts", words: "The contexts that are kept.",
+      success: 200
+    ) { service, call in service.contextsResponse(call) },
+    Route(
+      method: "GET", path: "/v1/contexts/{id}", name: "context", words: "What is known of a context.",
+      success: 200
+    ) { service, call in try service.contextResponse(call) },
+    Route(
+      method: "DELETE", path: "/v1/contexts/{id}", name: "deleteContext",
+      words: "Forgets a context and its rows.",
+      success: 204
+    ) { service, call in try service.deleteContext(call) },
+    Route(
+      method: "POST", path: "/v1/contexts/{id}/rows", name: "addRows",
+      words: "Adds rows to a context; those before are not read again.",
+      body: .table("rows", isRequired: true),
+      fields: [HeldRows.field] + TableOptions.fields + [Ask.deadline], success: 200
+    ) { service, call in try await service.addRows(call) },
+    Route(
+      method: "POST", path: "/v1/contexts/{id}/sample", name: "sample",
+      words: "Coherent paths: values that go together, drawn from the joint distribution.",
+      body: .table("points", isRequired: false), fields: Ask.fields + TableOptions.fields, forms: tables,
+      success: 200
+    ) { service, call in try await service.ask(call) { try $0.paths($1, $2) } },
+    Route(
+      method: "POST", path: "/v1/contexts/{id}/marginals", name: "marginals",
+      words: "Mean and quantiles of each point, from paths as /sample draws them.",
+      body: .table("points", isRequired: false), fields: Ask.fields + [Ask.quantiles] + TableOptions.fields,
+      forms: tables, success: 200
+    ) { service, call in try await service.ask(call) { try $0.summary($1, $2) } },
+    Route(
+      method: "POST", path: "/v1/contexts/{id}/functionals", name: "functionals",
+      words: "Distributions of numbers made of a whole path, joint and as independent values would claim.",
+      body: .table("points", isRequired: false),
+      fields: Ask.fields + [Ask.functionals, Ask.quantiles] + TableOptions.fields, forms: rows, success: 200
+    ) { service, call in try await service.ask(call, needsFunctional: true) { try $0.summary($1, $2) } },
+    Route(
+      method: "POST", path: "/v1/contexts/{id}/logdensity", name: "logdensity",
+      words: "The joint log-density of rows, in nats and the data's units.",
+      body: .table("rows", isRequired: true),
+      fields: [HeldRows.field, Ask.plan, HeldScore.orders, Ask.seed, Ask.deadline] + TableOptions.fields,
+      forms: rows, success: 200
+    ) { service, call in try await service.score(call, densityAlone: true) },
+    Route(
+      method: "POST", path: "/v1/contexts/{id}/score", name: "score",
+      words: "How well rows are foretold that the context has not read.",
+      body: .table("rows", isRequired: true),
+      fields: [HeldRows.field, Ask.plan, HeldScore.samples, HeldScore.orders, Ask.seed, Ask.deadline]
+        + TableOptions.fields, forms: rows, success: 200
+    ) { service, call in try await service.score(call, densityAlone: false) },
+    Route(
+      method: "POST", path: "/v1/contexts/{id}/explain", name: "explain",
+      words: "What a question to a context would cost, before it is asked.",
+      body: .table("points", isRequired: false),
+      fields: Ask.fields + [Ask.functionals, Ask.quantiles] + TableOptions.fields, success: 200
+    ) { service, call in try service.explain(call) },
+  ]
+}
+
+typealias Call = Route.Call

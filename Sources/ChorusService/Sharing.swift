@@ -1,0 +1,69 @@
+import Synchronization
+
+/// Equal questions that come while one of them is worked on are answered by its work: the same question has the same bytes.
+final class Sharing: Sendable {
+  /// All that an answer depends on.
+  struct Key: Hashable, Sendable {
+    let context: String
+    let version: Int
+    let path: String
+    let query: String
+    let contentType: String?
+    let form: AnswerForm
+    let body: [UInt8]
+  }
+
+  private struct Work {
+    let number: Int
+    let task: Task<ServiceResponse, any Error>
+    /// Requests that wait for it.
+    var waiting = 1
+  }
+
+  private struct State {
+    var works: [Key: Work] = [:]
+    var number = 0
+  }
+
+  private let state = Mutex(State())
+
+  /// The answer of `body`, or of the same for another request that has begun. Work that nobody waits for any more is cancelled.
+  ///
+  /// - Returns: the answer, and whether it is another request's.
+  func answer(
+    _ key: Key, _ body: @escaping @Sendable () async throws -> ServiceResponse
+  ) async throws -> (response: ServiceResponse, isShared: Bool) {
+    let (work, isShared) = state.withLock { state in
+      if let work = state.works[key] {
+        state.works[key]?.waiting += 1
+        return (work, true)
+      }
+      state.number += 1
+      let work = Work(number: state.number, task: Task { try await body() })
+      state.works[key] = work
+      return (work, false)
+    }
+    defer { leave(key, work.number, isDone: true) }
+    let response = try await withTaskCancellationHandler {
+      try await work.task.value
+    } onCancel: {
+      leave(key, work.number, isDone: false)
+    }
+    return (response, isShared)
+  }
+
+  private func leave(_ key: Key, _ number: Int, isDone: Bool) {
+    let unwanted = state.withLock { state -> Task<ServiceResponse, any Error>? in
+      guard let work = state.works[key], work.number == number else { return nil }
+      if isDone {
+        state.works[key] = nil
+        return nil
+      }
+      state.works[key]?.waiting -= 1
+      guard work.waiting <= 1 else { return nil }
+      state.works[key] = nil
+      return work.task
+    }
+    unwanted?.cancel()
+  }
+}

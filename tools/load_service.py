@@ -1,0 +1,151 @@
+#!/usr/bin/env python3
+"""Loads `chorus serve` and says how it answers: requests a second, latencies, outcomes, memory.
+
+    .build/release/chorus serve --port 8080 --quiet &
+    tools/load_service.py --pid $! --capacity             # as fast as it answers
+    tools/load_service.py --pid $! --rate 70 --seconds 30 # requests come at random times, whatever is answered
+
+The question is one to a kept context: --rows of a wave, --points, --samples paths. Every request has a seed of its own but every tenth, whose
+answers are compared: the same question has the same bytes.
+"""
+import argparse
+import asyncio
+import json
+import math
+import os
+import random
+import time
+import urllib.request
+
+
+def make_context(base, rows, model):
+    text = "x,y\n" + "".join(f"{i / 10},{math.sin(i / 10) + 0.1 * math.sin(i * 7.3)}\n" for i in range(rows))
+    request = urllib.request.Request(
+        f"{base}/v1/contexts?model={model}&input=x&target=y", text.encode(), {"content-type": "text/csv"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)["id"]
+
+
+def memory(pid):
+    """MiB of a process: now and at most."""
+    values = {}
+    with open(f"/proc/{pid}/status") as file:
+        for line in file:
+            if line.startswith(("VmRSS", "VmHWM")):
+                name, value = line.split(":")
+                values[name] = int(value.split()[0]) // 1024
+    return values.get("VmRSS", 0), values.get("VmHWM", 0)
+
+
+def processor(pid):
+    """Seconds of processor that a process has taken."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+class Client:
+    """Connections that are used again."""
+
+    def __init__(self, host, port, request):
+        self.host, self.port, self.request, self.count = host, port, request, 0
+        self.free, self.outcomes, self.latencies, self.first = [], {}, [], None
+        self.different = self.lost = 0
+
+    async def ask(self):
+        start = time.perf_counter()
+        seed = self.count if self.count % 10 else 0
+        self.count += 1
+        reader = writer = None
+        try:
+            reader, writer = self.free.pop() if self.free else await asyncio.open_connection(self.host, self.port)
+            writer.write(self.request(seed))
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            status = int(head.split()[1])
+            length = int(head.split("content-length:")[1].split("\r\n")[0]) if "content-length:" in head else 0
+            body = await reader.readexactly(length)
+            if "connection: close" in head:
+                writer.close()
+            else:
+                self.free.append((reader, writer))
+        except (OSError, asyncio.IncompleteReadError, ValueError):
+            self.lost += 1
+            if writer:
+                writer.close()
+            return
+        self.outcomes[status] = self.outcomes.get(status, 0) + 1
+        if status == 200:
+            self.latencies.append(time.perf_counter() - start)
+            if seed == 0:
+                self.first = self.first or body
+                self.different += body != self.first
+
+    def report(self, seconds, pid, before):
+        latencies = sorted(self.latencies)
+        at = lambda share: 1000 * latencies[min(len(latencies) - 1, int(share * len(latencies)))] if latencies else float("nan")
+        print(f"{sum(self.outcomes.values())} answers in {seconds:.1f} s, {self.outcomes.get(200, 0) / seconds:.1f} of 200 a second")
+        print("outcomes " + ", ".join(f"{status}: {count}" for status, count in sorted(self.outcomes.items())))
+        print(f"lost {self.lost}, with other bytes than the first {self.different}")
+        print("milliseconds " + ", ".join(f"p{100 * share:g} {at(share):.1f}" for share in (0.5, 0.9, 0.99, 1)))
+        if pid:
+            print(f"memory {before[0]} MiB before, {memory(pid)[0]} after, {memory(pid)[1]} at most")
+            spent = 1000 * (processor(pid) - before[2]) / max(1, sum(self.outcomes.values()))
+            print(f"{spent:.2f} ms of processor an answer; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+
+
+async def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--model", default="functions")
+    parser.add_argument("--rows", type=int, default=256)
+    parser.add_argument("--points", type=int, default=16)
+    parser.add_argument("--samples", type=int, default=32)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--requests", type=int, help="end after so many")
+    parser.add_argument("--capacity", action="store_true", help="as many connections as --connections, without a pause")
+    parser.add_argument("--connections", type=int, default=4)
+    parser.add_argument("--rate", type=float, default=50, help="requests a second, at random times")
+    parser.add_argument("--pid", type=int)
+    options = parser.parse_args()
+    base = f"http://{options.host}:{options.port}"
+    context = make_context(base, options.rows, options.model)
+    last = (options.rows - 1) / 10
+    points = f"{last + 0.1:.2f}..{last + options.points / 10:.2f}/0.1"
+
+    def request(seed):
+        question = json.dumps({"at": points, "samples": options.samples, "seed": seed})
+        return (
+            f"POST /v1/contexts/{context}/sample HTTP/1.1\r\nhost: {options.host}:{options.port}\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(question)}\r\n\r\n{question}").encode()
+
+    client = Client(options.host, options.port, request)
+    before = (*memory(options.pid), processor(options.pid)) if options.pid else None
+    await client.ask()
+    start = time.perf_counter()
+    left = options.requests or math.inf
+
+    def goes_on():
+        return left > 0 and (options.requests or time.perf_counter() - start < options.seconds)
+
+    if options.capacity:
+        async def one():
+            nonlocal left
+            while goes_on():
+                left -= 1
+                await client.ask()
+        await asyncio.gather(*(one() for _ in range(options.connections)))
+    else:
+        generator, tasks, due = random.Random(1), set(), start
+        while goes_on():
+            left -= 1
+            due += generator.expovariate(options.rate)
+            await asyncio.sleep(max(0, due - time.perf_counter()))
+            task = asyncio.create_task(client.ask())
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+        await asyncio.gather(*tasks)
+    client.report(time.perf_counter() - start, options.pid, before)
+
+
+asyncio.run(main())
