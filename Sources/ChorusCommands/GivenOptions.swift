@@ -1,6 +1,5 @@
 import ArgumentParser
 import ChorusData
-import ChorusEvaluation
 import ChorusInference
 import ChorusTables
 import Foundation

@@ -1,4 +1,4 @@
-import ChorusEvaluation
+import ChorusInference
 import ChorusTables
 
 /// The tables that answers are written as, one after another as they come: of quantiles or of functionals to stdout, of the paths
