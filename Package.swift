@@ -35,6 +35,8 @@ let package = Package(
   products: [
     .library(name: "Chorus", targets: ["Chorus"]),
     .executable(name: "chorus", targets: ["ChorusCLI"]),
+    // Not "chorus", which the program is; tools/library makes libchorus.so of the same objects, with the runtime linked in.
+    .library(name: "chorus-c", type: .dynamic, targets: ["ChorusC"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -73,6 +75,13 @@ let package = Package(
       "Priors",
       "Training", "Tables", "Data", "Storage", "Reports", "Tensors", "CChorusKernels",
       products: [argumentParser]),
+    .target(name: "CChorus", cSettings: cSettings),
+    .target(
+      name: "ChorusC",
+      dependencies: [
+        "CChorus", "ChorusData", "ChorusInference", "ChorusLayers", "ChorusModels", "ChorusPlans",
+        "ChorusStorage", "ChorusTables", "ChorusTensors",
+      ], swiftSettings: swiftSettings),
     .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"], swiftSettings: swiftSettings),
     .target(
       name: "Chorus",
@@ -100,6 +109,10 @@ let package = Package(
       path: "Tests/ChorusLanguageFixtures", swiftSettings: swiftSettings),
     tests(
       "Language", uses: "LanguageFixtures", "Models", "Layers", "Memories", "Plans", "Storage", "Tensors"),
+    .testTarget(
+      name: "ChorusCTests",
+      dependencies: ["CChorus", "ChorusC", "ChorusData", "ChorusInference", "ChorusModels"],
+      swiftSettings: swiftSettings),
     tests("Priors", uses: "Tensors", "Data"),
     tests(
       "Training", uses: "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Priors", "Data",
