@@ -14,7 +14,7 @@ public enum ModelLocation {
   ///
   /// - Parameter place: a folder to look in, as in that of the executable, before that one.
   public static func resolve(_ name: String, beside place: String? = nil) throws(ModelError) -> String {
-    if name.contains("/") || name.hasSuffix(".safetensors") {
+    if name.utf8.contains(UInt8(ascii: "/")) || name.hasSuffix(".safetensors") {
       guard FileManager.default.fileExists(atPath: name) else {
         throw .missing("\(name): no such file. Check the path.")
       }
