@@ -235,7 +235,10 @@ class Posterior:
         -------
         array, shape [paths, points]; of many contexts a list of them
         """
-        return self.answer(at, n_paths, seed=seed, plan=plan, latent=latent).paths
+        asked, count = _Points(at, self), _count(n_paths)
+        values = np.empty(asked.total * count)
+        self._draw(asked, count, self._options(plan=plan.encode(), seed=seed, latent=latent), values=values)
+        return asked.split_paths(values, count)
 
     def answer(
         self,
@@ -260,38 +263,14 @@ class Posterior:
         flop_limit : float
             refuse plans that need more arithmetic; 0: 2e13
         """
-        asked = _Points(at, self)
-        count = int(n_paths)
-        if count < 0:
-            raise errors.UsageError(f"the number of paths is {count}")
+        asked, count = _Points(at, self), _count(n_paths)
         levels = numbers(levels, "levels")
         values = np.empty(asked.total * count) if paths else None
         means, quantiles = np.empty(asked.total), np.empty((asked.total, len(levels)))
         outside = np.empty(asked.total, dtype=np.int32)
         codes = np.zeros(self.contexts, dtype=np.int32)
-        options = Options(
-            plan=plan.encode(),
-            seed=seed,
-            latent=latent,
-            flop_limit=flop_limit,
-            codes=address(codes) if self._source.skips else None,
-        )
-        notes = native.call(
-            library.chorus_sample,
-            self.handle.pointer,
-            ctypes.byref(asked.points),
-            count,
-            ctypes.byref(options),
-            address(levels),
-            len(levels),
-            address(values),
-            address(means),
-            address(quantiles),
-            address(outside),
-            options=options,
-            work=asked.total * count,
-            contexts=self.contexts,
-        )
+        options = self._options(codes, plan=plan.encode(), seed=seed, latent=latent, flop_limit=flop_limit)
+        notes = self._draw(asked, count, options, levels, values, means, quantiles, outside, contexts=self.contexts)
         return Answer(
             paths=None if values is None else asked.split_paths(values, count),
             mean=asked.split(means),
@@ -299,6 +278,35 @@ class Posterior:
             outside=asked.split(outside),
             notes=notes,
             codes=codes,
+        )
+
+    def _options(self, codes: NDArray[np.int32] | None = None, **given: Any) -> Options:
+        """Options with room for codes, where contexts that fail are skipped."""
+        if not self._source.skips:
+            return Options(**given)
+        codes = np.zeros(self.contexts, dtype=np.int32) if codes is None else codes
+        options = Options(codes=address(codes), **given)
+        options.kept = codes
+        return options
+
+    def _draw(
+        self, asked, count, options, levels=None, values=None, means=None, quantiles=None, outside=None, contexts=0
+    ) -> list[str]:
+        return native.call(
+            library.chorus_sample,
+            self.handle.pointer,
+            asked.reference,
+            count,
+            ctypes.byref(options),
+            address(levels),
+            0 if levels is None else len(levels),
+            address(values),
+            address(means),
+            address(quantiles),
+            address(outside),
+            options=options,
+            work=asked.total * count,
+            contexts=contexts,
         )
 
     def log_density(self, at, y, *, orders: int = 8, seed: int = 0, plan: str = "sequential"):
@@ -318,14 +326,11 @@ class Posterior:
         asked = _Points(at, self)
         values = asked.join(y, "y")
         densities = np.empty(self.contexts)
-        codes = np.zeros(self.contexts, dtype=np.int32)
-        options = Options(
-            plan=plan.encode(), seed=seed, orders=orders, codes=address(codes) if self._source.skips else None
-        )
+        options = self._options(plan=plan.encode(), seed=seed, orders=orders)
         native.call(
             library.chorus_log_density,
             self.handle.pointer,
-            ctypes.byref(asked.points),
+            asked.reference,
             address(values),
             ctypes.byref(options),
             address(densities),
@@ -350,12 +355,11 @@ class Posterior:
         quantiles = np.empty((asked.total, len(levels)))
         values = None if y is None else asked.join(y, "y")
         densities = None if y is None else np.empty(asked.total)
-        codes = np.zeros(self.contexts, dtype=np.int32)
-        options = Options(codes=address(codes) if self._source.skips else None)
+        options = self._options()
         native.call(
             library.chorus_marginals,
             self.handle.pointer,
-            ctypes.byref(asked.points),
+            asked.reference,
             ctypes.byref(options),
             address(levels),
             len(levels),
@@ -398,7 +402,7 @@ class Posterior:
         native.call(
             library.chorus_functionals,
             self.handle.pointer,
-            ctypes.byref(asked.points),
+            asked.reference,
             count,
             address(values),
             ",".join(names).encode(),
@@ -421,6 +425,12 @@ class Posterior:
         native.call(library.chorus_save, self.handle.pointer, context, os.fspath(path).encode())
 
 
+def _count(paths: int) -> int:
+    if (count := int(paths)) < 0:
+        raise errors.UsageError(f"the number of paths is {count}")
+    return count
+
+
 class _Points:
     """Points, joined for the library."""
 
@@ -439,6 +449,7 @@ class _Points:
         self.points = Points(
             inputs=address(self.inputs), rows=len(self.inputs), offsets=address(self.offsets), columns=columns
         )
+        self.reference = ctypes.byref(self.points)
 
     def split(self, values: np.ndarray):
         if not self.many:

@@ -104,7 +104,7 @@ def version() -> str:
 
 def address(array: np.ndarray | None) -> int | None:
     """Where an array lies; None for none."""
-    return None if array is None else array.ctypes.data
+    return None if array is None else array.__array_interface__["data"][0]
 
 
 def numbers(values, name: str) -> np.ndarray:
