@@ -37,6 +37,8 @@ let package = Package(
   products: [
     .library(name: "Chorus", targets: ["Chorus"]),
     .executable(name: "chorus", targets: ["ChorusCLI"]),
+    // Not "chorus", which the program is; tools/library makes libchorus.so of the same objects, with the runtime linked in.
+    .library(name: "chorus-c", type: .dynamic, targets: ["ChorusC"]),
   ],
   traits: [
     .trait(
@@ -103,6 +105,13 @@ let package = Package(
         .product(name: "ServiceLifecycle", package: "swift-service-lifecycle", condition: service),
         .product(name: "Logging", package: "swift-log", condition: service),
       ], swiftSettings: swiftSettings),
+    .target(name: "CChorus", cSettings: cSettings),
+    .target(
+      name: "ChorusC",
+      dependencies: [
+        "CChorus", "ChorusData", "ChorusInference", "ChorusLayers", "ChorusModels", "ChorusPlans",
+        "ChorusStorage", "ChorusTables", "ChorusTensors",
+      ], swiftSettings: swiftSettings),
     .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"], swiftSettings: swiftSettings),
     .target(
       name: "Chorus",
@@ -130,6 +139,10 @@ let package = Package(
       path: "Tests/ChorusLanguageFixtures", swiftSettings: swiftSettings),
     tests(
       "Language", uses: "LanguageFixtures", "Models", "Layers", "Memories", "Plans", "Storage", "Tensors"),
+    .testTarget(
+      name: "ChorusCTests",
+      dependencies: ["CChorus", "ChorusC", "ChorusData", "ChorusInference", "ChorusModels"],
+      swiftSettings: swiftSettings),
     tests("Priors", uses: "Tensors", "Data"),
     tests(
       "Training", uses: "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Priors", "Data",

@@ -16,7 +16,8 @@ public struct Chorus: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      Predict.self, Fill.self, Condition.self, Report.self, Score.self, Evaluate.self, Plans.self, Memories.self,
+      Predict.self, Fill.self, Condition.self, Report.self, Score.self, Evaluate.self, Plans.self,
+      Memories.self,
       Explain.self, Train.self, Info.self, Export.self, Generate.self, Surprisal.self, Serve.self,
       Bench.self,
     ])

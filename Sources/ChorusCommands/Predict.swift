@@ -71,6 +71,12 @@ struct Predict: ParsableCommand {
 
   @OptionGroup var points: PointOptions
 
+  @Option(
+    help: ArgumentHelp(
+      "Predict the i-th of n parts of the series alone, as one job of an array does; the rows of all parts are those of one run.",
+      valueName: "i/n"))
+  var shard: Shard?
+
   @Option(help: "Paths to draw; quantiles are taken over them.")
   var samples = 100
 
@@ -215,9 +221,10 @@ struct Predict: ParsableCommand {
       let pool = common.pool
       if let found = asking.found { common.say(found) }
       var tally = NoteTally()
-      var next = 0
-      while next < asking.questions.count {
-        let batch = batch(of: asking.questions, from: next)
+      let part = shard?.range(of: asking.questions.count) ?? asking.questions.indices
+      var next = part.lowerBound
+      while next < part.upperBound {
+        let batch = batch(of: asking.questions, from: next, to: part.upperBound)
         for answer in try answers(asking.questions, batch, asker, on: pool) {
           if asking.questions.count == 1 {
             common.progress("")
@@ -261,16 +268,17 @@ struct Predict: ParsableCommand {
       return try Asking(context: context, model: givenModel, points: points.asked(reading))
     }
     return try Asking(
-      table.map { RowsSource(read: $0) } ?? reading.rows(file ?? "-"), input: input, target: target, group: group, points: points.asked(reading),
+      table.map { RowsSource(read: $0) } ?? reading.rows(file ?? "-"), input: input, target: target,
+      group: group, points: points.asked(reading),
       units: units)
   }
 
-  /// The questions from `start` on whose answers are held at once: as many as keep all threads busy, and no more than half a
-  /// gigabyte of drawn values. What is drawn is written before more is.
-  private func batch(of questions: [Question], from start: Int) -> Range<Int> {
+  /// The questions from `start` on, and before `last`, whose answers are held at once: as many as keep all threads busy, and no
+  /// more than half a gigabyte of drawn values. What is drawn is written before more is.
+  private func batch(of questions: [Question], from start: Int, to last: Int) -> Range<Int> {
     var values = 0.0
     var end = start
-    while end < questions.count, end - start < 512 {
+    while end < last, end - start < 512 {
       values += Double(samples) * Double(questions[end].points.count)
       if end > start, values > 5e7 { break }
       end += 1

@@ -1,4 +1,4 @@
-import ChorusEvaluation
+import ChorusInference
 import ChorusQuestions
 import ChorusTables
 

@@ -106,7 +106,7 @@ extension Conditioner {
     let stop = Atomic<Bool>(false)
     let body: @Sendable (Int) -> Void = { index in
       // A thread of the pool does not know of the task; the caller's takes a part of the tiles and does.
-      if Task.isCancelled { stop.store(true, ordering: .relaxed) }
+      if Cancellation.isWanted { stop.store(true, ordering: .relaxed) }
       guard !stop.load(ordering: .relaxed) else { return }
       var batch = RowBatch()
       batch.begin()
@@ -118,7 +118,7 @@ extension Conditioner {
       results.withLock { $0[index] = laws }
     }
     if let pool { pool.run(tiles, body) } else { for index in 0..<tiles { body(index) } }
-    if stop.load(ordering: .relaxed) || Task.isCancelled { throw .cancelled }
+    if stop.load(ordering: .relaxed) || Cancellation.isWanted { throw .cancelled }
     return results.withLock { $0.flatMap { $0 } }
   }
 }

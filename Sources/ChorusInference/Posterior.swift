@@ -91,7 +91,7 @@ public struct Posterior: Sendable {
   }
 
   private static func checkCancellation() throws(InferenceError) {
-    if Task.isCancelled { throw .cancelled }
+    if Cancellation.isWanted { throw .cancelled }
   }
 
   /// The same questions to another state of the context.

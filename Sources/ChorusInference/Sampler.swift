@@ -79,7 +79,7 @@ package struct Sampler<C: Conditioner>: Sendable {
     let stop = Atomic<Bool>(false)
     let one: @Sendable (Int) -> Void = { tile in
       func stopped() -> Bool {
-        if Task.isCancelled { stop.store(true, ordering: .relaxed) }
+        if Cancellation.isWanted { stop.store(true, ordering: .relaxed) }
         return stop.load(ordering: .relaxed)
       }
       guard !stopped() else { return }

@@ -3,20 +3,25 @@ import Foundation
 /// Finds shipped weights without ever trapping: a copied binary must still run.
 ///
 /// A name is looked up in this order: the folder named by `CHORUS_WEIGHTS`, a folder `weights` beside the executable,
-/// the package's resource bundle beside the executable. Anything with a slash or a file extension is a path.
+/// the package's resource bundle beside the executable. Anything with a slash or a file extension is a path. A library that
+/// is loaded by a stranger's executable names the folder that it lies in itself.
 public enum ModelLocation {
   /// Names of the models that are shipped with the package.
   public static let shipped = ["functions", "gp", "gp-noisy", "sawtooth", "tables"]
   static let bundleName = "chorus_ChorusModels"
 
-  public static func resolve(_ name: String) throws(ModelError) -> String {
-    if name.contains("/") || name.hasSuffix(".safetensors") {
+  /// The file of a model.
+  ///
+  /// - Parameter place: a folder to look in, as in that of the executable, before that one.
+  public static func resolve(_ name: String, beside place: String? = nil) throws(ModelError) -> String {
+    if name.utf8.contains(UInt8(ascii: "/")) || name.hasSuffix(".safetensors") {
       guard FileManager.default.fileExists(atPath: name) else {
         throw .missing("\(name): no such file. Check the path.")
       }
       return name
     }
-    if let path = find(name) { return path }
+    let folders = folders(beside: place)
+    if let path = find(name, in: folders) { return path }
     if FileManager.default.fileExists(atPath: name) { return name }
     throw .missing(
       "no model '\(name)'; give a path, or one of \(shipped.joined(separator: ", ")) with CHORUS_WEIGHTS set to the"
@@ -26,22 +31,29 @@ public enum ModelLocation {
   /// The file of a shipped model, or nil for any other name.
   ///
   /// A name that a file holds is looked up by this alone: it may come from a stranger, and must not open a path.
-  public static func shipped(_ name: String) -> String? { shipped.contains(name) ? find(name) : nil }
+  public static func shipped(_ name: String, beside place: String? = nil) -> String? {
+    shipped.contains(name) ? find(name, in: folders(beside: place)) : nil
+  }
 
-  private static func find(_ name: String) -> String? {
+  private static func find(_ name: String, in folders: [String]) -> String? {
     folders.map { "\($0)/\(name).safetensors" }.first { FileManager.default.fileExists(atPath: $0) }
   }
 
-  static var folders: [String] {
+  static func folders(beside place: String? = nil) -> [String] {
     var folders: [String] = []
     if let set = ProcessInfo.processInfo.environment["CHORUS_WEIGHTS"], !set.isEmpty { folders.append(set) }
-    var roots: [String] = []
-    if let executable = Bundle.main.executableURL?.resolvingSymlinksInPath() {
-      roots.append(executable.deletingLastPathComponent().path)
-    }
-    roots.append(Bundle.main.bundleURL.path)
-    if let resources = Bundle.main.resourceURL { roots.append(resources.path) }
-    #if canImport(Darwin)
+    var roots = place.map { [$0] } ?? []
+    #if os(Linux)
+      // What `Bundle` would answer, without what it brings into a library that is linked statically.
+      if let executable = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") {
+        roots.append(URL(fileURLWithPath: executable).deletingLastPathComponent().path)
+      }
+    #else
+      if let executable = Bundle.main.executableURL?.resolvingSymlinksInPath() {
+        roots.append(executable.deletingLastPathComponent().path)
+      }
+      roots.append(Bundle.main.bundleURL.path)
+      if let resources = Bundle.main.resourceURL { roots.append(resources.path) }
       // Under a test runner the main bundle is the runner's; the code's own bundle is where the build put it.
       roots.append(Bundle(for: Stack.self).bundleURL.path)
       roots.append(Bundle(for: Stack.self).bundleURL.deletingLastPathComponent().path)

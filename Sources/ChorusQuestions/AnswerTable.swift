@@ -1,5 +1,6 @@
 import ChorusData
 import ChorusEvaluation
+import ChorusInference
 import ChorusTables
 
 /// The rows that answers are written as: quantiles or functionals, and the paths themselves.

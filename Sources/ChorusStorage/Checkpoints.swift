@@ -88,7 +88,8 @@ public struct Checkpoints: Sendable {
     var skipped: [StorageError] = []
     let steps = try steps()
     if let bytes = try? RegularFile.read(marker, limit: 4096),
-      let named = String(data: bytes, encoding: .utf8)?.trimmingCharacters(in: .whitespacesAndNewlines),
+      let named = String(data: bytes, encoding: .utf8)?.split(whereSeparator: \.isWhitespace).first.map(
+        String.init),
       let step = Self.step(named), !steps.contains(step)
     {
       skipped.append(

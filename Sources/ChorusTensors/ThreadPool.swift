@@ -65,7 +65,7 @@ public final class ThreadPool: @unchecked Sendable {
 
   private final class Shared: @unchecked Sendable {
     let epoch = Atomic<Int>(0)
-    let condition = NSCondition()
+    let condition = WaitCondition()
     var job: Job?
     var stopped = false
     var sleeping = 0
@@ -80,10 +80,8 @@ public final class ThreadPool: @unchecked Sendable {
     self.threads = max(1, threads ?? ProcessInfo.processInfo.activeProcessorCount)
     for index in 1..<max(self.threads, 1) where index < self.threads {
       let shared = shared
-      let thread = Thread { Self.serve(shared, as: index) }
-      thread.name = "chorus-\(index)"
-      thread.stackSize = 8 << 20
-      thread.start()
+      // Where the system has no more threads to give, the others do the work.
+      WorkerThread.start { Self.serve(shared, as: index) }
     }
   }
 

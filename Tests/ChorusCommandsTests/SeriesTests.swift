@@ -54,6 +54,32 @@ import Testing
     #expect(grid.rows.count == 9 && grid.output.contains("\nd,sum,joint,0,,,"))
   }
 
+  /// Parts of the series, one after another, are the bytes of all at once.
+  @Test(arguments: [1, 2, 3, 7]) func shards(count: Int) throws {
+    let base = ["g.csv", "--input", "t", "--target", "level,other", "--group", "who", "--at", "0..1/1"]
+    func predict(_ more: [String], _ paths: String) throws -> (rows: String, paths: String) {
+      let outcome = try folder.start(
+        ["predict"] + base + more + ["--model", "m.safetensors", "--samples", "5", "--output", paths]
+      ).1()
+      #expect(outcome.code == 0, "\(outcome.errors)")
+      return (outcome.output, try folder.read(paths))
+    }
+    func body(_ text: String) -> Substring {
+      text[(text.firstIndex(of: "\n").map(text.index(after:)) ?? text.endIndex)...]
+    }
+    let whole = try predict([], "whole.csv")
+    var (rows, paths) = ("", "")
+    for index in 1...count {
+      let part = try predict(["--shard", "\(index)/\(count)"], "part.csv")
+      rows += body(part.rows)
+      paths += body(part.paths)
+    }
+    #expect(rows == body(whole.rows) && paths == body(whole.paths))
+    for wrong in ["0/2", "3/2", "1", "a/b", "1/0"] {
+      #expect(try folder.start(["predict"] + base + ["--shard", wrong]).1().code == 64)
+    }
+  }
+
   @Test func severalTargets() throws {
     let outcome = try predict("g.csv", "--input", "t", "--target", "level,other", "--output", "p.csv")
     #expect(outcome.code == 0, "\(outcome.errors)")

@@ -213,6 +213,21 @@ import Testing
     try await Task.sleep(for: .milliseconds(50))
     outside.cancel()
     await #expect(throws: InferenceError.cancelled) { try await outside.value }
+    // Without a task: the cancellation of another thread.
+    let cancellation = Cancellation()
+    let watched = Task.detached {
+      try cancellation.watching {
+        try pooled.sample(32, at: places(3000), plan: .reencode, flopLimit: .infinity).paths.count
+      }
+    }
+    try await Task.sleep(for: .milliseconds(50))
+    cancellation.cancel()
+    await #expect(throws: InferenceError.cancelled) { try await watched.value }
+    let early = try places(5)
+    #expect(throws: InferenceError.cancelled) {
+      try cancellation.watching { try pooled.sample(1, at: early) }
+    }
+    #expect(try pooled.sample(1, at: early).paths.count == 1)
   }
 
   @Test func nothingAsked() throws {

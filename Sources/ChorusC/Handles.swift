@@ -1,0 +1,154 @@
+import CChorus
+import ChorusInference
+import ChorusModels
+import ChorusTensors
+import Foundation
+
+/// What a caller holds by an opaque pointer.
+class Handle: @unchecked Sendable {
+  /// Threads and locks of a process are not those of its children.
+  private let process = getpid()
+  /// As `chorus_describe` gives it: made when it is first asked for, gone with the handle.
+  private let text = Locked<UnsafeMutablePointer<CChar>?>(nil)
+
+  deinit { text.withLock { free($0) } }
+
+  /// What the handle is, as JSON.
+  func describe() throws -> String { "{}" }
+
+  final func described() throws -> UnsafePointer<CChar>? {
+    try text.withLock { text in
+      if text == nil { text = strdup(try describe()) }
+      return UnsafePointer(text)
+    }
+  }
+
+  /// A pointer to a new handle, which `chorus_free` lets go of.
+  final func opaque() -> OpaquePointer { OpaquePointer(Unmanaged.passRetained(self).toOpaque()) }
+
+  /// The handle behind a pointer.
+  static func of<Kind: Handle>(_ pointer: OpaquePointer?, as what: String) throws(CallError) -> Kind {
+    guard let pointer else { throw .usage("no \(what) is given: the handle is NULL") }
+    let handle = Unmanaged<Handle>.fromOpaque(UnsafeRawPointer(pointer)).takeUnretainedValue()
+    guard let handle = handle as? Kind else { throw .usage("the handle given is not one of a \(what)") }
+    guard handle.process == getpid() else {
+      throw .usage("the \(what) was made before the process was forked; a child makes its own")
+    }
+    return handle
+  }
+}
+
+final class ModelHandle: Handle, @unchecked Sendable {
+  let model: Model
+  let pool: ThreadPool
+
+  init(_ model: Model, threads: Int?) {
+    self.model = model
+    pool = ThreadPool(threads: threads)
+  }
+
+  static func of(_ pointer: OpaquePointer?) throws(CallError) -> ModelHandle { try of(pointer, as: "model") }
+
+  private struct Description: Encodable {
+    struct Inputs: Encodable {
+      let most: Int
+      let kinds: [String]
+      let missing: Bool
+    }
+    let name: String
+    let source: String
+    let fingerprint: String
+    let parameters: Int
+    let threads: Int
+    let inputs: Inputs
+    let target: String
+    let trainedContext: Int
+    let trainedBuffer: Int
+    let fewestRows: Int
+    let card: [String: String]
+  }
+
+  override func describe() throws -> String {
+    let blueprint = model.blueprint
+    return try json(
+      Description(
+        name: model.name, source: model.source, fingerprint: model.fingerprint,
+        parameters: model.parameterCount, threads: pool.threads,
+        inputs: .init(most: blueprint.inputDimensions, kinds: ["number", "date"], missing: false),
+        target: "number", trainedContext: blueprint.trainedContext, trainedBuffer: blueprint.trainedBuffer,
+        fewestRows: blueprint.scaling == .none ? 1 : 2, card: model.card))
+  }
+}
+
+final class PosteriorHandle: Handle, @unchecked Sendable {
+  let model: ModelHandle
+  /// Context by context; a failure where one could not be read and the caller has asked to go on.
+  let members: [Result<Posterior, CallError>]
+
+  init(_ members: [Result<Posterior, CallError>], _ model: ModelHandle) {
+    self.members = members
+    self.model = model
+  }
+
+  static func of(_ pointer: OpaquePointer?) throws(CallError) -> PosteriorHandle {
+    try of(pointer, as: "posterior")
+  }
+
+  private struct Context: Encodable {
+    struct Period: Encodable {
+      let column: Int
+      let length: Double
+      let share: Double
+      let clear: Bool
+    }
+    var rows = 0
+    var scale = ""
+    var periods: [Period] = []
+    var notes: [String] = []
+    var code: Int32 = 0
+    var error: String?
+
+    init(_ member: Result<Posterior, CallError>) {
+      switch member {
+      case .success(let posterior):
+        rows = posterior.rows
+        scale =
+          switch posterior.preparation.values {
+          case .raw: "raw"
+          case .logarithm: "log"
+          case .root: "root"
+          }
+        periods = posterior.periods.map {
+          Period(column: $0.column, length: $0.length, share: $0.share, clear: $0.isClear)
+        }
+        notes = posterior.notes.map(\.description)
+      case .failure(let failure):
+        code = failure.code
+        error = failure.text
+      }
+    }
+  }
+
+  private struct Description: Encodable {
+    let model: String
+    let contexts: [Context]
+  }
+
+  override func describe() throws -> String {
+    try json(Description(model: model.model.name, contexts: members.map(Context.init)))
+  }
+}
+
+final class TokenHandle: Handle, @unchecked Sendable {
+  let cancellation = Cancellation()
+
+  static func of(_ pointer: OpaquePointer?) throws(CallError) -> TokenHandle { try of(pointer, as: "token") }
+}
+
+/// JSON with names as `trained_context`.
+private func json(_ value: some Encodable) throws -> String {
+  let encoder = JSONEncoder()
+  encoder.keyEncodingStrategy = .convertToSnakeCase
+  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+  return String(decoding: try encoder.encode(value), as: UTF8.self)
+}

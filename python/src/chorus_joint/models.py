@@ -1,0 +1,635 @@
+"""Models, and what they say after they have read rows."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import errors, native
+from .native import Options, Points, Rows, address, library, numbers
+
+Floats = NDArray[np.float64]
+
+
+class Handle:
+    """An opaque pointer of the library, let go of with this object; of the process that made it alone."""
+
+    def __init__(self, pointer: int) -> None:
+        self.pointer = pointer
+        self.process = os.getpid()
+        weakref.finalize(self, Handle._free, pointer, self.process).atexit = False
+
+    @staticmethod
+    def _free(pointer: int, process: int) -> None:
+        if os.getpid() == process:
+            library.chorus_free(pointer)
+
+    @property
+    def alive(self) -> bool:
+        return self.process == os.getpid()
+
+    def describe(self) -> dict[str, Any]:
+        text = library.chorus_describe(self.pointer)
+        if text is None:
+            raise errors.of(70, library.chorus_last_error().decode())
+        return json.loads(text)
+
+
+_models: dict[tuple[str, int], Handle] = {}
+
+
+def threads(n_jobs: int | None) -> int:
+    """Threads of the library for scikit-learn's `n_jobs`: None is 1, -1 all processors, -2 all but one."""
+    if n_jobs is None:
+        return 1
+    if n_jobs == 0:
+        raise errors.UsageError("n_jobs is 0; give 1 or more, or -1 for all processors")
+    return n_jobs if n_jobs > 0 else 0 if n_jobs == -1 else max(1, (os.cpu_count() or 1) + 1 + n_jobs)
+
+
+class Model:
+    """A pretrained model.
+
+    Parameters
+    ----------
+    name : str
+        "functions" (real data), "gp", "gp-noisy", "sawtooth", or the path of a .safetensors file
+    n_jobs : int, optional
+        threads to work on, as in scikit-learn; no answer depends on it
+    """
+
+    def __init__(self, name: str | os.PathLike[str] = "functions", *, n_jobs: int | None = -1) -> None:
+        self.name = os.fspath(name)
+        self.n_jobs = n_jobs
+        self.handle  # fails where there is no such model
+
+    @property
+    def handle(self) -> Handle:
+        """The library's; opened anew in a child process."""
+        key = (self.name, threads(self.n_jobs))
+        handle = _models.get(key)
+        if handle is None or not handle.alive:
+            pointer = ctypes.c_void_p()
+            native.call(library.chorus_open, self.name.encode(), key[1], ctypes.byref(pointer))
+            handle = _models[key] = Handle(pointer.value or 0)
+        return handle
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """What the model is and takes: `inputs` (`most`, `kinds`, `missing`), `target`, `trained_context`, `fewest_rows`, …"""
+        return self.handle.describe()
+
+    def condition(
+        self,
+        x: ArrayLike | Sequence[ArrayLike],
+        y: ArrayLike | Sequence[ArrayLike],
+        *,
+        many: bool = False,
+        kinds: Sequence[str] | None = None,
+        names: Sequence[str] | None = None,
+        scale: str = "auto",
+        bounds: tuple[float | None, float | None] | None = None,
+        asked: ArrayLike | Sequence[ArrayLike] | None = None,
+        skip: bool = False,
+    ) -> Posterior:
+        """Reads observed rows once.
+
+        Parameters
+        ----------
+        x : array, shape [rows] or [rows, columns]; with `many` a sequence of them, one a context
+            inputs
+        y : array, shape [rows]; with `many` a sequence of them
+            values
+        many : bool
+            read many contexts, each of its own rows, in one call
+        kinds : sequence of str, shape [columns], optional
+            "number", or "date" for days since 1970-01-01
+        names : sequence of str, shape [columns + 1], optional
+            of the inputs, then of the target; kept in files
+        scale : {"auto", "raw", "log", "root"}
+            what values are seen as
+        bounds : (least, most), optional
+            where values lie; None for a side without a bound
+        asked : array, shape [points] or [points, columns], optional; with `many` a sequence of them
+            points that will be asked for: of long series the rows near to them are kept
+        skip : bool
+            with `many`, go on where a context cannot be read; its numbers are NaN, and `Answer.notes` says why
+
+        Returns
+        -------
+        Posterior
+        """
+        return Posterior(self, _Conditioning(x, y, many, kinds, names, scale, bounds, asked, skip))
+
+    def load(self, path: str | os.PathLike[str]) -> Posterior:
+        """A context kept by `Posterior.save` or `chorus condition`."""
+        return Posterior(self, _Loading(os.fspath(path)))
+
+    def __repr__(self) -> str:
+        return f"Model({self.name!r}, n_jobs={self.n_jobs!r})"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Paths drawn together.
+
+    Attributes
+    ----------
+    paths : array, shape [paths, points]; of many contexts a list of them
+        values in the data's units
+    mean : array, shape [points]; or a list
+        expected values
+    quantiles : array, shape [points, levels]; or a list
+        of the paths, at the levels asked for
+    outside : array of int, shape [points]; or a list
+        a sum of 1 (context), 2 (inputs), 4 (targets drawn together), 8 (reads) for what training has not shown
+    notes : list of str, shape [contexts]
+        what to be careful about, or why a context has no answer
+    codes : array of int, shape [contexts]
+        0, or the library's code where a context has no answer
+    """
+
+    paths: Any
+    mean: Any
+    quantiles: Any
+    outside: Any
+    notes: list[str]
+    codes: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Marginals:
+    """The law of each value on its own.
+
+    Attributes
+    ----------
+    mean, std : array, shape [points]; of many contexts a list of them
+    quantiles : array, shape [points, levels]; or a list
+    log_density : array, shape [points], or None where no values were given; or a list
+    """
+
+    mean: Any
+    std: Any
+    quantiles: Any
+    log_density: Any
+
+
+class Posterior:
+    """What a model says of the rows it has read: asked as often as wanted, from any thread.
+
+    It can be pickled and used after a fork: the rows are read again where the library's state is not at hand.
+    """
+
+    def __init__(self, model: Model, source: _Conditioning | _Loading | _Appending) -> None:
+        self.model = model
+        self._source = source
+        self._handle: Handle | None = None
+        self.handle
+
+    @property
+    def handle(self) -> Handle:
+        """The library's; made anew in a child process."""
+        if self._handle is None or not self._handle.alive:
+            self._handle = self._source.make(self.model)
+        return self._handle
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_handle": None}
+
+    @property
+    def many(self) -> bool:
+        return self._source.many
+
+    @property
+    def contexts(self) -> int:
+        return self._source.contexts
+
+    @property
+    def description(self) -> dict[str, Any]:
+        """Of each context its rows, scale of values, periods and notes."""
+        return self.handle.describe()
+
+    def sample(self, at, n_paths: int = 100, *, seed: int = 0, plan: str = "sequential", latent: bool = False):
+        """Coherent paths through points.
+
+        Parameters
+        ----------
+        at : array, shape [points] or [points, columns]; of many contexts a list of them, or one array for all
+        n_paths : int
+        seed : int
+            the same seed gives the same bytes
+        plan : str
+            how paths are drawn, as `chorus predict --plan`
+        latent : bool
+            the noiseless curve in place of values with noise
+
+        Returns
+        -------
+        array, shape [paths, points]; of many contexts a list of them
+        """
+        asked, count = _Points(at, self), _count(n_paths)
+        values = np.empty(asked.total * count)
+        self._draw(asked, count, self._options(plan=plan.encode(), seed=seed, latent=latent), values=values)
+        return asked.split_paths(values, count)
+
+    def answer(
+        self,
+        at,
+        n_paths: int = 100,
+        *,
+        levels: Sequence[float] = (),
+        seed: int = 0,
+        plan: str = "sequential",
+        latent: bool = False,
+        paths: bool = True,
+        flop_limit: float = 0,
+    ) -> Answer:
+        """Coherent paths with their means, quantiles and notes; see `sample`.
+
+        Parameters
+        ----------
+        levels : sequence of float
+            of the quantiles
+        paths : bool
+            False where the paths themselves are not wanted
+        flop_limit : float
+            refuse plans that need more arithmetic; 0: 2e13
+        """
+        asked, count = _Points(at, self), _count(n_paths)
+        levels = numbers(levels, "levels")
+        values = np.empty(asked.total * count) if paths else None
+        means, quantiles = np.empty(asked.total), np.empty((asked.total, len(levels)))
+        outside = np.empty(asked.total, dtype=np.int32)
+        codes = np.zeros(self.contexts, dtype=np.int32)
+        options = self._options(codes, plan=plan.encode(), seed=seed, latent=latent, flop_limit=flop_limit)
+        notes = self._draw(asked, count, options, levels, values, means, quantiles, outside, contexts=self.contexts)
+        return Answer(
+            paths=None if values is None else asked.split_paths(values, count),
+            mean=asked.split(means),
+            quantiles=asked.split(quantiles),
+            outside=asked.split(outside),
+            notes=notes,
+            codes=codes,
+        )
+
+    def _options(self, codes: NDArray[np.int32] | None = None, **given: Any) -> Options:
+        """Options with room for codes, where contexts that fail are skipped."""
+        if not self._source.skips:
+            return Options(**given)
+        codes = np.zeros(self.contexts, dtype=np.int32) if codes is None else codes
+        options = Options(codes=address(codes), **given)
+        options.kept = codes
+        return options
+
+    def _draw(
+        self, asked, count, options, levels=None, values=None, means=None, quantiles=None, outside=None, contexts=0
+    ) -> list[str]:
+        return native.call(
+            library.chorus_sample,
+            self.handle.pointer,
+            asked.reference,
+            count,
+            ctypes.byref(options),
+            address(levels),
+            0 if levels is None else len(levels),
+            address(values),
+            address(means),
+            address(quantiles),
+            address(outside),
+            options=options,
+            work=asked.total * count,
+            contexts=contexts,
+        )
+
+    def log_density(self, at, y, *, orders: int = 8, seed: int = 0, plan: str = "sequential"):
+        """The joint log-density of values, in nats.
+
+        Parameters
+        ----------
+        at : as in `sample`
+        y : array, shape [points]; of many contexts a list of them
+        orders : int
+            over how many orders of the values it is averaged
+
+        Returns
+        -------
+        float; of many contexts an array, shape [contexts]
+        """
+        asked = _Points(at, self)
+        values = asked.join(y, "y")
+        densities = np.empty(self.contexts)
+        options = self._options(plan=plan.encode(), seed=seed, orders=orders)
+        native.call(
+            library.chorus_log_density,
+            self.handle.pointer,
+            asked.reference,
+            address(values),
+            ctypes.byref(options),
+            address(densities),
+            options=options,
+            work=asked.total * orders,
+        )
+        return densities if self.many else float(densities[0])
+
+    def marginals(self, at, *, levels: Sequence[float] = (), y=None) -> Marginals:
+        """The law of the value at each point on its own.
+
+        Parameters
+        ----------
+        at : as in `sample`
+        levels : sequence of float
+        y : array, shape [points], optional; of many contexts a list of them
+            values whose log-densities are wanted
+        """
+        asked = _Points(at, self)
+        levels = numbers(levels, "levels")
+        means, variances = np.empty(asked.total), np.empty(asked.total)
+        quantiles = np.empty((asked.total, len(levels)))
+        values = None if y is None else asked.join(y, "y")
+        densities = None if y is None else np.empty(asked.total)
+        options = self._options()
+        native.call(
+            library.chorus_marginals,
+            self.handle.pointer,
+            asked.reference,
+            ctypes.byref(options),
+            address(levels),
+            len(levels),
+            address(values),
+            address(means),
+            address(variances),
+            address(quantiles),
+            address(densities),
+            options=options,
+            work=asked.total,
+        )
+        return Marginals(
+            mean=asked.split(means),
+            std=asked.split(np.sqrt(variances)),
+            quantiles=asked.split(quantiles),
+            log_density=None if densities is None else asked.split(densities),
+        )
+
+    def functionals(self, at, paths, names: Sequence[str]):
+        """Numbers made of whole paths.
+
+        Parameters
+        ----------
+        at : as in `sample`
+        paths : as `sample` has returned them
+        names : sequence of str
+            of "sum", "mean", "max", "min", "difference", "first-above:V"
+
+        Returns
+        -------
+        array, shape [names, paths]; of many contexts an array, shape [contexts, names, paths]
+        """
+        asked = _Points(at, self)
+        blocks = [numbers(block, "paths") for block in (paths if self.many else [paths])]
+        count = blocks[0].shape[0] if blocks else 0
+        values = np.concatenate([block.ravel() for block in blocks]) if blocks else np.empty(0)
+        if values.size != asked.total * count:
+            raise errors.UsageError(f"{values.size} values are no {count} paths through {asked.total} points")
+        result = np.empty((self.contexts, len(names), count))
+        native.call(
+            library.chorus_functionals,
+            self.handle.pointer,
+            asked.reference,
+            count,
+            address(values),
+            ",".join(names).encode(),
+            address(result),
+        )
+        return result if self.many else result[0]
+
+    def append(self, x, y) -> Posterior:
+        """A posterior that has seen further rows, without reading the old ones again: close to reading all.
+
+        Parameters
+        ----------
+        x : array, shape [rows] or [rows, columns]; of many contexts a list of them
+        y : array, shape [rows]; or a list
+        """
+        return Posterior(self.model, _Appending(self, x, y))
+
+    def save(self, path: str | os.PathLike[str], context: int = 0) -> None:
+        """Keeps a context in a file, which `Model.load` and `chorus predict --context` read. It reveals the data."""
+        native.call(library.chorus_save, self.handle.pointer, context, os.fspath(path).encode())
+
+
+def _count(paths: int) -> int:
+    if (count := int(paths)) < 0:
+        raise errors.UsageError(f"the number of paths is {count}")
+    return count
+
+
+class _Points:
+    """Points, joined for the library."""
+
+    def __init__(self, at, posterior: Posterior | _Conditioning) -> None:
+        shared = not posterior.many or isinstance(at, np.ndarray)
+        blocks = [_matrix(block, "at") for block in ([at] if shared else at)]
+        contexts = posterior.contexts
+        if not shared and len(blocks) != contexts:
+            raise errors.UsageError(f"points of {len(blocks)} contexts are given, and there are {contexts}")
+        self.inputs, columns = _joined(blocks, "at")
+        sizes = [len(block) for block in blocks]
+        self.sizes = sizes * contexts if shared else sizes
+        self.total = sum(self.sizes)
+        self.offsets = None if shared else _offsets(sizes)
+        self.many = posterior.many
+        self.points = Points(
+            inputs=address(self.inputs), rows=len(self.inputs), offsets=address(self.offsets), columns=columns
+        )
+        self.reference = ctypes.byref(self.points)
+
+    def split(self, values: np.ndarray):
+        if not self.many:
+            return values
+        ends = np.cumsum(self.sizes)[:-1]
+        return np.split(values, ends) if self.sizes else []
+
+    def split_paths(self, values: np.ndarray, count: int):
+        if not self.many:
+            return values.reshape(count, self.sizes[0])
+        blocks, start = [], 0
+        for size in self.sizes:
+            blocks.append(values[start : start + size * count].reshape(count, size))
+            start += size * count
+        return blocks
+
+    def join(self, y, name: str) -> Floats:
+        blocks = [numbers(block, name).ravel() for block in (y if self.many else [y])]
+        if [len(block) for block in blocks] != self.sizes:
+            raise errors.UsageError(f"{name} has {[len(block) for block in blocks][:5]} values where the points are {self.sizes[:5]}")
+        return np.concatenate(blocks) if blocks else np.empty(0)
+
+
+def _matrix(values, name: str) -> Floats:
+    array = numbers(values, name)
+    if array.ndim == 0 or array.ndim > 2:
+        raise errors.UsageError(f"{name} has {array.ndim} dimensions; give [rows] or [rows, columns]")
+    return array.reshape(-1, 1) if array.ndim == 1 else array
+
+
+def _joined(blocks: list[Floats], name: str) -> tuple[Floats, int]:
+    columns = {block.shape[1] for block in blocks if len(block)} or {1}
+    if len(columns) > 1:
+        raise errors.UsageError(f"{name} has {' and '.join(map(str, sorted(columns)))} columns; give the same number everywhere")
+    (count,) = columns
+    if len(blocks) == 1:
+        return blocks[0], count
+    return np.concatenate([block.reshape(-1, count) for block in blocks] or [np.empty((0, count))]), count
+
+
+def _offsets(sizes: list[int]) -> NDArray[np.int64]:
+    return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+
+
+def _rows(x, y, many: bool, kinds=None, names=None):
+    """`chorus_rows`, and what has to be kept while it is used."""
+    inputs = [_matrix(block, "x") for block in (x if many else [x])]
+    targets = [numbers(block, "y").ravel() for block in (y if many else [y])]
+    if len(inputs) != len(targets):
+        raise errors.UsageError(f"x has {len(inputs)} contexts and y {len(targets)}")
+    for index, (block, values) in enumerate(zip(inputs, targets)):
+        if len(block) != len(values):
+            place = f"context {index}: " if many else ""
+            raise errors.UsageError(f"{place}x has {len(block)} rows and y {len(values)}")
+    joined, columns = _joined(inputs, "x")
+    values = targets[0] if len(targets) == 1 else np.concatenate(targets or [np.empty(0)])
+    rows = Rows(inputs=address(joined), targets=address(values), rows=len(values), columns=columns)
+    kept: list[Any] = [joined, values]
+    if many:
+        offsets = _offsets([len(block) for block in targets])
+        rows.offsets, rows.contexts = address(offsets), len(targets)
+        kept.append(offsets)
+    if kinds is not None:
+        words = {"number": 0, "date": 1}
+        unknown = [kind for kind in kinds if kind not in words]
+        if unknown or len(kinds) != columns:
+            raise errors.UsageError(f"kinds are {list(kinds)}; give 'number' or 'date' for each of {columns} columns")
+        codes = np.array([words[kind] for kind in kinds], dtype=np.int32)
+        rows.kinds = address(codes)
+        kept.append(codes)
+    if names is not None:
+        if len(names) != columns + 1:
+            raise errors.UsageError(f"names has {len(names)} names; give {columns} of inputs and one of the target")
+        texts = (ctypes.c_char_p * len(names))(*[str(name).encode() for name in names])
+        rows.names = texts
+        kept.append(texts)
+    return rows, kept
+
+
+class _Conditioning:
+    """Rows to be read, kept so that they can be read again."""
+
+    def __init__(self, x, y, many, kinds, names, scale, bounds, asked, skip) -> None:
+        self.many = many
+        self.skips = skip
+        # A copy: the caller's arrays may change before they are read again.
+        def own(values):
+            return np.array(numbers(values, "rows"))
+
+        self.rows = ([own(block) for block in x], [own(block) for block in y]) if many else (own(x), own(y))
+        self.contexts = len(self.rows[0]) if many else 1
+        self.arguments = (kinds, names)
+        self.scale, self.bounds, self.asked = scale, bounds or (None, None), asked
+
+    def make(self, model: Model) -> Handle:
+        rows, kept = _rows(*self.rows, self.many, *self.arguments)
+        codes = np.zeros(self.contexts, dtype=np.int32)
+        options = Options(scale=self.scale.encode(), codes=address(codes) if self.skips else None)
+        for field, bound in zip(("least", "most"), self.bounds):
+            if bound is not None:
+                setattr(options, field, ctypes.pointer(ctypes.c_double(bound)))
+        if self.asked is not None:
+            points = _Points(self.asked, self)
+            kept.append(points)
+            options.asked = ctypes.pointer(points.points)
+        return _posterior(library.chorus_condition, model.handle, rows, options)
+
+
+class _Appending:
+    """Rows that join a posterior."""
+
+    def __init__(self, earlier: Posterior, x, y) -> None:
+        self.earlier, self.rows = earlier, (x, y)
+        self.many, self.contexts, self.skips = earlier.many, earlier.contexts, earlier._source.skips
+
+    def make(self, model: Model) -> Handle:
+        rows, kept = _rows(*self.rows, self.many)
+        codes = np.zeros(self.contexts, dtype=np.int32)
+        options = Options(codes=address(codes) if self.skips else None)
+        return _posterior(library.chorus_append, self.earlier.handle, rows, options)
+
+
+class _Loading:
+    """A file with a context."""
+
+    many, contexts, skips = False, 1, False
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def make(self, model: Model) -> Handle:
+        pointer = ctypes.c_void_p()
+        native.call(library.chorus_load, model.handle.pointer, self.path.encode(), ctypes.byref(pointer))
+        return Handle(pointer.value or 0)
+
+
+def _posterior(function, handle: Handle, rows: Rows, options: Options) -> Handle:
+    pointer = ctypes.c_void_p()
+    native.call(
+        function,
+        handle.pointer,
+        ctypes.byref(rows),
+        ctypes.byref(options),
+        ctypes.byref(pointer),
+        options=options,
+        work=10 * rows.rows,
+    )
+    return Handle(pointer.value or 0)
+
+
+def following(
+    values: ArrayLike, steps: int, *, dates: bool = False, after: float | None = None, every: str | None = None
+) -> Floats:
+    """The next inputs of a series: months of the calendar, business days, the hours of a working day, or plain steps.
+
+    Parameters
+    ----------
+    values : array, shape [rows]
+    steps : int
+    dates : bool
+        whether they are days since 1970-01-01
+    after : float, optional
+        the input that they follow, in place of the largest
+    every : str, optional
+        the step in place of the one found, as "1M", "1B", "30min" or "0.5"
+
+    Returns
+    -------
+    array, shape [steps]
+    """
+    array = numbers(values, "values").ravel()
+    points = np.empty(int(steps)) if steps > 0 else np.empty(1)
+    native.call(
+        library.chorus_horizon,
+        address(array),
+        len(array),
+        int(dates),
+        None if after is None else ctypes.byref(ctypes.c_double(after)),
+        int(steps),
+        every.encode() if every is not None else None,
+        address(points),
+    )
+    return points

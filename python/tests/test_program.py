@@ -1,0 +1,94 @@
+"""The numbers of the program, bit for bit."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from chorus_joint import predict_df
+
+pandas = pytest.importorskip("pandas")
+
+
+def rows(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+@pytest.mark.parametrize(
+    ("file", "time", "target", "dates", "options"),
+    [
+        ("co2.csv", "date", "co2", True, {"horizon": 12}),
+        ("sunspots.csv", "YEAR", "SUNACTIVITY", False, {"horizon": 9}),
+        ("elecdemand.csv", "time", "Demand", True, {"horizon": 48}),
+        ("mcycle.csv", "times", "accel", False, {"horizon": 4, "every": "0.4"}),
+        ("co2.csv", "date", "co2", True, {"horizon": 6, "scale": "log", "bounds": (300, 500), "plan": "coarse-to-fine(r:2)"}),
+    ],
+)
+def test_a_file_of_one_series(program, examples, tmp_path, file, time, target, dates, options):
+    frame = pandas.read_csv(examples / file)
+    if dates:
+        frame[time] = pandas.to_datetime(frame[time])
+    given = ["--horizon", options["horizon"], "--samples", 20, "--seed", 5, "--output", tmp_path / "paths.csv"]
+    if "every" in options:
+        given += ["--every", options["every"]]
+    if "scale" in options:
+        given += ["--scale", options["scale"], "--plan", options["plan"], "--min", 300, "--max", 500]
+    expected = rows(program("predict", examples / file, "--input", time, "--target", target, *given))
+    columns = {"time_column": time, "target_column": target, "n_paths": 20, "seed": 5}
+    found = predict_df(frame, **columns, **options)
+    assert len(found) == options["horizon"] == len(expected)
+    for name in ["mean", "q0.05", "q0.5", "q0.95"]:
+        assert [float(row[name]) for row in expected] == found[name].tolist(), name
+    assert [row["note"] or None for row in expected] == found["note"].tolist()
+    assert [row["outside"] or None for row in expected] == found["outside"].tolist()
+    if dates:
+        assert pandas.to_datetime([row[time] for row in expected]).tolist() == found[time].tolist()
+    else:
+        assert [float(row[time]) for row in expected] == found[time].tolist()
+    paths = predict_df(frame, paths=True, **columns, **options)
+    written = rows((tmp_path / "paths.csv").read_text())
+    assert [float(row[target]) for row in written] == paths[target].tolist()
+    assert [int(row["path"]) for row in written] == paths["path"].tolist()
+
+
+def test_a_file_of_many_series(program, tmp_path):
+    stream = np.random.default_rng(1)
+    days = pandas.date_range("2024-01-01", periods=40, freq="D")
+    parts = []
+    for index, count in enumerate([40, 12, 1, 25]):
+        level = 10 * index + np.cumsum(stream.normal(size=count)).round(3)
+        parts.append(pandas.DataFrame({"unique_id": f"s{index}", "ds": days[:count], "y": level}))
+    frame = pandas.concat(parts, ignore_index=True)
+    frame.to_csv(tmp_path / "series.csv", index=False)
+    expected = rows(
+        program(
+            "predict", tmp_path / "series.csv", "--input", "ds", "--target", "y", "--group", "unique_id", "--horizon", 7,
+            "--samples", 11,
+        )
+    )
+    found = predict_df(frame, 7, n_paths=11)
+    assert [row["unique_id"] for row in expected] == found["unique_id"].tolist()
+    assert [row["ds"] for row in expected] == found["ds"].dt.strftime("%Y-%m-%d").tolist()
+    for name in ["mean", "q0.05", "q0.5", "q0.95"]:
+        numbers = [float(row[name] or "nan") for row in expected]
+        np.testing.assert_array_equal(numbers, found[name].to_numpy())
+    # Told why, in the words of each.
+    assert expected[14]["note"].startswith("not predicted") and found["note"][14].startswith("not predicted")
+
+
+def test_a_context_kept_by_either(program, examples, tmp_path):
+    from chorus_joint import Model
+
+    frame = pandas.read_csv(examples / "mcycle.csv")
+    posterior = Model().condition(frame["times"], frame["accel"], names=["times", "accel"])
+    posterior.save(tmp_path / "own.safetensors")
+    program(
+        "condition", examples / "mcycle.csv", "--input", "times", "--target", "accel", "--output", tmp_path / "cli.safetensors"
+    )
+    at = np.array([1.0, 8, 15, 22])
+    answers = [
+        [float(row["mean"]) for row in rows(program("predict", "--context", tmp_path / name, "--at", "1..22/7"))]
+        for name in ["own.safetensors", "cli.safetensors"]
+    ]
+    assert answers[0] == answers[1] == Model().load(tmp_path / "cli.safetensors").answer(at).mean.tolist()
