@@ -25,11 +25,13 @@ enum OpenAPI {
 
   private static func operation(_ route: Route, _ settings: ServiceSettings) -> JSON {
     var parameters: [JSON] = []
-    if route.path.contains("{id}") {
+    if let name = route.parameter {
       parameters.append(
         .members([
-          "name": .string("id"), "in": .string("path"), "required": .bool(true),
-          "schema": .members(["type": .string("string"), "pattern": .string("^[0-9a-f]{32}$")]),
+          "name": .string(name), "in": .string("path"), "required": .bool(true),
+          "schema": .members([
+            "type": .string("string"), "pattern": name == "id" ? .string("^[0-9a-f]{32}$") : nil,
+          ]),
         ]))
     }
     for field in route.fields where !isTable(field) {
@@ -40,7 +42,8 @@ enum OpenAPI {
         ]))
     }
     var responses: [(String, JSON?)] = [(String(route.success), success(route))]
-    let statuses = route.access == .anybody ? (route.name == "ready" ? [503] : []) : statuses(route)
+    let statuses =
+      route.access == .anybody ? (route.name.lowercased().hasSuffix("ready") ? [503] : []) : statuses(route)
     for status in statuses { responses.append((String(status), problemResponse(status))) }
     return .members([
       "operationId": .string(route.name), "summary": .string(route.words),
@@ -52,7 +55,8 @@ enum OpenAPI {
 
   private static func statuses(_ route: Route) -> [Int] {
     var statuses = [401]
-    if route.path.contains("{id}") { statuses.append(404) }
+    if route.parameter != nil || route.name == "forecast" { statuses.append(404) }
+    if route.name == "modelReady" { statuses.append(503) }
     guard case .none = route.body else {
       return statuses + [400, 406, 409, 413, 415, 422, 429, 500, 503, 504, 507]
     }
@@ -122,6 +126,9 @@ enum OpenAPI {
     switch route.body {
     case .none: return nil
     case .fields: return .members(["required": .bool(true), "content": .members([json])])
+    case .foreign:
+      let any = JSON.members(["schema": .members(["type": .string("object")])])
+      return .members(["required": .bool(true), "content": .members([(MediaType.json, any)])])
     case .table(let name, let isRequired):
       let text = JSON.members(["schema": .members(["type": .string("string")])])
       let binary = JSON.members(["schema": .members([:])])
@@ -153,7 +160,9 @@ enum OpenAPI {
     let isContext = ["makeContext", "context", "addRows"].contains(route.name)
     let schema: JSON =
       isContext
-      ? .members(["$ref": .string("#/components/schemas/Context")]) : .members(["type": .string("object")])
+      ? .members(["$ref": .string("#/components/schemas/Context")])
+      : route.name == "forecastModels"
+        ? .members(["type": .string("array")]) : .members(["type": .string("object")])
     guard route.name != "metrics" else {
       return .members([
         "description": .string("In Prometheus's text format."),

@@ -6,6 +6,8 @@ struct Route: Sendable {
     case none
     /// Fields as JSON.
     case fields
+    /// JSON of another protocol.
+    case foreign
     /// A table, or JSON with the rows in the field named.
     case table(String, isRequired: Bool)
   }
@@ -31,9 +33,14 @@ struct Route: Sendable {
   struct Call: Sendable {
     let request: ServiceRequest
     let tenant: String
-    /// What stands in the place of `{id}`.
+    /// What stands in the place of the part in braces.
     let id: String
     let arrival: ContinuousClock.Instant
+  }
+
+  /// The name of the part in braces.
+  var parameter: String? {
+    path.split(separator: "/").first { $0.first == "{" }.map { String($0.dropFirst().dropLast()) }
   }
 
   fileprivate func id(in path: [Substring]) -> String?? {
@@ -157,6 +164,46 @@ struct Route: Sendable {
       body: .table("points", isRequired: false),
       fields: Ask.fields + [Ask.functionals, Ask.quantiles] + TableOptions.fields, success: 200
     ) { service, call in try service.explain(call) },
+    Route(
+      method: "GET", path: "/v2", name: "serverMetadata",
+      words: "The server, as the Open Inference Protocol has it.",
+      access: .anybody, success: 200
+    ) { service, _ in service.serverMetadata() },
+    Route(
+      method: "GET", path: "/v2/health/live", name: "live", words: "Whether the process lives.",
+      access: .anybody,
+      success: 200
+    ) { _, _ in ServiceResponse(200, .members(["live": .bool(true)])) },
+    Route(
+      method: "GET", path: "/v2/health/ready", name: "serverReady", words: "Whether requests are taken.",
+      access: .anybody, success: 200
+    ) { service, _ in
+      _ = try service.ready()
+      return ServiceResponse(200, .members(["ready": .bool(true)]))
+    },
+    Route(
+      method: "GET", path: "/v2/models/{name}", name: "modelMetadata", words: "The tensors of a model.",
+      success: 200
+    ) { service, call in try service.modelMetadata(call) },
+    Route(
+      method: "GET", path: "/v2/models/{name}/ready", name: "modelReady", words: "Whether a model answers.",
+      success: 200
+    ) { service, call in try service.modelReady(call) },
+    Route(
+      method: "POST", path: "/v2/models/{name}/infer", name: "infer",
+      words: "Paths through points from rows, as tensors: x, y and points in, paths, mean and quantiles out.",
+      body: .foreign, success: 200
+    ) { service, call in try await service.infer(call) },
+    Route(
+      method: "GET", path: "/v1/timeseries/models", name: "forecastModels",
+      words: "The models, as KServe lists them.",
+      success: 200
+    ) { service, _ in service.forecastModels() },
+    Route(
+      method: "POST", path: "/v1/timeseries/forecast", name: "forecast",
+      words: "Forecasts of series with a start and a frequency, as KServe asks for them.", body: .foreign,
+      success: 200
+    ) { service, call in try await service.forecast(call) },
   ]
 }
 

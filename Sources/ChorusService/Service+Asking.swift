@@ -42,7 +42,7 @@ extension Service {
     return ask
   }
 
-  private func check(points: Int, values: Int) throws(ServiceError) {
+  func check(points: Int, values: Int) throws(ServiceError) {
     guard points <= settings.requestPoints else {
       throw ServiceError(422, "\(points) points are asked for; a request may have \(settings.requestPoints)")
     }

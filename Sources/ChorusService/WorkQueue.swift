@@ -38,10 +38,10 @@ final class WorkQueue: Sendable {
   /// - Parameters:
   ///   - waiting: the most that wait.
   ///   - rate: arithmetic in a second of one worker, until it is known.
-  init(workers: Int, waiting: Int, rate: Double = 2e9) {
+  init(workers: Int, waiting: Int, rate: Double = 1e10) {
     self.workers = max(1, workers)
     most = waiting
-    executor = WorkExecutor()
+    executor = WorkExecutor(threads: self.workers)
     state = Mutex(State(rate: rate))
   }
 
@@ -73,7 +73,7 @@ final class WorkQueue: Sendable {
     let spent = ContinuousClock.now - start
     let time = Double(spent.components.seconds) + Double(spent.components.attoseconds) * 1e-18
     // What is too short to measure says little.
-    if isTypical, cost > 1e6, time > 1e-4 { state.withLock { $0.rate += 0.05 * (cost / time - $0.rate) } }
+    if isTypical, cost > 1e6, time > 1e-4 { state.withLock { $0.rate += 0.1 * (cost / time - $0.rate) } }
     return value
   }
 
@@ -140,16 +140,51 @@ final class WorkQueue: Sendable {
   }
 }
 
-/// Threads that compute and do nothing else; as many as there is work let in.
+/// Threads that compute and do nothing else. Those that tasks have by themselves are few, and would leave none for the requests.
 private final class WorkExecutor: TaskExecutor {
-  private let queue: DispatchQueue
+  private final class Shared: @unchecked Sendable {
+    let condition = NSCondition()
+    /// Each with the executor that it runs on, which lives as long.
+    var jobs: [(job: UnownedJob, executor: WorkExecutor)] = []
+    var isStopped = false
 
-  init() {
-    queue = DispatchQueue(label: "chorus.work", attributes: .concurrent)
+    /// The next job; nil at the end.
+    func next() -> (job: UnownedJob, executor: WorkExecutor)? {
+      condition.lock()
+      defer { condition.unlock() }
+      while jobs.isEmpty, !isStopped { condition.wait() }
+      return jobs.isEmpty ? nil : jobs.removeFirst()
+    }
+  }
+
+  private let shared = Shared()
+
+  init(threads: Int) {
+    for index in 0..<threads {
+      let shared = shared
+      let thread = Thread {
+        while let (job, executor) = shared.next() {
+          job.runSynchronously(on: executor.asUnownedTaskExecutor())
+        }
+      }
+      thread.name = "chorus-work-\(index)"
+      thread.stackSize = 8 << 20
+      thread.start()
+    }
+  }
+
+  deinit {
+    shared.condition.lock()
+    shared.isStopped = true
+    shared.condition.broadcast()
+    shared.condition.unlock()
   }
 
   func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
-    queue.async { [self] in job.runSynchronously(on: asUnownedTaskExecutor()) }
+    shared.condition.lock()
+    shared.jobs.append((job, self))
+    shared.condition.signal()
+    shared.condition.unlock()
   }
 }

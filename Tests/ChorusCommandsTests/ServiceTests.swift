@@ -15,6 +15,13 @@ import Testing
       return "\(date),\(3 + sin(Double(day) / 5) + 0.1 * sin(37 * Double(day)))\n"
     }.joined()
 
+  /// With all the time there is: tests beside this one keep the threads that tasks have.
+  private static func service() throws -> Service {
+    var settings = ServiceSettings()
+    settings.deadline = 600
+    return try Service(models: ["functions": Model(named: "functions")], settings: settings)
+  }
+
   @Test(
     "The same question has the same bytes",
     arguments: [
@@ -36,7 +43,7 @@ import Testing
       ["predict", "levels.csv", "--samples", "30", "--seed", "5", "-q"] + options
     ).1()
     #expect(told.code == 0, "\(told.errors)")
-    let service = try Service(models: ["functions": Model(named: "functions")])
+    let service = try Self.service()
     let made = await service.respond(
       ServiceRequest(
         "POST", "/v1/contexts", headers: ["content-type": "text/csv"], body: Array(Self.rows.utf8)))
@@ -56,7 +63,7 @@ import Testing
       "predict", "levels.csv", "--samples", "6", "--horizon", "3", "--output", "paths.csv", "-q",
     ]).1()
     #expect(told.code == 0, "\(told.errors)")
-    let service = try Service(models: ["functions": Model(named: "functions")])
+    let service = try Self.service()
     let made = await service.respond(
       ServiceRequest(
         "POST", "/v1/contexts", headers: ["content-type": "text/csv"], body: Array(Self.rows.utf8)))

@@ -97,7 +97,7 @@ import Testing
     let (one, ten) = (
       try await flop(#"{"at":"0..1/0.1","samples":10}"#), try await flop(#"{"at":"0..1/0.1","samples":100}"#)
     )
-    #expect(abs(ten / one - 10) < 1e-6)
+    #expect(ten > 8 * one && ten < 10 * one)
     let plan = await service.post(
       "/v1/explain", #"{"context":100,"targets":20,"paths":4,"plan":"blocks(of:5)"}"#)
     #expect(try plan.json["plans"]?.array?.first?["calls"] == .number("4"), "\(plan.text)")
