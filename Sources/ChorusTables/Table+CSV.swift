@@ -100,7 +100,9 @@ private struct CSVRows {
         return String(decoding: NumberText.trimmed(ArraySlice(text.utf8)), as: UTF8.self)
       }
     }
-    if options.decimal == .comma, columns.count == 1, columns[0].utf8.contains(UInt8(ascii: ",")), options.delimiter == nil {
+    if options.decimal == .comma, columns.count == 1, columns[0].utf8.contains(UInt8(ascii: ",")),
+      options.delimiter == nil
+    {
       throw TableError(
         .malformed, name, line: headerLine,
         "the header has commas and no ';', '|', tab or space, and with --decimal comma a comma separates no cells; "
