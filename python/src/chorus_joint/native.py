@@ -176,12 +176,14 @@ def _stoppable(function, arguments, options: Options, contexts: int) -> Outcome:
 
     threading.Thread(target=run, name="chorus-call").start()
     try:
-        done.wait()
+        # Again and again: where another package has taken SIGINT with SA_RESTART, as polars does, no wait is interrupted.
+        while not done.wait(0.1):
+            pass
     except BaseException:
         library.chorus_cancel(token)
         while not done.is_set():
             try:
-                done.wait()
+                done.wait(0.1)
             except KeyboardInterrupt:
                 pass  # it is stopping already
         raise
