@@ -83,6 +83,9 @@ extension Predict {
     common.say(job.found(steps))
     let chain = try TableChain(
       Model(named: givenModel ?? "tables"), job.cells, steps: steps, rows: asked, on: common.pool)
+    for (index, step) in steps.enumerated() {
+      if let words = chain.relevance(index).flatMap({ job.importance(step, $0) }) { common.say(words) }
+    }
     let count = samples
     let drawn = try chain.sample(count, seed: common.seed, plan: template, flopLimit: flopLimit) { done in
       common.progress("\(done) of \(count) paths")

@@ -204,6 +204,26 @@ struct TableJob {
     return "\(names.joined(separator: ", ")) by \(inputs.count) columns: \(by.joined(separator: ", "))"
   }
 
+  /// Which columns tell most of a step's, each alone, in a line; nil where none tells anything.
+  ///
+  /// - Parameter relevance: of each input of the step (`TableFit.relevance`).
+  func importance(_ step: TableChain.Step, _ relevance: [Double]) -> String? {
+    var best: [Int: Double] = [:]
+    for (cell, value) in zip(step.inputs, relevance) {
+      guard let column = places.firstIndex(where: { $0.contains(cell) }) else { continue }
+      best[column] = max(best[column] ?? 0, value)
+    }
+    let told = best.filter { $0.value >= 0.01 }.sorted { a, b in
+      a.value != b.value ? a.value > b.value : a.key < b.key
+    }
+    guard !told.isEmpty else { return nil }
+    let shown = told.prefix(6).map {
+      "\(frame.columns[$0.key].name) \(String(format: "%.2f", $0.value))"
+    }
+    return "of '\(column(step).name)' tells, each column alone (part of the variance of rows not seen): "
+      + shown.joined(separator: ", ") + (told.count > 6 ? ", …" : "")
+  }
+
   /// What `--as` says, as `code=category,year=number`.
   static func told(_ text: String?) throws -> [String: TableFrame.Told] {
     var told: [String: TableFrame.Told] = [:]

@@ -25,6 +25,12 @@ struct TablePicture {
       columns: min(charts.count, 2))
   }
 
+  private func rowAxis(_ rows: Int) -> Axis {
+    var axis = Axis("row asked, in order")
+    if rows <= 12 { axis.ticks = (0..<rows).map { Double($0 + 1) } }
+    return axis
+  }
+
   private var note: String { "\(drawn.paths.count) draws" }
 
   /// Probabilities of the levels, a group of bars for each row.
@@ -47,7 +53,7 @@ struct TablePicture {
           + zip(names, drawn.expected[place]).map { "\($0) \(ChartNumber.text($1, digits: 2))" }.joined(
             separator: ", ")
       }.joined(separator: ". ") + ".",
-      x: Axis("row asked, in order"), y: Axis("probability", bounds: 0...1), series: series, height: 300)
+      x: rowAxis(places.count), y: Axis("probability", bounds: 0...1), series: series, height: 300)
   }
 
   /// What was drawn of a number in the one row, beside the level of the first category that was drawn with it.
@@ -99,7 +105,7 @@ struct TablePicture {
         "Row \(drawn.cells[place].row - firstRow + 1): \(ChartNumber.text(own[2])), "
           + "\(ChartNumber.text(own[0])) to \(ChartNumber.text(own[4]))"
       }.joined(separator: ". ") + ".",
-      x: Axis("row asked, in order"), y: Axis(name),
+      x: rowAxis(places.count), y: Axis(name),
       series: [
         Series("90 %", intervals(0, 4), colour: .palette(0), opacity: 0.5),
         Series("50 %", intervals(1, 3), colour: .palette(0)),

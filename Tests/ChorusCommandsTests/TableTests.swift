@@ -37,6 +37,8 @@ import Testing
     #expect(numbers.rows.dropFirst().map { $0[0] } == ["37", "38", "39", "40"])
     #expect(numbers.errors.contains("'price' (number) by 4 columns: kind, when, size, unit, net"))
     #expect(numbers.errors.contains("'id': it counts the rows"))
+    #expect(
+      numbers.errors.contains("of 'price' tells, each column alone") && numbers.errors.contains(": size 0."))
     let kinds = try folder.chorus("predict", "wood.csv", "--target", "kind", "--model", "t.safetensors")
     #expect(kinds.rows[0] == ["row", "kind", "probability", "p(ash)", "p(elm)", "p(oak)", "note"])
     for row in kinds.rows.dropFirst() {
