@@ -10,6 +10,8 @@ func makeService(
   tenants: Tenants = Tenants(), folder: String? = nil, _ change: (inout ServiceSettings) -> Void = { _ in }
 ) throws -> Service {
   var settings = ServiceSettings()
+  // The whole suite runs beside these tests, and may keep the machine busy for longer than a client would wait.
+  settings.deadline = 600
   change(&settings)
   return try Service(models: ["gp": gp.get()], settings: settings, tenants: tenants, folder: folder)
 }
