@@ -68,6 +68,7 @@ let package = Package(
       resources: [
         .copy("Weights/functions.safetensors"), .copy("Weights/gp.safetensors"),
         .copy("Weights/gp-noisy.safetensors"), .copy("Weights/sawtooth.safetensors"),
+        .copy("Weights/tables.safetensors"),
       ]),
     module("Inference", "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Storage", "Tensors"),
     module(
