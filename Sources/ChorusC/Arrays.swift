@@ -87,6 +87,7 @@ struct ObservedParts: Sendable {
   private let targets: Source
   private let inputColumns: [Column]
   private let outputColumn: Column
+  private let categories: [Bool]
 
   init(_ rows: UnsafePointer<chorus_rows>?) throws(CallError) {
     guard let rows = rows?.pointee else { throw .usage("no rows are given: the pointer is NULL") }
@@ -96,16 +97,38 @@ struct ObservedParts: Sendable {
     inputs = try Source(rows.inputs, count: Int(rows.rows) * count, "inputs")
     targets = try Source(rows.targets, count: Int(rows.rows), "targets")
     var own: [Column] = []
+    var categories: [Bool] = []
     for column in 0...count {
       let name = rows.names?[column].map { String(cString: $0) } ?? ""
       let kind = column < count ? rows.kinds?[column] ?? 0 : 0
-      guard kind == CHORUS_NUMBER.rawValue || kind == CHORUS_DATE.rawValue else {
+      guard
+        [CHORUS_NUMBER.rawValue, CHORUS_DATE.rawValue, CHORUS_CATEGORY.rawValue].contains(
+          UInt32(bitPattern: kind))
+      else {
         throw .usage("column \(column) has the kind \(kind), which is none that a model takes")
       }
-      own.append(Column(name, unit: "", isDate: kind == CHORUS_DATE.rawValue))
+      own.append(Column(name, unit: "", isDate: UInt32(bitPattern: kind) == CHORUS_DATE.rawValue))
+      categories.append(UInt32(bitPattern: kind) == CHORUS_CATEGORY.rawValue)
     }
+    self.categories = Array(categories.dropLast())
     outputColumn = own.removeLast()
     inputColumns = own
+  }
+
+  /// The rows of a table, NaN where a cell is missing; and their outputs.
+  func cells(_ context: Int) throws -> (cells: Cells, y: [Double]) {
+    let (rows, count) = (parts[context], inputColumns.count)
+    return (
+      try Cells(
+        inputs[rows.lowerBound * count..<rows.upperBound * count], categories: categories), targets[rows]
+    )
+  }
+
+  /// Refuses levels of a category for a model of numbers.
+  func refuseCategories() throws(CallError) {
+    if let column = categories.firstIndex(of: true) {
+      throw .usage("column \(column) is a category, which only a model of tables takes")
+    }
   }
 
   func dataset(_ context: Int) throws -> Dataset {
@@ -134,6 +157,24 @@ struct PointParts: Sendable {
       ? Int(points.rows).multipliedReportingOverflow(by: contexts) : (Int(points.rows), false)
     guard !isTooLarge else { throw .usage("\(contexts) contexts times \(points.rows) points are too many") }
     self.total = total
+  }
+
+  /// The points as rows of a table with these categories.
+  func cells(_ context: Int, categories: [Bool]) throws -> Cells {
+    guard dimensions == categories.count else {
+      throw InferenceError.input(
+        "the points have \(dimensions) columns and the rows read \(categories.count)")
+    }
+    let rows = parts[context]
+    return try Cells(
+      inputs[rows.lowerBound * dimensions..<rows.upperBound * dimensions], categories: categories)
+  }
+
+  /// The first number of each point, and how many each has.
+  func firsts(_ context: Int) -> (values: [Double], columns: Int) {
+    let rows = parts[context]
+    let all = inputs[rows.lowerBound * dimensions..<rows.upperBound * dimensions]
+    return (stride(from: 0, to: all.count, by: dimensions).map { all[$0] }, dimensions)
   }
 
   func inputs(_ context: Int) throws -> Inputs {

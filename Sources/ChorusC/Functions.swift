@@ -46,9 +46,9 @@ import Foundation
     let contexts = rows.parts.contexts
     let asked = try options.asked.map { try PointParts($0, contexts: contexts) }
     let members = try options.each(contexts, on: model) { context in
-      try model.model.condition(
-        on: rows.dataset(context), values: options.values, limits: options.limits,
-        asked: asked?.inputs(context), pool: model.pool)
+      try Member(
+        model.model, rows, context, options,
+        asked: model.model.blueprint.family == .table ? nil : asked?.inputs(context), on: model.pool)
     }
     posterior.pointee = PosteriorHandle(members, model).opaque()
     return members.map { notes($0) { $0.notes } }
@@ -70,7 +70,7 @@ import Foundation
       throw CallError.usage("rows of \(rows.parts.contexts) contexts are given to a posterior of \(contexts)")
     }
     let members = try options.each(contexts, on: asked.model) { context in
-      try asked.members[context].get().observing(more: rows.dataset(context))
+      try asked.members[context].get().observing(rows, context)
     }
     longer.pointee = PosteriorHandle(members, asked.model).opaque()
     return members.map { notes($0) { $0.notes } }
@@ -96,8 +96,10 @@ import Foundation
     let results = try options.each(contexts, on: asked.model) { context in
       let (before, size) = (points.parts.before(context), points.parts[context].count)
       do {
-        let samples = try asked.members[context].get().sample(
-          count, at: points.inputs(context), plan: options.plan, seed: options.seed, latent: options.latent,
+        let member = try asked.members[context].get()
+        let samples = try member.posterior.sample(
+          count, at: member.inputs(points, context), plan: options.plan, seed: options.seed,
+          latent: options.latent,
           flopLimit: options.flopLimit)
         if size > 0 {
           for (path, drawn) in samples.paths.enumerated() {
@@ -109,7 +111,7 @@ import Foundation
           quantiles.write(samples.quantiles(levels).joined(), at: before * levels.count)
         }
         outside.write(samples.outside.lazy.map { Int32($0.rawValue) }, at: before)
-        return samples.notes
+        return samples.notes.map(\.description)
       } catch {
         values.write(repeatElement(.nan, count: size * count), at: before * count)
         means.write(repeatElement(.nan, count: size), at: before)
@@ -138,11 +140,12 @@ import Foundation
     let results = try options.each(contexts, on: asked.model) { context in
       let before = points.parts.before(context)
       densities.write(CollectionOfOne(.nan), at: context)
-      let density = try asked.members[context].get().logDensity(
-        of: values[before..<before + points.parts[context].count], at: points.inputs(context),
+      let member = try asked.members[context].get()
+      let density = try member.posterior.logDensity(
+        of: values[before..<before + points.parts[context].count], at: member.inputs(points, context),
         plan: options.plan, orders: options.orders, seed: options.seed, flopLimit: options.flopLimit)
       densities.write(CollectionOfOne(density.value), at: context)
-      return density.notes
+      return density.notes.map(\.description)
     }
     return results.map { notes($0) { $0 } }
   }
@@ -166,8 +169,9 @@ import Foundation
     let results = try options.each(contexts, on: asked.model) { context in
       let (before, size) = (points.parts.before(context), points.parts[context].count)
       do {
-        let posterior = try asked.members[context].get()
-        let laws = try posterior.marginals(at: points.inputs(context), flopLimit: options.flopLimit)
+        let member = try asked.members[context].get()
+        let laws = try member.posterior.marginals(
+          at: member.inputs(points, context), flopLimit: options.flopLimit)
         means.write(laws.lazy.map(\.mean), at: before)
         variances.write(laws.lazy.map(\.variance), at: before)
         if quantiles.base != nil {
@@ -177,7 +181,7 @@ import Foundation
           let values = values[before..<before + size]
           logDensities.write(zip(laws, values).lazy.map { $0.logDensity($1) }, at: before)
         }
-        return posterior.notes
+        return member.notes
       } catch {
         for array in [means, variances, logDensities] {
           array.write(repeatElement(.nan, count: size), at: before)
@@ -212,11 +216,10 @@ import Foundation
     let out = Array2D(numbers)
     for context in 0..<contexts {
       let (before, size) = (points.parts.before(context), points.parts[context].count)
-      let inputs = try points.inputs(context)
-      if inputs.dimensions > 1, let needy = functionals.first(where: \.needsOrder) {
-        throw CallError.usage("'\(needy)' goes along one input column and there are \(inputs.dimensions)")
+      let (first, columns) = points.firsts(context)
+      if columns > 1, let needy = functionals.first(where: \.needsOrder) {
+        throw CallError.usage("'\(needy)' goes along one input column and there are \(columns)")
       }
-      let first = (0..<inputs.count).map { inputs.values[$0 * inputs.dimensions] }
       let drawn = (0..<count).map { path in
         values[before * count + path * size..<before * count + (path + 1) * size]
       }
@@ -272,7 +275,7 @@ import Foundation
       throw CallError.usage(
         "there is no context \(context), or no path is given; the posterior has \(members.count)")
     }
-    let posterior = try members[context].get()
+    let posterior = try members[context].get().kept()
     let kinds = posterior.inputColumns.map { $0.isDate ? "date" : "number" } + ["number"]
     try posterior.write(to: String(cString: path), card: ["kinds": kinds.joined(separator: "\n")])
   }
@@ -288,8 +291,8 @@ import Foundation
     posterior.pointee = nil
     let model = try ModelHandle.of(model)
     let context = try SavedContext(path: String(cString: path)).posterior(model.model, on: model.pool)
-    posterior.pointee = PosteriorHandle([.success(context)], model).opaque()
-    return [notes(.success(context)) { $0.notes }]
+    posterior.pointee = PosteriorHandle([.success(Member(context))], model).opaque()
+    return [notes(.success(Member(context))) { $0.notes }]
   }
 }
 
@@ -314,9 +317,9 @@ private func levelArray(_ levels: UnsafePointer<Double>?, _ count: Int32) throws
 }
 
 /// The words for a context: notes, or why there is no answer.
-private func notes<Value>(_ result: Result<Value, CallError>, _ notes: (Value) -> [Note]) -> String {
+private func notes<Value>(_ result: Result<Value, CallError>, _ notes: (Value) -> [String]) -> String {
   switch result {
-  case .success(let value): notes(value).map(\.description).joined(separator: "; ")
+  case .success(let value): notes(value).joined(separator: "; ")
   case .failure(let failure): failure.text
   }
 }

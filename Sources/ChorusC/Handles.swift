@@ -51,7 +51,8 @@ final class ModelHandle: Handle, @unchecked Sendable {
 
   private struct Description: Encodable {
     struct Inputs: Encodable {
-      let most: Int
+      /// Absent: any number.
+      let most: Int?
       let kinds: [String]
       let missing: Bool
     }
@@ -70,11 +71,14 @@ final class ModelHandle: Handle, @unchecked Sendable {
 
   override func describe() throws -> String {
     let blueprint = model.blueprint
+    let reads = blueprint.family == .table
     return try json(
       Description(
         name: model.name, source: model.source, fingerprint: model.fingerprint,
         parameters: model.parameterCount, threads: pool.threads,
-        inputs: .init(most: blueprint.inputDimensions, kinds: ["number", "date"], missing: false),
+        inputs: .init(
+          most: reads ? nil : blueprint.inputDimensions,
+          kinds: reads ? ["number", "date", "category"] : ["number", "date"], missing: reads),
         target: "number", trainedContext: blueprint.trainedContext, trainedBuffer: blueprint.trainedBuffer,
         fewestRows: blueprint.scaling == .none ? 1 : 2, card: model.card))
   }
@@ -83,9 +87,9 @@ final class ModelHandle: Handle, @unchecked Sendable {
 final class PosteriorHandle: Handle, @unchecked Sendable {
   let model: ModelHandle
   /// Context by context; a failure where one could not be read and the caller has asked to go on.
-  let members: [Result<Posterior, CallError>]
+  let members: [Result<Member, CallError>]
 
-  init(_ members: [Result<Posterior, CallError>], _ model: ModelHandle) {
+  init(_ members: [Result<Member, CallError>], _ model: ModelHandle) {
     self.members = members
     self.model = model
   }
@@ -108,9 +112,10 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
     var code: Int32 = 0
     var error: String?
 
-    init(_ member: Result<Posterior, CallError>) {
+    init(_ member: Result<Member, CallError>) {
       switch member {
-      case .success(let posterior):
+      case .success(let member):
+        let posterior = member.posterior
         rows = posterior.rows
         scale =
           switch posterior.preparation.values {
@@ -121,7 +126,7 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
         periods = posterior.periods.map {
           Period(column: $0.column, length: $0.length, share: $0.share, clear: $0.isClear)
         }
-        notes = posterior.notes.map(\.description)
+        notes = member.notes
       case .failure(let failure):
         code = failure.code
         error = failure.text

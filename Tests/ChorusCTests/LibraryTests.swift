@@ -67,6 +67,45 @@ import Testing
     try Model(named: "functions").condition(on: Dataset(x: Self.x, y: Self.y))
   }
 
+  @Test func tablesTakeCategoriesAndGaps() throws {
+    let inputs = [0, 1.5, 1, .nan, 2, 0.5, 0, 2.5, 1, 1.0, 2, 3, 0, 2.25, 1, 0.75]
+    let targets = [1.5, 3, 4, 2.5, 3, 6, 2.25, 2.75]
+    var model: OpaquePointer?
+    var posterior: OpaquePointer?
+    defer {
+      chorus_free(posterior.map { UnsafeMutableRawPointer($0) })
+      chorus_free(model.map { UnsafeMutableRawPointer($0) })
+    }
+    #expect(chorus_open("tables", 1, &model) == 0, "\(words)")
+    let kinds = [Int32(CHORUS_CATEGORY.rawValue), Int32(CHORUS_NUMBER.rawValue)]
+    let code = kinds.withUnsafeBufferPointer { kinds in
+      inputs.withUnsafeBufferPointer { inputs in
+        targets.withUnsafeBufferPointer { targets in
+          var rows = chorus_rows()
+          (rows.inputs, rows.targets, rows.rows) = (inputs.baseAddress, targets.baseAddress, 8)
+          (rows.columns, rows.kinds) = (2, kinds.baseAddress)
+          return chorus_condition(model, &rows, nil, &posterior)
+        }
+      }
+    }
+    #expect(code == 0, "\(words)")
+    let asked = [1, 1.25, 7, .nan]
+    var values = [Double](repeating: 0, count: 10)
+    let drawn = asked.withUnsafeBufferPointer { asked in
+      var points = chorus_points()
+      (points.inputs, points.rows, points.columns) = (asked.baseAddress, 2, 2)
+      return chorus_sample(posterior, &points, 5, nil, nil, 0, &values, nil, nil, nil)
+    }
+    #expect(drawn == 0, "\(words)")
+    let categories = [true, false]
+    let table = try Model(named: "tables").condition(
+      on: Cells(inputs, categories: categories), y: targets)
+    let expected = try table.sample(5, at: Cells(asked, categories: categories), seed: 0).paths
+    #expect(values == expected.flatMap { $0 })
+    #expect(chorus_save(posterior, 0, "/nowhere/t.safetensors") == CHORUS_USAGE.rawValue)
+    #expect(words.contains("a table that was read is not kept in a file yet"))
+  }
+
   @Test func answersAreThoseOfTheCore() throws {
     let handles = try Handles()
     let expected = try reference().sample(9, at: Inputs(Self.at), seed: 7)

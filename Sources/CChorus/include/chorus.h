@@ -49,7 +49,8 @@ enum chorus_code {
 /* What a column holds. */
 enum chorus_kind {
   CHORUS_NUMBER = 0,
-  CHORUS_DATE = 1 /* days since 1970-01-01T00:00 */
+  CHORUS_DATE = 1,    /* days since 1970-01-01T00:00 */
+  CHORUS_CATEGORY = 2 /* numbers of levels, of which none means more than another: for a model of tables */
 };
 
 typedef struct chorus_model chorus_model;
@@ -112,7 +113,8 @@ int32_t chorus_open(const char *name, int32_t threads, chorus_model **model);
 /* What a model is and takes, or what a posterior has seen, as a JSON object. Valid as long as the handle; NULL for no handle. */
 const char *chorus_describe(const void *handle);
 
-/* Reads the rows of every context. options: scale, least, most, asked, token, codes. */
+/* Reads the rows of every context. options: scale, least, most, asked, token, codes. A model of tables ("tables") takes any number of
+ * columns, and NaN for a missing cell. */
 int32_t chorus_condition(
     const chorus_model *model, const chorus_rows *rows, const chorus_options *options, chorus_posterior **posterior);
 
