@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .levels import Levels
 from .models import Model
 
 
@@ -20,7 +21,8 @@ class ChorusRegressor(RegressorMixin, BaseEstimator):
     Parameters
     ----------
     model : str
-        the name of a shipped model or the path of one
+        the name of a shipped model or the path of one; "auto": "functions" for up to three columns of numbers without gaps, else
+        "tables", which takes any number of columns, categories and missing cells
     scale : {"auto", "raw", "log", "root"}
         what values are seen as
     bounds : (least, most), optional
@@ -51,7 +53,7 @@ class ChorusRegressor(RegressorMixin, BaseEstimator):
 
     def __init__(
         self,
-        model: str = "functions",
+        model: str = "auto",
         *,
         scale: str = "auto",
         bounds: tuple[float | None, float | None] | None = None,
@@ -66,39 +68,57 @@ class ChorusRegressor(RegressorMixin, BaseEstimator):
         self.dates = dates
         self.n_jobs = n_jobs
 
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.model in ("auto", "tables")
+        return tags
+
     def fit(self, X, y) -> ChorusRegressor:
         """Reads the training rows.
 
         Parameters
         ----------
-        X : array, shape [rows, columns]
+        X : array or data frame, shape [rows, columns]
+            columns of a pandas data frame that are no numbers are categories, or dates
         y : array, shape [rows]
         """
-        model = Model(self.model, n_jobs=self.n_jobs)
-        takes = model.description
-        missing = takes["inputs"]["missing"]
+        self._levels = Levels(X)
+        name = self.model
         X, y = validate_data(
-            self, X, y, y_numeric=True, dtype=np.float64, ensure_all_finite="allow-nan" if missing else True
-        )
-        most, fewest = takes["inputs"]["most"], takes["fewest_rows"]
-        if len(X) < fewest:
-            raise ValueError(f"n_samples={len(X)}: model '{self.model}' needs at least {fewest} rows")
-        if most is not None and X.shape[1] > most:
-            raise ValueError(f"model '{self.model}' takes 1 to {most} input columns, and X has {X.shape[1]}")
-        self._missing = missing
-        self.posterior_ = model.condition(
-            X,
+            self,
+            self._levels.numbers(X),
             y,
-            kinds=["date"] if self.dates and X.shape[1] == 1 else None,
-            scale=self.scale,
-            bounds=self.bounds,
+            y_numeric=True,
+            dtype=np.float64,
+            ensure_all_finite="allow-nan" if name != "functions" else True,
         )
+        if name == "auto":
+            is_plain = X.shape[1] <= 3 and not self._levels.kinds and bool(np.isfinite(X).all())
+            name = "functions" if is_plain else "tables"
+        model = Model(name, n_jobs=self.n_jobs)
+        inputs, fewest = model.description["inputs"], model.description["fewest_rows"]
+        if len(X) < fewest:
+            raise ValueError(f"n_samples={len(X)}: model '{name}' needs at least {fewest} rows")
+        most = inputs.get("most")
+        if most is not None and X.shape[1] > most:
+            raise ValueError(f"model '{name}' takes 1 to {most} input columns, and X has {X.shape[1]}")
+        if not inputs["missing"] and not np.isfinite(X).all():
+            raise ValueError(f"Input X contains NaN: model '{name}' takes no missing cells; model 'tables' does")
+        self._missing = inputs["missing"]
+        kinds = ["date"] if self.dates and X.shape[1] == 1 else None
+        if self._levels.kinds:
+            kinds = self._levels.kinds
+        self.posterior_ = model.condition(X, y, kinds=kinds, scale=self.scale, bounds=self.bounds)
         return self
 
     def _points(self, X) -> np.ndarray:
         check_is_fitted(self)
         return validate_data(
-            self, X, dtype=np.float64, reset=False, ensure_all_finite="allow-nan" if self._missing else True
+            self,
+            self._levels.numbers(X),
+            dtype=np.float64,
+            reset=False,
+            ensure_all_finite="allow-nan" if self._missing else True,
         )
 
     def predict(self, X, return_std: bool = False):
