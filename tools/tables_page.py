@@ -133,7 +133,7 @@ def losses(say, results, mine):
 
 def against(say, results, mine):
     say("## Against each other method\n")
-    say("Means of differences over tables: nats, accuracy, or per cent of the other's score; more is better for Chorus. Brackets: 95 % "
+    say("Means of differences over tables: nats, accuracy, or by how many per cent the other's score is above that of Chorus (geometric mean); more is better for Chorus. Brackets: 95 % "
         "of 2,000 bootstraps over tables; then the tables on which it is ahead.\n")
     stream = np.random.default_rng(5)
     for kind, sizes in results.mean.items():
