@@ -85,7 +85,7 @@ struct Fill: ParsableCommand {
     try reporting {
       let table = try reading.rows(file).table()
       let job = try TableJob(
-        table, targets: [], as: TableJob.told(asOption), reading: reading)
+        table, targets: [], as: TableJob.told(asOption))
       let only = target.map { table.columns.contains($0) ? [$0] : Observations.names($0) }
       let steps = try job.fillSteps(only: only)
       guard !steps.isEmpty else {
@@ -162,18 +162,19 @@ private struct FilledTable {
       let writer = try RowWriter(
         columns: ["path"] + table.columns, format: TableFormat(path: tables) ?? .csv, to: .file(tables))
       for (path, values) in drawn.paths.enumerated() {
-        try write(to: writer, first: [.integer(path)]) { values[$0] }
+        try write(to: writer, TableFormat(path: tables) ?? .csv, first: [.integer(path)]) { values[$0] }
       }
       try writer.finish()
     }
     let writer = try RowWriter(columns: table.columns, format: format, to: .standardOutput)
-    try write(to: writer, first: []) { guess($0).value }
+    try write(to: writer, format, first: []) { guess($0).value }
     try writer.finish()
   }
 
-  /// The rows of the table, missing cells by `value` of their place among those drawn.
+  /// The rows of the table, missing cells by `value` of their place among those drawn. Cells that were there are as they were; in JSON
+  /// numbers are numbers.
   private func write(
-    to writer: RowWriter, first: [ChorusTables.Cell], value: (Int) -> Double
+    to writer: RowWriter, _ format: TableFormat, first: [ChorusTables.Cell], value: (Int) -> Double
   ) throws {
     var filled: [Int: [String: ChorusTables.Cell]] = [:]
     for (place, drawn) in drawn.cells.enumerated() {
@@ -185,7 +186,8 @@ private struct FilledTable {
         first
           + table.columns.indices.map { column in
             if let cell = filled[row]?[table.columns[column]] { return cell }
-            if let text = texts[column] { return .text(text[row]) }
+            let isNumber = format == .jsonl && job.frame.columns[column].kind == .number
+            if !isNumber, let text = texts[column] { return .text(text[row]) }
             let value = job.frame.columns[column].values[row]
             return value.isNaN ? .missing : .number(value)
           })

@@ -33,7 +33,8 @@ struct Predict: ParsableCommand {
       A table with a target or an input of texts, with more than three inputs, or without a column that orders its rows is \
       read as one (--model tables says so too): all columns but the target tell of it, numbers, categories, dates and \
       missing cells. The target may be a category, whose levels get probabilities. Several targets are drawn together, \
-      each given those before it. Rows are numbered from 1, as they stand in the file or that of --at-file.
+      each given those before it; one that a row has counts as observed. Rows are numbered from 1, as they stand in the \
+      file or that of --at-file.
 
       --context takes what chorus condition has written in place of a file and its columns: nothing is encoded again. \
       Points come from --horizon, --at or --at-file.

@@ -36,7 +36,7 @@ extension Predict {
     let further = try points.atFile.map { try reading.rows($0).table() }
     return (
       try TableJob(
-        table, at: further, targets: targets, inputs: inputs, as: TableJob.told(asOption), reading: reading),
+        table, at: further, targets: targets, inputs: inputs, as: TableJob.told(asOption)),
       nil
     )
   }
@@ -45,6 +45,8 @@ extension Predict {
     if group != nil { return "--group" }
     if points.horizon != nil { return "--horizon" }
     if points.at != nil { return "--at" }
+    if shard != nil { return "--shard" }
+    if units != nil { return "--units" }
     if error != nil { return "--error" }
     if latent { return "--latent" }
     if !known.given.isEmpty { return "--given" }
@@ -67,6 +69,7 @@ extension Predict {
           "--functional: '\(needy)' goes along an input, and rows of a table have no order")
       }
     }
+    try job.check(steps)
     try outputs().checkPlaces()
     let firstRow = points.atFile == nil ? 0 : job.ownRows
     let asked = Set(firstRow..<job.cells.count)

@@ -125,8 +125,13 @@ struct Score: ParsableCommand {
       valueName: "plan"))
   var plan = "sequential"
 
-  @Option(help: "functions, gp, tables, or a path to a .safetensors file.")
-  var model = "functions"
+  @Option(
+    name: .customLong("model"),
+    help: ArgumentHelp(
+      "functions, gp, tables, or a path to a .safetensors file. (default: functions; of a table, tables)",
+      valueName: "model"))
+  var givenModel: String?
+  private var model: String { givenModel ?? "functions" }
 
   @Option(
     help: ArgumentHelp(

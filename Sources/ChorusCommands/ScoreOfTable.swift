@@ -15,11 +15,10 @@ extension Score {
   func tableJob() throws -> (job: TableJob, table: Table)? {
     let isTold =
       try folds != nil || groupFolds != nil || asOption != nil
-      || model != "functions"
-        && Model(named: model).blueprint.family == .table
+      || givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
     guard
       isTold
-        || (model == "functions" && target != nil && group == nil && last == nil && windows == nil
+        || (givenModel == nil && target != nil && group == nil && last == nil && windows == nil
           && file != "-")
     else { return nil }
     if !isTold, try !TableJob.mayBe(input: input, target: target, file, reading) { return nil }
@@ -36,13 +35,14 @@ extension Score {
     for (option, isGiven) in [
       ("--last", last != nil), ("--windows", windows != nil), ("--group", group != nil),
       ("--season", season != nil), ("--reencode", reencode),
+      ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ] where isGiven {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
     }
     var told = try TableJob.told(asOption)
     // Columns that say how rows are split tell nothing of the target.
     for name in splits.map(Observations.names) ?? [] { told[name] = .skip }
-    return (try TableJob(table, targets: targets, inputs: inputs, as: told, reading: reading), table)
+    return (try TableJob(table, targets: targets, inputs: inputs, as: told), table)
   }
 
   func run(_ job: TableJob, _ table: Table) throws {
@@ -75,28 +75,26 @@ extension Score {
       try scores.write(format)
       return common.say(scores.verdict)
     }
-    let network = try Model(named: model == "functions" ? "tables" : model)
+    let network = try Model(named: givenModel ?? "tables")
     let functionals = try FunctionalTable.functionals(functional)
-    var scoring = HeldOutScoring(
+    let scoring = HeldOutScoring(
       model: network, rows: .table(cells, y: y), plan: try PlanTemplate(parsing: plan), orders: orders,
       samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit,
       limits: scale.limits)
-    scoring.grid = nil
-    let asked = scoring
     let overlap =
       folds == nil && groupFolds == nil
       ? Double(splits[0].held.count) / Double(splits[0].context.count) : 0
     guard functionals.isEmpty else {
       let claims = try common.pool.map(splits.count) { index, pool in
         defer { progress.advance() }
-        return try asked.claims(functionals, splits[index], on: pool)
+        return try scoring.claims(functionals, splits[index], on: pool)
       }
       progress.clear()
       return try ClaimTable(functionals: functionals, claims: claims, overlap: overlap).write(format)
     }
     let results = try common.pool.map(splits.count) { index, pool in
       defer { progress.advance() }
-      return try asked.result(splits[index], drawing: true, reencoding: false, on: pool)
+      return try scoring.result(splits[index], drawing: true, reencoding: false, on: pool)
     }
     progress.clear()
     let scores = ScoreTable(

@@ -27,7 +27,7 @@ struct TableJob {
   ///   - inputs: names; nil for all other columns.
   init(
     _ table: Table, at further: Table? = nil, targets: [String], inputs named: [String]? = nil,
-    as told: [String: TableFrame.Told] = [:], reading: ReadingOptions
+    as told: [String: TableFrame.Told] = [:]
   ) throws {
     try self.init(
       Self.framed(table, told), at: further, told, source: table.source, targets: targets, inputs: named)
@@ -104,7 +104,12 @@ struct TableJob {
         }
       }
     }
-    self.targets = asked.filter { if case .date = frame.columns[$0].kind { false } else { true } }
+    let scarce = asked.filter { targets.isEmpty && Self.present(frame.columns[$0]) < 2 }
+    unused += scarce.map { "'\(frame.columns[$0].name)': not filled, it has one value" }
+    self.targets = asked.filter { place in
+      if case .date = frame.columns[place].kind { return false }
+      return !scarce.contains(place)
+    }
     inputs = all.filter { targets.isEmpty || !asked.contains($0) }
     guard !inputs.isEmpty else {
       throw InferenceError.input("\(source): no column is left to predict from")
@@ -190,6 +195,16 @@ struct TableJob {
       limits: levels == nil ? limits : nil)
   }
 
+  private static func present(_ column: TableFrame.Column) -> Int { column.values.count { !$0.isNaN } }
+
+  /// Refuses a step whose column has too few values to learn from.
+  func check(_ steps: [TableChain.Step]) throws {
+    for column in steps.map({ self.column($0) }) where Self.present(column) < 2 {
+      throw InferenceError.input(
+        "\(frame.source): column '\(column.name)' has \(Self.present(column)) values; at least 2 are needed")
+    }
+  }
+
   private func missing(_ target: Int) -> Int { frame.columns[target].values.count { $0.isNaN } }
 
   /// The column of the frame behind a step.
@@ -220,7 +235,8 @@ struct TableJob {
     let shown = told.prefix(6).map {
       "\(frame.columns[$0.key].name) \(String(format: "%.2f", $0.value))"
     }
-    return "of '\(column(step).name)' tells, each column alone (part of the variance of rows not seen): "
+    return
+      "columns that alone explain most of '\(column(step).name)' (part of the variance of rows not seen): "
       + shown.joined(separator: ", ") + (told.count > 6 ? ", …" : "")
   }
 

@@ -95,7 +95,7 @@ public struct TableChain: Sendable {
           .category(
             try ClassFit(
               some.map { inputs.rows($0) } ?? inputs,
-              levels: (some.map { $0.map { values[$0] } } ?? values).map { Int($0) },
+              levels: (some.map { $0.map { values[$0] } } ?? values).map(Self.level),
               of: levels)))
       } else {
         laws.append(.number(try TablePosterior(model, inputs, y: values, limits: step.limits, on: pool)))
@@ -149,7 +149,7 @@ public struct TableChain: Sendable {
       case .constant(let value):
         for path in 0..<count { paths[path] += [Double](repeating: value, count: rows.count) }
         expected += rows.map { _ in
-          step.levels == nil ? [value] : Self.certain(Int(value), of: step.levels ?? 1)
+          step.levels == nil ? [value] : Self.certain(Self.level(value), of: step.levels ?? 1)
         }
       case .category(let fit):
         let shared = isShared ? fit.probabilities(plain) : nil
@@ -188,6 +188,9 @@ public struct TableChain: Sendable {
     return Drawn(
       cells: cells, paths: paths, expected: expected, notes: notes.filter { seen.insert($0).inserted })
   }
+
+  /// The level that a number names; −1, which is none, for one that names none.
+  private static func level(_ value: Double) -> Int { Int(exactly: value) ?? -1 }
 
   private static func certain(_ level: Int, of levels: Int) -> [Double] {
     (0..<levels).map { $0 == level ? 1 : 0 }

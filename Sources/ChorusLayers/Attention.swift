@@ -23,7 +23,8 @@ public struct Attention: Sendable {
     self.memory = memory
     self.sizes = sizes
     rotary = parts.rotary
-    let places = parts.places.starts(width, sizes)
+    // Other memories than those of keys beside values alone begin as without places.
+    let places = shape.stored == 2 * sizes.columns ? parts.places.starts(width, sizes) : nil
     query = .unbiased("query", width, sizes.columns, start: places?.query, &scope)
     stored = .unbiased("keyvalue", width, shape.stored, start: places?.stored, &scope)
     parameters = shape.parameters.map {

@@ -104,6 +104,10 @@ public struct Blueprint: Sendable, Hashable {
     do { try hints.validate() } catch { throw .blueprint("hints: \(error)") }
     if let fault = head.specification.fault { throw .blueprint("head: \(fault)") }
     if family == .table { try validateTable() }
+    // A row of another family has one unit, and a head reads as many as it says.
+    if family != .table, let mixture = head.specification as? MixtureHead.Specification, mixture.units != 1 {
+      throw .blueprint("head: units is \(mixture.units); only rows of family 'table' have more than one")
+    }
     if family != .table, hints.rows == nil, head.specification.around > 0 {
       throw .blueprint(
         "head: nothing is there to predict around; add a hint like local-splines, or set around to 0")

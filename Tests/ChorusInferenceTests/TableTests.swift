@@ -137,6 +137,11 @@ import Testing
     // Only some rows.
     let some = try TableChain(model, table, steps: steps, rows: [75]).sample(3, seed: 9)
     #expect(some.cells.map(\.row) == [75, 75])
+    // A number that names no level is an error, not a trap.
+    let odd = try Cells([0, 0.5, 1, 1e300, 2, 1], categories: [false, true])
+    #expect(throws: DataError.self) {
+      try TableChain(model, odd, steps: [TableChain.Step(column: 1, inputs: [0], levels: 2)])
+    }
     #expect(throws: InferenceError.self) {
       try TableChain(
         model, table.rows([70, 71, 72]), steps: [TableChain.Step(column: 3, inputs: [0, 1])])

@@ -125,5 +125,13 @@ import Testing
       #expect(throws: ModelError.self) { try Declaration(Self.blueprint(change)) }
     }
     #expect(throws: ModelError.self) { try Declaration(smallBlueprint { $0.parts.coordinates = 4 }) }
+    // Rows of other families have one unit: a head must not read beyond it.
+    #expect(throws: ModelError.self) {
+      try Declaration(
+        smallBlueprint {
+          $0.hints = Hints(rows: LocalSplines(neighbours: 3))
+          $0.head = .mixture(components: 8, around: 8, units: 4)
+        })
+    }
   }
 }
