@@ -90,7 +90,16 @@ public struct TableFit: Sendable {
   /// - Precondition: the rows have the columns of the context.
   public func tell(_ rows: Cells) -> [Double] {
     precondition(rows.categories == cells.categories, "rows have the columns of the context")
-    guard rows.count > 0 else { return [] }
+    // In parts, whose covariances with the context are held at once; a row's bytes do not depend on the others.
+    return stride(from: 0, to: rows.count, by: Self.together).flatMap { first in
+      let end = min(first + Self.together, rows.count)
+      return tell(part: first == 0 && end == rows.count ? rows : rows.rows(first..<end))
+    }
+  }
+
+  private static let together = 512
+
+  private func tell(part rows: Cells) -> [Double] {
     let shown = reading.shown(rows)
     let forested = forest.laws(shown)
     let estimates = stack.estimates([

@@ -48,6 +48,9 @@ import Testing
       #expect(alone == Array(all[row * TableExperts.width..<(row + 1) * TableExperts.width]))
     }
     #expect(fit.tell(cells.rows([])).isEmpty)
+    // More rows than are told at once.
+    let many = fit.tell(cells.rows((0..<1100).map { 40 + $0 % 20 }))
+    #expect(many.count == 1100 * TableExperts.width && Array(many.suffix(20 * TableExperts.width)) == all)
   }
 
   /// The estimate of a row must not know the row: with any other output there, what is said of it by ridge and processes with the
