@@ -133,6 +133,18 @@ public struct PriorTask: Sendable {
       categories: categories.isEmpty ? [] : order.map { categories[$0] })
   }
 
+  /// The same context and targets, with the targets as buffer too, in their order.
+  public func withTargetsAsBuffer() -> PriorTask {
+    let d = shape.dimensions
+    let (context, targets) = (contextRows, targetRows)
+    func rows(_ range: Range<Int>) -> [Double] { Array(x[range.lowerBound * d..<range.upperBound * d]) }
+    return PriorTask(
+      shape: TaskShape(context: shape.context, buffer: shape.targets, targets: shape.targets, dimensions: d),
+      x: rows(context) + rows(targets) + rows(targets),
+      y: Array(y[context]) + Array(y[targets]) + Array(y[targets]),
+      ceiling: ceiling, component: component, categories: categories)
+  }
+
   /// The rows of `range` as a data set. Throws `DataError`.
   public func dataset(_ range: Range<Int>) throws(DataError) -> Dataset {
     guard range.lowerBound >= 0, range.upperBound <= shape.rows else {

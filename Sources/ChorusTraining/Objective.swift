@@ -4,13 +4,19 @@ import ChorusModels
 import ChorusPriors
 import ChorusTensors
 
-/// The buffered objective: −log p(y_m | x_m, context, first v_m buffer rows), averaged over targets (Hassan et al.
-/// 2026, sec. 3 and A.2).
-///
-/// Half of the targets see no buffer. The prefixes of the others cover 1...C evenly, one drawn in each of M/2 equal
-/// strata: the same law as independent draws, with less variance.
-enum Objective {
-  static func prefixes(targets: Int, buffer: Int, from stream: inout RandomStream) -> [Int32] {
+/// What a training step asks of a network: −log p(y_m | x_m, context, first v_m buffer rows), averaged over targets, with one
+/// rule for the buffer and for v.
+public enum Objective: String, Sendable, Codable, CaseIterable {
+  /// The buffer has rows of its own (Hassan et al. 2026, sec. 3 and A.2). Half of the targets see none of them; the prefixes
+  /// of the others cover 1...C evenly, one drawn in each of M/2 equal strata: the same law as independent draws, with less
+  /// variance. With a buffer of no rows it is the independent objective of a conditional neural process (TNP-D).
+  case buffered
+  /// The targets themselves are the buffer, and each sees those before it (TNP-A, Nguyen and Grover 2022).
+  case autoregressive
+
+  /// How many buffer rows each target sees.
+  func prefixes(targets: Int, buffer: Int, from stream: inout RandomStream) -> [Int32] {
+    guard self == .buffered else { return (0..<Int32(targets)).map { min($0, Int32(buffer)) } }
     let free = targets - targets / 2
     let reading = targets / 2
     guard buffer > 0 else { return [Int32](repeating: 0, count: targets) }
@@ -21,15 +27,26 @@ enum Objective {
       }
   }
 
+  /// The sizes of the tasks of a step whose buffer would have `shape.buffer` rows.
+  func shape(_ shape: TaskShape) -> TaskShape {
+    guard self == .autoregressive else { return shape }
+    var own = shape
+    own.buffer = shape.targets
+    return own
+  }
+
   /// Task `index` of `step` in the network's units, as a batch of one, its inputs in random order: which column is
   /// which is no knowledge a model should have.
-  static func batch(
+  func batch(
     _ source: TaskSource, index: Int, step: Int, _ shape: TaskShape, _ stream: inout RandomStream
   ) throws -> TaskBatch {
-    var task = try source.generator.task(index, step: step, shape: shape)
+    var drawn = shape
+    if self == .autoregressive { drawn.buffer = 0 }
+    var task = try source.generator.task(index, step: step, shape: drawn)
     // Before anything is fitted to the columns, so that what is found along one belongs to it.
     if shape.dimensions > 1 { task = task.withColumns(in: stream.permutation(shape.dimensions)) }
-    var batch = try source.empty(1, shape)
+    if self == .autoregressive { task = task.withTargetsAsBuffer() }
+    var batch = try source.empty(1, task.shape)
     try source.store(task, 0, into: &batch)
     return batch
   }
@@ -39,6 +56,8 @@ enum Objective {
 public struct LossSums: Sendable, Hashable {
   public var free = 0.0
   public var buffered = 0.0
+  /// Over all targets of a task, whatever they see.
+  var all = 0.0
   public var tasks = 0
 
   init() {}
@@ -51,6 +70,7 @@ public struct LossSums: Sendable, Hashable {
   mutating func add(_ other: LossSums) {
     free += other.free
     buffered += other.buffered
+    all += other.all
     tasks += other.tasks
   }
 
@@ -68,11 +88,12 @@ public struct LossSums: Sendable, Hashable {
     }
     free += sums.free / Double(max(counts.free, 1))
     buffered += sums.buffered / Double(max(counts.buffered, 1))
+    all += (sums.free + sums.buffered) / Double(max(logDensities.count, 1))
     tasks += 1
   }
 
-  /// Mean loss in nats a target, in the network's units, half of it from targets that see no buffer.
-  public var mean: Double { tasks == 0 ? 0 : (free + buffered) / 2 / Double(tasks) }
+  /// Mean loss in nats a target, in the network's units.
+  public var mean: Double { tasks == 0 ? 0 : all / Double(tasks) }
   public var meanFree: Double { tasks == 0 ? 0 : free / Double(tasks) }
   public var meanBuffered: Double { tasks == 0 ? 0 : buffered / Double(tasks) }
 }

@@ -62,11 +62,12 @@ public final class Trainer: Sendable {
 
   /// The sizes of a step's tasks, a pure function of the stream.
   func shape(from stream: inout RandomStream) -> TaskShape {
-    TaskShape(
-      context: contextSize(from: &stream),
-      buffer: configuration.buffers[stream.below(configuration.buffers.count)],
-      targets: configuration.targets,
-      dimensions: configuration.dimensions[stream.below(configuration.dimensions.count)])
+    configuration.objective.shape(
+      TaskShape(
+        context: contextSize(from: &stream),
+        buffer: configuration.buffers[stream.below(configuration.buffers.count)],
+        targets: configuration.targets,
+        dimensions: configuration.dimensions[stream.below(configuration.dimensions.count)]))
   }
 
   private func contextSize(from stream: inout RandomStream) -> Int {
@@ -128,8 +129,9 @@ public final class Trainer: Sendable {
     _ task: Int, _ step: Int, _ shape: TaskShape, on tape: Tape, into gradients: FloatBuffer
   ) throws -> LossSums {
     var stream = RandomStream(seed: configuration.seed, .shapes, UInt64(step), UInt64(task))
-    let batch = try Objective.batch(tasks, index: task, step: step, shape, &stream)
-    let prefixes = Objective.prefixes(targets: shape.targets, buffer: shape.buffer, from: &stream)
+    let batch = try configuration.objective.batch(tasks, index: task, step: step, shape, &stream)
+    let prefixes = configuration.objective.prefixes(
+      targets: shape.targets, buffer: shape.buffer, from: &stream)
     tape.reset()
     let (loss, logDensities) = network.loss(
       batch, task: 0, prefixes: prefixes, weight: 1 / Float(shape.targets * configuration.batch), on: tape)
@@ -148,8 +150,9 @@ public final class Trainer: Sendable {
       adding: try pool.map(configuration.validationTasks) { [self] index in
         var stream = RandomStream(seed: configuration.seed, .evaluation, UInt64(index))
         let shape = shape(from: &stream)
-        let batch = try Objective.batch(validation, index: index, step: 0, shape, &stream)
-        let prefixes = Objective.prefixes(targets: shape.targets, buffer: shape.buffer, from: &stream)
+        let batch = try configuration.objective.batch(validation, index: index, step: 0, shape, &stream)
+        let prefixes = configuration.objective.prefixes(
+          targets: shape.targets, buffer: shape.buffer, from: &stream)
         let tape = Tape(optimiser.average)
         let (_, logDensities) = network.loss(batch, task: 0, prefixes: prefixes, weight: 1, on: tape)
         var sums = LossSums()

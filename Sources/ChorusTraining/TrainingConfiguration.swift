@@ -15,7 +15,10 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
   public var context = [4, 192]
   /// The share of steps whose context size is log-uniform instead, so that small contexts are not rare.
   public var smallContexts = 0.0
-  /// Buffer sizes, one drawn a step.
+  /// Which buffer a target sees.
+  public var objective = Objective.buffered
+  /// Buffer sizes, one drawn a step; 0 for a network that is trained without a buffer. The autoregressive objective has
+  /// as many rows as targets, whatever this says.
   public var buffers = [16, 64]
   /// Numbers of inputs, one drawn a step; repeat one to draw it more often.
   public var dimensions = [1]
@@ -42,7 +45,8 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case prior, blueprint, steps, batch, seed, context, smallContexts, buffers, dimensions, targets, rate,
       warmUp
-    case beta1, beta2, epsilon, decay, clip, average, validateEvery, validationTasks, checkpointEvery
+    case objective, beta1, beta2, epsilon, decay, clip, average, validateEvery, validationTasks,
+      checkpointEvery
   }
 
   /// Fields that are absent take their defaults; unknown ones are refused by name.
@@ -58,6 +62,7 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     try read(.seed, \.seed)
     try read(.context, \.context)
     try read(.smallContexts, \.smallContexts)
+    try read(.objective, \.objective)
     try read(.buffers, \.buffers)
     try read(.dimensions, \.dimensions)
     try read(.targets, \.targets)
@@ -122,8 +127,8 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
       "context must be two sizes, the smaller first")
     try check((0...1).contains(smallContexts), "smallContexts is a share of the steps, 0...1")
     try check(
-      !buffers.isEmpty && buffers.allSatisfy { (1...10_000).contains($0) },
-      "buffers must be one or more sizes of at least 1")
+      !buffers.isEmpty && buffers.allSatisfy { (0...10_000).contains($0) },
+      "buffers must be one or more sizes within 0...10000")
     try check(
       !dimensions.isEmpty && dimensions.allSatisfy { (1...blueprint.inputDimensions).contains($0) },
       "dimensions must be one or more numbers within 1...blueprint.inputDimensions (\(blueprint.inputDimensions))"

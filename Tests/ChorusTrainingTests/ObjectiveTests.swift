@@ -11,12 +11,12 @@ import Testing
   @Test func halfOfTheTargetsSeeNoBuffer() {
     var stream = RandomStream(seed: 1)
     for (targets, buffer) in [(2, 1), (7, 3), (64, 16), (64, 64), (65, 10), (512, 32), (3, 100)] {
-      let prefixes = Objective.prefixes(targets: targets, buffer: buffer, from: &stream)
+      let prefixes = Objective.buffered.prefixes(targets: targets, buffer: buffer, from: &stream)
       #expect(prefixes.count == targets)
       #expect(prefixes.filter { $0 == 0 }.count == targets - targets / 2)
       #expect(prefixes.allSatisfy { (0...Int32(buffer)).contains($0) })
     }
-    #expect(Objective.prefixes(targets: 6, buffer: 0, from: &stream) == [0, 0, 0, 0, 0, 0])
+    #expect(Objective.buffered.prefixes(targets: 6, buffer: 0, from: &stream) == [0, 0, 0, 0, 0, 0])
   }
 
   /// M/2 a multiple of C: each of 1...C equally often in every draw.
@@ -25,7 +25,7 @@ import Testing
     for (targets, buffer) in [(64, 16), (64, 32), (512, 32), (8, 1)] {
       for _ in 0..<20 {
         var counts = [Int](repeating: 0, count: buffer + 1)
-        for prefix in Objective.prefixes(targets: targets, buffer: buffer, from: &stream) {
+        for prefix in Objective.buffered.prefixes(targets: targets, buffer: buffer, from: &stream) {
           counts[Int(prefix)] += 1
         }
         #expect(counts[1...].allSatisfy { $0 == targets / 2 / buffer })
@@ -41,13 +41,31 @@ import Testing
       let rounds = 4000
       var counts = [Double](repeating: 0, count: buffer + 1)
       for _ in 0..<rounds {
-        for prefix in Objective.prefixes(targets: targets, buffer: buffer, from: &stream) {
+        for prefix in Objective.buffered.prefixes(targets: targets, buffer: buffer, from: &stream) {
           counts[Int(prefix)] += 1
         }
       }
       let expected = Double(rounds * (targets / 2)) / Double(buffer)
       for count in counts[1...] { #expect(abs(count - expected) < 5 * expected.squareRoot()) }
     }
+  }
+
+  /// Autoregressive: the targets are the buffer, in their order, and each sees those before it.
+  @Test func targetsAreTheirOwnBuffer() throws {
+    let shape = Objective.autoregressive.shape(TaskShape(context: 5, buffer: 16, targets: 6))
+    #expect(shape == TaskShape(context: 5, buffer: 6, targets: 6))
+    var stream = RandomStream(seed: 6)
+    let source = TaskSource(TaskGenerator(GPPrior.gp, seed: 7))
+    let batch = try Objective.autoregressive.batch(source, index: 0, step: 0, shape, &stream)
+    #expect(Array(batch.y[5..<11]) == Array(batch.y[11..<17]))
+    #expect(Array(batch.x[5..<11]) == Array(batch.x[11..<17]))
+    #expect(Set(batch.y).count == 11)
+    let prefixes = Objective.autoregressive.prefixes(targets: 6, buffer: 6, from: &stream)
+    #expect(prefixes == [0, 1, 2, 3, 4, 5])
+    // The tasks are those that the other objective draws without a buffer.
+    let plain = try Objective.buffered.batch(
+      source, index: 0, step: 0, TaskShape(context: 5, targets: 6), &stream)
+    #expect(Array(plain.y) == Array(batch.y[..<11]))
   }
 
   /// Columns come in random order, and what was fitted along a column is that column's.
@@ -59,7 +77,7 @@ import Testing
     var places: Set<Int> = []
     for index in 0..<40 {
       var stream = RandomStream(seed: 5, UInt64(index))
-      let batch = try Objective.batch(source, index: index, step: 0, shape, &stream)
+      let batch = try Objective.buffered.batch(source, index: index, step: 0, shape, &stream)
       // The prior's waves run along its first column alone, and that column's rows alone are evenly spaced.
       let columns = (0..<3).map { column in (0..<60).map { batch.x[$0 * 3 + column] } }
       let even = columns.map { values in

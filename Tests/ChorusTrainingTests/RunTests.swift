@@ -364,7 +364,7 @@ import Testing
     let next = try teach(second, components: 5)
     let configuration = next.trainer.configuration
     var stream = RandomStream(seed: 1)
-    let batch = try Objective.batch(
+    let batch = try Objective.buffered.batch(
       next.trainer.tasks, index: 0, step: 0,
       TaskShape(context: 6, buffer: 2, targets: configuration.targets, dimensions: 1), &stream)
     let prefixes = [Int32](repeating: 1, count: configuration.targets)

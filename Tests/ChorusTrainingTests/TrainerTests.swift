@@ -92,8 +92,8 @@ import Testing
     for index in 0..<3 {
       var stream = RandomStream(seed: trainer.configuration.seed, .evaluation, UInt64(index))
       let shape = trainer.shape(from: &stream)
-      let batch = try Objective.batch(trainer.validation, index: index, step: 0, shape, &stream)
-      let prefixes = Objective.prefixes(targets: shape.targets, buffer: shape.buffer, from: &stream)
+      let batch = try Objective.buffered.batch(trainer.validation, index: index, step: 0, shape, &stream)
+      let prefixes = Objective.buffered.prefixes(targets: shape.targets, buffer: shape.buffer, from: &stream)
       let tape = Tape(trainer.averagedWeights)
       let prediction = network.layers.record(batch, tasks: 0..<1, prefixes: prefixes, on: tape)
       let units = try #require(prediction.units)
