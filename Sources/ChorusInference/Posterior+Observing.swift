@@ -4,7 +4,7 @@ import ChorusModels
 extension Posterior {
   /// The posterior with further rows observed, without reading the old ones again; in the units fixed by the first.
   ///
-  /// Exact for a network of one layer without neighbours. In any other the old rows do not read the new ones, so it is an approximation that costs a
+  /// Exact for a network of one layer without neighbours, and for one whose context is causal. In any other the old rows do not read the new ones, so it is an approximation that costs a
   /// small part of `Model.condition(on:)` with all rows; docs/memories.md tells what it loses.
   ///
   /// - Throws: `ModelError.input` for another number of inputs, or a model whose memories cannot be merged.

@@ -49,11 +49,13 @@ public struct ParameterScope: Sendable {
   }
 
   /// Declares what `body` asks for under `name`.
-  public mutating func nested<R>(_ name: String, _ body: (inout ParameterScope) -> R) -> R {
+  public mutating func nested<R, E: Error>(
+    _ name: String, _ body: (inout ParameterScope) throws(E) -> R
+  ) throws(E) -> R {
     let outer = prefix
     prefix += name + "."
     defer { prefix = outer }
-    return body(&self)
+    return try body(&self)
   }
 
   /// Fills `weights` with a fresh start, a pure function of `seed`: every parameter has a stream of its own.

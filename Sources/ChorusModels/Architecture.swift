@@ -133,6 +133,13 @@ public struct Declaration: Sendable {
     case .set:
       let layers = try SetLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
       return (scope, layers.rates, { SetNetwork(layers, $0) })
+    case .joint:
+      guard let head = head as? JointGaussianHead.Specification else {
+        throw .blueprint("family 'joint' has head 'joint-gaussian'")
+      }
+      let layers = try SetLayers<JointGaussianHead>(
+        blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
+      return (scope, layers.rates, { JointNetwork(layers, $0) })
     case .table:
       let layers = try TableLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
       return (scope, layers.rates, { TableNetwork(layers, $0) })

@@ -15,6 +15,8 @@ public struct Blueprint: Sendable, Hashable {
     case set
     /// A set of rows of a table as estimators tell of them (`TableFit`), a causal buffer, targets.
     case table
+    /// A set of observed rows and targets that have one Gaussian law together: no buffer (TNP-ND, Nguyen and Grover 2022).
+    case joint
     /// Tokens one after another, each of which predicts the next.
     case sequence
   }
@@ -32,6 +34,8 @@ public struct Blueprint: Sendable, Hashable {
   public var parts = BlockParts()
   /// The memories of the layers, from the first on; the last one holds for all layers after it. None: softmax.
   public var memories: [LayerMemory] = []
+  /// How a context is read.
+  public var encoder = ContextEncoding.shared
   public var embedderHidden = 256
   /// Largest number of inputs; fewer are padded with zeros and told apart by a mask.
   public var inputDimensions = 1
@@ -44,7 +48,7 @@ public struct Blueprint: Sendable, Hashable {
   public var hints = Hints()
   public var headHidden = 256
   public var head = HeadChoice.mixture()
-  /// Largest context and buffer seen in training; beyond them a run warns.
+  /// Largest context and buffer seen in training; beyond them a run warns. 0 for a buffer that was never trained.
   public var trainedContext = 192
   public var trainedBuffer = 64
 
@@ -100,10 +104,17 @@ public struct Blueprint: Sendable, Hashable {
     try check("frequencies", frequencies, 0...16)
     try check("bufferPositions", bufferPositions, 0...4096)
     try check("trainedContext", trainedContext, 0...1_000_000)
-    try check("trainedBuffer", trainedBuffer, 1...1_000_000)
+    try check("trainedBuffer", trainedBuffer, 0...1_000_000)
     do { try hints.validate() } catch { throw .blueprint("hints: \(error)") }
     if let fault = head.specification.fault { throw .blueprint("head: \(fault)") }
     if family == .table { try validateTable() }
+    try validateEncoder()
+    if (family == .joint) != (head.specification is JointGaussianHead.Specification) {
+      throw .blueprint("family 'joint' and head 'joint-gaussian' belong to each other; give both or none")
+    }
+    if family == .joint, hints.rows != nil || bufferPositions > 0 {
+      throw .blueprint("family 'joint' has no buffer; leave the hint local-splines and bufferPositions out")
+    }
     // A row of another family has one unit, and a head reads as many as it says.
     if family != .table, let mixture = head.specification as? MixtureHead.Specification, mixture.units != 1 {
       throw .blueprint("head: units is \(mixture.units); only rows of family 'table' have more than one")
@@ -128,6 +139,18 @@ public struct Blueprint: Sendable, Hashable {
     }
     guard memories.count <= layers else {
       throw .blueprint("memories are given for \(memories.count) layers; there are \(layers)")
+    }
+  }
+
+  private func validateEncoder() throws(ModelError) {
+    guard encoder != .shared else { return }
+    guard family == .set || family == .joint else {
+      throw .blueprint(
+        "only networks of family 'set' or 'joint' read a context in another way; leave encoder out")
+    }
+    if let fault = encoder.fault { throw .blueprint("encoder: \(fault)") }
+    guard encoder != .causal || memories.allSatisfy({ $0 == .softmax }) else {
+      throw .blueprint("encoder: a causal context is read through softmax layers; leave memories out")
     }
   }
 
@@ -156,7 +179,7 @@ public struct Blueprint: Sendable, Hashable {
 
 extension Blueprint: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case version, family, width, layers, heads, norm, feedForward, parts, memories
+    case version, family, width, layers, heads, norm, feedForward, parts, memories, encoder
     case embedderHidden, inputDimensions, frequencies, bufferPositions, scaling, hints, headHidden, head
     case trainedContext, trainedBuffer
   }
@@ -183,6 +206,7 @@ extension Blueprint: Codable {
     try read(.feedForward, \.feedForward)
     try read(.parts, \.parts)
     try read(.memories, \.memories)
+    try read(.encoder, \.encoder)
     try read(.embedderHidden, \.embedderHidden)
     try read(.inputDimensions, \.inputDimensions)
     try read(.frequencies, \.frequencies)
@@ -207,6 +231,7 @@ extension Blueprint: Codable {
     // Written where it says something, so that files without it are those of versions that did not know it.
     if parts != BlockParts() { try fields.encode(parts, forKey: .parts) }
     try fields.encode(memories, forKey: .memories)
+    if self.encoder != .shared { try fields.encode(self.encoder, forKey: .encoder) }
     try fields.encode(embedderHidden, forKey: .embedderHidden)
     try fields.encode(inputDimensions, forKey: .inputDimensions)
     try fields.encode(frequencies, forKey: .frequencies)

@@ -23,6 +23,8 @@ struct SetLayers<H: Head>: Sendable {
   let roleTarget: Parameter
   let emptyContext: Parameter
   let positions: Parameter?
+  /// Where contexts go through blocks of their own.
+  let encoder: EncoderLayers?
   let stack: StackLayers
   let head: H
 
@@ -53,10 +55,13 @@ struct SetLayers<H: Head>: Sendable {
     emptyContext = vectors("context.empty", 1, &scope)
     positions =
       blueprint.bufferPositions > 0 ? vectors("position.buffer", blueprint.bufferPositions, &scope) : nil
+    encoder = try scope.nested("encoder") { (scope) throws(ModelError) in try EncoderLayers(blueprint, &scope)
+    }
     stack = try StackLayers(blueprint, &scope)
     self.head = scope.nested("head") { head(d, blueprint.headHidden, &$0) }
   }
 
+  /// A context's rows count as others do, also where they go through blocks of their own.
   var rates: WorkRates {
     WorkRates(
       layers: stack.rates,

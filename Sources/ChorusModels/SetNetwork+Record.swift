@@ -48,11 +48,29 @@ extension SetLayers {
     }
     if empty { terms.append(.parameter(emptyContext, tokens.role(.empty))) }
     if let positions { terms.append(.parameter(positions, tokens.positions(limit: positions.rows))) }
-    let h = stack.record(
-      tape.gather(terms, rows: layout.rows, columns: blueprint.width), stored: 0..<layout.stored,
-      asked: layout.targetRows, on: tape
-    ) { layout.blocks(prefixes: prefixes, targetsOnly: $0) }
+    let rows = tape.gather(terms, rows: layout.rows, columns: blueprint.width)
+    let h = record(rows, layout, prefixes, on: tape)
     return Prediction(raw: head.map.record(h, on: tape), units: surroundings?.units)
+  }
+
+  /// The targets' representations, of the tokens of all rows.
+  private func record(_ rows: Node, _ layout: TrainingLayout, _ prefixes: [Int32], on tape: Tape) -> Node {
+    guard let encoder else {
+      return stack.record(rows, stored: 0..<layout.stored, asked: layout.targetRows, on: tape) {
+        layout.blocks(prefixes: prefixes, $0 ? .targets : .all, causal: blueprint.encoder == .causal)
+      }
+    }
+    let first = layout.tasks * layout.context
+    let contexts = encoder.record(
+      rows[0..<first], rowsPerTask: layout.context, layers: blueprint.layers, on: tape)
+    let own = TrainingLayout(
+      tasks: layout.tasks, context: contexts[0].rows / layout.tasks, buffer: layout.buffer,
+      targets: layout.targets)
+    let buffered = layout.stored - first
+    return stack.record(
+      rows[first..<layout.rows], beside: contexts, stored: 0..<buffered,
+      asked: buffered..<layout.rows - first, on: tape
+    ) { own.blocks(prefixes: prefixes, $0 ? .targets : .beyondContexts) }
   }
 
   // MARK: Tokens

@@ -12,6 +12,7 @@ public final class SetNetwork<H: Head>: Architecture {
   public let weights: Weights
   let layers: SetLayers<H>
   let stack: Stack
+  private let encoder: ContextEncoder?
 
   /// - Parameter weights: of the table that the layers were declared in.
   init(_ layers: SetLayers<H>, _ weights: Weights) {
@@ -19,6 +20,7 @@ public final class SetNetwork<H: Head>: Architecture {
     self.weights = weights
     self.layers = layers
     stack = Stack(layers.stack, weights)
+    encoder = layers.encoder.map { ContextEncoder($0, weights) }
   }
 
   /// What all layers' memories can do.
@@ -58,7 +60,7 @@ public final class SetNetwork<H: Head>: Architecture {
 
   /// Bytes of a context state and of one path's buffers.
   public func contextBytes(rows: Int) -> Int {
-    keptBytes(rows: rows) + stack.contextBytes(rows: max(rows, 1))
+    keptBytes(rows: rows) + stack.contextBytes(rows: blueprint.encoder.held(rows))
   }
   public func bufferBytes(capacity: Int) -> Int {
     keptBytes(rows: capacity) + (blueprint.hints.joins ? SeriesPaths.bytes(capacity: capacity) : 0)
@@ -129,14 +131,38 @@ public final class SetNetwork<H: Head>: Architecture {
   @specialized(where H == MixtureHead)
   public func encode(_ rows: NetworkRows, _ fits: HintFits, on pool: ThreadPool? = nil) -> Context {
     let near = nearRows(rows)
-    let states = stack.encode(rows: max(rows.count, 1), on: pool) { [self] range, h, run in
+    let tokens: @Sendable (Range<Int>, UnsafeMutablePointer<Float>, Workspace) -> Void = {
+      [self] range, h, run in
       if rows.count == 0 {
         h.update(from: weights[layers.emptyContext], count: blueprint.width)
       } else {
         observe(rows, range, fits, near, into: h, run)
       }
     }
+    let states =
+      blueprint.encoder == .shared
+      ? stack.encode(rows: max(rows.count, 1), on: pool, embed: tokens)
+      : encode(max(rows.count, 1), tokens)
     return Context(rows: rows.count, fits: fits, near: near, later: later(rows, fits), layers: states)
+  }
+
+  /// The states of a context of `rows` rows that does not go through the blocks as a set.
+  private func encode(
+    _ rows: Int, _ tokens: (Range<Int>, UnsafeMutablePointer<Float>, Workspace) -> Void
+  ) -> [any AnyObject & Sendable] {
+    stack.run { run in
+      let h = run.arena.floats(rows * blueprint.width)
+      let mark = run.arena.mark
+      tokens(0..<rows, h, run)
+      run.arena.rewind(to: mark)
+      guard let encoder else { return stack.encode(inOrder: h, rows: rows, run) ?? stack.emptyContexts }
+      var states: [any AnyObject & Sendable] = []
+      encoder.encode(h, rows: rows, blocks: blueprint.layers, Workspace(weights, run.arena)) {
+        block, read, rows in
+        states.append(stack.state(block, of: read, rows: rows, run))
+      }
+      return states
+    }
   }
 
   private func later(_ rows: NetworkRows, _ fits: HintFits) -> [SeriesRow] {
@@ -187,6 +213,7 @@ public final class SetNetwork<H: Head>: Architecture {
   public func observing(_ state: Context, _ rows: NetworkRows, removing: Bool = false) -> Context? {
     guard rows.count > 0 else { return state }
     guard state.rows > 0 else { return removing ? nil : encode(rows, fits(rows)) }
+    guard encoder == nil, !(removing && blueprint.encoder == .causal) else { return nil }
     // All rows that those observed here have near them, with these last.
     let others = removing ? state.near?.changed(x: rows.x, y: rows.y, removing: true) : state.near
     let near = others?.changed(x: rows.x, y: rows.y, removing: false)
@@ -213,13 +240,15 @@ public final class SetNetwork<H: Head>: Architecture {
 
   // MARK: States outside the program
 
-  public func stateArrays(rows: Int) -> [StateArray] { stack.stateArrays(rows: max(rows, 1)).flatMap { $0 } }
+  public func stateArrays(rows: Int) -> [StateArray] {
+    stack.stateArrays(rows: blueprint.encoder.held(rows)).flatMap { $0 }
+  }
 
   public func values(of context: Context) -> [[Float]] { stack.values(of: context.layers) }
 
   public func context(_ rows: NetworkRows, _ fits: HintFits, values: [[Float]]) -> Context? {
     guard rows.dimensions > 0, rows.x.count == rows.count * rows.dimensions,
-      let states = stack.states(rows: max(rows.count, 1), values: values)
+      let states = stack.states(rows: blueprint.encoder.held(rows.count), values: values)
     else { return nil }
     return Context(
       rows: rows.count, fits: fits, near: nearRows(rows), later: later(rows, fits), layers: states)

@@ -75,6 +75,31 @@ package struct StackLayers: Sendable {
   }
 }
 
+extension StackLayers {
+  /// All blocks on a tape, for rows whose context an encoder of its own has read.
+  ///
+  /// - Parameters:
+  ///   - contexts: what each block reads of the contexts.
+  ///   - stored: the rows of `h` that memories store beside those of a context.
+  ///   - visible: who sees whom, keys counted from the first row of a context and queries from the first that there are.
+  func record(
+    _ h: Node, beside contexts: [Node], stored: Range<Int>, asked: Range<Int>, on tape: Tape,
+    visible: (_ askedOnly: Bool) -> [VisibleBlock]
+  ) -> Node {
+    var h = h
+    for (index, block) in blocks.enumerated() {
+      let last = index == blocks.count - 1
+      let joined = tape.joining(contexts[index], h)
+      let first = contexts[index].rows
+      let rows = last ? asked : 0..<h.rows
+      h = block.record(
+        joined, stored: 0..<first + stored.upperBound,
+        reading: first + rows.lowerBound..<first + rows.upperBound, visible: visible(last), on: tape)
+    }
+    return last?.record(h, on: tape) ?? h
+  }
+}
+
 /// The blocks of a network with their weights: the loops that encode a context, advance rows and take rows in later.
 /// Immutable and shared by threads.
 package final class Stack: Sendable {
@@ -145,8 +170,48 @@ package final class Stack: Sendable {
     return states
   }
 
+  /// Rows that all read each other through all blocks and the last norm, in place on `h`, `[rows, width]`.
+  func through(_ h: UnsafeMutablePointer<Float>, rows: Int, _ run: Workspace) {
+    for index in blocks.indices {
+      let mark = run.arena.mark
+      read(index, h, rows: rows, state(index, of: h, rows: rows, run), run)
+      run.arena.rewind(to: mark)
+    }
+    layers.last?.apply(h, rows: rows, into: h, run)
+  }
+
+  /// What a block holds of these rows, `[rows, width]`.
+  func state(_ index: Int, of h: UnsafeMutablePointer<Float>, rows: Int, _ run: Workspace) -> State {
+    let (block, memory) = (blocks[index], memories[index])
+    let draft = memory.anyDraft(rows: rows)
+    for first in stride(from: 0, to: rows, by: Self.tile) {
+      let range = first..<min(first + Self.tile, rows)
+      let mark = run.arena.mark
+      let normed = block.normed(h + first * width, rows: range.count, run)
+      memory.write(
+        block.store(normed, rows: range.count, run), rows: range, toAny: draft, scratch: run.arena)
+      run.arena.rewind(to: mark)
+    }
+    return memory.finish(any: draft)
+  }
+
+  /// What every block holds of rows each of which reads those before it and itself; nil where a memory cannot take in one row
+  /// after another.
+  ///
+  /// - Parameter h: representations of the rows, `[rows, width]`; overwritten.
+  func encode(inOrder h: UnsafeMutablePointer<Float>, rows: Int, _ run: Workspace) -> [State]? {
+    var states = emptyContexts
+    for row in 0..<rows {
+      let mark = run.arena.mark
+      guard let more = merging(states, h + row * width, rows: 1, removing: false, run) else { return nil }
+      states = more
+      run.arena.rewind(to: mark)
+    }
+    return states
+  }
+
   /// Rows go through a block that reads a context alone.
-  private func read(
+  func read(
     _ index: Int, _ h: UnsafeMutablePointer<Float>, rows: Int, _ state: State, _ run: Workspace
   ) {
     let (block, memory) = (blocks[index], memories[index])

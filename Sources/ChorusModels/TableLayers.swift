@@ -124,7 +124,7 @@ extension TableLayers {
         ? represented
         : tape.beside([represented, tape.constant(placed, rows: layout.rows, columns: places.columns)]),
       stored: 0..<layout.stored, asked: layout.targetRows, on: tape
-    ) { layout.blocks(prefixes: prefixes, targetsOnly: $0) }
+    ) { layout.blocks(prefixes: prefixes, $0 ? .targets : .all) }
     return (head.map.record(h, on: tape), units)
   }
 }

@@ -11,27 +11,39 @@ struct TrainingLayout {
   var rows: Int { tasks * (context + buffer + targets) }
   var targetRows: Range<Int> { stored..<rows }
 
-  /// The visible blocks of every task: context rows see the context; buffer row j sees it and buffer rows up to
-  /// and including itself; target m sees it and the first `prefixes[m]` buffer rows. With `targetsOnly` the
-  /// queries are the target rows alone, counted from 0.
-  func blocks(prefixes: [Int32], targetsOnly: Bool) -> [VisibleBlock] {
-    let causal = (0..<buffer).map { Int32($0 + 1) }
+  /// Which rows ask: all, those behind the contexts, or the targets alone.
+  enum Asking { case all, beyondContexts, targets }
+
+  /// The visible blocks of every task: context rows see the context, or (`causal`) what of it comes before them and
+  /// themselves; buffer row j sees it and buffer rows up to and including itself; target m sees it and the first
+  /// `prefixes[m]` buffer rows. Queries are counted from the first row that asks.
+  func blocks(prefixes: [Int32], _ asking: Asking, causal: Bool = false) -> [VisibleBlock] {
+    let first =
+      switch asking {
+      case .all: 0
+      case .beyondContexts: tasks * context
+      case .targets: stored
+      }
+    func upTo(_ count: Int) -> [Int32] { (0..<count).map { Int32($0 + 1) } }
     var blocks: [VisibleBlock] = []
     for task in 0..<tasks {
       let shared = task * context..<(task + 1) * context
       let own = tasks * context + task * buffer..<tasks * context + (task + 1) * buffer
-      let origin = targetsOnly ? 0 : stored
       let limits = buffer == 0 ? [] : Array(prefixes[task * targets..<(task + 1) * targets])
-      if !targetsOnly {
-        blocks.append(VisibleBlock(queries: shared, shared: shared))
-        if buffer > 0 {
-          blocks.append(VisibleBlock(queries: own, shared: shared, own: own, limits: causal))
-        }
+      if asking == .all {
+        blocks.append(
+          causal
+            ? VisibleBlock(queries: shared, shared: 0..<0, own: shared, limits: upTo(context))
+            : VisibleBlock(queries: shared, shared: shared))
       }
-      blocks.append(
-        VisibleBlock(
-          queries: origin + task * targets..<origin + (task + 1) * targets, shared: shared, own: own,
-          limits: limits))
+      if asking != .targets, buffer > 0 {
+        blocks.append(
+          VisibleBlock(
+            queries: own.lowerBound - first..<own.upperBound - first, shared: shared, own: own,
+            limits: upTo(buffer)))
+      }
+      let rows = stored - first + task * targets..<stored - first + (task + 1) * targets
+      blocks.append(VisibleBlock(queries: rows, shared: shared, own: own, limits: limits))
     }
     return blocks
   }

@@ -43,6 +43,8 @@ extension PlanTemplate {
   private func chosen(targets: Int, capability: Plan.Capability?) throws(PlanError) -> PlanTemplate {
     if let capability, !capability.merges { return .sequential(for: capability) }
     guard let trained = capability?.trainedBuffer else { throw .needsCapability(description) }
+    // Without a trained buffer a drawn value tells the next one nothing unless it is read as context.
+    if trained == 0 { return targets > 1 ? .reencode : .sequential }
     return targets <= trained ? .sequential : .coarseToFine(r: 4, capacity: max(1, trained))
   }
 

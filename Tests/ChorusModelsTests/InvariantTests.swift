@@ -94,9 +94,10 @@ import Testing
       turned.x[2 * place + 1] = batch.x[2 * row + 1]
     }
     let prefixes: [Int32] = [0, 1, 2, 3]
-    #expect(
-      distance(network.advanced(batch, prefixes: prefixes), network.advanced(turned, prefixes: prefixes))
-        < 1e-5)
+    let moved = distance(
+      network.advanced(batch, prefixes: prefixes), network.advanced(turned, prefixes: prefixes))
+    // A causal context is the one that has an order.
+    #expect(variant == .causal ? moved > 1e-3 : moved < 1e-5)
   }
 
   @Test(arguments: Variant.allCases)

@@ -101,7 +101,7 @@ struct ReferenceNetwork {
   private func embedded(_ place: Int, _ tokens: [Token], _ spline: ReferenceSpline?) -> Row {
     let token = tokens[place]
     guard let spline else { return embedded(token) }
-    let rows = tokens.indices.filter { $0 != place && sees(token, tokens[$0]) }.compactMap { other in
+    let rows = tokens.indices.filter { $0 != place && sees(place, $0, tokens) }.compactMap { other in
       switch tokens[other] {
       case .context(let x, let y), .buffer(let x, let y, _): (x: x, y: y)
       case .empty, .target: nil
@@ -129,11 +129,12 @@ struct ReferenceNetwork {
     }
   }
 
-  /// Who reads whom: all read the context; buffer row j also buffer rows up to itself; a target also its prefix;
-  /// nobody reads a target.
-  private func sees(_ reader: Token, _ read: Token) -> Bool {
-    switch (reader, read) {
+  /// Who reads whom: all read the context, whose rows may see only those before them; buffer row j also buffer rows up to
+  /// itself; a target also its prefix; nobody reads a target.
+  private func sees(_ reader: Int, _ read: Int, _ tokens: [Token]) -> Bool {
+    switch (tokens[reader], tokens[read]) {
     case (_, .target): false
+    case (.context, .context): blueprint.encoder != .causal || read <= reader
     case (_, .empty), (_, .context): true
     case (.buffer(_, _, let j), .buffer(_, _, let i)): i <= j
     case (.target(_, let limit), .buffer(_, _, let i)): i < limit
@@ -141,20 +142,46 @@ struct ReferenceNetwork {
     }
   }
 
-  /// What every token reads by the definition of the layer's memory.
-  private func read(_ path: String, _ memory: CompiledMemory, _ h: [Row], _ tokens: [Token]) -> [Row] {
-    let queries = h.map { linear(path + ".query.weight", $0) }
-    let stored = h.map { linear(path + ".keyvalue.weight", $0) }
+  /// One block: rows `h` read, by the definition of its memory, rows of a context and rows of their own.
+  private func block(
+    _ path: String, _ memory: CompiledMemory, _ h: [Row], context: (Int) -> [Row], own: (Int) -> [Row]
+  ) -> [Row] {
+    func normed(_ x: Row) -> Row { blueprint.norm == .pre ? norm(path + ".norm1", x) : x }
+    func stored(_ rows: [Row]) -> [Row] { rows.map { linear(path + ".keyvalue.weight", normed($0)) } }
     let numbers = memory.shape.parameters.map { vector("\(path).memory.\($0.name)") }
-    return tokens.indices.map { reader in
-      let visible = tokens.indices.filter { sees(tokens[reader], tokens[$0]) }
-      let buffer = visible.filter { if case .buffer = tokens[$0] { true } else { false } }
-      let context = visible.filter { if case .buffer = tokens[$0] { false } else { true } }
-      return linear(
+    return h.indices.map { row in
+      let read = linear(
         path + ".out",
         memory.reference(
-          queries[reader], context: context.map { stored[$0] }, own: buffer.map { stored[$0] },
-          numbers: numbers))
+          linear(path + ".query.weight", normed(h[row])), context: stored(context(row)),
+          own: stored(own(row)), numbers: numbers))
+      let sum = plus(h[row], read)
+      guard blueprint.norm == .post else { return plus(sum, feedForward(path, norm(path + ".norm2", sum))) }
+      let first = norm(path + ".norm1", sum)
+      return norm(path + ".norm2", plus(first, feedForward(path, first)))
+    }
+  }
+
+  /// What each block reads of a context by an encoder of its own; nil where the blocks read the tokens themselves.
+  private func encoded(_ rows: [Row]) -> [[Row]]? {
+    let softmax = memories[0]
+    func among(_ path: String, _ h: [Row], _ read: [Row]) -> [Row] {
+      block("encoder." + path, softmax, h, context: { _ in read }, own: { _ in [] })
+    }
+    switch blueprint.encoder {
+    case .shared, .causal: return nil
+    case .tower(let layers):
+      var h = rows
+      for layer in 0..<layers { h = among("block.\(layer)", h, h) }
+      if blueprint.norm == .pre { h = h.map { norm("encoder.final.norm", $0) } }
+      return [[Row]](repeating: h, count: blueprint.layers)
+    case .latents(let count):
+      var h = (0..<count).map { vector("encoder.latents", row: $0) }
+      return (0..<blueprint.layers).map { layer in
+        h = among("block.\(2 * layer)", h, rows)
+        h = among("block.\(2 * layer + 1)", h, h)
+        return h
+      }
     }
   }
 
@@ -171,17 +198,22 @@ struct ReferenceNetwork {
     }
     let spline = blueprint.hints.rows.map { ReferenceSpline(context, neighbours: $0.neighbours) }
     var h = tokens.indices.map { embedded($0, tokens, spline) }
-    for layer in 0..<blueprint.layers {
-      let path = "block.\(layer)"
-      if blueprint.norm == .pre {
-        let read = read(path, memories[layer], h.map { norm(path + ".norm1", $0) }, tokens)
-        h = zip(h, read).map(plus)
-        h = h.map { plus($0, feedForward(path, norm(path + ".norm2", $0))) }
-      } else {
-        let read = read(path, memories[layer], h, tokens)
-        h = zip(h, read).map { norm(path + ".norm1", plus($0, $1)) }
-        h = h.map { norm(path + ".norm2", plus($0, feedForward(path, $0))) }
+    func isOfContext(_ place: Int) -> Bool {
+      switch tokens[place] {
+      case .empty, .context: true
+      case .buffer, .target: false
       }
+    }
+    let encoded = encoded(tokens.indices.filter(isOfContext).map { h[$0] })
+    for layer in 0..<blueprint.layers {
+      let before = h
+      func visible(_ reader: Int, ofContext: Bool) -> [Row] {
+        tokens.indices.filter { isOfContext($0) == ofContext && sees(reader, $0, tokens) }.map { before[$0] }
+      }
+      h = block(
+        "block.\(layer)", memories[layer], h,
+        context: { encoded?[layer] ?? visible($0, ofContext: true) },
+        own: { visible($0, ofContext: false) })
     }
     return zip(tokens, h).compactMap { token, row in
       guard case .target = token else { return nil }

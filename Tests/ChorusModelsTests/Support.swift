@@ -36,14 +36,20 @@ func smallBlueprint(_ change: (inout Blueprint) -> Void = { _ in }) -> Blueprint
 
 /// The forms of the network that the tests go through.
 enum Variant: String, CaseIterable, Sendable {
-  case pre, post, positions, postPositions, periods, neighbours
+  case pre, post, positions, postPositions, periods, neighbours, causal, tower, latents, postLatents
 
   var blueprint: Blueprint {
     smallBlueprint {
-      $0.norm = self == .post || self == .postPositions ? .post : .pre
+      $0.norm = [.post, .postPositions, .postLatents].contains(self) ? .post : .pre
       // Fewer than some tests commit, so that the last position is used again.
       $0.bufferPositions = self == .positions || self == .postPositions ? 4 : 0
       if self == .periods { $0.hints = Hints([TrendAndWaves(waves: 2)]) }
+      switch self {
+      case .causal: $0.encoder = .causal
+      case .tower: $0.encoder = .tower(layers: 3)
+      case .latents, .postLatents: $0.encoder = .latents(count: 3)
+      default: break
+      }
       if self == .neighbours {
         $0.hints = Hints(rows: LocalSplines(neighbours: 9))
         $0.head = .mixture(components: 3, around: 2)
