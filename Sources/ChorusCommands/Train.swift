@@ -43,6 +43,15 @@ struct Train: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
+      "Learn changes of low rank to this model and leave its weights as they are. The folder gets adapter.safetensors, a small file that is read beside its base, and model.safetensors with both.",
+      valueName: "model"))
+  var adapt: String?
+
+  @Option(help: "Rank of the changes that --adapt learns. (default: 8)")
+  var rank: Int?
+
+  @Option(
+    help: ArgumentHelp(
       "The layers' memory by its name in `chorus memories list`, or one a layer, separated by commas.",
       valueName: "names"))
   var memory: String?
@@ -51,8 +60,17 @@ struct Train: ParsableCommand {
 
   func validate() throws {
     try Outputs.check(folder: out, "--out")
-    var outputs = Outputs(reading: ["WHAT": resume ? nil : what, "--tasks": tasks, "--start": start])
-    for name in ["configuration.json", "log.jsonl", "model.safetensors"] {
+    var outputs = Outputs(reading: [
+      "WHAT": resume ? nil : what, "--tasks": tasks, "--start": start, "--adapt": adapt,
+    ])
+    if rank != nil, adapt == nil {
+      throw ValidationError("--rank belongs to --adapt; name the model to change")
+    }
+    if let rank, rank < 1 { throw ValidationError("--rank must be at least 1") }
+    if adapt != nil, start != nil || memory != nil {
+      throw ValidationError("--adapt changes a model as it is; leave --start and --memory out")
+    }
+    for name in ["configuration.json", "log.jsonl", "model.safetensors", "adapter.safetensors"] {
       try outputs.add("--out", out + "/" + name)
     }
   }
@@ -66,6 +84,7 @@ struct Train: ParsableCommand {
       Interruption.watch()  // after a second Ctrl-C the newest checkpoint stays
       let run = try Run(
         configuration, prior: prior, folder: out, resume: resume, start: from,
+        base: try adapt.map { try Model(named: $0) },
         origin: try sets.map { ["tasks": try Self.checksum($0)] } ?? [:], on: common.pool)
       for text in run.skipped { common.say("skipped a checkpoint: \(text)") }
       if run.trainer.step > 0 {
@@ -82,7 +101,9 @@ struct Train: ParsableCommand {
     let command =
       "chorus train \(what) --steps \(configuration.steps) --batch \(configuration.batch)"
       + " --seed \(configuration.seed)" + (tasks.map { " --tasks \($0)" } ?? "")
-      + (start.map { " --start \($0)" } ?? "") + (memory.map { " --memory \($0)" } ?? "")
+      + (start.map { " --start \($0)" } ?? "")
+      + (adapt.map { " --adapt \($0) --rank \(configuration.adapterRank)" } ?? "")
+      + (memory.map { " --memory \($0)" } ?? "")
     try run.train(
       card: ["prior": configuration.prior, "command": command, "seed": String(configuration.seed)],
       stop: { Interruption.wanted },
@@ -134,6 +155,14 @@ struct Train: ParsableCommand {
     if let batch { configuration.batch = batch }
     if let seed = common.givenSeed { configuration.seed = seed }
     if tasks != nil { configuration.prior = "tasks" }
+    if let adapt {
+      // The network is the base's; buffer and context are as large as the tasks of this run.
+      var blueprint = try Model(named: adapt).blueprint
+      blueprint.trainedBuffer = max(configuration.buffers.max() ?? 0, blueprint.trainedBuffer)
+      blueprint.trainedContext = max(configuration.context.last ?? 0, blueprint.trainedContext)
+      configuration.blueprint = blueprint
+      configuration.adapterRank = rank ?? (configuration.adapterRank > 0 ? configuration.adapterRank : 8)
+    }
     if let memory {
       configuration.blueprint.memories = try memory.split(separator: ",").map {
         try MemoryRegistry.named(String($0))

@@ -25,12 +25,16 @@ public struct Model: Sendable {
     self.source = source
   }
 
-  /// Reads a safetensors file whose metadata holds the blueprint as JSON.
+  /// Reads a safetensors file whose metadata holds the blueprint as JSON, or an adapter beside its base.
   ///
   /// - Throws: `StorageError` when the file cannot be read or does not verify; `ModelError` when its blueprint is
   ///   unknown, or a parameter is absent, of another shape, not finite, or not part of the blueprint.
   public init(path: String) throws {
     let file = try Safetensors(path: path)
+    if Adapter.isAdapter(file) {
+      self = try Adapter.read(file, path: path)
+      return
+    }
     guard file.metadata["format"] == Self.format, let json = file.metadata["blueprint"] else {
       throw ModelError.weights("\(path) is not a Chorus model: its metadata lacks format \(Self.format)")
     }

@@ -54,17 +54,19 @@ public struct Run {
   /// - Parameters:
   ///   - resume: go on from the newest checkpoint; without it the folder must not hold any.
   ///   - start: a model to take the first weights from.
+  ///   - base: the model that an adapter changes, where the configuration asks for one.
   ///   - origin: what else the result depends on, like a checksum of the tasks, by its name. It is kept in every
   ///     checkpoint, and a resumed run must not contradict it.
   /// - Throws: `TrainingError` for a folder that holds something else than this run, or only damaged checkpoints: nothing in
   ///   it is changed then. `StorageError` (`busy`) while another process trains in it.
   public init(
     _ configuration: TrainingConfiguration, prior: any Prior, folder: String, resume: Bool,
-    start: Model? = nil, origin: [String: String] = [:], on pool: ThreadPool
+    start: Model? = nil, base: Model? = nil, origin: [String: String] = [:], on pool: ThreadPool
   ) throws {
     self.folder = folder
-    trainer = try Trainer(configuration, prior: prior, on: pool)
+    trainer = try Trainer(configuration, prior: prior, base: base, on: pool)
     var origin = origin
+    if let base { origin["adapt"] = try base.fingerprint }
     if let start {
       try trainer.begin(from: start)
       origin["start"] = try start.fingerprint
@@ -204,6 +206,7 @@ public struct Run {
     var card = card
     card["tasks"] = String(trainer.tasksSeen)
     card["steps"] = String(trainer.step)
+    try trainer.writeAdapter(card: card, to: folder + "/adapter.safetensors")
     try trainer.model(card: card).write(to: modelPath, half: false)
   }
 
@@ -276,6 +279,7 @@ extension Trainer {
         buffer.copy(from: FloatBuffer(try file.floats(name, shape: [buffer.count])))
       }
       weights.pack(on: pool)
+      compose()
       progress.withLock { $0 = step }
     }
   }
@@ -286,6 +290,9 @@ extension Trainer {
   /// keys would both have to grow before either gained by it. Where it had no neighbours, what they say begins at zero, and
   /// its components are the head's other ones.
   func begin(from model: Model) throws {
+    guard adapter == nil else {
+      throw TrainingError.configuration("an adapter begins as no change of its base; leave --start out")
+    }
     var blueprint = model.blueprint
     let own = configuration.blueprint
     let rows = own.inputFeatures(of: model.blueprint)
@@ -332,10 +339,19 @@ extension Trainer {
     weights.pack(on: pool)
   }
 
+  /// Writes the adapter so far, where one is trained.
+  func writeAdapter(card: [String: String], to path: String) throws {
+    guard let adapter else { return }
+    let values = Weights(averagedWeights.table)
+    try exclusively { values.values.copy(from: averagedWeights.values) }
+    try adapter.write(values, card: card, to: path)
+  }
+
   /// The averaged weights so far as a model; later steps do not change it.
   public func model(card: [String: String]) throws -> Model {
     let weights = Weights(averagedWeights.table)
     try exclusively { weights.values.copy(from: averagedWeights.values) }
+    if let adapter { return try adapter.model(weights, card: card, source: "training") }
     weights.pack()
     return Model(
       network: try Declaration(configuration.blueprint).network(weights), card: card, source: "training")

@@ -14,6 +14,10 @@ public final class Trainer: Sendable {
   let tasks: TaskSource
   let validation: TaskSource
   let optimiser: Optimiser
+  /// Where what is learned changes a given model; nil where the network's own weights are learned.
+  let adapter: Adapter?
+  /// The network's weights, with their gradients, where they are not what is learned.
+  private let composed: (weights: Weights, average: Weights, gradients: [FloatBuffer])?
   let pool: ThreadPool
   private let idle = Mutex<[TapeBox]>([])
   private let turn = Mutex(())
@@ -28,7 +32,10 @@ public final class Trainer: Sendable {
   /// Tasks seen so far.
   public var tasksSeen: Int { step * configuration.batch }
 
-  public init(_ configuration: TrainingConfiguration, prior: any Prior, on pool: ThreadPool) throws {
+  /// - Parameter base: the model that an adapter changes, where `configuration.adapterRank` asks for one.
+  public init(
+    _ configuration: TrainingConfiguration, prior: any Prior, base: Model? = nil, on pool: ThreadPool
+  ) throws {
     try configuration.validate()
     self.configuration = configuration
     func source(_ domain: StreamDomain) -> TaskSource {
@@ -42,16 +49,53 @@ public final class Trainer: Sendable {
         "prior '\(prior.name)' draws \(prior.dimensions.lowerBound) to \(prior.dimensions.upperBound) inputs, not \(wrong)"
       )
     }
+    guard (base != nil) == (configuration.adapterRank > 0) else {
+      throw TrainingError.configuration(
+        base == nil
+          ? "an adapter of rank \(configuration.adapterRank) changes a model; name it"
+          : "adapterRank is 0: give the rank of the adapter that is to be trained")
+    }
     let weights = Weights(declared.table, training: true)
-    declared.initialise(weights, seed: configuration.seed)
-    optimiser = Optimiser(weights)
+    adapter = try base.map {
+      try Adapter(of: $0, blueprint: configuration.blueprint, rank: configuration.adapterRank)
+    }
+    if let adapter {
+      let values = Weights(adapter.table)
+      adapter.initialise(values, seed: configuration.seed)
+      optimiser = Optimiser(values)
+      adapter.compose(values, into: weights)
+      composed = (
+        weights, Weights(declared.table),
+        (0..<Optimiser.shardCount).map { _ in FloatBuffer(count: declared.table.count) }
+      )
+    } else {
+      declared.initialise(weights, seed: configuration.seed)
+      optimiser = Optimiser(weights)
+      composed = nil
+    }
     network = try declared.network(weights)
     progress = Mutex(0)
   }
 
-  /// The weights as trained, and their running average, which is what a finished model holds.
+  /// What is learned, as trained, and its running average, which is what a finished model holds: the network's weights, or an
+  /// adapter's.
   public var weights: Weights { optimiser.weights }
   public var averagedWeights: Weights { optimiser.average }
+
+  /// Makes the network's weights those of what is learned.
+  func compose() {
+    if let adapter, let composed { adapter.compose(optimiser.weights, into: composed.weights, on: pool) }
+  }
+
+  /// The network's averaged weights, packed.
+  private func average() -> Weights {
+    guard let adapter, let composed else {
+      optimiser.average.pack(on: pool)
+      return optimiser.average
+    }
+    adapter.compose(optimiser.average, into: composed.average, on: pool)
+    return composed.average
+  }
 
   public struct StepReport: Sendable {
     public let step: Int
@@ -102,7 +146,9 @@ public final class Trainer: Sendable {
         return try withTape { tape in
           var sums = LossSums()
           for task in members {
-            try sums.add(accumulate(task, step, shape, on: tape, into: optimiser.shards[shard]))
+            try sums.add(
+              accumulate(
+                task, step, shape, on: tape, into: (composed?.gradients ?? optimiser.shards)[shard]))
           }
           return sums
         }
@@ -111,16 +157,24 @@ public final class Trainer: Sendable {
       guard loss.mean.isFinite else { throw TrainingError.diverged(step: step) }
     } catch {
       optimiser.discard()  // what the other tasks have added up
+      for buffer in composed?.gradients ?? [] { buffer.fill(0) }
       throw error
+    }
+    if let adapter, let composed {
+      pool.run(Optimiser.shardCount) { [self] shard in
+        adapter.project(composed.gradients[shard], at: optimiser.weights, into: optimiser.shards[shard])
+        composed.gradients[shard].fill(0)
+      }
     }
     let norm = optimiser.step(step, configuration, on: pool)
     guard norm.isFinite else { throw TrainingError.diverged(step: step) }
+    compose()
     progress.withLock { $0 = step + 1 }
     return StepReport(step: step + 1, loss: loss, gradientNorm: norm)
   }
 
   private func withTape<R>(_ body: (Tape) throws -> R) rethrows -> R {
-    let box = idle.withLock { $0.popLast() } ?? TapeBox(tape: Tape(weights))
+    let box = idle.withLock { $0.popLast() } ?? TapeBox(tape: Tape(network.weights))
     defer { idle.withLock { $0.append(box) } }
     return try body(box.tape)
   }
@@ -145,7 +199,7 @@ public final class Trainer: Sendable {
   public func validate() throws -> LossSums { try exclusively(validationLoss) }
 
   private func validationLoss() throws -> LossSums {
-    optimiser.average.pack(on: pool)
+    let average = average()
     return LossSums(
       adding: try pool.map(configuration.validationTasks) { [self] index in
         var stream = RandomStream(seed: configuration.seed, .evaluation, UInt64(index))
@@ -153,7 +207,7 @@ public final class Trainer: Sendable {
         let batch = try configuration.objective.batch(validation, index: index, step: 0, shape, &stream)
         let prefixes = configuration.objective.prefixes(
           targets: shape.targets, buffer: shape.buffer, from: &stream)
-        let tape = Tape(optimiser.average)
+        let tape = Tape(average)
         let (_, logDensities) = network.loss(batch, task: 0, prefixes: prefixes, weight: 1, on: tape)
         var sums = LossSums()
         sums.add(logDensities: logDensities, prefixes: prefixes)

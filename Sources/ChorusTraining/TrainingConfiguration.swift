@@ -7,6 +7,8 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
   /// Name of the prior the tasks come from.
   public var prior = "gp"
   public var blueprint = Blueprint()
+  /// Rank of the changes to a given model that are learned in the place of a network's weights (`Adapter`); 0 for none.
+  public var adapterRank = 0
   public var steps = 10_000
   /// Tasks a step.
   public var batch = 16
@@ -45,7 +47,7 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case prior, blueprint, steps, batch, seed, context, smallContexts, buffers, dimensions, targets, rate,
       warmUp
-    case objective, beta1, beta2, epsilon, decay, clip, average, validateEvery, validationTasks,
+    case objective, adapterRank, beta1, beta2, epsilon, decay, clip, average, validateEvery, validationTasks,
       checkpointEvery
   }
 
@@ -57,6 +59,7 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     }
     try read(.prior, \.prior)
     try read(.blueprint, \.blueprint)
+    try read(.adapterRank, \.adapterRank)
     try read(.steps, \.steps)
     try read(.batch, \.batch)
     try read(.seed, \.seed)
@@ -120,6 +123,9 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
       if !condition { throw .configuration(text) }
     }
     do { _ = try Declaration(blueprint) } catch { throw .configuration(error.description) }
+    try check(
+      (0...blueprint.width).contains(adapterRank),
+      "adapterRank must be within 0...blueprint.width (\(blueprint.width))")
     try check((1...99_999_999).contains(steps), "steps must be within 1...99999999")
     try check((1...65_536).contains(batch), "batch must be within 1...65536")
     try check(
