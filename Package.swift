@@ -80,6 +80,10 @@ let package = Package(
     module(
       "Evaluation", "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Data", "Priors", "Tensors"
     ),
+    module(
+      "Experiments", "Training", "Evaluation", "Inference", "Models", "Plans", "Priors", "Data", "Storage",
+      "Files",
+      "Tensors"),
     module("Tables", "Data", "Files", "Tensors"),
     module("Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Tensors"),
     module(
@@ -90,7 +94,8 @@ let package = Package(
       "Commands", "Files", "Evaluation", "Inference", "Language", "Models", "Layers", "Hints", "Memories",
       "Plans",
       "Priors",
-      "Training", "Questions", "Tables", "Data", "Storage", "Reports", "Tensors", "CChorusKernels",
+      "Training", "Experiments", "Questions", "Tables", "Data", "Storage", "Reports", "Tensors",
+      "CChorusKernels",
       products: [
         argumentParser, .target(name: "ChorusService", condition: service),
         .target(name: "ChorusHTTP", condition: service),
@@ -144,6 +149,10 @@ let package = Package(
       name: "ChorusCTests",
       dependencies: ["CChorus", "ChorusC", "ChorusData", "ChorusInference", "ChorusModels"],
       swiftSettings: swiftSettings),
+    tests(
+      "Experiments", uses: "Training", "Evaluation", "Inference", "Models", "Layers", "Plans", "Priors",
+      "Data",
+      "Tensors"),
     tests("Priors", uses: "Tensors", "Data"),
     tests(
       "Training", uses: "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Priors", "Data",

@@ -18,7 +18,8 @@ public struct Chorus: ParsableCommand {
     subcommands: [
       Predict.self, Fill.self, Condition.self, Report.self, Score.self, Evaluate.self, Plans.self,
       Memories.self,
-      Explain.self, Train.self, Info.self, Export.self, Generate.self, Surprisal.self, Serve.self,
+      Explain.self, Train.self, ExperimentCommand.self, Info.self, Export.self, Generate.self, Surprisal.self,
+      Serve.self,
       Bench.self,
     ])
 

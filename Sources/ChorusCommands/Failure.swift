@@ -1,5 +1,6 @@
 import ArgumentParser
 import ChorusData
+import ChorusExperiments
 import ChorusFiles
 import ChorusInference
 import ChorusLanguage
@@ -54,6 +55,8 @@ enum Exit {
       if case .unknown = error { usage } else { data }
     case let error as TrainingError:
       if case .configuration = error { usage } else { data }
+    case let error as ExperimentError:
+      if case .run = error { usage } else { data }
     case let error as SeriesError: code(for: error.underlying)
     case is FileError, is POSIXError: io
     case let error as CocoaError:

@@ -1,23 +1,40 @@
 import ChorusData
 import ChorusTensors
 
-/// A prior over data sets that somebody brings: a draw picks one and splits its rows at random.
+/// A prior over data sets that somebody brings: a draw picks one and splits its rows.
 public struct StoredTasks: Prior {
+  /// Which rows are context and which are not.
+  public enum Split: String, Sendable, Codable {
+    /// Any rows, in random order.
+    case random
+    /// The first rows are context, and those after them the rest in random order: rows are in the order of time.
+    case future
+  }
+
   public let name = "tasks"
   public let dimensions: ClosedRange<Int>
+  public private(set) var split: Split
   let sets: [Dataset]
 
   /// Throws `PriorError.stored` for no data set at all.
-  public init(_ sets: [Dataset]) throws(PriorError) {
+  public init(_ sets: [Dataset], split: Split = .random) throws(PriorError) {
     guard let least = sets.map(\.dimensions).min(), let most = sets.map(\.dimensions).max() else {
       throw .stored("there are no tasks to train on")
     }
     dimensions = least...most
     self.sets = sets
+    self.split = split
   }
 
   /// Rows of the smallest set: no task can have more.
   public var rows: Int { sets.map(\.count).min() ?? 0 }
+
+  /// The same tasks, split in another way.
+  public func splitting(_ split: Split) -> StoredTasks {
+    var tasks = self
+    tasks.split = split
+    return tasks
+  }
 
   public func draw(_ shape: TaskShape, from stream: inout RandomStream) throws(PriorError) -> PriorTask {
     let fitting = sets.filter { $0.count >= shape.rows && $0.dimensions == shape.dimensions }
@@ -27,7 +44,11 @@ public struct StoredTasks: Prior {
           + " and \(shape.dimensions) inputs; bring longer tasks, or set smaller sizes in the configuration")
     }
     let set = fitting[stream.below(fitting.count)]
-    let rows = set.rows(stream.sample(shape.rows, of: set.count))
+    let rows = set.rows(
+      split == .random
+        ? stream.sample(shape.rows, of: set.count)
+        : Array(0..<shape.context)
+          + stream.permutation(shape.rows - shape.context).map { $0 + shape.context })
     return PriorTask(shape: shape, x: rows.x, y: rows.y, component: name)
   }
 }

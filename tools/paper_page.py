@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Fill the tables of docs/paper.md from the tables that `chorus experiment run` printed.
+
+    chorus experiment run gp > docs/paper/gp.csv
+    tools/paper_page.py
+
+A line `<!-- table NAME -->` of the page is followed by the table of docs/paper/NAME.csv, up to `<!-- end -->`. Python's standard
+library is enough.
+"""
+
+import csv
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs" / "paper.md"
+
+
+def number(cell, digits=2):
+    return f"{float(cell):.{digits}f}" if cell else ""
+
+
+def with_error(row, name, digits=2):
+    if not row[name]:
+        return ""
+    error = row[name + "_se"]
+    return number(row[name], digits) + (f" ({float(error):.3f})" if error else "")
+
+
+def table(name):
+    """One block of lines for each number of targets: all context sizes together, then each."""
+    with open(ROOT / "docs" / "paper" / f"{name}.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    lines = []
+    for targets, layout in dict.fromkeys((row["targets"], row["layout"]) for row in rows):
+        own = [row for row in rows if (row["targets"], row["layout"]) == (targets, layout)]
+        contexts = list(dict.fromkeys(row["context"] for row in own if row["context"] != "all"))
+        columns = list(dict.fromkeys(row["column"] for row in own))
+        exact = any(row["to_oracle"] for row in own)
+        paper = any(row["paper"] for row in own)
+        head = ["M = " + targets + ("" if layout == "random" else f", {layout}"), "ours"] + (["oracle − ours"] if exact else []) + (["paper"] if paper else [])
+        head += [f"N = {context}" for context in contexts] + ["tasks", "hours"]
+        lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+        for column in columns:
+            by_context = {row["context"]: row for row in own if row["column"] == column}
+            every = by_context.get("all")
+            if every is None:
+                continue
+            cells = [column, with_error(every, "log_density")]
+            if exact:
+                cells.append(with_error(every, "to_oracle"))
+            if paper:
+                cells.append(with_error(every, "paper"))
+            cells += [number(by_context[c]["log_density"]) if c in by_context else "" for c in contexts]
+            tasks = every["training_tasks"]
+            cells += [f"{int(tasks) // 1000} k" if tasks else "", number(every["training_hours"])]
+            lines.append("| " + " | ".join(cells) + " |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main():
+    text = PAGE.read_text()
+    names = []
+
+    def fill(match):
+        names.append(match[1])
+        return f"<!-- table {match[1]} -->\n\n{table(match[1])}<!-- end -->"
+
+    text = re.sub(r"<!-- table ([a-z0-9-]+) -->.*?<!-- end -->", fill, text, flags=re.S)
+    PAGE.write_text(text)
+    print("filled: " + ", ".join(names), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
