@@ -26,6 +26,15 @@ public struct TableFit: Sendable {
   /// processes read.
   public let observed: NetworkInputs
 
+  /// The rows of `observed` as estimators that measure distances see them, `[count, designWidth]`.
+  public let observedDesign: [Double]
+  /// Columns of that, those that tell the most first and at most `mostDesigned`: numbers as scores, levels, whether cells are missing; of
+  /// about unit deviation.
+  public let designWidth: Int
+
+  /// The mean log-density of an output, in units, given all other rows, by what the stack says.
+  public let leftOut: Double
+
   /// Told rows, `[count, TableExperts.width]`, and outputs in units.
   public struct NetworkInputs: Sendable, Hashable {
     public var x: [Double]
@@ -76,6 +85,14 @@ public struct TableFit: Sendable {
       stack.errors.map { log($0) } + stack.weights + [
         log(Double(cells.count)) / 3 - 1.3, log(Double(cells.columns)) / 1.5 - 1, 3 * missing, categories,
       ]
+    designWidth = min(context.width, Self.mostDesigned)
+    observedDesign = Self.first(
+      designWidth, of: context.rows.design, width: context.width, rows: read)
+    leftOut =
+      -zip(stack.observed[stack.observed.count - 1], some(outputs)).reduce(0) { sum, row in
+        let z = (row.1 - row.0.value) / row.0.deviation
+        return sum + 0.5 * (z * z + log(2 * .pi)) + log(row.0.deviation)
+      } / Double(read.count)
     observed = NetworkInputs(
       x: Self.written(
         stack.observed, some(forest.disagreement), overall,
@@ -95,6 +112,21 @@ public struct TableFit: Sendable {
       let end = min(first + Self.together, rows.count)
       return tell(part: first == 0 && end == rows.count ? rows : rows.rows(first..<end))
     }
+  }
+
+  /// Rows as distances see them, `[count, designWidth]`.
+  public func design(_ rows: Cells) -> [Double] {
+    let shown = reading.shown(rows).design
+    return Self.first(
+      designWidth, of: shown, width: rows.count == 0 ? 0 : shown.count / rows.count,
+      rows: Array(0..<rows.count))
+  }
+
+  /// Columns beyond these are left out, so that a table of thousands does not make covariances take minutes.
+  static let mostDesigned = 64
+
+  private static func first(_ columns: Int, of design: [Double], width: Int, rows: [Int]) -> [Double] {
+    rows.flatMap { design[$0 * width..<$0 * width + columns] }
   }
 
   private static let together = 512

@@ -48,6 +48,13 @@ extension Posterior {
       throw InferenceError.input(
         "the rows given have \(rows.dimensions) input columns and those observed \(observed.dimensions)")
     }
+    if let mixed = conditioned as? MixedContext {
+      let more = try Self.rows(rows, preparation)
+      let told = mixed.columns(of: more, isProcess: false)
+      let network = try replacing(mixed.network).given(
+        Dataset(inputs: Inputs(told.x.map(Double.init), dimensions: told.dimensions), y: rows.y))
+      return mixed.changed(network.conditioned, by: more).map(network.replacing) ?? network
+    }
     let all = try Dataset(
       inputs: Inputs(observed.x + rows.x, dimensions: rows.dimensions), y: observed.y + rows.y,
       inputColumns: inputColumns, outputColumn: outputColumn)
@@ -57,7 +64,10 @@ extension Posterior {
       case .logarithm: .logarithm
       case .root: .root
       }
-    return try model.condition(on: all, values: values, limits: preparation.limits, pool: pool)
+    // Rows of a table are told in the units of what was fitted to it.
+    let units = model.blueprint.family == .table ? scaling : nil
+    return try model.condition(
+      on: all, values: values, limits: preparation.limits, scaling: units, pool: pool)
   }
 
   /// Draws `count` coherent paths among those that meet conditions.

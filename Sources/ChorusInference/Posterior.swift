@@ -96,9 +96,13 @@ public struct Posterior: Sendable {
 
   /// The same questions to another state of the context.
   func replacing(_ conditioned: any AnyContext) -> Posterior {
-    Posterior(
+    // Another state may have more columns, of which nothing is called anything.
+    let (named, count) = (inputColumns, conditioned.rows.dimensions)
+    return Posterior(
       model, conditioned, rows: rows + conditioned.rows.count - self.conditioned.rows.count,
-      preparation: preparation, inputColumns: inputColumns, outputColumn: outputColumn, on: pool)
+      preparation: preparation,
+      inputColumns: (0..<count).map { $0 < named.count ? named[$0] : Column("x\($0 + 1)") },
+      outputColumn: outputColumn, on: pool)
   }
 
   /// The same answers, worked out on other threads.
@@ -346,6 +350,11 @@ public struct Posterior: Sendable {
   static func logMeanExp(_ values: [Double]) -> Double {
     guard let top = values.max(), top.isFinite else { return values.max() ?? -.infinity }
     return top + log(values.reduce(0) { $0 + exp($1 - top) } / Double(values.count))
+  }
+
+  static func logSumExp(_ values: [Double]) -> Double {
+    guard let top = values.max(), top.isFinite else { return values.max() ?? -.infinity }
+    return top + log(values.reduce(0) { $0 + exp($1 - top) })
   }
 
   /// The law of each target on its own, in the data's units.

@@ -4,11 +4,13 @@ import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusTensors
+import Foundation
 
 /// What a model of tables says after it has read one: a number column given the others, rows jointly.
 ///
 /// Estimators are fitted to the rows (`TableFit`), the network reads what they say of each, and answers as a `Posterior` does: paths
-/// over rows, joint densities, laws of single rows. The order of rows and columns and the names of levels change no byte of an
+/// over rows, joint densities, laws of single rows. A tenth of the paths, and up to six tenths where it explains the rows far better, are drawn
+/// by a Gaussian process with a length for every column (`JointProcess`): of rows in the order of time it knows how they go together. The order of rows and columns and the names of levels change no byte of an
 /// answer.
 ///
 /// ```swift
@@ -21,10 +23,18 @@ public struct TablePosterior: Sendable {
   public let fit: TableFit
   /// The same questions in the terms that the network reads: told rows (`TableExperts.width` numbers) in place of cells.
   public let posterior: Posterior
+  /// Share of the paths that a Gaussian process of the rows draws in the network's place (`JointProcess`); 0 where none fits the rows.
+  public let share: Double
   /// Rows that estimators were fitted to, and rows observed.
   public let rows: (fitted: Int, observed: Int)
   /// What was left out, in words; nil where nothing was.
   public let note: String?
+
+  /// How likely a path is the process's: a tenth, and up to six tenths where it says what each row is given the others better than the
+  /// stack of estimators, by more than rows in no order ever gain. Both numbers are of tables to choose on (docs/models.md).
+  private static func share(of process: JointProcess, _ fit: TableFit) -> Double {
+    0.1 + 0.5 / (1 + exp((0.35 - (process.leftOut - fit.leftOut)) / 0.08))
+  }
 
   /// Estimators are fitted to this many rows at most.
   public static let mostFitted = 20_000
@@ -32,12 +42,13 @@ public struct TablePosterior: Sendable {
   /// - Parameters:
   ///   - cells: rows whose outputs are observed.
   ///   - limits: bounds that values have: what is drawn lies within, and densities are those of laws cut there.
+  ///   - share: of the paths that a process draws, 0 for the network alone; nil for as many as it deserves.
   ///   - pool: threads to work on; nil keeps to the caller's.
   /// - Throws: `ModelError.input` for a model that does not read tables; `DataError` for rows and outputs that do not fit each other,
   ///   or fewer than two.
   public init(
     _ model: Model, _ cells: Cells, y: [Double], limits: ClosedRange<Double>? = nil,
-    on pool: ThreadPool? = nil
+    share: Double? = nil, on pool: ThreadPool? = nil
   ) throws {
     guard model.blueprint.family == .table else {
       throw ModelError.input("this model does not read tables; take model 'tables'")
@@ -57,11 +68,12 @@ public struct TablePosterior: Sendable {
       inputs: Inputs(
         read.flatMap { fit.observed.x[$0 * width..<($0 + 1) * width] }, dimensions: width),
       y: read.map { fit.unit.raw(fit.observed.y[$0]) })
-    posterior = try Posterior(
+    let network = try Posterior(
       model, told, values: .raw, limits: limits,
       scaling: Scaling(
         inputCentres: [], inputScales: [], outputCentre: fit.unit.origin, outputScale: fit.unit.scale),
       on: pool)
+    (posterior, self.share) = Self.beside(network, fit, read, share: share)
     var notes: [String] = []
     if let fitted {
       notes.append("estimators were fitted to \(fitted.count) of \(y.count) rows, a sample over all values")
@@ -77,13 +89,33 @@ public struct TablePosterior: Sendable {
     return (0..<most).map { order[$0 * y.count / most] }
   }
 
-  private init(_ fit: TableFit, _ posterior: Posterior, _ rows: (Int, Int), _ note: String?) {
-    (self.fit, self.posterior, self.rows, self.note) = (fit, posterior, rows, note)
+  private init(
+    _ fit: TableFit, _ posterior: Posterior, _ rows: (Int, Int), share: Double, _ note: String?
+  ) {
+    (self.fit, self.posterior, self.rows, self.share, self.note) = (fit, posterior, rows, share, note)
   }
 
   /// The same answers, worked out on other threads.
   func using(_ pool: ThreadPool?) -> TablePosterior {
-    TablePosterior(fit, posterior.using(pool), rows, note)
+    TablePosterior(fit, posterior.using(pool), rows, share: share, note)
+  }
+
+  /// A network's posterior beside a process of the same rows, and the share of paths that the process draws; alone where no process
+  /// fits them.
+  private static func beside(
+    _ network: Posterior, _ fit: TableFit, _ read: [Int], share: Double?
+  ) -> (Posterior, share: Double) {
+    let columns = fit.designWidth
+    // As the network holds numbers, so that a row that is asked for again is the same row.
+    let design = fit.observedDesign.map { Float($0) }
+    let rows = NetworkRows(x: design, y: fit.observed.y.map { Float($0) }, dimensions: columns)
+    guard share ?? 1 > 0,
+      let process = JointProcess(x: design.map(Double.init), y: rows.y.map(Double.init), columns: columns)
+    else { return (network, 0) }
+    let mixed = MixedContext(
+      network.conditioned, design: read.flatMap { design[$0 * columns..<($0 + 1) * columns] },
+      process: process, of: rows, share: min(share ?? Self.share(of: process, fit), 1))
+    return (network.replacing(mixed), mixed.share)
   }
 
   /// Draws `count` coherent paths through rows; parameters and errors as `Posterior.sample(_:at:)`.
@@ -113,15 +145,25 @@ public struct TablePosterior: Sendable {
       throw DataError.dimensions(
         what: "the rows asked for", expected: fit.cells.columns, found: rows.columns)
     }
-    return try Inputs(fit.tell(rows), dimensions: TableExperts.width)
+    let told = fit.tell(rows)
+    guard share > 0 else { return try Inputs(told, dimensions: TableExperts.width) }
+    let (design, columns, width) = (fit.design(rows), fit.designWidth, TableExperts.width)
+    var all: [Double] = []
+    all.reserveCapacity(told.count + design.count)
+    for row in 0..<rows.count {
+      all += told[row * width..<(row + 1) * width]
+      all += design[row * columns..<(row + 1) * columns]
+    }
+    return try Inputs(all, dimensions: width + columns)
   }
 }
 
 extension Model {
   /// Reads a table, to be asked for paths, densities and laws of further rows.
   public func condition(
-    on cells: Cells, y: [Double], limits: ClosedRange<Double>? = nil, pool: ThreadPool? = nil
+    on cells: Cells, y: [Double], limits: ClosedRange<Double>? = nil,
+    share: Double? = nil, pool: ThreadPool? = nil
   ) throws -> TablePosterior {
-    try TablePosterior(self, cells, y: y, limits: limits, on: pool)
+    try TablePosterior(self, cells, y: y, limits: limits, share: share, on: pool)
   }
 }

@@ -63,6 +63,26 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
     return law
   }
 
+  /// This law with probability 1 − `share` and another one with `share`, each kept within `range`, or what this one is bounded to.
+  public func mixed(
+    with other: GaussianMixture, share: Double, within range: ClosedRange<Double>? = nil
+  ) -> GaussianMixture {
+    let range = range ?? bounds?.range
+    func own(_ law: GaussianMixture, _ share: Double) -> [Double] {
+      let inside = range.map { range in
+        law.means.indices.reduce(0) { $0 + exp(law.logWeights[$1]) * law.part($1, of: range) }
+      }
+      return law.logWeights.map { $0 + log(share) - log(max(inside ?? 1, 1e-300)) }
+    }
+    let weights = own(self, 1 - share) + own(other, share)
+    let top = weights.max() ?? 0
+    let normaliser = top + log(weights.reduce(0) { $0 + exp($1 - top) })
+    let law = GaussianMixture(
+      logWeights: weights.map { $0 - normaliser }, means: means + other.means,
+      deviations: deviations + other.deviations)
+    return range.flatMap { law.within($0) } ?? law
+  }
+
   /// How much of a component lies within a range, precise in both tails.
   private func part(_ component: Int, of range: ClosedRange<Double>) -> Double {
     let unit = deviations[component] * 2.0.squareRoot()
