@@ -88,13 +88,18 @@ let package = Package(
     module("Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Tensors"),
     module(
       "Service", "Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Storage",
-      "Files"),
+      "Playground", "Files"),
     module("Reports", "Files"),
+    .target(name: "CChorusPage", exclude: ["playground.html"], cSettings: cSettings),
+    .target(
+      name: "ChorusPlayground",
+      dependencies: ["CChorusPage", "ChorusModels", "ChorusLayers", "ChorusStorage"],
+      swiftSettings: swiftSettings),
     module(
       "Commands", "Files", "Evaluation", "Inference", "Language", "Models", "Layers", "Hints", "Memories",
       "Plans",
       "Priors",
-      "Training", "Experiments", "Questions", "Tables", "Data", "Storage", "Reports", "Tensors",
+      "Training", "Experiments", "Questions", "Tables", "Data", "Storage", "Reports", "Playground", "Tensors",
       "CChorusKernels",
       products: [
         argumentParser, .target(name: "ChorusService", condition: service),
@@ -159,6 +164,8 @@ let package = Package(
       "Storage", "Tensors"),
     tests("Tables", resources: [.copy("Fixtures")]),
     tests("Reports"),
+    tests(
+      "Playground", uses: "Models", "Inference", "Plans", "Data", "Layers", "Tensors"),
     tests("Service", uses: "Questions", "Inference", "Models", "Plans", "Tables", "Data"),
     tests("Evaluation", uses: "Inference", "Models", "Layers", "Hints", "Plans", "Priors", "Data", "Tensors"),
     tests(

@@ -95,16 +95,16 @@ function dataOf(table, x, y) {
     points: points.map((p) => ({ ...p, pin: false })), found,
     window: { x0: low, x1: low + width * 1.25, y0: least - room, y1: most + room },
     units: { y: mean, scale }, names: { x: cx.name, y: cy.name }, isDate: cx.isDate,
-    future: low + width, part: 1,
+    future: low + width, over: "future", part: 1,
   };
 }
 
 /** A sheet to draw on. Points drawn by hand lie as far apart as they do in training where the sheet is a part of its width. */
-function sheet(points) {
+function sheet(points, over = "all") {
   return {
     points: points.map(([x, y]) => ({ x, y, pin: false })), found: points.length,
     window: { x0: 0, x1: 10, y0: -3, y1: 3 }, units: { y: 0, scale: 1 }, names: { x: "x", y: "y" }, isDate: false,
-    future: null, part: 0.7,
+    future: null, over, part: 0.7,
   };
 }
 
@@ -117,7 +117,7 @@ const EXAMPLES = {
       const u = (i * 0.618034) % 1, v = (i * 0.754878) % 1, w = (i * 0.569840) % 1;
       const x = 0.1 + 6.4 * u;
       return [x, 1.1 * Math.sin(1.3 * x) + 0.12 * x - 0.4 + 0.16 * (v + w + ((v * 7.3) % 1) - 1.5)];
-    })),
+    }), "future"),
   },
   gap: { words: "A gap", model: 0, make: () => sheet([[0.5, 1.0], [1.2, 1.6], [2.0, 1.3], [2.7, 0.4], [7.0, -0.8], [7.6, -1.3], [8.5, -0.6], [9.3, 0.5]]) },
   empty: { words: "Empty", model: 0, make: () => sheet([]) },

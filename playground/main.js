@@ -12,7 +12,7 @@ const models = JSON.parse($("models").textContent).map((model) => ({
 }));
 
 const state = {
-  sheet: null, table: null, model: 0, seed: 0, targets: 32, plan: "sequential", functional: "sum", over: "all",
+  sheet: null, table: null, model: 0, seed: 0, targets: 32, plan: "sequential", functional: "mean", over: "all",
   threshold: -1, selected: null, mode: "add", chosen: null, step: null, past: [],
 };
 /** What the engine has answered: `{ request, quantiles, independent, values, orders, count }`. */
@@ -231,9 +231,11 @@ function finding(joint, alone, words, isPlace, isDate, count) {
   const ratio = (a[1] - a[0]) / Math.max(b[1] - b[0], 1e-300);
   const verdict = ratio > 1.12 ? `${ratio.toFixed(1)} times too narrow`
     : ratio < 0.89 ? `${(1 / ratio).toFixed(1)} times too wide` : "about as wide";
+  const digits = 10 ** (Math.floor(Math.log10(Math.max(b[1] - b[0], Math.abs(b[0]) * 1e-3, 1e-12))) - 1);
+  const text = (value) => numberText(value, digits);
   const shift = Math.abs(a[0] + a[1] - b[0] - b[1]) / 2 > 0.35 * (a[1] - a[0]) ? ", and in another place" : "";
-  return `${words} of ${count} values: 90 % of the paths lie between <b class="joint">${shortText(a[0])} and ${shortText(a[1])}</b>. `
-    + `Independent values would claim <b class="alone">${shortText(b[0])} to ${shortText(b[1])}</b>, ${verdict}${shift}.`;
+  return `${words} of ${count} values: 90 % of the paths lie between <b class="joint">${text(a[0])} and ${text(a[1])}</b>. `
+    + `Independent values would claim <b class="alone">${text(b[0])} to ${text(b[1])}</b>, ${verdict}${shift}.`;
 }
 
 function showPlan() {
@@ -331,7 +333,7 @@ function open(sheet) {
   state.selected = state.chosen = state.step = null;
   const { y0, y1 } = sheet.window;
   state.threshold = Number((y0 + (y1 - y0) * 0.3).toPrecision(2));
-  state.over = sheet.future === null ? "all" : "future";
+  state.over = sheet.over;
   $("over").value = state.over;
   answer = coming = null;
   busy = false;
@@ -348,7 +350,9 @@ function setModel(index) {
   if (radio) radio.checked = true;
   const model = models[state.model];
   $("command").textContent = model ? `chorus predict --model ${model.name} --seed ${state.seed}` : "";
-  if (model) $("units").textContent = `x from ${shortText(-model.reach * state.sheet.part)} to ${shortText(model.reach * state.sheet.part)}`;
+  const half = model ? model.reach * state.sheet.part : 0;
+  $("units").textContent = `${state.sheet.names.x} from ${shortText(-half)} to ${shortText(half)}`
+    + (state.sheet.units.scale === 1 ? "" : `, ${state.sheet.names.y} less its mean, by its standard deviation`);
 }
 
 function openTable(text, name) {
@@ -359,6 +363,9 @@ function openTable(text, name) {
       $(id).replaceChildren(...columns.map((column, i) => new Option(column.name, i, i === chosen, i === chosen)));
     }
     $("columns").hidden = false;
+    const own = $("example").querySelector("[value=own]") ?? $("example").appendChild(new Option("", "own"));
+    own.textContent = name;
+    own.selected = true;
     // Readings of the world are noisy, as a rule.
     state.model = Math.max(0, models.findIndex((model) => !model.exact));
     openColumns();
@@ -410,7 +417,7 @@ function begin() {
   const on = (id, event, act) => $(id).addEventListener(event, act);
   on("example", "change", () => {
     const example = EXAMPLES[$("example").value];
-    state.table = null;
+    if (!example) { $("columns").hidden = false; openColumns(); return; }
     $("columns").hidden = true;
     state.model = Math.min(example.model, models.length - 1);
     open(example.make());

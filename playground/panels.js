@@ -2,6 +2,7 @@
 
 /** Numbers made of the values of a path, `over` being the places of the values that count. */
 const FUNCTIONALS = {
+  mean: { words: "Mean", of: (values, over) => over.reduce((sum, i) => sum + values(i), 0) / over.length },
   sum: { words: "Sum", of: (values, over) => over.reduce((sum, i) => sum + values(i), 0) },
   max: { words: "Largest value", of: (values, over) => over.reduce((most, i) => Math.max(most, values(i)), -Infinity) },
   min: { words: "Smallest value", of: (values, over) => over.reduce((least, i) => Math.min(least, values(i)), Infinity) },

@@ -19,8 +19,7 @@ public struct Chorus: ParsableCommand {
       Predict.self, Fill.self, Condition.self, Report.self, Score.self, Evaluate.self, Plans.self,
       Memories.self,
       Explain.self, Train.self, ExperimentCommand.self, Info.self, Export.self, Generate.self, Surprisal.self,
-      Serve.self,
-      Bench.self,
+      Serve.self, Playground.self, Bench.self,
     ])
 
   public init() {}

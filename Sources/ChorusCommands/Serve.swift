@@ -14,7 +14,8 @@ import ArgumentParser
       abstract: "Answer questions about kept contexts over HTTP.",
       discussion: """
         Rows are sent once (POST /v1/contexts), read once, and asked as often as wanted; /openapi.json tells what there \
-        is, docs/service.md how it behaves. The same question gives the numbers of chorus predict.
+        is, docs/service.md how it behaves. The same question gives the numbers of chorus predict. / is the page of \
+        chorus playground, to draw points on.
 
         It listens on this machine alone unless --host names another address, which needs --keys. SIGTERM and Ctrl-C \
         end it when all requests that were taken are answered.
@@ -76,6 +77,9 @@ import ArgumentParser
         valueName: "seconds"))
     var ttl: Double?
 
+    @Flag(help: "Open the page at / in the browser: points to draw, and paths that follow them.")
+    var open = false
+
     @Flag(name: .shortAndLong, help: "Log errors alone.")
     var quiet = false
 
@@ -120,16 +124,33 @@ import ArgumentParser
         settings.hosts = keys == nil ? Self.loopback : nil
         let service = try ChorusService.Service(
           models: models(), settings: settings, tenants: tenants(), folder: data)
-        let (host, isQuiet) = (host, quiet)
+        let (host, isQuiet, opens) = (host, quiet, open)
         let server = Server(service, host: host, port: port, isQuiet: isQuiet)
         try Self.waiting {
           try await server.run { port in
-            if !isQuiet {
-              let address = host.contains(":") ? "[\(host)]" : host
-              StandardStreams.say("listening on http://\(address):\(port) (Ctrl-C ends it)\n")
+            let address = "http://\(host.contains(":") ? "[\(host)]" : host):\(port)"
+            if !isQuiet { StandardStreams.say("listening on \(address) (Ctrl-C ends it)\n") }
+            if opens, !Browser.open(address + "/") {
+              StandardStreams.say("note: no browser could be started; open \(address)/ yourself\n")
             }
           }
         }
+      }
+    }
+
+    /// What the system opens addresses with.
+    private enum Browser {
+      static func open(_ address: String) -> Bool {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        #if os(macOS)
+          process.arguments = ["open", address]
+        #else
+          process.arguments = ["xdg-open", address]
+        #endif
+        (process.standardOutput, process.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
+        // It ends at once where it is a launcher, and with the browser where it is one: nobody waits for it.
+        return (try? process.run()) != nil
       }
     }
 
