@@ -92,6 +92,8 @@ package enum MediaType {
   static let csv = "text/csv"
   static let jsonLines = "application/jsonl"
   static let npy = "application/x-npy"
+  static let plain = "text/plain"
+  static let html = "text/html"
 
   /// In lower case and without parameters.
   static func name(_ text: String) -> String {

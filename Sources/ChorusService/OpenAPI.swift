@@ -163,10 +163,10 @@ enum OpenAPI {
       ? .members(["$ref": .string("#/components/schemas/Context")])
       : route.name == "forecastModels"
         ? .members(["type": .string("array")]) : .members(["type": .string("object")])
-    guard route.name != "metrics" else {
+    if let text = route.text {
       return .members([
-        "description": .string("In Prometheus's text format."),
-        "content": .members(["text/plain": .members(["schema": .members(["type": .string("string")])])]),
+        "description": .string(route.words),
+        "content": .members([(text, .members(["schema": .members(["type": .string("string")])]))]),
       ])
     }
     return .members([

@@ -26,6 +26,8 @@ struct Route: Sendable {
   var body = Body.none
   var fields: [FieldSpec] = []
   var forms: [AnswerForm] = [.json]
+  /// The media type of an answer that is a text of its own and no data.
+  var text: String?
   let success: Int
   let answer: @Sendable (Service, Call) async throws -> ServiceResponse
 
@@ -77,6 +79,12 @@ struct Route: Sendable {
 
   static let all: [Route] = [
     Route(
+      method: "GET", path: "/", name: "playground",
+      words:
+        "A page on which one draws points and sees paths; it runs in the browser and asks the service nothing.",
+      access: .anybody, text: MediaType.html, success: 200
+    ) { service, _ in try service.playgroundResponse() },
+    Route(
       method: "GET", path: "/healthz", name: "health", words: "Whether the process lives.", access: .anybody,
       success: 200
     ) { _, _ in ServiceResponse(200, .members(["status": .string("ok")])) },
@@ -91,7 +99,7 @@ struct Route: Sendable {
     ) { service, _ in ServiceResponse(200, OpenAPI.document(service.settings)) },
     Route(
       method: "GET", path: "/metrics", name: "metrics", words: "Counts and times, as Prometheus reads them.",
-      success: 200
+      text: MediaType.plain, success: 200
     ) { service, _ in service.metricsResponse() },
     Route(
       method: "GET", path: "/v1/models", name: "models", words: "The models that contexts can be made with.",

@@ -16,6 +16,8 @@ package final class Service: Sendable {
   let queue: WorkQueue
   let metrics = Metrics()
   let sharing = Sharing()
+  /// The page at `/`, once somebody has asked for it.
+  let page = Mutex<[UInt8]?>(nil)
   private let tenants: Tenants
   private let uploads = Mutex(0)
 

@@ -3,6 +3,15 @@ import Testing
 @testable import ChorusService
 
 @Suite struct DocumentTests {
+  @Test("The page to draw on is at /, and the same each time")
+  func page() async throws {
+    let service = try makeService()
+    let answer = await service.get("/")
+    #expect(answer.status == 200 && answer.header("content-type") == "text/html; charset=utf-8")
+    #expect(String(decoding: answer.body.prefix(15), as: UTF8.self) == "<!DOCTYPE html>")
+    #expect(await service.get("/").body == answer.body)
+  }
+
   @Test("The document has every route, and every reference in it is there")
   func describesItself() async throws {
     let document = try await makeService().get("/openapi.json").json
