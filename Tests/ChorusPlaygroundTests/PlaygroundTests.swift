@@ -99,8 +99,12 @@ private let node: String? = (ProcessInfo.processInfo.environment["PATH"] ?? "").
     var batch = RowBatch()
     batch.begin()
     for target in targets.indices { batch.query(input: Int32(target), reads: .none) }
-    let raw = network.predict(network.branch(paths: 1, capacity: 1), context, questions, batch).raw
     let outputs = network.layers.head.map.outputs
+    let paths = network.branch(paths: 1, capacity: 1)
+    let raw = withExtendedLifetime(paths) {
+      let raw = network.predict(paths, context, questions, batch).raw
+      return Array(UnsafeBufferPointer(start: raw, count: targets.count * outputs))
+    }
 
     let templates: [PlanTemplate] = [
       .sequential, .sequential.ordered(.leftToRight), .coarseToFine, .independent, .blocks(of: 5),
@@ -117,7 +121,7 @@ private let node: String? = (ProcessInfo.processInfo.environment["PATH"] ?? "").
     return Request(
       model: name, x: x, y: y, targets: targets, seed: seed, layers: network.values(of: context),
       embedded: Array(UnsafeBufferPointer(start: questions.rows.pointer, count: targets.count * 64)),
-      raw: Array(UnsafeBufferPointer(start: raw, count: targets.count * outputs)), plans: drawn)
+      raw: raw, plans: drawn)
   }
 
   @Test(
