@@ -5,6 +5,7 @@
 //
 // The request holds rows, targets, a seed, plans, and what the library makes of them (PlaygroundTests.swift).
 const fs = require("fs");
+const { PLANS } = require("./plans.js");
 const page = fs.readFileSync(process.argv[2], "utf8");
 
 const between = (first, last) => page.slice(page.indexOf(first) + first.length, page.indexOf(last, page.indexOf(first)));
@@ -52,7 +53,11 @@ async function compare(request) {
   engine.marginals([], 0, request.seed);
   told.head = distance(engine.raw(request.targets.length), request.raw);
   const n = request.targets.length;
-  for (const { name, calls, order, paths } of request.plans) {
+  for (const { name, calls, order = null, paths } of request.plans) {
+    // The page's own plans are the library's.
+    const key = Object.keys(PLANS).filter((key) => name === key || name.startsWith(`${key}(`)).pop();
+    const own = key && PLANS[key].make(n);
+    if (own && calls.length > 1 && JSON.stringify(own) !== JSON.stringify({ calls, order })) told[`${name}, the plan`] = 1;
     const drawn = engine.draw(0, paths.length, request.seed, { calls, order });
     told[name] = distance(drawn.values, paths.flat());
     // In one piece or several: the same bits.

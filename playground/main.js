@@ -196,10 +196,10 @@ function showPoints() {
   $("undo").disabled = state.past.length === 0;
   if (!p) return;
   $("selection-name").textContent = `${p.pin ? "Pin" : "Point"} ${state.selected + 1} of ${points.length}`;
-  [$("name-x").textContent, $("name-y").textContent] = [isDate ? `${names.x} (day)` : names.x, names.y];
-  for (const [id, value] of [["value-x", p.x], ["value-y", p.y]]) {
-    if (document.activeElement !== $(id)) $(id).value = Number(value.toPrecision(5));
-  }
+  [$("name-x").textContent, $("name-y").textContent] = [names.x, names.y];
+  $("value-x").type = isDate ? "date" : "number";
+  if (document.activeElement !== $("value-x")) $("value-x").value = isDate ? shortText(p.x, true) : Number(p.x.toPrecision(5));
+  if (document.activeElement !== $("value-y")) $("value-y").value = Number(p.y.toPrecision(5));
 }
 
 const showThreshold = () => chart.threshold(state.functional === "below" ? state.threshold : null);
@@ -213,7 +213,7 @@ function showNumber() {
   const alone = Array.from({ length: independent.length / n }, (_, p) => functional.of((i) => independent[p * n + i], over, context));
   const isPlace = state.functional === "below";
   const chosen = state.chosen === null ? null : joint[state.chosen];
-  histogram.draw({ joint, independent: alone, isPlace, isDate: sheet.isDate, chosen });
+  histogram.draw({ joint, independent: alone, isPlace, isDate: sheet.isDate, chosen, isJoint: answer.message.plan.calls.length > 1 });
   $("finding").innerHTML = finding(joint, alone, functional.words, isPlace, sheet.isDate && isPlace, over.length);
   $("histogram").setAttribute("aria-label", $("finding").textContent);
 }
@@ -433,7 +433,8 @@ function begin() {
   on("remove", "click", () => removePoint(state.selected));
   for (const [id, key] of [["value-x", "x"], ["value-y", "y"]]) {
     on(id, "change", () => {
-      const value = Number($(id).value), p = state.sheet.points[state.selected];
+      const input = $(id), value = input.type === "date" ? input.valueAsNumber / DAY : Number(input.value);
+      const p = state.sheet.points[state.selected];
       if (!p || $(id).value === "" || !Number.isFinite(value)) return;
       movePoint(state.selected, key === "x" ? value : p.x, key === "y" ? value : p.y);
       endMove();

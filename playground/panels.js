@@ -23,8 +23,9 @@ class Histogram {
   /**
    * @param joint, independent numbers; NaN for those that have none (never below).
    * @param chosen the number of the path that is pointed at, or null.
+   * @param isJoint whether the plan's values know of each other.
    */
-  draw({ joint, independent, isPlace, isDate, chosen }) {
+  draw({ joint, independent, isPlace, isDate, chosen, isJoint }) {
     const { svg } = this, box = svg.getBoundingClientRect();
     const width = Math.max(box.width, 200), height = Math.max(box.height, 160);
     svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -62,7 +63,7 @@ class Histogram {
       element("path", { class: `bars ${name}`, d: `${d}L${right} ${round1(floor)}Z` }, svg);
       element("path", { class: "axis", d: `M${left} ${round1(floor)}H${right}` }, svg);
       element("text", { class: `label ${name}`, x: left, y: round1(half * row + 13) }, svg).textContent =
-        name === "joint" ? "Joint: whole paths" : "Independent values";
+        name === "independent" ? "Independent values" : isJoint ? "Joint: whole paths" : "Paths of this plan, independent too";
       if (known[row].length > 1) {
         const [a, b] = [0.05, 0.95].map((level) => round1(px(quantileOf(known[row], level))));
         element("path", { class: `interval ${name}`, d: `M${a} ${round1(floor + 4)}v6M${a} ${round1(floor + 7)}H${b}M${b} ${round1(floor + 4)}v6` }, svg);

@@ -37,3 +37,5 @@ const PLANS = {
     make: (count) => ({ calls: [count], order: Array.from({ length: count }, (_, i) => i) }),
   },
 };
+
+if (typeof module !== "undefined") module.exports = { PLANS };

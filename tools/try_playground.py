@@ -18,7 +18,9 @@ class Page:
     """The page, and what is read out of it."""
 
     def __init__(self, browser, address, size, scheme):
-        context = browser.new_context(viewport=dict(zip(("width", "height"), size)), color_scheme=scheme)
+        narrow = size[0] < 600
+        context = browser.new_context(
+            viewport=dict(zip(("width", "height"), size)), color_scheme=scheme, has_touch=narrow, is_mobile=narrow)
         self.errors = []
         self.page = context.new_page()
         self.page.set_default_timeout(300_000)
@@ -135,6 +137,11 @@ def main():
                 if options.pictures:
                     options.pictures.mkdir(parents=True, exist_ok=True)
                     page.page.screenshot(path=str(options.pictures / f"{name}-{scheme}.png"), full_page=True)
+                if (name, scheme) == ("narrow", "light"):
+                    count = len(page.points)
+                    page.page.touchscreen.tap(*page.at(5, 1))
+                    page.settle()
+                    check("a tap adds a point", len(page.points) == count + 1)
                 if (name, scheme) == ("wide", "light"):
                     print(page.page.inner_text("#timing"))
                     use(page)
