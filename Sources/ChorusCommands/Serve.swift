@@ -140,14 +140,22 @@ import ArgumentParser
 
     /// What the system opens addresses with.
     private enum Browser {
+      /// Whether there was something to start.
       static func open(_ address: String) -> Bool {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         #if os(macOS)
-          process.arguments = ["open", address]
+          let name = "open"
         #else
-          process.arguments = ["xdg-open", address]
+          let name = "xdg-open"
         #endif
+        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+        guard
+          let path = folders.map({ "\($0)/\(name)" }).first(where: {
+            FileManager.default.isExecutableFile(atPath: $0)
+          })
+        else { return false }
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: path)
+        process.arguments = [address]
         (process.standardOutput, process.standardError) = (FileHandle.nullDevice, FileHandle.nullDevice)
         // It ends at once where it is a launcher, and with the browser where it is one: nobody waits for it.
         return (try? process.run()) != nil

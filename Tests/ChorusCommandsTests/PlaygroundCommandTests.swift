@@ -3,7 +3,7 @@ import Testing
 
 @testable import ChorusCommands
 
-@Suite(.enabled(if: executable != nil, Comment(rawValue: skipped))) struct PlaygroundTests {
+@Suite(.enabled(if: executable != nil, Comment(rawValue: skipped))) struct PlaygroundCommandTests {
   private let folder: Folder
 
   init() throws { folder = try Folder() }
