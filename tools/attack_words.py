@@ -108,6 +108,7 @@ GRAMMAR = {
               {"--resume": None, "--tasks": "tasks", "--start": "model", "--memory": "memory", **COMMON}),
     "info": (["model"], {"--format": "format", **COMMON}),
     "export": (["model", ("--output", "weights")], {"--card": "card", "--full": None, **COMMON}),
+    "playground": ([("--output", "page")], {"--model": "model", "--quiet": None}),
     "plans compare": ([("--model", "model"), ("--prior", "prior"), ("--context", "numbers"), ("--targets", "number"),
                        ("--functions", "number"), ("--orders", "number"), ("--repetitions", "number")],
                       {"--plans": "plan", "--plot": "picture", "--format": "format", **COMMON}),

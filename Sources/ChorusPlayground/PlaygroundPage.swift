@@ -44,6 +44,11 @@ public struct PlaygroundPage: Sendable {
         reach: model.inputReach ?? 2,
         file: try RegularFile.read(model.source, limit: Self.modelLimit))
     }
+    for (place, entry) in entries.enumerated()
+    where entries[..<place].contains(where: { $0.name == entry.name }) {
+      throw ModelError.input(
+        "two models of the page are called '\(entry.name)'; leave one out, or rename a file")
+    }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     // Whatever a file is called, it ends no element of the page.

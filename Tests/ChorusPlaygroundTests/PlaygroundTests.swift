@@ -54,6 +54,10 @@ private let node: String? = (ProcessInfo.processInfo.environment["PATH"] ?? "").
     #expect(PlaygroundPage.refusal(other) != nil)
   }
 
+  @Test("refuses two models of one name, which it could not tell apart") func twice() {
+    #expect(throws: ModelError.self) { try PlaygroundPage(models: ["gp", "gp"]) }
+  }
+
   @Test("cannot be broken by the name of a model's file") func names() throws {
     let folder = FileManager.default.temporaryDirectory.path + "/chorus-page-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
