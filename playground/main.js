@@ -351,7 +351,7 @@ function setModel(index) {
   const model = models[state.model];
   $("command").textContent = model ? `chorus predict --model ${model.name} --seed ${state.seed}` : "";
   const half = model ? model.reach * state.sheet.part : 0;
-  $("units").textContent = `${state.sheet.names.x} from ${shortText(-half)} to ${shortText(half)}`
+  $("units").textContent = `${state.sheet.names.x} from \u2212${half} to ${half}`
     + (state.sheet.units.scale === 1 ? "" : `, ${state.sheet.names.y} less its mean, by its standard deviation`);
 }
 
