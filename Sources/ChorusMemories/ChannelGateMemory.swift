@@ -12,29 +12,30 @@ struct ChannelGateRule: RecurrentRule {
     [MemoryParameter("keep", sizes.columns, initial: 0)]
   }
 
-  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> RowTerms {
+  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> [RowTerms] {
     let bias = head.part(0, head.sizes.width)
-    return RowTerms(
-      fades: zip(row.gates[0], bias).map { log(head.sigmoid($0 + $1)) / ScalarGateRule.divisor })
+    return [
+      RowTerms(fades: zip(row.gates[0], bias).map { log(head.sigmoid($0 + $1)) / ScalarGateRule.divisor })
+    ]
   }
 
   private let sizes: AttentionSizes
   private let values: MemoryValues
-  init(_ sizes: AttentionSizes, _ values: MemoryValues) { (self.sizes, self.values) = (sizes, values) }
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
+    (self.sizes, self.values) = (sizes, values)
+  }
 
-  func terms(
-    _ row: StoredRow, _ head: Int, steps: Int, into fade: UnsafeMutablePointer<Double>
-  ) -> Double {
+  func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
     let (gate, bias) = (row.gate(0), values[0] + head * sizes.width)
     for i in 0..<sizes.width {
-      fade[i] = -Softplus.value(-Double(gate[i]) - Double(bias[i])) / ScalarGateRule.divisor
+      move.fade[i] = -Softplus.value(-Double(gate[i]) - Double(bias[i])) / ScalarGateRule.divisor
     }
     return 1
   }
 
-  func record(_ head: inout HeadPass) -> (fades: HeadPass.Matrix, rates: HeadPass.Matrix?) {
+  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
     let m = head.matrices
     let bias = head.parameters(0, count: sizes.width)
-    return (m.logSigmoid(m.addRow(head.gate(0), bias), over: ScalarGateRule.divisor), nil)
+    return RecordedTerms(fades: m.logSigmoid(m.addRow(head.gate(0), bias), over: ScalarGateRule.divisor))
   }
 }

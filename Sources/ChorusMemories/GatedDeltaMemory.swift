@@ -18,10 +18,11 @@ struct GatedDeltaRule<Gate: RecurrentRule>: RecurrentRule {
 
   static func fade(steps: Int, head: Int) -> Double { Gate.fade(steps: steps, head: head) }
 
-  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> RowTerms {
+  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> [RowTerms] {
     let (column, number) = (row.gates[row.gates.count - 1][0], head.numbers[head.numbers.count - 1])
-    return RowTerms(
-      fades: Gate.reference(row, head, steps: steps).fades, rate: head.sigmoid(column + number[head.head]))
+    return Gate.reference(row, head, steps: steps).map {
+      RowTerms(fades: $0.fades, rate: head.sigmoid(column + number[head.head]))
+    }
   }
 
   private let gate: Gate
@@ -29,25 +30,20 @@ struct GatedDeltaRule<Gate: RecurrentRule>: RecurrentRule {
   private let column: Int
   private let number: Int
 
-  init(_ sizes: AttentionSizes, _ values: MemoryValues) {
-    gate = Gate(sizes, values)
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
+    gate = Gate(spec, sizes, values)
     self.values = values
     (column, number) = (Gate.gates(sizes).count, Gate.parameters(sizes).count)
   }
 
-  func terms(
-    _ row: StoredRow, _ head: Int, steps: Int, into fade: UnsafeMutablePointer<Double>
-  ) -> Double {
-    _ = gate.terms(row, head, steps: steps, into: fade)
+  func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
+    _ = gate.terms(row, head, steps: steps, into: move)
     return Softplus.slope(Double(row.gate(column)[0]) + Double(values[number][head]))
   }
 
-  func record(_ head: inout HeadPass) -> (fades: HeadPass.Matrix, rates: HeadPass.Matrix?) {
+  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
     let (m, bias) = (head.matrices, head.parameter(number))
-    let rates = m.map(m.addRow(head.gate(column), bias)) { x in
-      let value = Softplus.slope(x)
-      return (value, value * (1 - value))
-    }
-    return (gate.record(&head).fades, rates)
+    let rates = m.sigmoid(m.addRow(head.gate(column), bias))
+    return RecordedTerms(fades: gate.record(&head, keys: keys).fades, rates: rates)
   }
 }

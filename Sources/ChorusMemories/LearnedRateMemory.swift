@@ -5,20 +5,18 @@ import ChorusTensors
 struct NoFadeRule: RecurrentRule {
   static func gates(_ sizes: AttentionSizes) -> [StoredLayout.Gate] { [] }
   static func parameters(_ sizes: AttentionSizes) -> [MemoryParameter] { [] }
-  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> RowTerms {
-    RowTerms(fades: [0])
+  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> [RowTerms] {
+    [RowTerms(fades: [0])]
   }
 
-  init(_ sizes: AttentionSizes, _ values: MemoryValues) {}
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {}
 
-  func terms(
-    _ row: StoredRow, _ head: Int, steps: Int, into fade: UnsafeMutablePointer<Double>
-  ) -> Double {
-    fade[0] = 0
+  func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
+    move.fade[0] = 0
     return 1
   }
 
-  func record(_ head: inout HeadPass) -> (fades: HeadPass.Matrix, rates: HeadPass.Matrix?) {
-    (head.matrices.constant(0, head.rows, 1), nil)
+  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+    RecordedTerms(fades: head.matrices.constant(0, head.rows, 1))
   }
 }

@@ -11,34 +11,30 @@ struct LonghornRule: RecurrentRule {
     [MemoryParameter("rate", sizes.heads, initial: 0)]
   }
 
-  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> RowTerms {
+  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> [RowTerms] {
     let beta = head.sigmoid(row.gates[0][0] + head.numbers[0][head.head])
-    return RowTerms(fades: [0], rate: beta / (1 + beta * head.dot(row.key, row.key)))
+    return [RowTerms(fades: [0], rate: beta / (1 + beta * head.dot(row.key, row.key)))]
   }
 
   private let width: Int
   private let values: MemoryValues
-  init(_ sizes: AttentionSizes, _ values: MemoryValues) { (width, self.values) = (sizes.width, values) }
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
+    (width, self.values) = (sizes.width, values)
+  }
 
-  func terms(
-    _ row: StoredRow, _ head: Int, steps: Int, into fade: UnsafeMutablePointer<Double>
-  ) -> Double {
-    fade[0] = 0
+  func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
+    move.fade[0] = 0
     let beta = Softplus.slope(Double(row.gate(0)[0]) + Double(values[0][head]))
     let squares = (0..<width).reduce(0.0) { $0 + Double(row.key[$1]) * Double(row.key[$1]) }
     return beta / (1 + beta * squares)
   }
 
-  func record(_ head: inout HeadPass) -> (fades: HeadPass.Matrix, rates: HeadPass.Matrix?) {
+  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
     let (m, bias) = (head.matrices, head.parameter(0))
-    let beta = m.map(m.addRow(head.gate(0), bias)) { x in
-      let value = Softplus.slope(x)
-      return (value, value * (1 - value))
-    }
-    let keys = m.stack(head.keys, head.ownKeys)
+    let beta = m.sigmoid(m.addRow(head.gate(0), bias))
     let inverse = m.map(m.hadamard(beta, m.rowSums(m.hadamard(keys, keys)))) { x in
       (1 / (1 + x), -1 / ((1 + x) * (1 + x)))
     }
-    return (m.constant(0, head.rows, 1), m.hadamard(beta, inverse))
+    return RecordedTerms(fades: m.constant(0, head.rows, 1), rates: m.hadamard(beta, inverse))
   }
 }

@@ -8,27 +8,41 @@ extension RecurrentMemory {
   /// linearly with the rows.
   func record(_ head: inout HeadPass) {
     let m = head.matrices
-    let keys = m.stack(map.record(head.keys, on: m), map.record(head.ownKeys, on: m))
-    let values = m.stack(head.values, head.ownValues)
-    let terms = rule.record(&head)
+    let own = m.stack(map.record(head.keys, on: m), map.record(head.ownKeys, on: m))
+    let terms = rule.record(&head, keys: own)
+    let keys = terms.keys ?? own
+    let (erases, values) = (terms.erases ?? keys, terms.values ?? head.allValues)
     let fades = m.map(terms.fades) { x in x > Self.leastFade ? (x, 1) : (Self.leastFade, 0) }
     let queries = head.parts.map { map.record($0.queries, on: m) }
-    // The state before the first row is nothing.
-    var state = m.constant(0, rank, sizes.width)
-    for first in stride(from: 0, to: keys.rows, by: Self.chunk) {
-      let rows = first..<min(keys.rows, first + Self.chunk)
+    var state = start(&head)
+    for first in stride(from: 0, to: own.rows, by: Self.chunk) {
+      let rows = first..<min(own.rows, first + Self.chunk)
+      let moves = rows.lowerBound * Rule.moves..<rows.upperBound * Rule.moves
       let chunk = RecordedChunk<Rule>(
-        m, keys: m.rows(keys, rows), values: m.rows(values, rows), fades: m.rows(fades, rows),
-        rates: terms.rates.map { m.rows($0, rows) }, state)
+        m, keys: m.rows(keys, moves), erases: m.rows(erases, moves), values: m.rows(values, moves),
+        fades: m.rows(fades, moves), rates: terms.rates.map { m.rows($0, moves) }, state)
       for (part, queries) in zip(head.parts, queries) {
         let ends = part.limits.map { head.keys.rows + Int($0) }
         for run in Self.runs(ends, in: rows) {
-          let read = chunk.read(m.rows(queries, run), limits: ends[run].map { Int32($0 - first) })
+          let limits = ends[run].map { Int32(($0 - first) * Rule.moves - Rule.unread) }
+          let read = rule.record(read: m.rows(queries, run), &head) { chunk.read($0, limits: limits) }
           head.emit(read, row: part.row + run.lowerBound)
         }
       }
       state = chunk.end
     }
+  }
+
+  /// The state before the first row.
+  private func start(_ head: inout HeadPass) -> Matrix {
+    let m = head.matrices
+    guard let start = rule.recordStart(&head) else { return m.constant(0, rank, columns) }
+    let diagonal = m.input(rank, columns, learns: false) { values in
+      values.update(repeating: 0, count: rank * columns)
+      for i in 0..<min(rank, columns - sizes.width) { values[i * columns + sizes.width + i] = 1 }
+    }
+    return m.hadamard(
+      diagonal, m.multiply(m.multiply(m.constant(1, rank, 1), start), m.constant(1, 1, columns)))
   }
 
   /// Queries beside each other whose prefixes end with a row of `rows`.
@@ -45,37 +59,39 @@ extension RecurrentMemory {
   }
 }
 
-/// Rows between two states on a tape (spec 1.4 A, A′, B).
+/// Moves between two states on a tape (spec 1.4 A, A′, B).
 struct RecordedChunk<Rule: RecurrentRule> {
   typealias Matrix = MatrixTape.Matrix
 
   private let m: MatrixTape
   private let keys: Matrix
-  /// r, what each row adds at its key.
+  /// r, what each move adds at its key.
   private let added: Matrix
   private let fades: Matrix
-  /// Sums of g from the first row on.
+  /// Sums of g from the first move on.
   private let sums: Matrix
   private let start: Matrix
 
   init(
-    _ m: MatrixTape, keys: Matrix, values: Matrix, fades: Matrix, rates: Matrix?, _ start: Matrix
+    _ m: MatrixTape, keys: Matrix, erases: Matrix, values: Matrix, fades: Matrix, rates: Matrix?,
+    _ start: Matrix
   ) {
     self.m = m
     (self.keys, self.fades, self.start) = (keys, fades, start)
     let count = keys.rows
     sums = m.multiply(Self.ones(m, (1...count).map { 0..<$0 }, count), fades)
-    guard Rule.corrects, let rates else {
-      added = rates.map { m.scaleRows(values, by: $0) } ?? values
+    func rated(_ rows: Matrix) -> Matrix { rates.map { m.scaleRows(rows, by: $0) } ?? rows }
+    guard Rule.corrects else {
+      added = rated(values)
       return
     }
-    let known = m.multiply(Self.faded(m, keys, sums), start)
-    let below = Self.scores(m, keys, sums, keys, sums, limits: (0..<count).map { Int32($0) })
-    let system = m.addDiagonal(m.scaleRows(below, by: rates), m.constant(1, 1, 1))
-    added = m.solve(system, m.scaleRows(m.add(values, known, scale: -1), by: rates))
+    let known = m.multiply(Self.faded(m, erases, sums), start)
+    let below = Self.scores(m, erases, sums, keys, sums, limits: (0..<count).map { Int32($0) })
+    let system = m.addDiagonal(rated(below), m.constant(1, 1, 1))
+    added = m.solve(system, rated(m.add(values, known, scale: -1)))
   }
 
-  /// What queries read of the state and of the first rows, as many as their limits tell.
+  /// What queries read of the state and of the first moves, as many as their limits tell.
   func read(_ queries: Matrix, limits: [Int32]) -> Matrix {
     let sum = m.multiply(Self.ones(m, limits.map { 0..<Int($0) }, keys.rows), fades)
     let scores = Self.scores(m, queries, sum, keys, sums, limits: limits)

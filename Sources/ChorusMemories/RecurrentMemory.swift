@@ -14,10 +14,15 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory {
   let values: MemoryValues
   let capability: Capability
   let map: any FeatureMap
+  let features: Int
+  /// Rows and columns of a head's state.
   let rank: Int
+  let columns: Int
 
-  /// Rows of a chunk. With a gate a column every pair of rows takes exponentials, so chunks are shorter.
-  static var chunk: Int { Rule.channels ? 16 : 32 }
+  /// Rows of a chunk. With a gate a column every pair of moves takes exponentials, so chunks are shorter.
+  static var chunk: Int { (Rule.channels ? 16 : 32) / Rule.moves }
+  /// Moves of a chunk.
+  static var moves: Int { chunk * Rule.moves }
   /// Chunks that a path keeps.
   static var kept: Int { 2 }
   /// The least g: a state that keeps less than e⁻⁴⁰ of itself keeps nothing in single precision, and the exponents of a
@@ -33,45 +38,62 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory {
     Capability(holdsSet: false, fixedState: true, prefixReads: .newest(chunk: chunk))
   }
 
-  /// S from row to row, then φ(q)·S.
+  /// S from row to row and move to move, then what φ(q) reads of it.
   static func reference(_ query: [Double], _ head: ReferenceHead) -> ReferenceRead {
-    let state = head.recurrence { state, row, steps in
-      let (key, terms) = (head.features(row.key), Rule.reference(row, head, steps: steps))
-      for i in key.indices {
-        let kept = exp(terms.fades[Rule.channels ? i : 0])
-        for j in state[i].indices { state[i][j] *= kept }
-      }
-      let known = Rule.corrects ? head.read(key, state) : head.nothing
-      for i in key.indices {
-        for j in known.indices { state[i][j] += terms.rate * key[i] * (row.value[j] - known[j]) }
+    let (rank, width) = (Rule.rank(head.rank), head.sizes.width)
+    let columns = Rule.columns(head.rank, width: width)
+    var seen = (0..<rank).map { i in
+      (0..<columns).map { $0 >= width && $0 - width == i ? Rule.start(head) : 0 }
+    }
+    _ = head.recurrence(from: seen) { state, row, steps in
+      let moves = Rule.reference(row, head, steps: steps)
+      for (number, move) in moves.enumerated() {
+        let key = move.key ?? head.features(row.key)
+        for i in key.indices {
+          let kept = exp(move.fades[Rule.channels ? i : 0])
+          for j in state[i].indices { state[i][j] *= kept }
+        }
+        let known = head.read(move.erase ?? key, state)
+        let value = move.value ?? row.value
+        for i in key.indices {
+          for j in known.indices {
+            state[i][j] += move.rate * key[i] * (value[j] - (Rule.corrects ? known[j] : 0))
+          }
+        }
+        if number == moves.count - 1 - Rule.unread { seen = state }
       }
     }
     let kept = exp(Rule.fade(steps: head.distance, head: head.head))
-    return ReferenceRead(head.read(head.features(query), state).map { kept * $0 })
+    return ReferenceRead(Rule.read(head.features(query), head, of: seen.map { $0.map { kept * $0 } }))
   }
 
   init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
-    rule = Rule(sizes, values)
+    rule = Rule(spec, sizes, values)
     self.sizes = sizes
     self.values = values
     shape = Self.shape(spec, sizes)
     capability = Self.capability(spec)
     map = FeatureMaps.named(orIdentity: spec.features)
-    rank = map.count(sizes.width)
+    features = map.count(sizes.width)
+    rank = Rule.rank(features)
+    columns = Rule.columns(features, width: sizes.width)
   }
 
   /// Floats of a head's state.
-  var stateCount: Int { rank * sizes.width }
+  var stateCount: Int { rank * columns }
 
   // MARK: Context
 
   final class Context: Sendable {
     let rows: Int
-    /// S of every head, `[heads][rank, width]`, plain and packed.
+    /// S of every head, `[heads][rank, columns]`: what the next row changes, and what is read, which is the same unless reads
+    /// do not see all moves.
     let states: FloatBuffer
+    let reads: FloatBuffer
+    /// What is read, packed, where a read is a product.
     let packed: FloatBuffer
-    init(rows: Int, states: FloatBuffer, packed: FloatBuffer) {
-      (self.rows, self.states, self.packed) = (rows, states, packed)
+    init(rows: Int, states: FloatBuffer, reads: FloatBuffer, packed: FloatBuffer) {
+      (self.rows, self.states, self.reads, self.packed) = (rows, states, reads, packed)
     }
   }
 
@@ -82,26 +104,40 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory {
 
   func finish(_ draft: StoredRows) -> Context {
     let states = FloatBuffer(count: sizes.heads * stateCount)
+    let reads = Rule.unread > 0 ? FloatBuffer(count: sizes.heads * stateCount) : states
     let scratch = Arena(blockCount: 1 << 14)
     let chunk = chunk(in: scratch)
     for head in 0..<sizes.heads {
       let state = states.pointer + head * stateCount
+      begin(state, head)
       for first in stride(from: 0, to: draft.count, by: Self.chunk) {
         let mark = scratch.mark
         let count = min(Self.chunk, draft.count - first)
         fill(chunk, draft.row(first), count, head, state, scratch)
-        fold(chunk, count, state, into: state, scratch)
+        if Rule.unread > 0, first + count == draft.count {
+          fold(
+            chunk, count * Rule.moves - Rule.unread, state, into: reads.pointer + head * stateCount, scratch)
+        }
+        fold(chunk, count * Rule.moves, state, into: state, scratch)
         scratch.rewind(to: mark)
       }
     }
-    return context(rows: draft.count, states)
+    return context(rows: draft.count, states, reads)
   }
 
-  private func context(rows: Int, _ states: FloatBuffer) -> Context {
-    let packed = FloatBuffer(
-      count: sizes.heads * ck_packed_count(Int32(rank), Int32(sizes.width)))
-    PackedHeads.pack(states.array, sizes.heads, rank, sizes.width, into: packed)
-    return Context(rows: rows, states: states, packed: packed)
+  /// The state before the first row, of a state of zeros.
+  private func begin(_ state: UnsafeMutablePointer<Float>, _ head: Int) {
+    for i in 0..<min(rank, columns - sizes.width) { state[i * columns + sizes.width + i] = rule.start(head) }
+  }
+
+  private func context(rows: Int, _ states: FloatBuffer, _ reads: FloatBuffer) -> Context {
+    let packed = FloatBuffer(count: packedCount)
+    if Rule.readsProduct { PackedHeads.pack(reads.array, sizes.heads, rank, columns, into: packed) }
+    return Context(rows: rows, states: states, reads: reads, packed: packed)
+  }
+
+  private var packedCount: Int {
+    Rule.readsProduct ? sizes.heads * ck_packed_count(Int32(rank), Int32(columns)) : 0
   }
 
   // MARK: Buffer
@@ -124,14 +160,14 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory {
   }
 
   /// Floats of a head of one chunk: the state at its beginning, the keys and the values.
-  private var headCount: Int { stateCount + Self.chunk * (rank + sizes.width) }
-  /// Numbers of g a row.
+  private var headCount: Int { stateCount + Self.moves * (rank + columns) }
+  /// Numbers of g a move.
   var fadeColumns: Int { Rule.channels ? rank : 1 }
 
   func buffer(paths: Int, capacity: Int) -> Buffer {
     Buffer(
       places: paths * Self.kept, floats: sizes.heads * headCount,
-      fades: sizes.heads * Self.chunk * fadeColumns, rows: Self.chunk)
+      fades: sizes.heads * Self.moves * fadeColumns, rows: Self.chunk)
   }
 
   /// Where a chunk of a path is in the ring.
@@ -144,8 +180,8 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory {
   private func chunk(_ buffer: Buffer, _ place: Int, _ head: Int) -> RecurrentChunk {
     let keys = state(buffer, place, head) + stateCount
     return RecurrentChunk(
-      keys: keys, values: keys + Self.chunk * rank,
-      fades: buffer.fades.pointer + (place * sizes.heads + head) * Self.chunk * fadeColumns)
+      keys: keys, values: keys + Self.moves * rank,
+      fades: buffer.fades.pointer + (place * sizes.heads + head) * Self.moves * fadeColumns)
   }
 
   /// The state at the beginning of a chunk that is kept.
@@ -165,7 +201,7 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory {
     precondition(buffer.chunks[before] == chunk - 1, "rows of a path are committed one after the other")
     for head in 0..<sizes.heads {
       fold(
-        self.chunk(buffer, before, head), Self.chunk,
+        self.chunk(buffer, before, head), Self.moves,
         start(chunk - 1, path: path, head, context, buffer), into: state(buffer, place, head), scratch)
     }
   }
@@ -207,14 +243,26 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory {
     scratch: Arena
   ) {
     let mark = scratch.mark
-    let features = features(queries, rows, scratch)
+    let asked = features(queries, rows, scratch)
     for head in 0..<sizes.heads {
+      guard Rule.readsProduct else {
+        let state = context.reads.pointer + head * stateCount
+        for row in 0..<rows {
+          rule.read(
+            asked + (row * sizes.heads + head) * features, head,
+            of: {
+              weigh($0, rank, state, stride: columns, columns: columns, into: $1, adding: false, scratch)
+            },
+            into: out + row * sizes.columns + head * sizes.width, scratch)
+        }
+        continue
+      }
       var arguments = ck_matmul_args()
-      (arguments.m, arguments.k, arguments.n) = (Int32(rows), Int32(rank), Int32(sizes.width))
-      arguments.a = UnsafePointer(features + head * rank)
+      (arguments.m, arguments.k, arguments.n) = (Int32(rows), Int32(rank), Int32(columns))
+      arguments.a = UnsafePointer(asked + head * rank)
       arguments.lda = Int32(sizes.heads * rank)
       arguments.packed = UnsafePointer(
-        context.packed.pointer + head * ck_packed_count(Int32(rank), Int32(sizes.width)))
+        context.packed.pointer + head * ck_packed_count(Int32(rank), Int32(columns)))
       arguments.c = out + head * sizes.width
       arguments.ldc = Int32(sizes.columns)
       ck_matmul(&arguments)
@@ -222,15 +270,15 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory {
     scratch.rewind(to: mark)
   }
 
-  /// φ of queries, `[rows, heads·rank]`.
+  /// φ of queries, `[rows, heads·features]`.
   private func features(_ queries: UnsafePointer<Float>, _ rows: Int, _ scratch: Arena)
     -> UnsafeMutablePointer<Float>
   {
-    let features = scratch.floats(rows * sizes.heads * rank)
+    let out = scratch.floats(rows * sizes.heads * features)
     for row in 0..<rows * sizes.heads {
-      map.apply(queries + row * sizes.width, width: sizes.width, into: features + row * rank)
+      map.apply(queries + row * sizes.width, width: sizes.width, into: out + row * features)
     }
-    return features
+    return out
   }
 
   func read(
@@ -238,12 +286,13 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory {
     into out: UnsafeMutablePointer<Float>, scratch: Arena
   ) {
     let mark = scratch.mark
-    let features = features(queries, visible.count, scratch)
+    let asked = features(queries, visible.count, scratch)
     let faded = scratch.doubles(fadeColumns)
     for row in 0..<visible.count {
       let (path, limit) = (Int(visible.paths[row]), Int(visible.limits[row]))
       let number = max(0, limit - 1) / Self.chunk
-      let (place, count) = (place(number, path: path), limit - number * Self.chunk)
+      let place = place(number, path: path)
+      let count = limit == 0 ? 0 : (limit - number * Self.chunk) * Rule.moves - Rule.unread
       precondition(
         limit == 0 || buffer.chunks[place] == number,
         "a recurrent memory reads prefixes of its newest chunks only")
@@ -256,9 +305,13 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory {
         for i in 0..<fadeColumns {
           faded[i] = behind + (count > 0 ? chunk.fades[(count - 1) * fadeColumns + i] : 0)
         }
-        read(
-          features + (row * sizes.heads + head) * rank, faded, count,
-          start(number, path: path, head, context, buffer), chunk,
+        let start =
+          limit == 0
+          ? UnsafePointer(context.reads.pointer + head * stateCount)
+          : start(number, path: path, head, context, buffer)
+        rule.read(
+          asked + (row * sizes.heads + head) * features, head,
+          of: { read($0, faded, count, start, chunk, into: $1, scratch) },
           into: out + row * sizes.columns + head * sizes.width, scratch)
       }
     }
@@ -267,18 +320,26 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory {
 
   // MARK: Outside the program
 
-  func stateArrays(rows: Int) -> [StateArray] { [StateArray("state", [sizes.heads, rank, sizes.width])] }
-  func values(of context: Context) -> [[Float]] { [context.states.array] }
+  func stateArrays(rows: Int) -> [StateArray] {
+    (Rule.unread > 0 ? ["state", "read"] : ["state"]).map { StateArray($0, [sizes.heads, rank, columns]) }
+  }
+  func values(of context: Context) -> [[Float]] {
+    (Rule.unread > 0 ? [context.states, context.reads] : [context.states]).map(\.array)
+  }
   func context(rows: Int, values: [[Float]]) -> Context? {
     guard StateArray.fit(values, stateArrays(rows: rows)) else { return nil }
-    return context(rows: rows, FloatBuffer(values[0]))
+    let states = values.map { FloatBuffer($0) }
+    return context(rows: rows, states[0], states[states.count - 1])
+  }
+  func raised(_ context: Context) -> Double {
+    (0..<sizes.heads).reduce(0) { max($0, rule.raised(context.reads.pointer + $1 * stateCount, $1)) }
   }
 
   func contextBytes(rows: Int) -> Int {
-    4 * sizes.heads * (stateCount + ck_packed_count(Int32(rank), Int32(sizes.width)))
+    4 * ((Rule.unread > 0 ? 2 : 1) * sizes.heads * stateCount + packedCount)
   }
   func bufferBytes(capacity: Int) -> Int {
-    Self.kept * (sizes.heads * (4 * headCount + 8 * Self.chunk * fadeColumns) + 4 * Self.chunk)
+    Self.kept * (sizes.heads * (4 * headCount + 8 * Self.moves * fadeColumns) + 4 * Self.chunk)
   }
 }
 

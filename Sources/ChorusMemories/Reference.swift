@@ -56,7 +56,7 @@ package struct ReferenceHead {
 
   /// x·S for a matrix given by its rows.
   func read(_ x: [Double], _ s: [[Double]]) -> [Double] {
-    var out = nothing
+    var out = [Double](repeating: 0, count: s.first?.count ?? 0)
     for (x, row) in zip(x, s) { for j in out.indices { out[j] += x * row[j] } }
     return out
   }
@@ -73,9 +73,12 @@ package struct ReferenceHead {
     spec.weights == .learned ? softplus(row.gates[0][0] + numbers[0][head]) : 1
   }
 
-  /// S from row to row, from zero: `change` is given each row with how many places it is behind the one before.
-  func recurrence(_ change: (inout [[Double]], Row, _ steps: Int) -> Void) -> [[Double]] {
-    var state = [[Double]](repeating: nothing, count: rank)
+  /// S from row to row, from zero where no beginning is given: `change` is given each row with how many places it is
+  /// behind the one before.
+  func recurrence(
+    from start: [[Double]]? = nil, _ change: (inout [[Double]], Row, _ steps: Int) -> Void
+  ) -> [[Double]] {
+    var state = start ?? [[Double]](repeating: nothing, count: rank)
     var last = (rows.first?.position ?? 0) - 1
     for row in rows {
       change(&state, row, row.position - last)

@@ -11,20 +11,18 @@ struct RetentionRule: RecurrentRule {
   private static func fade(_ head: Int) -> Double { log1p(-exp2(-5 - Double(head))) }
   static func fade(steps: Int, head: Int) -> Double { Double(steps) * fade(head) }
 
-  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> RowTerms {
-    RowTerms(fades: [log(pow(1 - pow(2, -5 - Double(head.head)), Double(steps)))])
+  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> [RowTerms] {
+    [RowTerms(fades: [log(pow(1 - pow(2, -5 - Double(head.head)), Double(steps)))])]
   }
 
-  init(_ sizes: AttentionSizes, _ values: MemoryValues) {}
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {}
 
-  func terms(
-    _ row: StoredRow, _ head: Int, steps: Int, into fade: UnsafeMutablePointer<Double>
-  ) -> Double {
-    fade[0] = Self.fade(steps: steps, head: head)
+  func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
+    move.fade[0] = Self.fade(steps: steps, head: head)
     return 1
   }
 
-  func record(_ head: inout HeadPass) -> (fades: HeadPass.Matrix, rates: HeadPass.Matrix?) {
-    (head.matrices.constant(Self.fade(head.head), head.rows, 1), nil)
+  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+    RecordedTerms(fades: head.matrices.constant(Self.fade(head.head), head.rows, 1))
   }
 }

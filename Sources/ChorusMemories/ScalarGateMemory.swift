@@ -12,22 +12,20 @@ struct ScalarGateRule: RecurrentRule {
     [MemoryParameter("keep", sizes.heads, initial: 0)]
   }
 
-  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> RowTerms {
-    RowTerms(fades: [log(head.sigmoid(row.gates[0][0] + head.numbers[0][head.head])) / divisor])
+  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> [RowTerms] {
+    [RowTerms(fades: [log(head.sigmoid(row.gates[0][0] + head.numbers[0][head.head])) / divisor])]
   }
 
   private let values: MemoryValues
-  init(_ sizes: AttentionSizes, _ values: MemoryValues) { self.values = values }
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) { self.values = values }
 
-  func terms(
-    _ row: StoredRow, _ head: Int, steps: Int, into fade: UnsafeMutablePointer<Double>
-  ) -> Double {
-    fade[0] = -Softplus.value(-Double(row.gate(0)[0]) - Double(values[0][head])) / Self.divisor
+  func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
+    move.fade[0] = -Softplus.value(-Double(row.gate(0)[0]) - Double(values[0][head])) / Self.divisor
     return 1
   }
 
-  func record(_ head: inout HeadPass) -> (fades: HeadPass.Matrix, rates: HeadPass.Matrix?) {
+  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
     let (m, bias) = (head.matrices, head.parameter(0))
-    return (m.logSigmoid(m.addRow(head.gate(0), bias), over: Self.divisor), nil)
+    return RecordedTerms(fades: m.logSigmoid(m.addRow(head.gate(0), bias), over: Self.divisor))
   }
 }

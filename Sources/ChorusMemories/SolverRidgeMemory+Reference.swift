@@ -3,7 +3,7 @@ extension SolverRidgeMemory {
     switch head.spec.optimiser {
     case .gradient(let steps): descent(query, head, steps)
     case .conjugateGradient(let steps): conjugate(query, head, steps)
-    case .exact, .online, .implicit: RidgeRule.reference(query, head)
+    default: RidgeRule.reference(query, head)
     }
   }
 

@@ -39,7 +39,8 @@ struct SolverRidgeMemory: HeadwiseMemory {
     switch spec.optimiser {
     case .conjugateGradient(let steps): (self.steps, conjugate) = (steps, true)
     case .gradient(let steps): (self.steps, conjugate) = (steps, false)
-    case .exact, .online, .implicit: (steps, conjugate) = (rank, true)
+    default:
+      (steps, conjugate) = (rank, true)
     }
   }
 

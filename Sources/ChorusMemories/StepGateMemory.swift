@@ -16,26 +16,24 @@ struct StepGateRule: RecurrentRule {
     ]
   }
 
-  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> RowTerms {
+  static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> [RowTerms] {
     let step = head.softplus(row.gates[0][0] + head.numbers[bias][head.head])
-    return RowTerms(fades: [-step * exp(head.numbers[speed][head.head])], rate: step)
+    return [RowTerms(fades: [-step * exp(head.numbers[speed][head.head])], rate: step)]
   }
 
   private let values: MemoryValues
-  init(_ sizes: AttentionSizes, _ values: MemoryValues) { self.values = values }
+  init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) { self.values = values }
 
-  func terms(
-    _ row: StoredRow, _ head: Int, steps: Int, into fade: UnsafeMutablePointer<Double>
-  ) -> Double {
+  func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
     let step = Softplus.value(Double(row.gate(0)[0]) + Double(values[Self.bias][head]))
-    fade[0] = -step * exp(Double(values[Self.speed][head]))
+    move.fade[0] = -step * exp(Double(values[Self.speed][head]))
     return step
   }
 
-  func record(_ head: inout HeadPass) -> (fades: HeadPass.Matrix, rates: HeadPass.Matrix?) {
+  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
     let m = head.matrices
     let step = m.softplus(m.addRow(head.gate(0), head.parameter(Self.bias)))
     let speed = m.map(head.parameter(Self.speed)) { x in (-exp(x), -exp(x)) }
-    return (m.multiply(step, speed), step)
+    return RecordedTerms(fades: m.multiply(step, speed), rates: step)
   }
 }
