@@ -181,6 +181,9 @@ extension MemorySpec {
       try require(
         map.count(8) == 8, "a gate for every key column needs as many features (identity, unit, elu or relu)")
       return RecurrentMemory<ChannelGateRule>.self
+    case .tiedGate:
+      try require(features == "identity", "a key that is its gate has identity features")
+      return RecurrentMemory<TiedGateRule>.self
     case .uniform, .learned, .similarity: throw .refused("\(weights.rawValue) weights do not fade")
     }
   }

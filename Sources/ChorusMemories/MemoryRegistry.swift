@@ -119,6 +119,9 @@ public enum MemoryRegistry {
     Entry(
       "kimi-delta", gatedDelta(.channelGate), state: "d²", cost: "d²+3kd, k ≤ 16",
       source: "Kimi delta attention, Kimi Team 2025; for sequences"),
+    Entry(
+      "hgrn2", recurrent(.tiedGate), state: "d²", cost: "d²+3kd, k ≤ 16",
+      source: "HGRN2, Qin et al. 2024; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

@@ -25,12 +25,14 @@ public struct MemorySpec: Sendable, Hashable {
     case stepGate
     /// The product of what every later row keeps of each key column.
     case channelGate
+    /// As the channel gate, where a key column takes in what it forgets: the gate is the key.
+    case tiedGate
 
     /// Whether a row counts the less the more rows come behind it.
     var fade: Bool {
       switch self {
       case .uniform, .learned, .similarity: false
-      case .decay, .scalarGate, .stepGate, .channelGate: true
+      case .decay, .scalarGate, .stepGate, .channelGate, .tiedGate: true
       }
     }
   }
