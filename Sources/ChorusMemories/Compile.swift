@@ -172,7 +172,9 @@ extension MemorySpec {
 
   /// The memory of rows that fade with those behind them.
   private func recurrent(_ map: any FeatureMap) throws(MemoryError) -> any SpecifiedMemory.Type {
-    try require(readOut == .raw, "rows that fade are read raw")
+    try require(
+      readOut == (weights == .exponentialGate ? .normalised : .raw),
+      "rows that fade are read raw, and normalised where exponential gates weigh them")
     switch weights {
     case .decay: return RecurrentMemory<RetentionRule>.self
     case .scalarGate: return RecurrentMemory<ScalarGateRule>.self
@@ -184,6 +186,9 @@ extension MemorySpec {
     case .tiedGate:
       try require(features == "identity", "a key that is its gate has identity features")
       return RecurrentMemory<TiedGateRule>.self
+    case .exponentialGate:
+      try require(features == "identity", "the exponential gate has identity features")
+      return RecurrentMemory<ExponentialGateRule>.self
     case .uniform, .learned, .similarity: throw .refused("\(weights.rawValue) weights do not fade")
     }
   }

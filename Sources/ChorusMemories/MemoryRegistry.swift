@@ -122,6 +122,12 @@ public enum MemoryRegistry {
     Entry(
       "hgrn2", recurrent(.tiedGate), state: "d²", cost: "d²+3kd, k ≤ 16",
       source: "HGRN2, Qin et al. 2024; for sequences"),
+    Entry(
+      "mlstm",
+      MemorySpec(
+        weights: .exponentialGate, function: .linear, loss: .dot, optimiser: .gradient(steps: 1),
+        readOut: .normalised), state: "d(d+1)", cost: "d(d+1)+2kd, k ≤ 32",
+      source: "xLSTM, Beck et al. 2024; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

@@ -27,12 +27,14 @@ public struct MemorySpec: Sendable, Hashable {
     case channelGate
     /// As the channel gate, where a key column takes in what it forgets: the gate is the key.
     case tiedGate
+    /// As the scalar gate, where a row counts by an exponential of its own.
+    case exponentialGate
 
     /// Whether a row counts the less the more rows come behind it.
     var fade: Bool {
       switch self {
       case .uniform, .learned, .similarity: false
-      case .decay, .scalarGate, .stepGate, .channelGate, .tiedGate: true
+      case .decay, .scalarGate, .stepGate, .channelGate, .tiedGate, .exponentialGate: true
       }
     }
   }
