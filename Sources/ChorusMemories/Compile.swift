@@ -189,6 +189,9 @@ extension MemorySpec {
     case .exponentialGate:
       try require(features == "identity", "the exponential gate has identity features")
       return RecurrentMemory<ExponentialGateRule>.self
+    case .bonusGate:
+      try require(features == "identity", "a gate with a bonus has identity features")
+      return RecurrentMemory<BonusRule>.self
     case .uniform, .learned, .similarity: throw .refused("\(weights.rawValue) weights do not fade")
     }
   }

@@ -128,6 +128,9 @@ public enum MemoryRegistry {
         weights: .exponentialGate, function: .linear, loss: .dot, optimiser: .gradient(steps: 1),
         readOut: .normalised), state: "d(d+1)", cost: "d(d+1)+2kd, k ≤ 32",
       source: "xLSTM, Beck et al. 2024; for sequences"),
+    Entry(
+      "rwkv-6", recurrent(.bonusGate), state: "2d²", cost: "d²+3kd, k ≤ 16",
+      source: "RWKV-6, Peng et al. 2024; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

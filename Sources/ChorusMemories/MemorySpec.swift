@@ -29,12 +29,14 @@ public struct MemorySpec: Sendable, Hashable {
     case tiedGate
     /// As the scalar gate, where a row counts by an exponential of its own.
     case exponentialGate
+    /// As the channel gate, where a row is faded from the second row behind it on, and the newest one counts by a bonus.
+    case bonusGate
 
     /// Whether a row counts the less the more rows come behind it.
     var fade: Bool {
       switch self {
       case .uniform, .learned, .similarity: false
-      case .decay, .scalarGate, .stepGate, .channelGate, .tiedGate, .exponentialGate: true
+      case .decay, .scalarGate, .stepGate, .channelGate, .tiedGate, .exponentialGate, .bonusGate: true
       }
     }
   }
