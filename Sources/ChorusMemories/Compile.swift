@@ -142,6 +142,21 @@ extension MemorySpec {
         loss == .squared && readOut == .raw && features == "unit",
         "the delta rule with a learned rate has squared loss, unit features and a raw read-out")
       return RecurrentMemory<GatedDeltaRule<NoFadeRule>>.self
+    case (.linear, .product(let steps)):
+      try require(
+        (weights == .learned || weights == .scalarGate) && loss == .squared && readOut == .raw
+          && features == "unit",
+        "products of delta steps have learned or scalar-gate weights, squared loss, unit features and a raw read-out"
+      )
+      try require((1...3).contains(steps), "a row takes 1, 2 or 3 delta steps, not \(steps)")
+      switch (weights == .scalarGate, steps) {
+      case (false, 1): return RecurrentMemory<DeltaProductRule<NoFadeRule, OneMove>>.self
+      case (false, 2): return RecurrentMemory<DeltaProductRule<NoFadeRule, TwoMoves>>.self
+      case (false, _): return RecurrentMemory<DeltaProductRule<NoFadeRule, ThreeMoves>>.self
+      case (true, 1): return RecurrentMemory<DeltaProductRule<ScalarGateRule, OneMove>>.self
+      case (true, 2): return RecurrentMemory<DeltaProductRule<ScalarGateRule, TwoMoves>>.self
+      case (true, _): return RecurrentMemory<DeltaProductRule<ScalarGateRule, ThreeMoves>>.self
+      }
     case (.linear, .implicit):
       try require(
         weights == .learned && loss == .squared && readOut == .raw && features == "identity",
@@ -212,6 +227,7 @@ extension MemorySpec.Optimiser {
     case .conjugateGradient(let steps): "conjugate-gradient(\(steps))"
     case .online: "online"
     case .implicit: "implicit"
+    case .product(let steps): "product(\(steps))"
     }
   }
 }

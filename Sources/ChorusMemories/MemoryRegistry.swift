@@ -37,6 +37,10 @@ public enum MemoryRegistry {
   private static func gatedDelta(_ weights: MemorySpec.Weights) -> MemorySpec {
     MemorySpec(weights: weights, features: "unit", function: .linear, optimiser: .online)
   }
+  /// Several such steps a row.
+  private static func product(_ steps: Int, _ weights: MemorySpec.Weights) -> MemorySpec {
+    MemorySpec(weights: weights, features: "unit", function: .linear, optimiser: .product(steps: steps))
+  }
   private static let ridge = MemorySpec(features: "elu", function: .linear, readOut: .leverage)
 
   public static let all: [Entry] = [
@@ -131,6 +135,15 @@ public enum MemoryRegistry {
     Entry(
       "rwkv-6", recurrent(.bonusGate), state: "2d²", cost: "d²+3kd, k ≤ 16",
       source: "RWKV-6, Peng et al. 2024; for sequences"),
+    Entry(
+      "reflecting-delta", product(1, .learned), state: "d²", cost: "d²+2kd, k ≤ 32",
+      source: "DeltaNet with negative eigenvalues, Grazzi et al. 2025; for sequences"),
+    Entry(
+      "delta-product", product(2, .learned), state: "d²", cost: "d²+2kd, k ≤ 32",
+      source: "DeltaProduct, Siems et al. 2025; for sequences"),
+    Entry(
+      "gated-delta-product", product(2, .scalarGate), state: "d²", cost: "d²+2kd, k ≤ 32",
+      source: "Gated DeltaProduct, Siems et al. 2025; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

@@ -67,6 +67,8 @@ public struct MemorySpec: Sendable, Hashable {
     case online
     /// One implicit step a row: what minimises the distance to the state before plus the row's weighed error.
     case implicit
+    /// Several steps a row, each with a key, a value and a rate up to 2 of its own.
+    case product(steps: Int)
   }
 
   /// What a read returns of the fit.
@@ -128,7 +130,7 @@ extension MemorySpec: Codable {
 /// Written as an object with one field, the optimiser's name, whose value holds its steps where it takes some.
 extension MemorySpec.Optimiser: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case exact, gradient, conjugateGradient, online, implicit
+    case exact, gradient, conjugateGradient, online, implicit, product
   }
   private enum Settings: String, CodingKey, CaseIterable { case steps }
   private struct Steps: Codable {
@@ -152,9 +154,10 @@ extension MemorySpec.Optimiser: Codable {
     case (.implicit, nil): self = .implicit
     case (.gradient, let steps?): self = .gradient(steps: steps)
     case (.conjugateGradient, let steps?): self = .conjugateGradient(steps: steps)
+    case (.product, let steps?): self = .product(steps: steps)
     case (.exact, _), (.online, _), (.implicit, _):
       throw MemoryError.refused("the optimiser '\(name.rawValue)' takes no steps")
-    case (.gradient, nil), (.conjugateGradient, nil):
+    case (.gradient, nil), (.conjugateGradient, nil), (.product, nil):
       throw MemoryError.refused("the optimiser '\(name.rawValue)' takes a number of steps")
     }
   }
@@ -167,6 +170,7 @@ extension MemorySpec.Optimiser: Codable {
     case .conjugateGradient(let steps): try fields.encode(Steps(steps), forKey: .conjugateGradient)
     case .online: try fields.encode(Steps(nil), forKey: .online)
     case .implicit: try fields.encode(Steps(nil), forKey: .implicit)
+    case .product(let steps): try fields.encode(Steps(steps), forKey: .product)
     }
   }
 }
