@@ -157,6 +157,11 @@ extension MemorySpec {
       case (true, 2): return RecurrentMemory<DeltaProductRule<ScalarGateRule, TwoMoves>>.self
       case (true, _): return RecurrentMemory<DeltaProductRule<ScalarGateRule, ThreeMoves>>.self
       }
+    case (.linear, .replace):
+      try require(
+        weights == .channelGate && loss == .squared && readOut == .raw && features == "identity",
+        "removing and writing has channel-gate weights, squared loss, identity features and a raw read-out")
+      return RecurrentMemory<ReplaceRule>.self
     case (.linear, .implicit):
       try require(
         weights == .learned && loss == .squared && readOut == .raw && features == "identity",
@@ -227,6 +232,7 @@ extension MemorySpec.Optimiser {
     case .conjugateGradient(let steps): "conjugate-gradient(\(steps))"
     case .online: "online"
     case .implicit: "implicit"
+    case .replace: "replace"
     case .product(let steps): "product(\(steps))"
     }
   }

@@ -144,6 +144,9 @@ public enum MemoryRegistry {
     Entry(
       "gated-delta-product", product(2, .scalarGate), state: "d²", cost: "d²+2kd, k ≤ 32",
       source: "Gated DeltaProduct, Siems et al. 2025; for sequences"),
+    Entry(
+      "rwkv-7", MemorySpec(weights: .channelGate, function: .linear, optimiser: .replace), state: "d²",
+      cost: "d²+3kd, k ≤ 16", source: "RWKV-7, Peng et al. 2025; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

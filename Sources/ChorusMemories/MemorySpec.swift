@@ -69,6 +69,8 @@ public struct MemorySpec: Sendable, Hashable {
     case implicit
     /// Several steps a row, each with a key, a value and a rate up to 2 of its own.
     case product(steps: Int)
+    /// Two moves a row: what is read at one key is removed, and the value is written at another.
+    case replace
   }
 
   /// What a read returns of the fit.
@@ -130,7 +132,7 @@ extension MemorySpec: Codable {
 /// Written as an object with one field, the optimiser's name, whose value holds its steps where it takes some.
 extension MemorySpec.Optimiser: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case exact, gradient, conjugateGradient, online, implicit, product
+    case exact, gradient, conjugateGradient, online, implicit, product, replace
   }
   private enum Settings: String, CodingKey, CaseIterable { case steps }
   private struct Steps: Codable {
@@ -155,7 +157,8 @@ extension MemorySpec.Optimiser: Codable {
     case (.gradient, let steps?): self = .gradient(steps: steps)
     case (.conjugateGradient, let steps?): self = .conjugateGradient(steps: steps)
     case (.product, let steps?): self = .product(steps: steps)
-    case (.exact, _), (.online, _), (.implicit, _):
+    case (.replace, nil): self = .replace
+    case (.exact, _), (.online, _), (.implicit, _), (.replace, _):
       throw MemoryError.refused("the optimiser '\(name.rawValue)' takes no steps")
     case (.gradient, nil), (.conjugateGradient, nil), (.product, nil):
       throw MemoryError.refused("the optimiser '\(name.rawValue)' takes a number of steps")
@@ -170,6 +173,7 @@ extension MemorySpec.Optimiser: Codable {
     case .conjugateGradient(let steps): try fields.encode(Steps(steps), forKey: .conjugateGradient)
     case .online: try fields.encode(Steps(nil), forKey: .online)
     case .implicit: try fields.encode(Steps(nil), forKey: .implicit)
+    case .replace: try fields.encode(Steps(nil), forKey: .replace)
     case .product(let steps): try fields.encode(Steps(steps), forKey: .product)
     }
   }
