@@ -162,6 +162,12 @@ extension MemorySpec {
         weights == .channelGate && loss == .squared && readOut == .raw && features == "identity",
         "removing and writing has channel-gate weights, squared loss, identity features and a raw read-out")
       return RecurrentMemory<ReplaceRule>.self
+    case (.linear, .eraseWrite):
+      try require(
+        weights == .channelGate && loss == .squared && readOut == .raw && features == "unit",
+        "erasing and writing by gates has channel-gate weights, squared loss, unit features and a raw read-out"
+      )
+      return RecurrentMemory<EraseWriteRule<ChannelGateRule>>.self
     case (.linear, .implicit):
       try require(
         weights == .learned && loss == .squared && readOut == .raw && features == "identity",
@@ -232,6 +238,7 @@ extension MemorySpec.Optimiser {
     case .conjugateGradient(let steps): "conjugate-gradient(\(steps))"
     case .online: "online"
     case .implicit: "implicit"
+    case .eraseWrite: "erase-write"
     case .replace: "replace"
     case .product(let steps): "product(\(steps))"
     }

@@ -147,6 +147,10 @@ public enum MemoryRegistry {
     Entry(
       "rwkv-7", MemorySpec(weights: .channelGate, function: .linear, optimiser: .replace), state: "d²",
       cost: "d²+3kd, k ≤ 16", source: "RWKV-7, Peng et al. 2025; for sequences"),
+    Entry(
+      "gated-delta-2",
+      MemorySpec(weights: .channelGate, features: "unit", function: .linear, optimiser: .eraseWrite),
+      state: "d²", cost: "d²+3kd, k ≤ 16", source: "GDN-2, in flash-linear-attention; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

@@ -71,6 +71,8 @@ public struct MemorySpec: Sendable, Hashable {
     case product(steps: Int)
     /// Two moves a row: what is read at one key is removed, and the value is written at another.
     case replace
+    /// As online, with a gate for every key column of what is erased and for every value column of what is written.
+    case eraseWrite
   }
 
   /// What a read returns of the fit.
@@ -132,7 +134,7 @@ extension MemorySpec: Codable {
 /// Written as an object with one field, the optimiser's name, whose value holds its steps where it takes some.
 extension MemorySpec.Optimiser: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case exact, gradient, conjugateGradient, online, implicit, product, replace
+    case exact, gradient, conjugateGradient, online, implicit, product, replace, eraseWrite
   }
   private enum Settings: String, CodingKey, CaseIterable { case steps }
   private struct Steps: Codable {
@@ -158,7 +160,8 @@ extension MemorySpec.Optimiser: Codable {
     case (.conjugateGradient, let steps?): self = .conjugateGradient(steps: steps)
     case (.product, let steps?): self = .product(steps: steps)
     case (.replace, nil): self = .replace
-    case (.exact, _), (.online, _), (.implicit, _), (.replace, _):
+    case (.eraseWrite, nil): self = .eraseWrite
+    case (.exact, _), (.online, _), (.implicit, _), (.eraseWrite, _), (.replace, _):
       throw MemoryError.refused("the optimiser '\(name.rawValue)' takes no steps")
     case (.gradient, nil), (.conjugateGradient, nil), (.product, nil):
       throw MemoryError.refused("the optimiser '\(name.rawValue)' takes a number of steps")
@@ -173,6 +176,7 @@ extension MemorySpec.Optimiser: Codable {
     case .conjugateGradient(let steps): try fields.encode(Steps(steps), forKey: .conjugateGradient)
     case .online: try fields.encode(Steps(nil), forKey: .online)
     case .implicit: try fields.encode(Steps(nil), forKey: .implicit)
+    case .eraseWrite: try fields.encode(Steps(nil), forKey: .eraseWrite)
     case .replace: try fields.encode(Steps(nil), forKey: .replace)
     case .product(let steps): try fields.encode(Steps(steps), forKey: .product)
     }
