@@ -168,6 +168,11 @@ extension MemorySpec {
         "erasing and writing by gates has channel-gate weights, squared loss, unit features and a raw read-out"
       )
       return RecurrentMemory<EraseWriteRule<ChannelGateRule>>.self
+    case (.linear, .feedback):
+      try require(
+        weights == .scalarGate && loss == .squared && readOut == .raw && features == "unit",
+        "a delta rule with feedback has scalar-gate weights, squared loss, unit features and a raw read-out")
+      return RecurrentMemory<FeedbackRule<ScalarGateRule>>.self
     case (.linear, .implicit):
       try require(
         weights == .learned && loss == .squared && readOut == .raw && features == "identity",
@@ -238,6 +243,7 @@ extension MemorySpec.Optimiser {
     case .conjugateGradient(let steps): "conjugate-gradient(\(steps))"
     case .online: "online"
     case .implicit: "implicit"
+    case .feedback: "feedback"
     case .eraseWrite: "erase-write"
     case .replace: "replace"
     case .product(let steps): "product(\(steps))"

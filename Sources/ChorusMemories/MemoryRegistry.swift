@@ -151,6 +151,10 @@ public enum MemoryRegistry {
       "gated-delta-2",
       MemorySpec(weights: .channelGate, features: "unit", function: .linear, optimiser: .eraseWrite),
       state: "d²", cost: "d²+3kd, k ≤ 16", source: "GDN-2, in flash-linear-attention; for sequences"),
+    Entry(
+      "comba",
+      MemorySpec(weights: .scalarGate, features: "unit", function: .linear, optimiser: .feedback),
+      state: "d²", cost: "d²+2kd, k ≤ 32", source: "Comba, Hu et al. 2025; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

@@ -73,6 +73,8 @@ public struct MemorySpec: Sendable, Hashable {
     case replace
     /// As online, with a gate for every key column of what is erased and for every value column of what is written.
     case eraseWrite
+    /// As online, corrected by a part of what is known.
+    case feedback
   }
 
   /// What a read returns of the fit.
@@ -134,7 +136,7 @@ extension MemorySpec: Codable {
 /// Written as an object with one field, the optimiser's name, whose value holds its steps where it takes some.
 extension MemorySpec.Optimiser: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case exact, gradient, conjugateGradient, online, implicit, product, replace, eraseWrite
+    case exact, gradient, conjugateGradient, online, implicit, product, replace, eraseWrite, feedback
   }
   private enum Settings: String, CodingKey, CaseIterable { case steps }
   private struct Steps: Codable {
@@ -161,7 +163,8 @@ extension MemorySpec.Optimiser: Codable {
     case (.product, let steps?): self = .product(steps: steps)
     case (.replace, nil): self = .replace
     case (.eraseWrite, nil): self = .eraseWrite
-    case (.exact, _), (.online, _), (.implicit, _), (.eraseWrite, _), (.replace, _):
+    case (.feedback, nil): self = .feedback
+    case (.exact, _), (.online, _), (.implicit, _), (.feedback, _), (.eraseWrite, _), (.replace, _):
       throw MemoryError.refused("the optimiser '\(name.rawValue)' takes no steps")
     case (.gradient, nil), (.conjugateGradient, nil), (.product, nil):
       throw MemoryError.refused("the optimiser '\(name.rawValue)' takes a number of steps")
@@ -176,6 +179,7 @@ extension MemorySpec.Optimiser: Codable {
     case .conjugateGradient(let steps): try fields.encode(Steps(steps), forKey: .conjugateGradient)
     case .online: try fields.encode(Steps(nil), forKey: .online)
     case .implicit: try fields.encode(Steps(nil), forKey: .implicit)
+    case .feedback: try fields.encode(Steps(nil), forKey: .feedback)
     case .eraseWrite: try fields.encode(Steps(nil), forKey: .eraseWrite)
     case .replace: try fields.encode(Steps(nil), forKey: .replace)
     case .product(let steps): try fields.encode(Steps(steps), forKey: .product)
