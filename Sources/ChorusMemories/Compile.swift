@@ -173,6 +173,11 @@ extension MemorySpec {
         weights == .scalarGate && loss == .squared && readOut == .raw && features == "unit",
         "a delta rule with feedback has scalar-gate weights, squared loss, unit features and a raw read-out")
       return RecurrentMemory<FeedbackRule<ScalarGateRule>>.self
+    case (.linear, .momentum):
+      try require(
+        weights == .learned && loss == .squared && readOut == .raw && features == "unit",
+        "steps with momentum have learned weights, squared loss, unit features and a raw read-out")
+      return RecurrentMemory<MomentumRule>.self
     case (.linear, .implicit):
       try require(
         weights == .learned && loss == .squared && readOut == .raw && features == "identity",
@@ -243,6 +248,7 @@ extension MemorySpec.Optimiser {
     case .conjugateGradient(let steps): "conjugate-gradient(\(steps))"
     case .online: "online"
     case .implicit: "implicit"
+    case .momentum: "momentum"
     case .feedback: "feedback"
     case .eraseWrite: "erase-write"
     case .replace: "replace"

@@ -155,6 +155,11 @@ public enum MemoryRegistry {
       "comba",
       MemorySpec(weights: .scalarGate, features: "unit", function: .linear, optimiser: .feedback),
       state: "d²", cost: "d²+2kd, k ≤ 32", source: "Comba, Hu et al. 2025; for sequences"),
+    Entry(
+      "titans-linear",
+      MemorySpec(weights: .learned, features: "unit", function: .linear, optimiser: .momentum),
+      state: "2d²", cost: "2d²+3kd, k ≤ 16",
+      source: "Titans, Behrouz et al. 2024, linear memory, exact; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

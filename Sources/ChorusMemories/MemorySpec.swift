@@ -75,6 +75,8 @@ public struct MemorySpec: Sendable, Hashable {
     case eraseWrite
     /// As online, corrected by a part of what is known.
     case feedback
+    /// One step a row with momentum and weight decay.
+    case momentum
   }
 
   /// What a read returns of the fit.
@@ -136,7 +138,8 @@ extension MemorySpec: Codable {
 /// Written as an object with one field, the optimiser's name, whose value holds its steps where it takes some.
 extension MemorySpec.Optimiser: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case exact, gradient, conjugateGradient, online, implicit, product, replace, eraseWrite, feedback
+    case exact, gradient, conjugateGradient, online, implicit, product, replace, eraseWrite, feedback,
+      momentum
   }
   private enum Settings: String, CodingKey, CaseIterable { case steps }
   private struct Steps: Codable {
@@ -164,7 +167,9 @@ extension MemorySpec.Optimiser: Codable {
     case (.replace, nil): self = .replace
     case (.eraseWrite, nil): self = .eraseWrite
     case (.feedback, nil): self = .feedback
-    case (.exact, _), (.online, _), (.implicit, _), (.feedback, _), (.eraseWrite, _), (.replace, _):
+    case (.momentum, nil): self = .momentum
+    case (.exact, _), (.online, _), (.implicit, _), (.momentum, _), (.feedback, _), (.eraseWrite, _),
+      (.replace, _):
       throw MemoryError.refused("the optimiser '\(name.rawValue)' takes no steps")
     case (.gradient, nil), (.conjugateGradient, nil), (.product, nil):
       throw MemoryError.refused("the optimiser '\(name.rawValue)' takes a number of steps")
@@ -179,6 +184,7 @@ extension MemorySpec.Optimiser: Codable {
     case .conjugateGradient(let steps): try fields.encode(Steps(steps), forKey: .conjugateGradient)
     case .online: try fields.encode(Steps(nil), forKey: .online)
     case .implicit: try fields.encode(Steps(nil), forKey: .implicit)
+    case .momentum: try fields.encode(Steps(nil), forKey: .momentum)
     case .feedback: try fields.encode(Steps(nil), forKey: .feedback)
     case .eraseWrite: try fields.encode(Steps(nil), forKey: .eraseWrite)
     case .replace: try fields.encode(Steps(nil), forKey: .replace)
