@@ -114,17 +114,27 @@ extension MemorySpec {
         "a normalised read-out divides by φ(q)·Σφ(k), which may vanish with '\(features)' features; take elu, relu or taylor"
       )
       return FactorMemory<LinearRule>.self
+    case (.linear, .exact) where loss == .squared && weights == .scalarGate,
+      (.linear, .conjugateGradient) where loss == .squared && weights == .scalarGate:
+      try require(
+        readOut == .raw && features == "unit",
+        "ridge regression to rows that fade has unit features and reads raw")
+      if case .conjugateGradient(let steps) = optimiser { try requireSteps(steps) }
+      return RecurrentMemory<MesaRule<ScalarGateRule>>.self
     case (.linear, .exact) where loss == .squared:
       try require(
         weights != .similarity, "similarity weights depend on the query; the function class is then local")
       try require(
         !weights.fade,
-        "an exact fit to rows that fade is not known here; ridge has uniform or learned weights")
+        "an exact fit to rows that fade is known with a scalar gate; ridge has uniform or learned weights beside"
+      )
       try require(readOut == .raw || readOut == .leverage, "ridge regression reads raw or with its leverage")
       return FactorMemory<RidgeRule>.self
     case (.linear, .conjugateGradient(let steps)) where loss == .squared,
       (.linear, .gradient(let steps)) where loss == .squared:
-      try require(weights == .uniform && readOut == .raw, "stepwise ridge has uniform weights and reads raw")
+      try require(
+        weights == .uniform && readOut == .raw,
+        "stepwise ridge has uniform weights or a scalar gate and reads raw")
       try requireSteps(steps)
       if case .gradient = optimiser {
         try require(features == "unit", "gradient steps need keys of length 1 to converge (features unit)")

@@ -160,6 +160,15 @@ public enum MemoryRegistry {
       MemorySpec(weights: .learned, features: "unit", function: .linear, optimiser: .momentum),
       state: "2d²", cost: "2d²+3kd, k ≤ 16",
       source: "Titans, Behrouz et al. 2024, linear memory, exact; for sequences"),
+    Entry(
+      "mesa",
+      MemorySpec(
+        weights: .scalarGate, features: "unit", function: .linear, optimiser: .conjugateGradient(steps: 8)),
+      state: "2d²", cost: "9(2d²+3kd), k ≤ 32",
+      source: "MesaNet, von Oswald et al. 2025; for sequences"),
+    Entry(
+      "gated-ridge", MemorySpec(weights: .scalarGate, features: "unit", function: .linear), state: "2d²",
+      cost: "(d+1)(2d²+3kd)+d³/3, k ≤ 32", source: "as mesa, solved exactly; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

@@ -1,0 +1,159 @@
+import ChorusTensors
+import Foundation
+
+/// Ridge regression to rows that fade: G ← γ G + β k vᵀ and H ← γ H + β k kᵀ are the columns of one state, and a query reads
+/// x·G with (H + λ) x = q. What is solved is the difference between the rules that use it.
+enum FadingRidge {
+  typealias Matrix = HeadPass.Matrix
+
+  /// x after some steps of conjugate gradients from zero, whose products with H `product` gives.
+  static func conjugate(
+    _ query: [Double], ridge: Double, steps: Int, _ product: ([Double]) -> [Double]
+  ) -> [Double] {
+    func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+    var (x, rest, direction) = (query.map { _ in 0.0 }, query, query)
+    var square = dot(rest, rest)
+    for _ in 0..<steps {
+      let image = zip(product(direction), direction).map { $0 + ridge * $1 }
+      let step = square / (dot(direction, image) + SolverRidgeMemory.tiny)
+      x = zip(x, direction).map { $0 + step * $1 }
+      rest = zip(rest, image).map { $0 - step * $1 }
+      let next = dot(rest, rest)
+      let turn = next / (square + SolverRidgeMemory.tiny)
+      direction = zip(rest, direction).map { $0 + turn * $1 }
+      square = next
+    }
+    return x
+  }
+
+  /// The same of every row of `queries`; `ridge` is `[rows, 1]`.
+  static func conjugate(
+    _ queries: Matrix, ridge: Matrix, steps: Int, _ m: MatrixTape, _ product: (Matrix) -> Matrix
+  ) -> Matrix {
+    func dot(_ a: Matrix, _ b: Matrix) -> Matrix { m.rowSums(m.hadamard(a, b)) }
+    func quotient(_ a: Matrix, _ b: Matrix) -> Matrix {
+      m.hadamard(
+        a,
+        m.map(b) { x in
+          let inverse = 1 / (x + SolverRidgeMemory.tiny)
+          return (inverse, -inverse * inverse)
+        })
+    }
+    var (x, rest, direction) = (m.constant(0, queries.rows, queries.columns), queries, queries)
+    var square = dot(rest, rest)
+    for _ in 0..<steps {
+      let image = m.add(product(direction), m.scaleRows(direction, by: ridge))
+      let step = quotient(square, dot(direction, image))
+      x = m.add(x, m.scaleRows(direction, by: step))
+      rest = m.add(rest, m.scaleRows(image, by: step), scale: -1)
+      let next = dot(rest, rest)
+      direction = m.add(rest, m.scaleRows(direction, by: quotient(next, square)))
+      square = next
+    }
+    return x
+  }
+
+  /// x exactly, by a Cholesky factor of H + λ; tells what had to be added to its diagonal.
+  static func exact(_ query: [Double], ridge: Double, _ h: [Double]) -> (x: [Double], raised: Double) {
+    let n = query.count
+    var (system, factor, x) = (h, [Double](repeating: 0, count: n * n), query)
+    for i in 0..<n { system[i * n + i] += ridge }
+    let raised = SmallCholesky.factor(system, n, into: &factor)
+    for transposed in [false, true] { DoubleKernels.solveLower(n, factor, n, transposed, &x, 1, 1) }
+    return (x, raised)
+  }
+
+  /// The same of every row of `queries`.
+  static func exact(
+    _ queries: Matrix, ridge: Matrix, _ m: MatrixTape, _ product: (Matrix) -> Matrix
+  ) -> Matrix {
+    let (count, n) = (queries.rows, queries.columns)
+    // Row i of every query's H is what the unit vector i reads.
+    let parts = (0..<n).map { i in
+      product(
+        m.input(count, n, learns: false) { values in
+          for place in 0..<count * n { values[place] = place % n == i ? 1 : 0 }
+        })
+    }
+    let all = parts.dropFirst().reduce(parts[0]) { m.beside($0, $1) }
+    let solved = (0..<count).map { row in
+      let h = m.reshape(m.rows(all, row..<row + 1), rows: n)
+      let factor = m.cholesky(m.addDiagonal(h, m.rows(ridge, row..<row + 1)))
+      let query = m.transpose(m.rows(queries, row..<row + 1))
+      return m.transpose(m.solve(factor, m.solve(factor, query), transposed: true))
+    }
+    return solved.dropFirst().reduce(solved[0]) { m.stack($0, $1) }
+  }
+
+  /// How a specification's x is found.
+  enum Solver: Sendable {
+    case exact
+    case conjugate(steps: Int)
+    init(_ spec: MemorySpec) {
+      if case .conjugateGradient(let steps) = spec.optimiser {
+        self = .conjugate(steps: steps)
+      } else {
+        self = .exact
+      }
+    }
+  }
+
+  /// What a query reads of a state G beside H.
+  static func read(
+    _ query: UnsafePointer<Float>, ridge: Double, _ solver: Solver, rank: Int, width: Int,
+    _ state: StateProduct, into out: UnsafeMutablePointer<Float>, _ scratch: Arena
+  ) {
+    let mark = scratch.mark
+    let (asked, read) = (scratch.floats(rank), scratch.floats(width + rank))
+    func product(_ x: [Double]) -> [Double] {
+      for i in 0..<rank { asked[i] = Float(x[i]) }
+      state(asked, read)
+      return (0..<rank).map { Double(read[width + $0]) }
+    }
+    let query = (0..<rank).map { Double(query[$0]) }
+    let x =
+      switch solver {
+      case .conjugate(let steps): conjugate(query, ridge: ridge, steps: steps, product)
+      case .exact:
+        exact(
+          query, ridge: ridge,
+          (0..<rank).flatMap { i in product((0..<rank).map { $0 == i ? 1 : 0 }) }
+        ).x
+      }
+    _ = product(x)
+    out.update(from: read, count: width)
+    scratch.rewind(to: mark)
+  }
+
+  /// The same on a tape, of every row of `queries`; `ridge` is `[1, 1]`.
+  static func record(
+    _ queries: Matrix, ridge: Matrix, _ solver: Solver, width: Int, _ m: MatrixTape,
+    _ state: (Matrix) -> Matrix
+  ) -> Matrix {
+    let columns = width + queries.columns
+    let right = m.unitColumns(columns, from: width, count: queries.columns)
+    let ridges = m.multiply(m.constant(1, queries.rows, 1), ridge)
+    func product(_ x: Matrix) -> Matrix { m.multiply(state(x), right) }
+    let x =
+      switch solver {
+      case .conjugate(let steps): conjugate(queries, ridge: ridges, steps: steps, m, product)
+      case .exact: exact(queries, ridge: ridges, m, product)
+      }
+    return m.multiply(state(x), m.unitColumns(columns, from: 0, count: width))
+  }
+
+  /// The same by its formula, by elimination where it is exact.
+  static func reference(
+    _ query: [Double], _ head: ReferenceHead, ridge: Double, of state: [[Double]]
+  ) -> [Double] {
+    let (n, width) = (query.count, head.sizes.width)
+    func read(_ x: [Double]) -> [Double] { Array(head.read(x, state)[..<width]) }
+    if case .conjugate(let steps) = Solver(head.spec) {
+      return read(
+        conjugate(query, ridge: ridge, steps: steps) { x in Array(head.read(x, state)[width...]) })
+    }
+    var system = Square(n)
+    for i in 0..<n { for j in 0..<n { system[i, j] = state[i][width + j] + (i == j ? ridge : 0) } }
+    return read(system.solve(query.map { [$0] }).map { $0[0] })
+  }
+}
