@@ -188,6 +188,11 @@ extension MemorySpec {
         weights == .learned && loss == .squared && readOut == .raw && features == "unit",
         "steps with momentum have learned weights, squared loss, unit features and a raw read-out")
       return RecurrentMemory<MomentumRule>.self
+    case (.linear, .recursive):
+      try require(
+        weights == .decay && loss == .squared && readOut == .raw && features == "unit",
+        "recursive least squares has decay weights, squared loss, unit features and a raw read-out")
+      return RecurrentMemory<RecursiveRidgeRule>.self
     case (.linear, .implicit):
       try require(
         weights == .learned && loss == .squared && readOut == .raw && features == "identity",
@@ -258,6 +263,7 @@ extension MemorySpec.Optimiser {
     case .conjugateGradient(let steps): "conjugate-gradient(\(steps))"
     case .online: "online"
     case .implicit: "implicit"
+    case .recursive: "recursive"
     case .momentum: "momentum"
     case .feedback: "feedback"
     case .eraseWrite: "erase-write"

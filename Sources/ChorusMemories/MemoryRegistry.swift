@@ -169,6 +169,10 @@ public enum MemoryRegistry {
     Entry(
       "gated-ridge", MemorySpec(weights: .scalarGate, features: "unit", function: .linear), state: "2d²",
       cost: "(d+1)(2d²+3kd)+d³/3, k ≤ 32", source: "as mesa, solved exactly; for sequences"),
+    Entry(
+      "rls", MemorySpec(weights: .decay, features: "unit", function: .linear, optimiser: .recursive),
+      state: "2d²", cost: "(d+1)(2d²+3kd)+d³/3, k ≤ 32",
+      source: "recursive least squares with forgetting, Haykin 2002; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

@@ -77,6 +77,8 @@ public struct MemorySpec: Sendable, Hashable {
     case feedback
     /// One step a row with momentum and weight decay.
     case momentum
+    /// Exactly, with a ridge that fades with the rows: recursive least squares.
+    case recursive
   }
 
   /// What a read returns of the fit.
@@ -139,7 +141,7 @@ extension MemorySpec: Codable {
 extension MemorySpec.Optimiser: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case exact, gradient, conjugateGradient, online, implicit, product, replace, eraseWrite, feedback,
-      momentum
+      momentum, recursive
   }
   private enum Settings: String, CodingKey, CaseIterable { case steps }
   private struct Steps: Codable {
@@ -168,7 +170,9 @@ extension MemorySpec.Optimiser: Codable {
     case (.eraseWrite, nil): self = .eraseWrite
     case (.feedback, nil): self = .feedback
     case (.momentum, nil): self = .momentum
-    case (.exact, _), (.online, _), (.implicit, _), (.momentum, _), (.feedback, _), (.eraseWrite, _),
+    case (.recursive, nil): self = .recursive
+    case (.exact, _), (.online, _), (.implicit, _), (.recursive, _), (.momentum, _), (.feedback, _),
+      (.eraseWrite, _),
       (.replace, _):
       throw MemoryError.refused("the optimiser '\(name.rawValue)' takes no steps")
     case (.gradient, nil), (.conjugateGradient, nil), (.product, nil):
@@ -184,6 +188,7 @@ extension MemorySpec.Optimiser: Codable {
     case .conjugateGradient(let steps): try fields.encode(Steps(steps), forKey: .conjugateGradient)
     case .online: try fields.encode(Steps(nil), forKey: .online)
     case .implicit: try fields.encode(Steps(nil), forKey: .implicit)
+    case .recursive: try fields.encode(Steps(nil), forKey: .recursive)
     case .momentum: try fields.encode(Steps(nil), forKey: .momentum)
     case .feedback: try fields.encode(Steps(nil), forKey: .feedback)
     case .eraseWrite: try fields.encode(Steps(nil), forKey: .eraseWrite)
