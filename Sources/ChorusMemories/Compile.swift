@@ -86,6 +86,11 @@ extension MemorySpec {
   func kind() throws(MemoryError) -> any SpecifiedMemory.Type {
     let map = try FeatureMaps.named(features)
     switch (function, optimiser) {
+    case (.localConstant, .exact) where weights == .fadingSimilarity:
+      try require(
+        loss == .squared && readOut == .normalised && features == "identity",
+        "softmax that forgets has squared loss, identity features and a normalised read-out")
+      return ForgettingMemory.self
     case (.localConstant, .exact):
       try require(
         weights == .similarity && loss == .squared && readOut == .normalised,
@@ -103,7 +108,7 @@ extension MemorySpec {
     case (.linear, .gradient(let steps)) where loss == .dot:
       try require(steps == 1, "with the dot loss every step is the same; take 1")
       try require(
-        weights != .similarity, "similarity weights depend on the query; the function class is then local")
+        !weights.similar, "similarity weights depend on the query; the function class is then local")
       if weights.fade { return try recurrent(map) }
       try require(readOut != .leverage, "only ridge regression has a leverage")
       try require(
@@ -123,7 +128,7 @@ extension MemorySpec {
       return RecurrentMemory<MesaRule<ScalarGateRule>>.self
     case (.linear, .exact) where loss == .squared:
       try require(
-        weights != .similarity, "similarity weights depend on the query; the function class is then local")
+        !weights.similar, "similarity weights depend on the query; the function class is then local")
       try require(
         !weights.fade,
         "an exact fit to rows that fade is known with a scalar gate; ridge has uniform or learned weights beside"
@@ -243,7 +248,8 @@ extension MemorySpec {
     case .bonusGate:
       try require(features == "identity", "a gate with a bonus has identity features")
       return RecurrentMemory<BonusRule>.self
-    case .uniform, .learned, .similarity: throw .refused("\(weights.rawValue) weights do not fade")
+    case .uniform, .learned, .similarity, .fadingSimilarity:
+      throw .refused("\(weights.rawValue) weights do not fade")
     }
   }
 

@@ -173,6 +173,10 @@ public enum MemoryRegistry {
       "rls", MemorySpec(weights: .decay, features: "unit", function: .linear, optimiser: .recursive),
       state: "2d²", cost: "(d+1)(2d²+3kd)+d³/3, k ≤ 32",
       source: "recursive least squares with forgetting, Haykin 2002; for sequences"),
+    Entry(
+      "fox",
+      MemorySpec(weights: .fadingSimilarity, function: .localConstant, readOut: .normalised),
+      state: "N(2d+8)", cost: "2(N+k)(d+4)", source: "forgetting transformer, Lin et al. 2025; for sequences"),
   ]
 
   /// The names of the memories that can hold a set.

@@ -31,11 +31,16 @@ public struct MemorySpec: Sendable, Hashable {
     case exponentialGate
     /// As the channel gate, where a row is faded from the second row behind it on, and the newest one counts by a bonus.
     case bonusGate
+    /// As similarity, times what every later row keeps by a gate in (0, 1) that is learned from it.
+    case fadingSimilarity
+
+    /// Whether a row counts by how alike it is to the query.
+    var similar: Bool { self == .similarity || self == .fadingSimilarity }
 
     /// Whether a row counts the less the more rows come behind it.
     var fade: Bool {
       switch self {
-      case .uniform, .learned, .similarity: false
+      case .uniform, .learned, .similarity, .fadingSimilarity: false
       case .decay, .scalarGate, .stepGate, .channelGate, .tiedGate, .exponentialGate, .bonusGate: true
       }
     }
