@@ -62,6 +62,46 @@ import Testing
     (Spec(features: "relus", function: .linear), "relu"),
     (Spec(weights: .decay, function: .linear, loss: .dot, optimiser: step, readOut: .mean), "read raw"),
     (Spec(weights: .decay, function: .linear), "rows that fade"),
+    (Spec(weights: .channelGate, function: .linear, optimiser: .conjugateGradient(steps: 4)), "scalar-gate"),
+    (
+      Spec(
+        weights: .scalarGate, features: "unit", function: .linear, optimiser: .conjugateGradient(steps: 0)),
+      "1...256, not 0"
+    ),
+    (Spec(weights: .scalarGate, features: "elu", function: .linear), "unit features"),
+    (
+      Spec(weights: .scalarGate, features: "unit", function: .linear, optimiser: .recursive), "decay weights"
+    ),
+    (Spec(weights: .tiedGate, features: "elu", function: .linear, loss: .dot, optimiser: step), "its gate"),
+    (
+      Spec(weights: .exponentialGate, function: .linear, loss: .dot, optimiser: step),
+      "normalised where exponential gates"
+    ),
+    (
+      Spec(weights: .scalarGate, function: .linear, loss: .dot, optimiser: step, readOut: .normalised),
+      "are read raw"
+    ),
+    (Spec(weights: .bonusGate, features: "unit", function: .linear, loss: .dot, optimiser: step), "bonus"),
+    (Spec(weights: .bonusGate, features: "unit", function: .linear, optimiser: .online), "uniform weights"),
+    (
+      Spec(weights: .channelGate, features: "unit", function: .linear, optimiser: .product(steps: 2)),
+      "learned or scalar-gate"
+    ),
+    (Spec(weights: .learned, features: "unit", function: .linear, optimiser: .product(steps: 4)), "not 4"),
+    (Spec(weights: .channelGate, features: "unit", function: .linear, optimiser: .replace), "identity"),
+    (Spec(weights: .scalarGate, features: "unit", function: .linear, optimiser: .eraseWrite), "channel-gate"),
+    (Spec(weights: .channelGate, features: "unit", function: .linear, optimiser: .feedback), "scalar-gate"),
+    (Spec(weights: .scalarGate, features: "unit", function: .linear, optimiser: .momentum), "learned"),
+    (Spec(function: .kernel, optimiser: .momentum), "kernel fit of the squared loss by momentum"),
+    (
+      Spec(weights: .fadingSimilarity, features: "unit", function: .localConstant, readOut: .normalised),
+      "identity features"
+    ),
+    (
+      Spec(weights: .fadingSimilarity, function: .localLinear, optimiser: .conjugateGradient(steps: 4)),
+      "similarity weights"
+    ),
+    (Spec(weights: .fadingSimilarity, function: .linear), "depend on the query"),
     (Spec(function: .linear, optimiser: .implicit), "learned weights"),
     (Spec(weights: .decay, features: "unit", function: .linear, optimiser: .online), "uniform weights"),
   ]

@@ -30,6 +30,10 @@ import Testing
     #expect(try JSONDecoder().decode([LayerMemory].self, from: named) == entries)
     let own = LayerMemory(MemorySpec(features: "elu", function: .linear))
     #expect(try JSONDecoder().decode(LayerMemory.self, from: JSONEncoder().encode(own)) == own)
+    let specs = entries.map(\.context)
+    let axes = try JSONEncoder().encode(specs)
+    #expect(!String(decoding: axes, as: UTF8.self).contains("\"ridge-cg\""))
+    #expect(try JSONDecoder().decode([MemorySpec].self, from: axes) == specs)
     #expect(throws: MemoryError.self) {
       try JSONDecoder().decode(LayerMemory.self, from: Data("\"rigde\"".utf8))
     }
@@ -56,6 +60,7 @@ import Testing
     }
     for optimiser in [
       #"{"gradient": {}}"#, #"{"exact": {"steps": 2}}"#, "{}", #"{"exact": {}, "online": {}}"#,
+      #"{"product": {}}"#, #"{"momentum": {"steps": 2}}"#,
     ] {
       #expect(throws: MemoryError.self, "\(optimiser)") {
         try read(#"{"context": {"function": "linear", "optimiser": \#(optimiser)}}"#)

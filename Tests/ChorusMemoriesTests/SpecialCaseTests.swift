@@ -206,6 +206,9 @@ import Testing
       switch spec.function {
       case .localConstant: return 1 + longest
       case .localLinear: return (1 + longest) * (1 + longest)
+      // The ridge fades with the rows.
+      case .linear where spec.optimiser == .recursive:
+        return (1 + keys.reduce(0, +)) / pow(1 - exp2(-5), Double(keys.count))
       case .linear where spec.loss == .squared && spec.optimiser != .online:
         return 1 + keys.reduce(0, +)
       case .linear, .normalisedLinear: return 1 + longest
