@@ -106,10 +106,10 @@ struct ListMemories: ParsableCommand {
 struct GoldenMemories: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "golden",
-    abstract: "Two small experiments that tell memories apart before any training, beside known figures.",
+    abstract: "Three small experiments that tell memories apart before any training, beside known figures.",
     discussion: """
-      Recall from correlated keys, and regression inside one forward pass on maps that hold or change (the settings are in \
-      the source, GoldenTables.swift). A row for each setting and memory: value as computed here, known as found by others \
+      Recall from correlated keys, regression inside one forward pass on maps that hold or change, and multi-query \
+      associative recall of random tokens (the settings are in the source, GoldenTables.swift and RecallTable.swift). A row for each setting and memory: value as computed here, known as found by others \
       with other random numbers.
       """)
 
