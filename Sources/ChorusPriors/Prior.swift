@@ -23,11 +23,18 @@ public protocol Prior: Sendable {
   var name: String { get }
   /// Numbers of input dimensions it can draw.
   var dimensions: ClosedRange<Int> { get }
+  /// Whether a column means the same in every task. Training then leaves columns in their places; else it puts them in random
+  /// order, so that which column is which is no knowledge a model has.
+  var keepsColumns: Bool { get }
   /// One task of the given sizes.
   ///
   /// Throws `PriorError.dimensions` when `shape.dimensions` is outside `dimensions`, `.rows` when it cannot give
   /// that many rows, `.notPositiveDefinite` when a covariance cannot be factored.
   func draw(_ shape: TaskShape, from stream: inout RandomStream) throws(PriorError) -> PriorTask
+}
+
+extension Prior {
+  public var keepsColumns: Bool { false }
 }
 
 /// The sizes of a task: context rows N, buffer rows C, targets M, numbers an input has.
@@ -180,7 +187,9 @@ public enum PriorError: Error, Equatable, CustomStringConvertible {
     case .unknown(let name, let known):
       return "there is no prior named \"\(name)\"; known are \(known.joined(separator: ", "))"
     case .dimensions(let asked, let supported):
-      return "the prior draws \(supported.lowerBound) to \(supported.upperBound) dimensions, not \(asked)"
+      let few = supported.lowerBound == supported.upperBound
+      return
+        "the prior draws \(few ? "\(supported.lowerBound)" : "\(supported.lowerBound) to \(supported.upperBound)") dimensions, not \(asked)"
     case .rows(let asked, let limit):
       return "a task cannot have \(asked) rows: at least 0 and at most \(limit)"
     case .notPositiveDefinite(let kernel, let pivot):
@@ -196,7 +205,7 @@ public enum Priors {
   /// Every built-in prior that models are trained on.
   public static let all: [any Prior] = [
     GPPrior.gp, GPPrior.noisy, SawtoothPrior(), FunctionsPrior(), ObservationsPrior(),
-    TablesPrior(),
+    TablesPrior(), CausalPrior.plain, CausalPrior.wide,
   ]
 
   /// The names, in the order of `all`.

@@ -35,8 +35,8 @@ public enum Objective: String, Sendable, Codable, CaseIterable {
     return own
   }
 
-  /// Task `index` of `step` in the network's units, as a batch of one, its inputs in random order: which column is
-  /// which is no knowledge a model should have.
+  /// Task `index` of `step` in the network's units, as a batch of one, its inputs in random order unless the prior keeps them:
+  /// which column is which is then no knowledge a model should have.
   func batch(
     _ source: TaskSource, index: Int, step: Int, _ shape: TaskShape, _ stream: inout RandomStream
   ) throws -> TaskBatch {
@@ -44,7 +44,9 @@ public enum Objective: String, Sendable, Codable, CaseIterable {
     if self == .autoregressive { drawn.buffer = 0 }
     var task = try source.generator.task(index, step: step, shape: drawn)
     // Before anything is fitted to the columns, so that what is found along one belongs to it.
-    if shape.dimensions > 1 { task = task.withColumns(in: stream.permutation(shape.dimensions)) }
+    if shape.dimensions > 1, !source.generator.prior.keepsColumns {
+      task = task.withColumns(in: stream.permutation(shape.dimensions))
+    }
     if self == .autoregressive { task = task.withTargetsAsBuffer() }
     var batch = try source.empty(1, task.shape)
     try source.store(task, 0, into: &batch)

@@ -70,6 +70,15 @@ extension TrainingConfiguration {
       configuration.targets = 48
       configuration.rate = 2e-3
       configuration.beta2 = 0.98
+    case "causal", "causal-wide":
+      // An observer is told apart by its trials alone, from the first on: contexts begin empty.
+      configuration.blueprint.inputDimensions = 4
+      configuration.dimensions = [4]
+      configuration.context = [0, 400]
+      configuration.smallContexts = 0.5
+      configuration.buffers = [16]
+      configuration.blueprint.trainedContext = 400
+      configuration.blueprint.trainedBuffer = 16
     default:
       throw .configuration(
         "no prior '\(prior)'; give \(Priors.names.joined(separator: ", ")), or a configuration file (.json)")

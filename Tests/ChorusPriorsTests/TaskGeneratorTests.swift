@@ -34,7 +34,10 @@ struct TaskGeneratorTests {
 
   @Test("Names and sizes that cannot be served are refused with what can")
   func refusals() {
-    #expect(Priors.names == ["gp", "gp-noisy", "sawtooth", "functions", "observations", "tables"])
+    #expect(
+      Priors.names == [
+        "gp", "gp-noisy", "sawtooth", "functions", "observations", "tables", "causal", "causal-wide",
+      ])
     let known = Priors.names + Priors.evaluation.map(\.name)
     #expect(Set(known).count == known.count && known.contains("functions/matern32"))
     #expect(throws: PriorError.unknown(name: "gpp", known: known)) { try Priors.named("gpp") }

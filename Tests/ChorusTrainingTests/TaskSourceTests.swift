@@ -10,7 +10,7 @@ struct TaskSourceTests {
   @Test("A task depends on seed, step and index only", arguments: Priors.names.filter { $0 != "tables" })
   func purity(name: String) throws {
     let prior = try Priors.named(name)
-    let shape = TaskShape(context: 6, buffer: 2, targets: 4)
+    let shape = TaskShape(context: 6, buffer: 2, targets: 4, dimensions: prior.dimensions.lowerBound)
     let source = TaskSource(TaskGenerator(prior, seed: 42))
     let batch = try source.batch(5, step: 3, shape: shape)
     #expect(batch == (try TaskSource(TaskGenerator(prior, seed: 42)).batch(5, step: 3, shape: shape)))
