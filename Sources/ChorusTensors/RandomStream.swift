@@ -54,6 +54,8 @@ public struct StreamDomain: RawRepresentable, Hashable, Sendable {
   public static let evaluation = StreamDomain(rawValue: 6)
   /// Acceptances and residual draws of verified drafts: path (path, target).
   public static let verification = StreamDomain(rawValue: 7)
+  /// Marginal likelihoods: path (stage, particle).
+  public static let evidence = StreamDomain(rawValue: 8)
 }
 
 /// A counter-based stream of random numbers, named by a seed and a path of integers.
