@@ -18,8 +18,8 @@ public struct Chorus: ParsableCommand {
     subcommands: [
       Predict.self, Fill.self, Condition.self, Report.self, Score.self, Evaluate.self, Plans.self,
       Memories.self,
-      Explain.self, Train.self, ExperimentCommand.self, Info.self, Export.self, Generate.self, Surprisal.self,
-      Serve.self, Playground.self, Bench.self,
+      Explain.self, Train.self, ExperimentCommand.self, Info.self, Export.self, Import.self, Generate.self,
+      Surprisal.self, Serve.self, Playground.self, Bench.self,
     ])
 
   public init() {}

@@ -2,8 +2,8 @@ import ChorusTensors
 
 /// Two linear maps around a GELU, y = gelu(x·U + a)·D + b (Vaswani et al. 2017, sec. 3.3; Hendrycks & Gimpel 2016).
 public struct FeedForward: Layer {
-  let up: Projection
-  let down: Projection
+  package let up: Projection
+  package let down: Projection
   public var inputs: Int { up.inputs }
   public var outputs: Int { down.outputs }
   public var work: Double { up.work + down.work }

@@ -17,6 +17,8 @@ public struct Blueprint: Sendable, Hashable {
     case table
     /// A set of observed rows and targets that have one Gaussian law together: no buffer (TNP-ND, Nguyen and Grover 2022).
     case joint
+    /// A set of observed rows, a causal buffer, targets, each with weights of their own (nanoACE's `arbuffer`, Acerbi 2026).
+    case streams
     /// Tokens one after another, each of which predicts the next.
     case sequence
   }
@@ -115,6 +117,7 @@ public struct Blueprint: Sendable, Hashable {
     if family == .joint, hints.rows != nil || bufferPositions > 0 {
       throw .blueprint("family 'joint' has no buffer; leave the hint local-splines and bufferPositions out")
     }
+    if family == .streams { try validateStreams() }
     // A row of another family has one unit, and a head reads as many as it says.
     if family != .table, let mixture = head.specification as? MixtureHead.Specification, mixture.units != 1 {
       throw .blueprint("head: units is \(mixture.units); only rows of family 'table' have more than one")
@@ -151,6 +154,17 @@ public struct Blueprint: Sendable, Hashable {
     if let fault = encoder.fault { throw .blueprint("encoder: \(fault)") }
     guard encoder != .causal || memories.allSatisfy({ $0 == .softmax }) else {
       throw .blueprint("encoder: a causal context is read through softmax layers; leave memories out")
+    }
+  }
+
+  /// What a network of streams has to be: its blocks are of one kind, and its inputs are told as they are.
+  private func validateStreams() throws(ModelError) {
+    guard norm == .pre, parts == BlockParts(), memories.isEmpty, hints == Hints(), frequencies == 0,
+      bufferPositions == 0
+    else {
+      throw .blueprint(
+        "family 'streams' has pre-norm blocks with softmax memories: leave norm, parts, memories, hints, frequencies"
+          + " and bufferPositions out")
     }
   }
 

@@ -53,6 +53,18 @@ package struct Places {
     positions = nil
   }
 
+  /// What the rows committed in a call read: for networks in which they go another way than those asked for.
+  func visibleCommits(_ batch: RowBatch, _ arena: Arena) -> VisibleRows {
+    func some(_ values: [Int32]) -> UnsafePointer<Int32> {
+      let own = arena.integers(count: commits.count)
+      for index in 0..<commits.count { own[index] = values[Int(commits.pointer[index])] }
+      return UnsafePointer(own)
+    }
+    return VisibleRows(
+      count: commits.count, paths: committed.paths, limits: some(batch.limits),
+      maskStarts: some(batch.maskStarts), masks: rows.masks)
+  }
+
   /// The places of some rows, of all of them where nil; none where rows are a set.
   func positions(of some: Indices?, _ arena: Arena) -> UnsafeBufferPointer<Int32> {
     guard let positions else { return UnsafeBufferPointer(start: nil, count: 0) }
