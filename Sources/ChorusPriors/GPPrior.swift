@@ -14,16 +14,26 @@ public struct GPPrior: Prior {
   public let dimensions = 1...SobolSet.maximumDimensions
   /// Variance of the noise.
   public let noise: Double
+  /// What inputs and outputs of the paper's law are multiplied by.
+  private let scale: (input: Double, output: Double)
 
   /// `gp`: the paper's, noise variance 1e-5.
   public static let gp = GPPrior(name: "gp", noise: 1e-5)
   /// `gp-noisy`: noise variance 1e-2.
   public static let noisy = GPPrior(name: "gp-noisy", noise: 1e-2)
 
+  /// `gp-small`: the tasks of `gp` with inputs half as wide and outputs 0.6 times as high, for models that were trained on inputs in
+  /// ±1 and smaller functions. A log density of `gp` is log 0.6 = −0.511 more than one of these.
+  public static let small = GPPrior(name: "gp-small", noise: 0.36e-5, scale: (0.5, 0.6))
+
   /// The same law with another noise variance.
-  public init(name: String, noise: Double) {
+  public init(name: String, noise: Double) { self.init(name: name, noise: noise, scale: (1, 1)) }
+
+  /// - Parameter noise: variance, in the outputs' units.
+  private init(name: String, noise: Double, scale: (input: Double, output: Double)) {
     self.name = name
     self.noise = noise
+    self.scale = scale
   }
 
   private static let forms: [(form: Kernel.Term.Form, probability: Double)] = [
@@ -46,7 +56,8 @@ public struct GPPrior: Prior {
       for length in midpoints(Self.lengths, lengths) {
         for variance in midpoints(Self.variances, variances) {
           let term = Kernel.Term(
-            form, variance: variance, scales: Array(repeating: length, count: dimensions))
+            form, variance: scale.output * scale.output * variance,
+            scales: Array(repeating: scale.input * length, count: dimensions))
           choices.append((term, probability / Double(lengths * variances)))
         }
       }
@@ -56,12 +67,13 @@ public struct GPPrior: Prior {
 
   public func draw(_ shape: TaskShape, from stream: inout RandomStream) throws(PriorError) -> PriorTask {
     try shape.check(dimensions, limit: 8192)
-    let x = SobolSet.subset(shape.rows, dimensions: shape.dimensions, low: -2, high: 2, from: &stream)
+    let x = SobolSet.subset(
+      shape.rows, dimensions: shape.dimensions, low: -2 * scale.input, high: 2 * scale.input, from: &stream)
     let form = Self.forms[stream.choice(weights: Self.forms.map(\.probability))].form
-    let variance = stream.uniform(in: Self.variances)
-    let scale = stream.uniform(in: Self.lengths)
+    let variance = scale.output * scale.output * stream.uniform(in: Self.variances)
+    let length = scale.input * stream.uniform(in: Self.lengths)
     let kernel = try Kernel([
-      .init(form, variance: variance, scales: Array(repeating: scale, count: shape.dimensions))
+      .init(form, variance: variance, scales: Array(repeating: length, count: shape.dimensions))
     ])
     var task = try gaussianTask(
       shape, x: x, kernel: kernel, noise: noise, component: kernel.description, &stream)

@@ -3,26 +3,31 @@ import ChorusTensors
 
 /// A prior over data sets that somebody brings: a draw picks one and splits its rows.
 public struct StoredTasks: Prior {
-  /// Which rows are context and which are not.
-  public enum Split: String, Sendable, Codable {
-    /// Any rows, in random order.
+  /// How the rows of a set become context, buffer and targets.
+  public enum Split: String, Sendable, Hashable, CaseIterable, Codable {
+    /// At random.
     case random
-    /// The first rows are context, and those after them the rest in random order: rows are in the order of time.
+    /// In the order they are in: the first rows are the context, those after it come next.
     case future
   }
 
   public let name = "tasks"
   public let dimensions: ClosedRange<Int>
+  public let keepsColumns: Bool
   public private(set) var split: Split
   let sets: [Dataset]
 
-  /// Throws `PriorError.stored` for no data set at all.
-  public init(_ sets: [Dataset], split: Split = .random) throws(PriorError) {
+  /// - Parameter keepsColumns: whether a column means the same in every set.
+  /// - Throws: `PriorError.stored` for no data set at all.
+  public init(
+    _ sets: [Dataset], keepsColumns: Bool = false, split: Split = .random
+  ) throws(PriorError) {
     guard let least = sets.map(\.dimensions).min(), let most = sets.map(\.dimensions).max() else {
       throw .stored("there are no tasks to train on")
     }
     dimensions = least...most
     self.sets = sets
+    self.keepsColumns = keepsColumns
     self.split = split
   }
 
@@ -44,11 +49,7 @@ public struct StoredTasks: Prior {
           + " and \(shape.dimensions) inputs; bring longer tasks, or set smaller sizes in the configuration")
     }
     let set = fitting[stream.below(fitting.count)]
-    let rows = set.rows(
-      split == .random
-        ? stream.sample(shape.rows, of: set.count)
-        : Array(0..<shape.context)
-          + stream.permutation(shape.rows - shape.context).map { $0 + shape.context })
+    let rows = set.rows(split == .random ? stream.sample(shape.rows, of: set.count) : Array(0..<shape.rows))
     return PriorTask(shape: shape, x: rows.x, y: rows.y, component: name)
   }
 }

@@ -1,6 +1,7 @@
 import ChorusData
 import ChorusPriors
 import ChorusTensors
+import Foundation
 import Testing
 
 /// A stand-in for tasks read from a file: draws pick a stored task and a random split of its rows.
@@ -48,5 +49,16 @@ struct TaskGeneratorTests {
     #expect(throws: PriorError.rows(asked: -1, limit: 8192)) {
       try generator.task(0, step: 0, shape: .init(context: -1, targets: 1))
     }
+  }
+
+  @Test("gp-small is gp in other units")
+  func units() throws {
+    let shape = TaskShape(context: 5, targets: 4)
+    let task = try TaskGenerator(GPPrior.gp, seed: 3).task(1, step: 2, shape: shape)
+    let small = try TaskGenerator(GPPrior.small, seed: 3).task(1, step: 2, shape: shape)
+    for (a, b) in zip(task.x, small.x) { #expect(abs(0.5 * a - b) < 1e-12) }
+    for (a, b) in zip(task.y, small.y) { #expect(abs(0.6 * a - b) < 1e-6) }
+    let laws = try (#require(task.exactLaw()), #require(small.exactLaw()))
+    #expect(abs(laws.0.joint - laws.1.joint - 4 * log(0.6)) < 1e-5)
   }
 }
