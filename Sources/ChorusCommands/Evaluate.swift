@@ -27,7 +27,19 @@ struct Evaluate: ParsableCommand {
     help: ArgumentHelp(
       "\(Priors.names.joined(separator: ", ")); one family, as functions/rbf; or a law outside them: rational-quadratic, gibbs, student, linear-regression.",
       valueName: "prior"))
-  var prior: String
+  var prior: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Tasks of a file in place of a prior, as chorus train reads them. (there is no oracle of them)",
+      valueName: "file.jsonl"))
+  var tasks: String?
+
+  @Option(
+    help:
+      "How the rows of a task of the file are split: random, or future, the first as context and those after them as targets."
+  )
+  var split = StoredTasks.Split.random
 
   @Option(help: "Context sizes.")
   var context = "8,16,32,64,128"
@@ -41,8 +53,8 @@ struct Evaluate: ParsableCommand {
   @Option(help: "Random target orders averaged.")
   var orders = 8
 
-  @Option(help: "Input columns of the tasks.")
-  var dimensions = 1
+  @Option(help: "Input columns of the tasks. (default: the fewest that the prior draws)")
+  var dimensions: Int?
 
   @Option(
     help: ArgumentHelp(
@@ -81,16 +93,22 @@ struct Evaluate: ParsableCommand {
 
   func validate() throws {
     _ = try sizeList(context, option: "--context")
+    guard (prior == nil) != (tasks == nil) else {
+      throw ValidationError("give --prior NAME, or --tasks FILE.jsonl")
+    }
+    guard split == .random || tasks != nil else {
+      throw ValidationError("--split is of the tasks of a file; give --tasks FILE.jsonl")
+    }
     guard (1...512).contains(targets) else { throw ValidationError("--targets must be within 1...512") }
     guard (1...1_000_000).contains(functions) else { throw ValidationError("--functions must be at least 1") }
     guard (1...4096).contains(orders) else { throw ValidationError("--orders must be within 1...4096") }
-    guard (1...64).contains(dimensions) else { throw ValidationError("--dimensions must be at least 1") }
+    guard (1...64).contains(dimensions ?? 1) else { throw ValidationError("--dimensions must be at least 1") }
     if let calibration { try PictureFile.check(calibration, option: "--calibration") }
     _ = try outputs()
   }
 
   private func outputs() throws -> Outputs {
-    var outputs = Outputs(reading: [:], model: model)
+    var outputs = Outputs(reading: ["--tasks": tasks], model: model)
     try outputs.add("--calibration", calibration)
     return outputs
   }
@@ -100,10 +118,11 @@ struct Evaluate: ParsableCommand {
       let model = try Model(named: self.model)
       try model.refuseOrder(
         "the exact posterior of a prior answers in any order, and that is what it would be compared with")
-      let prior = try Priors.named(self.prior)
+      let prior = try drawn()
       let comparison = try OracleComparison(
         model: model, prior: prior, targets: targets, functions: functions, orders: orders, seed: common.seed,
-        dimensions: dimensions, plan: PlanTemplate(parsing: plan), attainable: attainable)
+        dimensions: dimensions ?? prior.dimensions.lowerBound, plan: PlanTemplate(parsing: plan),
+        attainable: attainable)
       if attainable, !(prior is GPPrior), !(prior is SawtoothPrior) {
         throw ValidationError(
           "--attainable: the hyperparameters of \(prior.name) cannot be summed out; ask for gp, gp-noisy or sawtooth"
@@ -139,6 +158,13 @@ struct Evaluate: ParsableCommand {
     }
   }
 
+  /// What tasks are drawn from.
+  private func drawn() throws -> any Prior {
+    guard let tasks else { return try Priors.named(prior ?? "") }
+    let file = try TaskFile(path: tasks)
+    return try StoredTasks(file.datasets, keepsColumns: file.columns != nil, split: split)
+  }
+
   private func cells(_ row: OracleComparison.Row) -> [Cell] {
     let estimates = [
       row.oracleJoint, row.oracleIndependent, row.independent, row.buffer, row.reencode,
@@ -157,3 +183,5 @@ struct Evaluate: ParsableCommand {
       + (attainable ? cells([row.attainableJoint, row.attainableMinusReencode]) : [])
   }
 }
+
+extension StoredTasks.Split: ExpressibleByArgument {}

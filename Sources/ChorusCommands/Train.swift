@@ -13,7 +13,7 @@ struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Train a model on a prior, or on tasks of your own.",
     discussion: """
-      WHAT is a prior (\(["gp", "gp-noisy", "sawtooth", "functions", "observations", "tables"].joined(separator: ", "))) or a configuration as JSON; its fields are those \
+      WHAT is a prior (\(Priors.names.joined(separator: ", "))) or a configuration as JSON; its fields are those \
       that a run writes into configuration.json. The run's folder gets checkpoints, log.jsonl (one line a \
       validation) and model.safetensors (the weights averaged so far). Ctrl-C saves and stops; --resume goes on.
       """)
@@ -35,7 +35,8 @@ struct Train: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Train on tasks from a file, one JSON object a line: {\"x\": …, \"y\": …}.", valueName: "file.jsonl"))
+      "Train on tasks from a file, one JSON object a line: {\"x\": …, \"y\": …}; a first line {\"columns\": [names]} keeps inputs in their places.",
+      valueName: "file.jsonl"))
   var tasks: String?
 
   @Option(help: ArgumentHelp("Begin with the weights of this model.", valueName: "path"))
@@ -78,14 +79,18 @@ struct Train: ParsableCommand {
   func run() throws {
     try reporting {
       let configuration = try configured()
-      let sets = try tasks.map { try stored($0, configuration) }
-      let prior = try self.prior(configuration, sets)
+      let stored = try tasks.map { try stored($0, configuration) }
+      let prior =
+        try stored.map { try StoredTasks($0.sets, keepsColumns: $0.keepsColumns) }
+        ?? self.prior(configuration)
       let from = try start.map { try Model(named: $0) }
       Interruption.watch()  // after a second Ctrl-C the newest checkpoint stays
       let run = try Run(
         configuration, prior: prior, folder: out, resume: resume, start: from,
         base: try adapt.map { try Model(named: $0) },
-        origin: try sets.map { ["tasks": try Self.checksum($0)] } ?? [:], on: common.pool)
+        origin: try stored.map { ["tasks": try Self.checksum($0.sets, keepsColumns: $0.keepsColumns)] }
+          ?? [:],
+        on: common.pool)
       for text in run.skipped { common.say("skipped a checkpoint: \(text)") }
       if run.trainer.step > 0 {
         common.say("going on from step \(run.trainer.step) of \(configuration.steps)")
@@ -207,10 +212,11 @@ struct Train: ParsableCommand {
   }
 
   /// The tasks of a file, of which some have to be long enough for a step.
-  private func stored(_ path: String, _ configuration: TrainingConfiguration) throws -> [Dataset] {
-    let sets = try TaskFile(path: path).tasks.map { task in
-      try Dataset(inputs: Inputs(task.x, dimensions: task.dimensions), y: task.y)
-    }
+  private func stored(
+    _ path: String, _ configuration: TrainingConfiguration
+  ) throws -> (sets: [Dataset], keepsColumns: Bool) {
+    let file = try TaskFile(path: path)
+    let sets = try file.datasets
     let most = configuration.context[1] + (configuration.buffers.max() ?? 0) + configuration.targets
     for dimensions in Set(configuration.dimensions).sorted()
     where !sets.contains(where: { $0.dimensions == dimensions && $0.count >= most }) {
@@ -220,22 +226,23 @@ struct Train: ParsableCommand {
           + " has so many with \(dimensions) input\(dimensions == 1 ? "" : "s"); bring longer tasks, or a"
           + " configuration with smaller sizes")
     }
-    return sets
+    return (sets, file.columns != nil)
   }
 
   /// What tells the tasks of a run from those of another.
-  private static func checksum(_ sets: [Dataset]) throws -> String {
+  private static func checksum(_ sets: [Dataset], keepsColumns: Bool) throws -> String {
     var writer = SafetensorsWriter()
     try writer.add(
       "sizes", shape: [sets.count, 2], integers: sets.flatMap { [Int64($0.count), Int64($0.dimensions)] })
     let (x, y) = (sets.flatMap(\.x), sets.flatMap(\.y))
     try writer.add("x", shape: [x.count], doubles: x)
     try writer.add("y", shape: [y.count], doubles: y)
+    // Written where it says something, so that tasks without it are those of versions that did not know it.
+    if keepsColumns { try writer.add("columns", shape: [1], integers: [1]) }
     return writer.sha256
   }
 
-  private func prior(_ configuration: TrainingConfiguration, _ sets: [Dataset]?) throws -> any Prior {
-    if let sets { return try StoredTasks(sets) }
+  private func prior(_ configuration: TrainingConfiguration) throws -> any Prior {
     if configuration.prior == "tasks" {
       throw TrainingError.configuration("this run trains on tasks of a file; pass --tasks FILE.jsonl")
     }
@@ -247,5 +254,14 @@ struct Train: ParsableCommand {
   private func duration(_ seconds: Double) -> String {
     let total = Int(min(seconds, 1e8))
     return total >= 3600 ? "\(total / 3600) h \(total / 60 % 60) min" : "\(total / 60) min \(total % 60) s"
+  }
+}
+
+extension TaskFile {
+  /// Its tasks as data sets.
+  var datasets: [Dataset] {
+    get throws {
+      try tasks.map { try Dataset(inputs: Inputs($0.x, dimensions: $0.dimensions), y: $0.y) }
+    }
   }
 }

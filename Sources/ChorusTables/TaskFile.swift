@@ -15,6 +15,8 @@ public struct TaskFile: Sendable {
 
   /// The path as the caller gave it, or `standard input`.
   public let source: String
+  /// What the inputs are called, where the first line tells: they then mean the same in every task.
+  public let columns: [String]?
   public let tasks: [Task]
 
   /// Reads the file at `path`, or standard input where `path` is `-`. Blank lines do not count.
@@ -38,7 +40,8 @@ public struct TaskFile: Sendable {
 
   private init(_ text: SourceText) throws(TableError) {
     source = text.name
-    var tasks: [Task] = []
+    var (tasks, columns) = ([Task](), [String]?.none)
+    var isFirst = true
     let decoder = JSONDecoder()
     let lines = text.bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
     for (index, line) in lines.enumerated() where !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D })
@@ -51,10 +54,20 @@ public struct TaskFile: Sendable {
       guard line.count <= SourceText.lineLimit else {
         throw failure("the line is longer than \(SourceText.lineLimit >> 20) MiB")
       }
+      if isFirst {
+        isFirst = false
+        if let header = try? decoder.decode(Header.self, from: Data(line)) {
+          columns = header.columns
+          continue
+        }
+      }
       let raw: Raw
       do { raw = try decoder.decode(Raw.self, from: Data(line)) } catch { throw failure(Self.words(error)) }
       let dimensions = raw.x.first?.count ?? 0
       guard dimensions > 0 else { throw failure("the task has no rows, or rows without inputs") }
+      if let columns, columns.count != dimensions {
+        throw failure("the task has \(dimensions) inputs, and the first line names \(columns.count)")
+      }
       if let row = raw.x.firstIndex(where: { $0.count != dimensions }) {
         throw failure("row \(row + 1) of x has \(raw.x[row].count) inputs, the first has \(dimensions)")
       }
@@ -67,6 +80,12 @@ public struct TaskFile: Sendable {
     }
     guard !tasks.isEmpty else { throw TableError(.task, text.name, "has no tasks; write one on each line.") }
     self.tasks = tasks
+    self.columns = columns
+  }
+
+  /// `{"columns": ["time", "depth"]}`.
+  private struct Header: Decodable {
+    let columns: [String]
   }
 
   private struct Raw: Decodable {

@@ -100,8 +100,20 @@ import Testing
       tasks == [.init(x: [1, 2.5], y: [3, 4], dimensions: 1), .init(x: [1, 2], y: [5], dimensions: 2)])
   }
 
+  @Test func aFirstLineNamesTheInputs() throws {
+    let text = "{\"columns\": [\"time\", \"depth\"]}\n{\"x\": [[1, 2]], \"y\": [3]}\n"
+    let file = try TaskFile(bytes: Array(text.utf8), source: "tasks.jsonl")
+    #expect(file.columns == ["time", "depth"] && file.tasks.count == 1)
+    #expect(try TaskFile(bytes: Array("{\"x\":[1],\"y\":[1]}".utf8), source: "t").columns == nil)
+  }
+
   @Test(arguments: [
-    ("\n", "tasks.jsonl: has no tasks"),
+    ("\n", "tasks.jsonl: has no tasks"), ("{\"columns\":[\"t\"]}", "tasks.jsonl: has no tasks"),
+    (
+      "{\"columns\":[\"t\"]}\n{\"x\":[[1,2]],\"y\":[1]}",
+      "tasks.jsonl:2: the task has 2 inputs, and the first line names 1"
+    ),
+    ("{\"x\":[1],\"y\":[1]}\n{\"columns\":[\"t\"]}", "tasks.jsonl:2: the task has no 'x'"),
     ("{\"x\":[1],\"y\":[1]}\nnope", "tasks.jsonl:2: the line is not JSON"),
     ("{\"x\":[1]}", "tasks.jsonl:1: the task has no 'y'"),
     ("{\"x\":[1,2],\"y\":[1]}", "tasks.jsonl:1: x has 2 rows and y has 1 values"),

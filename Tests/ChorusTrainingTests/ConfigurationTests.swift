@@ -110,4 +110,31 @@ import Testing
       }, prior: prior, on: ThreadPool(threads: 2))
     #expect(try fitting.advance().loss.mean.isFinite)
   }
+
+  @Test func theFutureOfStoredTasksComesAfterItsContext() throws {
+    let sets = try [Dataset(x: (0..<9).map(Double.init), y: (0..<9).map { Double(10 + $0) })]
+    let prior = try StoredTasks(sets, split: .future)
+    var stream = RandomStream(seed: 1)
+    let task = try prior.draw(TaskShape(context: 4, targets: 3), from: &stream)
+    #expect(task.x == [0, 1, 2, 3, 4, 5, 6] && task.y == [10, 11, 12, 13, 14, 15, 16])
+  }
+
+  @Test func columnsThatMeanTheSameInEveryTaskKeepTheirPlaces() throws {
+    /// Columns of the tasks that training sees, in which every value tells the column it comes from.
+    func columns(_ prior: any Prior) throws -> Set<[Float]> {
+      let source = TaskSource(TaskGenerator(prior, seed: 3))
+      let shape = TaskShape(context: 2, buffer: 1, targets: 2, dimensions: 3)
+      return try Set(
+        (0..<20).map { index in
+          var stream = RandomStream(seed: 3, UInt64(index))
+          let batch = try Objective.batch(source, index: index, step: 0, shape, &stream)
+          return Array(batch.x[..<3])
+        })
+    }
+    let sets = try [
+      Dataset(inputs: Inputs((0..<15).map { Double($0 % 3) }, dimensions: 3), y: [1, 2, 3, 4, 5])
+    ]
+    #expect(try columns(StoredTasks(sets, keepsColumns: true)) == [[0, 1, 2]])
+    #expect(try columns(StoredTasks(sets)).count > 1)
+  }
 }
