@@ -79,10 +79,8 @@ struct Train: ParsableCommand {
   func run() throws {
     try reporting {
       let configuration = try configured()
-      let stored = try tasks.map { try stored($0, configuration) }
-      let prior =
-        try stored.map { try StoredTasks($0.sets, keepsColumns: $0.keepsColumns) }
-        ?? self.prior(configuration)
+      let stored = try tasks.map { try self.stored($0, configuration) }
+      let prior = try self.prior(configuration, stored)
       let from = try start.map { try Model(named: $0) }
       Interruption.watch()  // after a second Ctrl-C the newest checkpoint stays
       let run = try Run(
@@ -238,11 +236,14 @@ struct Train: ParsableCommand {
     try writer.add("x", shape: [x.count], doubles: x)
     try writer.add("y", shape: [y.count], doubles: y)
     // Written where it says something, so that tasks without it are those of versions that did not know it.
-    if keepsColumns { try writer.add("columns", shape: [1], integers: [1]) }
+    if keepsColumns { try writer.add("columns", shape: [1], integers: [Int64(1)]) }
     return writer.sha256
   }
 
-  private func prior(_ configuration: TrainingConfiguration) throws -> any Prior {
+  private func prior(
+    _ configuration: TrainingConfiguration, _ stored: (sets: [Dataset], keepsColumns: Bool)?
+  ) throws -> any Prior {
+    if let stored { return try StoredTasks(stored.sets, keepsColumns: stored.keepsColumns) }
     if configuration.prior == "tasks" {
       throw TrainingError.configuration("this run trains on tasks of a file; pass --tasks FILE.jsonl")
     }

@@ -4,15 +4,17 @@ import Foundation
 /// log ∫ L(z) p(z) dz of a likelihood under a standard normal prior that is cut off at ±`bound` in each of a few dimensions.
 ///
 /// Two estimates from one run. Particles go from the prior to the posterior by tempering, each stage so far that half of them
-/// still count (Del Moral, Doucet & Jasra 2006, sec. 3; Neal 2001); their stages' weights are the first estimate. A Student-t
+/// still count (Del Moral, Doucet & Jasra 2006, sec. 3; Neal 2001), in a few populations that know nothing of each other; their stages'
+/// weights are the first estimate, and how they differ is its error. A Student-t
 /// law fitted to the particles, with a share of the prior so that no weight is beyond bounds, is then sampled from, refitted
 /// twice, and its importance weights are the second estimate, whose error is known. Where both agree, no part of the posterior
 /// was missed that one of them has found.
 public struct EvidenceSampler: Sendable {
   public var dimensions: Int
   public var bound: Double
-  /// Particles that are tempered.
+  /// Particles that are tempered, in `populations` equal parts.
   public var particles = 256
+  public var populations = 4
   /// Random-walk moves of a particle in a stage.
   public var moves = 5
   /// Draws of the last importance sample; doubled until the error is small enough, `doublings` times at most.
@@ -30,7 +32,7 @@ public struct EvidenceSampler: Sendable {
     /// By importance sampling.
     public var value: Double
     public var standardError: Double
-    /// By tempering.
+    /// By tempering; its error is what the few populations tell.
     public var tempered: Double
     public var temperedError: Double
     /// How many independent draws of the posterior the importance sample is worth.
@@ -54,16 +56,20 @@ public struct EvidenceSampler: Sendable {
   ///
   /// - Parameter logLikelihood: finite wherever the prior is.
   /// - Throws: `LinearAlgebraError` where the posterior is too thin in some direction for a covariance.
-  /// - Precondition: there is a dimension, and there are at least two particles and draws.
+  /// - Precondition: there are a dimension, two populations of two particles each, and four draws at least.
   public func estimate(
     seed: UInt64, on pool: ThreadPool, _ logLikelihood: @escaping @Sendable ([Double]) -> Double
   ) throws -> Estimate {
     precondition(
       dimensions > 0 && particles > 1 && draws > 1, "a sampler has dimensions, particles and draws")
-    let tempering = try temper(seed, pool, logLikelihood)
-    var evaluations = tempering.evaluations
-    var law = try Proposal(
-      tempering.particles.map(\.z), weights: Array(repeating: 1, count: particles))
+    let tempered = try (0..<populations).map { population in
+      try temper(seed, UInt64(population), particles / populations, pool, logLikelihood)
+    }
+    let sum = LogSum(tempered.map(\.value))
+    let temperedVariance = sum.relativeVariance / Double(populations)
+    var evaluations = tempered.reduce(0) { $0 + $1.evaluations }
+    let points = tempered.flatMap { $0.particles.map(\.z) }
+    var law = try Proposal(points, weights: Array(repeating: 1, count: points.count))
     for round in 0..<2 {
       let sample = try draw(law, draws / 2, seed, UInt64(round), pool, logLikelihood)
       evaluations += sample.points.count
@@ -80,12 +86,12 @@ public struct EvidenceSampler: Sendable {
         points: sample.points + more.points, logWeights: sample.logWeights + more.logWeights, draws: count)
     }
     let (value, error) = (sample.value, sample.standardError)
-    let both = (error * error + tempering.variance).squareRoot()
+    let both = (error * error + temperedVariance).squareRoot()
     return Estimate(
-      value: value, standardError: error, tempered: tempering.value,
-      temperedError: tempering.variance.squareRoot(), effectiveDraws: sample.effective, draws: count,
-      stages: tempering.stages, evaluations: evaluations,
-      converged: error <= tolerance && abs(value - tempering.value) <= 4 * both, mean: sample.mean)
+      value: value, standardError: error, tempered: sum.logMean,
+      temperedError: temperedVariance.squareRoot(), effectiveDraws: sample.effective, draws: count,
+      stages: tempered.reduce(0) { $0 + $1.stages }, evaluations: evaluations,
+      converged: error <= tolerance && abs(value - sum.logMean) <= 4 * both, mean: sample.mean)
   }
 
   // MARK: Tempering
@@ -93,21 +99,21 @@ public struct EvidenceSampler: Sendable {
   private struct Tempering {
     var particles: [Particle]
     var value: Double
-    var variance: Double
     var stages: Int
     var evaluations: Int
   }
 
   private func temper(
-    _ seed: UInt64, _ pool: ThreadPool, _ logLikelihood: @escaping @Sendable ([Double]) -> Double
+    _ seed: UInt64, _ population: UInt64, _ count: Int, _ pool: ThreadPool,
+    _ logLikelihood: @escaping @Sendable ([Double]) -> Double
   ) throws -> Tempering {
-    let (count, dimensions, bound) = (particles, dimensions, bound)
+    let (dimensions, bound) = (dimensions, bound)
     var all = try pool.map(count) { index in
-      var stream = RandomStream(seed: seed, .evidence, 0, UInt64(index))
+      var stream = RandomStream(seed: seed, .evidence, population, 0, UInt64(index))
       let z = Self.prior(dimensions, bound, &stream)
       return Particle(z: z, logLikelihood: logLikelihood(z))
     }
-    var (power, value, variance, stage) = (0.0, 0.0, 0.0, 0)
+    var (power, value, stage) = (0.0, 0.0, 0)
     var evaluations = count
     var step = 1.0
     while power < 1 {
@@ -116,9 +122,8 @@ public struct EvidenceSampler: Sendable {
       let logWeights = all.map { (next - power) * $0.logLikelihood }
       let sum = LogSum(logWeights)
       value += sum.logMean
-      variance += sum.relativeVariance / Double(count)
       power = next
-      var stream = RandomStream(seed: seed, .evidence, UInt64(stage))
+      var stream = RandomStream(seed: seed, .evidence, population, UInt64(stage))
       all = Self.resampled(all, sum.weights, &stream)
       let spread = try CholeskyFactor(
         lower: Moments(all.map(\.z), weights: Array(repeating: 1, count: count)).covariance, count: dimensions
@@ -126,7 +131,7 @@ public struct EvidenceSampler: Sendable {
       let (scale, moves, before, factor) = (step * 2.38 / Double(dimensions).squareRoot(), moves, all, spread)
       let (number, temperature) = (UInt64(stage), power)
       let moved = try pool.map(count) { index -> (Particle, Int) in
-        var stream = RandomStream(seed: seed, .evidence, number, UInt64(1 + index))
+        var stream = RandomStream(seed: seed, .evidence, population, number, UInt64(1 + index))
         var (particle, accepted) = (before[index], 0)
         for _ in 0..<moves {
           let jump = try factor.colour(stream.normals(dimensions))
@@ -149,7 +154,7 @@ public struct EvidenceSampler: Sendable {
       step *= exp(2 * (rate - 0.25))
     }
     return Tempering(
-      particles: all, value: value, variance: variance, stages: stage, evaluations: evaluations)
+      particles: all, value: value, stages: stage, evaluations: evaluations)
   }
 
   /// The power of the likelihood at which half of the particles still count, by bisection; 1 where that is not reached.
