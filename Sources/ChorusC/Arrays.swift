@@ -88,9 +88,15 @@ struct ObservedParts: Sendable {
   private let inputColumns: [Column]
   private let outputColumn: Column
   private let categories: [Bool]
+  /// How many levels the target has; nil for a number.
+  let levels: Int?
 
   init(_ rows: UnsafePointer<chorus_rows>?) throws(CallError) {
     guard let rows = rows?.pointee else { throw .usage("no rows are given: the pointer is NULL") }
+    guard (0...100_000).contains(rows.levels) else {
+      throw .usage("the number of the target's levels is \(rows.levels); give 0 for a number")
+    }
+    levels = rows.levels == 0 ? nil : Int(rows.levels)
     let count = try columns(rows.columns, rows.rows)
     parts = try Parts(
       rows.offsets, rows: rows.rows, contexts: rows.offsets == nil ? 1 : rows.contexts, "rows")
@@ -124,8 +130,17 @@ struct ObservedParts: Sendable {
     )
   }
 
+  /// The rows of a table, and the level of each.
+  func cellsAndLevels(_ context: Int) throws -> (cells: Cells, levels: [Int]) {
+    let (cells, y) = try cells(context)
+    return (cells, try levelNumbers(y, of: levels ?? 0))
+  }
+
   /// Refuses levels of a category for a model of numbers.
   func refuseCategories() throws(CallError) {
+    if levels != nil {
+      throw .usage("the target is a category, which only a model of tables takes")
+    }
     if let column = categories.firstIndex(of: true) {
       throw .usage("column \(column) is a category, which only a model of tables takes")
     }

@@ -93,19 +93,30 @@ import Foundation
     let (count, levels) = (Int(paths), try levelArray(levels, levelCount))
     let (values, means, quantiles) = (Array2D(values), Array2D(means), Array2D(quantiles))
     let outside = Array2D(outside)
+    // Fewer than were asked for meet what is known of them; the others are no paths.
+    @Sendable func write(_ paths: [[Double]], _ before: Int, _ size: Int) {
+      guard size > 0 else { return }
+      for path in 0..<count {
+        let place = before * count + path * size
+        if paths.indices.contains(path) {
+          values.write(paths[path], at: place)
+        } else {
+          values.write(repeatElement(.nan, count: size), at: place)
+        }
+      }
+    }
     let results = try options.each(contexts, on: asked.model) { context in
       let (before, size) = (points.parts.before(context), points.parts[context].count)
       do {
         let member = try asked.members[context].get()
-        let samples = try member.posterior.sample(
-          count, at: member.inputs(points, context), plan: options.plan, seed: options.seed,
-          latent: options.latent,
-          flopLimit: options.flopLimit)
-        if size > 0 {
-          for (path, drawn) in samples.paths.enumerated() {
-            values.write(drawn, at: before * count + path * size)
-          }
+        if let classes = member.classes {
+          guard means.base == nil, quantiles.base == nil else { throw Member.noNumber }
+          write(try classes.paths(count, points, context, seed: options.seed), before, size)
+          outside.write(repeatElement(0, count: size), at: before)
+          return member.notes
         }
+        let samples = try member.sample(count, points, context, options)
+        write(samples.paths, before, size)
         means.write(samples.means, at: before)
         if quantiles.base != nil {
           quantiles.write(samples.quantiles(levels).joined(), at: before * levels.count)
@@ -141,8 +152,14 @@ import Foundation
       let before = points.parts.before(context)
       densities.write(CollectionOfOne(.nan), at: context)
       let member = try asked.members[context].get()
-      let density = try member.posterior.logDensity(
-        of: values[before..<before + points.parts[context].count], at: member.inputs(points, context),
+      let own = values[before..<before + points.parts[context].count]
+      if let classes = member.classes {
+        let said = try classes.logProbabilities(own, points, context)
+        densities.write(CollectionOfOne(said.reduce(0, +)), at: context)
+        return member.notes
+      }
+      let density = try member.laws().logDensity(
+        of: own, at: member.inputs(points, context),
         plan: options.plan, orders: options.orders, seed: options.seed, flopLimit: options.flopLimit)
       densities.write(CollectionOfOne(density.value), at: context)
       return density.notes.map(\.description)
@@ -170,7 +187,15 @@ import Foundation
       let (before, size) = (points.parts.before(context), points.parts[context].count)
       do {
         let member = try asked.members[context].get()
-        let laws = try member.posterior.marginals(
+        if let classes = member.classes {
+          guard means.base == nil, variances.base == nil, quantiles.base == nil else { throw Member.noNumber }
+          if logDensities.base != nil {
+            let own = values[before..<before + size]
+            logDensities.write(try classes.logProbabilities(own, points, context), at: before)
+          }
+          return member.notes
+        }
+        let laws = try member.laws().marginals(
           at: member.inputs(points, context), flopLimit: options.flopLimit)
         means.write(laws.lazy.map(\.mean), at: before)
         variances.write(laws.lazy.map(\.variance), at: before)
@@ -317,7 +342,7 @@ private func levelArray(_ levels: UnsafePointer<Double>?, _ count: Int32) throws
 }
 
 /// The words for a context: notes, or why there is no answer.
-private func notes<Value>(_ result: Result<Value, CallError>, _ notes: (Value) -> [String]) -> String {
+func notes<Value>(_ result: Result<Value, CallError>, _ notes: (Value) -> [String]) -> String {
   switch result {
   case .success(let value): notes(value).joined(separator: "; ")
   case .failure(let failure): failure.text

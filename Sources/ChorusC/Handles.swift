@@ -63,6 +63,7 @@ final class ModelHandle: Handle, @unchecked Sendable {
     let threads: Int
     let inputs: Inputs
     let target: String
+    let targets: [String]
     let trainedContext: Int
     let trainedBuffer: Int
     let fewestRows: Int
@@ -79,7 +80,8 @@ final class ModelHandle: Handle, @unchecked Sendable {
         inputs: .init(
           most: reads ? nil : blueprint.inputDimensions,
           kinds: reads ? ["number", "date", "category"] : ["number", "date"], missing: reads),
-        target: "number", trainedContext: blueprint.trainedContext, trainedBuffer: blueprint.trainedBuffer,
+        target: "number", targets: reads ? ["number", "category"] : ["number"],
+        trainedContext: blueprint.trainedContext, trainedBuffer: blueprint.trainedBuffer,
         fewestRows: blueprint.scaling == .none ? 1 : 2, card: model.card))
   }
 }
@@ -106,6 +108,8 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
       let clear: Bool
     }
     var rows = 0
+    /// Of a target that is a category.
+    var levels: Int?
     var scale = ""
     var periods: [Period] = []
     var notes: [String] = []
@@ -115,16 +119,18 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
     init(_ member: Result<Member, CallError>) {
       switch member {
       case .success(let member):
-        let posterior = member.posterior
-        rows = posterior.rows
-        scale =
-          switch posterior.preparation.values {
-          case .raw: "raw"
-          case .logarithm: "log"
-          case .root: "root"
+        if let classes = member.classes { (rows, levels) = (classes.rows, classes.levels) }
+        if let posterior = member.numbers {
+          rows = posterior.rows
+          scale =
+            switch posterior.preparation.values {
+            case .raw: "raw"
+            case .logarithm: "log"
+            case .root: "root"
+            }
+          periods = posterior.periods.map {
+            Period(column: $0.column, length: $0.length, share: $0.share, clear: $0.isClear)
           }
-        periods = posterior.periods.map {
-          Period(column: $0.column, length: $0.length, share: $0.share, clear: $0.isClear)
         }
         notes = member.notes
       case .failure(let failure):

@@ -5,11 +5,18 @@ import ChorusTensors
 
 /// One context of a posterior: rows of a function or a series, or of a table.
 struct Member: Sendable {
-  let posterior: Posterior
-  /// What was found in a table, whose rows are asked for as estimators tell of them.
-  private let table: TablePosterior?
+  private enum Reading: Sendable {
+    /// What is known of paths beside the rows.
+    case rows(Posterior, known: [Known])
+    /// What was found in a table, whose rows are asked for as estimators tell of them.
+    case table(TablePosterior, Posterior)
+    case classes(ClassPosterior)
+  }
+  private let reading: Reading
 
-  init(_ posterior: Posterior) { (self.posterior, table) = (posterior, nil) }
+  private init(_ reading: Reading) { self.reading = reading }
+
+  init(_ posterior: Posterior) { reading = .rows(posterior, known: []) }
 
   /// Reads the rows of a context as the model takes them.
   init(
@@ -27,36 +34,122 @@ struct Member: Sendable {
     guard options.values == .automatic || options.values == .raw else {
       throw CallError.usage("a model of tables sees values as they are; leave the scale out")
     }
+    if let levels = rows.levels {
+      guard options.limits == nil else { throw CallError.usage("a category has no least and no most") }
+      let (cells, observed) = try rows.cellsAndLevels(context)
+      self.init(.classes(try ClassPosterior(cells, levels: observed, of: levels)))
+      return
+    }
     let (cells, y) = try rows.cells(context)
     let table = try model.condition(on: cells, y: y, limits: options.limits, pool: pool)
-    self.init(table.posterior, table)
+    self.init(.table(table, table.posterior))
   }
 
-  private init(_ posterior: Posterior, _ table: TablePosterior?) {
-    (self.posterior, self.table) = (posterior, table)
+  /// What answers where the target is a number; nil where it is a category.
+  var numbers: Posterior? {
+    switch reading {
+    case .rows(let posterior, _), .table(_, let posterior): posterior
+    case .classes: nil
+    }
   }
+
+  /// What answers where the target is a category; nil where it is a number.
+  var classes: ClassPosterior? { if case .classes(let classes) = reading { classes } else { nil } }
+
+  /// The laws of numbers of which nothing is known but rows.
+  func laws() throws(CallError) -> Posterior {
+    switch reading {
+    case .rows(let posterior, let known):
+      guard known.isEmpty else {
+        throw .usage(
+          "with bounds that paths have to keep there are paths alone, no densities and no laws of single values"
+        )
+      }
+      return posterior
+    case .table(_, let posterior): return posterior
+    case .classes: throw Self.noNumber
+    }
+  }
+
+  static let noNumber = CallError.usage(
+    "a category has no mean and no quantiles; chorus_probabilities() tells how likely its levels are")
 
   /// The inputs of points as the posterior is asked for them.
   func inputs(_ points: PointParts, _ context: Int) throws -> Inputs {
-    guard let table else { return try points.inputs(context) }
-    return try table.told(points.cells(context, categories: table.fit.cells.categories))
+    switch reading {
+    case .rows: try points.inputs(context)
+    case .table(let table, _): try table.told(points.cells(context, categories: table.fit.cells.categories))
+    case .classes: throw Self.noNumber
+    }
+  }
+
+  /// Paths through points, of a table by the seeds of the program.
+  func sample(
+    _ count: Int, _ points: PointParts, _ context: Int, _ options: Options
+  ) throws -> Posterior.Samples {
+    let inputs = try inputs(points, context)
+    switch reading {
+    case .rows(let posterior, let known):
+      return try posterior.sample(
+        count, at: inputs, given: known.map { $0.event(at: inputs) }, plan: options.plan, seed: options.seed,
+        latent: options.latent, flopLimit: options.flopLimit)
+    case .table(_, let posterior):
+      return try posterior.sample(
+        count, at: inputs, plan: options.plan, seed: TableChain.seed(of: options.seed),
+        latent: options.latent, flopLimit: options.flopLimit)
+    case .classes: throw Self.noNumber
+    }
   }
 
   /// The same with further rows.
   func observing(_ rows: ObservedParts, _ context: Int) throws -> Member {
-    guard let table else { return Member(try posterior.observing(more: rows.dataset(context))) }
-    let (cells, y) = try rows.cells(context)
-    return Member(
-      try posterior.observing(more: Dataset(inputs: table.told(cells), y: y)), table)
+    guard rows.levels == nil, classes == nil else {
+      throw CallError.usage("rows are not added to those of a category; read all of them again")
+    }
+    switch reading {
+    case .rows(let posterior, let known):
+      return Member(.rows(try posterior.observing(more: rows.dataset(context)), known: known))
+    case .table(let table, let posterior):
+      let (cells, y) = try rows.cells(context)
+      let more = try Dataset(inputs: table.told(cells), y: y)
+      return Member(.table(table, try posterior.observing(more: more)))
+    case .classes: throw Self.noNumber
+    }
+  }
+
+  /// The same with what is known of paths.
+  func knowing(_ known: [Known]) throws -> Member {
+    guard case .rows(let posterior, let before) = reading else {
+      throw CallError.usage(
+        "what is known of paths goes with rows of a series or a function, not with a table")
+    }
+    let rows = known.filter(\.isRow)
+    let informed =
+      rows.isEmpty
+      ? posterior
+      : try posterior.given(
+        Dataset(
+          inputs: Inputs(rows.flatMap(\.input), dimensions: posterior.inputColumns.count),
+          y: rows.map(\.range.lowerBound),
+          inputColumns: posterior.inputColumns, outputColumn: posterior.outputColumn))
+    return Member(.rows(informed, known: before + known.filter { !$0.isRow }))
   }
 
   /// The posterior, to be kept in a file.
   func kept() throws(CallError) -> Posterior {
-    guard table == nil else {
+    guard case .rows(let posterior, let known) = reading else {
       throw .usage("a table that was read is not kept in a file yet; keep its rows, and read them again")
     }
+    guard known.isEmpty else { throw .usage("bounds that paths have to keep are not kept in a file") }
     return posterior
   }
 
-  var notes: [String] { posterior.notes.map(\.description) + (table?.note.map { [$0] } ?? []) }
+  var notes: [String] {
+    switch reading {
+    case .rows(let posterior, _): posterior.notes.map(\.description)
+    case .table(let table, let posterior):
+      posterior.notes.map(\.description) + (table.note.map { [$0] } ?? [])
+    case .classes(let classes): classes.note.map { [$0] } ?? []
+    }
+  }
 }

@@ -67,43 +67,44 @@ import Testing
     try Model(named: "functions").condition(on: Dataset(x: Self.x, y: Self.y))
   }
 
-  @Test func tablesTakeCategoriesAndGaps() throws {
-    let inputs = [0, 1.5, 1, .nan, 2, 0.5, 0, 2.5, 1, 1.0, 2, 3, 0, 2.25, 1, 0.75]
-    let targets = [1.5, 3, 4, 2.5, 3, 6, 2.25, 2.75]
-    var model: OpaquePointer?
-    var posterior: OpaquePointer?
-    defer {
-      chorus_free(posterior.map { UnsafeMutableRawPointer($0) })
-      chorus_free(model.map { UnsafeMutableRawPointer($0) })
-    }
-    #expect(chorus_open("tables", 1, &model) == 0, "\(words)")
-    let kinds = [Int32(CHORUS_CATEGORY.rawValue), Int32(CHORUS_NUMBER.rawValue)]
-    let code = kinds.withUnsafeBufferPointer { kinds in
-      inputs.withUnsafeBufferPointer { inputs in
-        targets.withUnsafeBufferPointer { targets in
-          var rows = chorus_rows()
-          (rows.inputs, rows.targets, rows.rows) = (inputs.baseAddress, targets.baseAddress, 8)
-          (rows.columns, rows.kinds) = (2, kinds.baseAddress)
-          return chorus_condition(model, &rows, nil, &posterior)
+  @Test func pathsAgreeWithWhatIsKnown() throws {
+    let handles = try Handles()
+    var informed: OpaquePointer?
+    defer { chorus_free(informed.map { UnsafeMutableRawPointer($0) }) }
+    func know(_ input: [Double]?, _ number: String?, _ least: Double, _ most: Double) -> Int32 {
+      chorus_free(informed.map { UnsafeMutableRawPointer($0) })
+      return (input ?? []).withUnsafeBufferPointer { place in
+        (number ?? "").withCString { name in
+          var known = chorus_known()
+          (known.input, known.number) = (input == nil ? nil : place.baseAddress, number == nil ? nil : name)
+          (known.least, known.most) = (least, most)
+          return chorus_given(handles.posterior, &known, 1, nil, &informed)
         }
       }
     }
-    #expect(code == 0, "\(words)")
-    let asked = [1, 1.25, 7, .nan]
-    var values = [Double](repeating: 0, count: 10)
-    let drawn = asked.withUnsafeBufferPointer { asked in
-      var points = chorus_points()
-      (points.inputs, points.rows, points.columns) = (asked.baseAddress, 2, 2)
-      return chorus_sample(posterior, &points, 5, nil, nil, 0, &values, nil, nil, nil)
+    var values = [Double](repeating: 0, count: 60)
+    func draw() -> Int32 {
+      withPoints(Self.at) { chorus_sample(informed, $0, 20, nil, nil, 0, &values, nil, nil, nil) }
     }
-    #expect(drawn == 0, "\(words)")
-    let categories = [true, false]
-    let table = try Model(named: "tables").condition(
-      on: Cells(inputs, categories: categories), y: targets)
-    let expected = try table.sample(5, at: Cells(asked, categories: categories), seed: 0).paths
-    #expect(values == expected.flatMap { $0 })
-    #expect(chorus_save(posterior, 0, "/nowhere/t.safetensors") == CHORUS_USAGE.rawValue)
-    #expect(words.contains("a table that was read is not kept in a file yet"))
+    #expect(know(nil, "sum", -.infinity, 11) == 0 && draw() == 0, "\(words)")
+    let low = try reference().sample(
+      20, at: Inputs(Self.at), given: [.path(in: -.infinity...11) { $0.reduce(0, +) }])
+    #expect(values == low.paths.flatMap { $0 })
+    #expect(low.paths.count == 20)
+    var density = 0.0
+    #expect(withPoints(Self.at) { chorus_log_density(informed, $0, [3, 4, 4], nil, &density) } == 64)
+
+    #expect(know([5], nil, 4.5, .infinity) == 0 && draw() == 0, "\(words)")
+    #expect((0..<20).allSatisfy { values[$0 * 3 + 1] >= 4.5 })
+    #expect(know([7], nil, 5, 5) == 0 && draw() == 0, "\(words)")
+    let pinned = try reference().given(Dataset(x: [7], y: [5]))
+    #expect(try values == pinned.sample(20, at: Inputs(Self.at)).paths.flatMap { $0 })
+
+    #expect(know([5], nil, 1e6, .infinity) == 0 && draw() == 65 && words.contains("too few"), "\(words)")
+    #expect(know(nil, "sum", 3, 3) == 64 && words.contains("no path meets sum"))
+    #expect(know(nil, "median", 3, 4) == 64 && words.contains("none of sum"))
+    #expect(know(nil, nil, 3, 4) == 64)
+    #expect(know([5], nil, 4, 3) == 64 && know([.nan], nil, 3, 4) == 65)
   }
 
   @Test func answersAreThoseOfTheCore() throws {

@@ -68,6 +68,8 @@ typedef struct chorus_rows {
   const int32_t *kinds;     /* [columns] of enum chorus_kind; NULL: numbers */
   const char *const *names; /* [columns + 1] of the inputs, then of the target; NULL: without names */
   int32_t columns;
+  int32_t levels;           /* how many levels the target has where it is a category: targets are then their numbers, from 0 on;
+                               0: the target is a number */
 } chorus_rows;
 
 /* Inputs to predict at. */
@@ -123,6 +125,21 @@ int32_t chorus_condition(
 int32_t chorus_append(
     const chorus_posterior *posterior, const chorus_rows *rows, const chorus_options *options, chorus_posterior **longer);
 
+/* Something known of values that are not observed: bounds of the value at an input, or of a number made of all values asked for. */
+typedef struct chorus_known {
+  const double *input; /* [columns]: where the value is; NULL: it is of the number */
+  const char *number;  /* "sum", "mean", "max", "min" or "difference", where there is no input */
+  double least;        /* bounds, themselves included; -INFINITY and INFINITY for none */
+  double most;         /* the same as least for a value that is known itself */
+} chorus_known;
+
+/* A posterior of whose paths something is known, the same in every context: chorus_sample() draws paths given that they agree with
+ * it. A known value is read as a row more. For bounds paths are drawn until enough agree: where fewer do than were asked for, the
+ * last paths are NaN and the notes say so. There are then no densities and no laws of single values. options: token, codes. */
+int32_t chorus_given(
+    const chorus_posterior *posterior, const chorus_known *known, int32_t count, const chorus_options *options,
+    chorus_posterior **informed);
+
 /* Draws coherent paths through the points of every context. options: plan, seed, flop_limit, latent, token, codes.
  *
  * With k points in all contexts before a context (k = i * points->rows where there are no offsets), its numbers begin at
@@ -131,13 +148,13 @@ int32_t chorus_append(
  *   quantiles: k * level_count, then [points of the context, level_count]; of the paths, type 7 of Hyndman & Fan (1996)
  *   outside:   k, one a point: a sum of 1 (context), 2 (inputs), 4 (targets drawn together) and 8 (reads) for what training has not
  *              shown
- * Each of them may be NULL. */
+ * Each of them may be NULL. Of a category values are numbers of levels, and there are no means and no quantiles. */
 int32_t chorus_sample(
     const chorus_posterior *posterior, const chorus_points *points, int64_t paths, const chorus_options *options,
     const double *levels, int32_t level_count, double *values, double *means, double *quantiles, int32_t *outside);
 
-/* The joint log-density, in nats, of values at the points of every context: [contexts]. options: plan, seed, flop_limit, orders,
- * token, codes.
+/* The joint log-density, in nats, of values at the points of every context: [contexts]; of a category the log-probability of levels.
+ * options: plan, seed, flop_limit, orders, token, codes.
  *
  * values: one a point, laid out as the means of chorus_sample(). */
 int32_t chorus_log_density(
@@ -149,6 +166,11 @@ int32_t chorus_log_density(
 int32_t chorus_marginals(
     const chorus_posterior *posterior, const chorus_points *points, const chorus_options *options, const double *levels,
     int32_t level_count, const double *values, double *means, double *variances, double *quantiles, double *log_densities);
+
+/* How likely each level of a category is at each point: with k points before a context they begin at k * levels, then [points of the
+ * context, levels]. Points of a context are independent of each other given its rows. options: token, codes. */
+int32_t chorus_probabilities(
+    const chorus_posterior *posterior, const chorus_points *points, const chorus_options *options, double *probabilities);
 
 /* Numbers made of whole paths: [contexts, names, paths].
  *
