@@ -1,0 +1,114 @@
+# Reading rows.
+
+chorus <- function(x, ...) UseMethod("chorus")
+
+chorus.formula <- function(x, data = environment(x), ...) {
+  if (is.data.frame(data)) data <- as.data.frame(data)
+  frame <- model.frame(x, data, na.action = na.pass, drop.unused.levels = TRUE)
+  target <- model.response(frame)
+  if (is.null(target)) .usage("the formula names no target; write it as y ~ x")
+  own <- attr(frame, "terms")
+  if (attr(own, "response") != 1L || ncol(frame) < 2L) .usage("the formula names no input; write it as y ~ x")
+  name <- names(frame)[1L]
+  fit <- .chorus(frame[-1L], frame[[1L]], name, ...)
+  fit$terms <- own
+  fit$call <- match.call()
+  fit
+}
+
+chorus.default <- function(x, y, ...) {
+  x <- .frame(x)
+  if (length(y) != nrow(x)) .usage("x has ", nrow(x), " rows and y ", length(y), " values")
+  fit <- .chorus(x, y, "y", ...)
+  fit$call <- match.call()
+  fit
+}
+
+.chorus <- function(
+    x, y, name, model = "auto", scale = c("auto", "raw", "log", "root"), bounds = c(-Inf, Inf), asked = NULL, threads = 0L, ...) {
+  if (...length()) .usage("chorus() has no argument '", names(list(...))[1L], "'")
+  scale <- match.arg(scale)
+  if (!is.numeric(bounds) || length(bounds) != 2L || anyNA(bounds) || bounds[1L] >= bounds[2L]) {
+    .usage("bounds are two numbers, the least and the largest that a value can be")
+  }
+  threads <- as.integer(.whole(threads, "threads", 0))
+  if (!is.null(dim(y))) .usage("'", name, "' has ", ncol(y), " columns; a target is one")
+  is_category <- is.factor(y) || is.character(y)
+  known <- !is.na(y)
+  if (any(!known)) {
+    x <- x[known, , drop = FALSE]
+    y <- y[known]
+  }
+  columns <- .columns(x)
+  target <- list(name = name, levels = if (is_category) levels(droplevels(as.factor(y))) else NULL)
+  if (is_category && !length(target$levels)) .fail(65L, paste0("'", name, "' has no value"))
+  cells <- .cells(x, columns)
+  if (model == "auto") {
+    is_plain <- !is_category && ncol(x) <= 3L && all(columns$kinds != .category) && all(is.finite(cells))
+    model <- if (is_plain) "functions" else "tables"
+  }
+  fit <- structure(
+    list(
+      model = model, columns = columns, target = target, rows = list(x = cells, y = .values(y, target)), scale = scale,
+      bounds = as.double(bounds), asked = if (is.null(asked)) NULL else .cells(.frame(asked), columns), threads = threads,
+      known = list(), handle = new.env(parent = emptyenv())
+    ),
+    class = "chorus"
+  )
+  .posterior(fit)
+  fit
+}
+
+chorus_given <- function(object, subject, value = NULL, least = -Inf, most = Inf) {
+  stopifnot(inherits(object, "chorus"))
+  if (!is.null(value)) least <- most <- value
+  if (!is.numeric(least) || !is.numeric(most) || length(least) != 1L || length(most) != 1L) {
+    .usage("give value, or least and most, each one number")
+  }
+  if (!is.character(subject)) {
+    subject <- if (is.data.frame(subject)) .cells(subject, object$columns) else if (.is_time(subject)) .days(subject) else as.double(subject)
+    if (length(subject) != length(object$columns$names)) {
+      .usage("an input has ", length(object$columns$names), " numbers, and ", length(subject), " are given")
+    }
+  } else if (length(subject) != 1L) {
+    .usage("give the name of one number: sum, mean, max, min or difference")
+  }
+  one <- list(subject = subject, bounds = as.double(c(least, most)))
+  informed <- .answered(.Call(r_given, .posterior(object), one$subject, one$bounds))
+  object$known <- c(object$known, list(one))
+  object$handle <- list2env(list(pointer = informed$value[[1L]], notes = informed$notes), parent = emptyenv())
+  object
+}
+
+chorus_horizon <- function(object, h, every = NULL) {
+  stopifnot(inherits(object, "chorus"))
+  if (length(object$columns$names) != 1L || object$columns$kinds == .category) .usage("only rows along one input go on")
+  h <- .whole(h, "h", 1)
+  found <- .answered(.Call(r_horizon, object$rows$x, object$columns$kinds, as.integer(h), every))$value[[1L]]
+  frame <- data.frame(found)
+  if (object$columns$kinds == .date) {
+    is_whole <- all(object$rows$x == round(object$rows$x)) && all(found == round(found))
+    frame[[1L]] <- if (is_whole) as.Date(found, origin = "1970-01-01") else {
+      as.POSIXct(round(found * 86400000) / 1000, origin = "1970-01-01", tz = "UTC")
+    }
+  }
+  names(frame) <- object$columns$names
+  frame
+}
+
+nobs.chorus <- function(object, ...) length(object$rows$y)
+
+print.chorus <- function(x, ...) {
+  cat("Chorus, model '", x$model, "': '", x$target$name, "' by ", paste(x$columns$names, collapse = ", "), "\n", sep = "")
+  kinds <- c("numbers", "dates", "factors")[sort(unique(x$columns$kinds)) + 1L]
+  cat(length(x$rows$y), " rows (", paste(kinds, collapse = ", "), ")", sep = "")
+  if (!is.null(x$target$levels)) cat("; levels: ", paste(head(x$target$levels, 10L), collapse = ", "), sep = "")
+  cat("\n")
+  for (one in x$known) {
+    subject <- if (is.character(one$subject)) one$subject else paste0("value at ", paste(format(one$subject), collapse = ", "))
+    cat("given: ", subject, " in [", one$bounds[1L], ", ", one$bounds[2L], "]\n", sep = "")
+  }
+  .posterior(x)
+  if (nzchar(x$handle$notes)) cat("note:", x$handle$notes, "\n")
+  invisible(x)
+}

@@ -1,0 +1,1 @@
+../../../Sources/CChorus/include/chorus.h

@@ -1,0 +1,139 @@
+# What the package answers. Without a library, named by CHORUS_LIBRARY or installed beside, nothing can be asked.
+library(chorus)
+if (inherits(try(chorus_version(), silent = TRUE), "try-error")) {
+  message("libchorus.so is not there; the tests are skipped")
+  quit("no", 0)
+}
+
+# What a call fails with.
+failure <- function(expression) tryCatch({ expression; NULL }, error = identity)
+fails <- function(expression, class, words) {
+  found <- failure(expression)
+  if (is.null(found)) stop("no failure, where '", words, "' was expected")
+  stopifnot(inherits(found, class), inherits(found, "chorus_error"))
+  if (!grepl(words, conditionMessage(found))) stop("'", conditionMessage(found), "' does not hold '", words, "'")
+}
+
+x <- seq(0, 6, length.out = 25)
+wave <- data.frame(time = x, level = sin(2 * x) + 0.1 * x)
+fit <- chorus(level ~ time, data = wave)
+at <- data.frame(time = c(6.5, 7, 2.2))
+
+# The same numbers for any threads, number of paths, and way of asking.
+drawn <- simulate(fit, 7, seed = 3, newdata = at)
+stopifnot(identical(dim(drawn), c(3L, 7L)), identical(names(drawn)[1:2], c("sim_1", "sim_2")))
+one <- chorus(level ~ time, data = wave, threads = 1)
+plain <- chorus(wave$time, wave$level)
+stopifnot(
+  identical(drawn, simulate(one, 7, seed = 3, newdata = at)),
+  identical(drawn[1:3], simulate(fit, 3, seed = 3, newdata = at)[1:3]),
+  identical(as.matrix(drawn), as.matrix(simulate(plain, 7, seed = 3, newdata = at$time))),
+  !identical(drawn[[1]], simulate(fit, 1, seed = 4, newdata = at)[[1]])
+)
+# R's random numbers are left alone.
+set.seed(1)
+before <- .Random.seed
+invisible(simulate(fit, 2, newdata = at))
+stopifnot(identical(before, .Random.seed))
+
+# Tidy paths.
+paths <- chorus_paths(fit, cbind(at, shop = c("a", "b", "c")), nsim = 7, seed = 3)
+stopifnot(
+  identical(names(paths), c(".path", ".row", "time", "shop", "level")), nrow(paths) == 21L,
+  identical(paths$level, unlist(drawn, use.names = FALSE)), identical(paths$time[4:6], at$time), identical(paths$.path[4:6], rep(2L, 3))
+)
+
+if (requireNamespace("tsibble", quietly = TRUE)) {
+  days <- data.frame(day = as.Date("2024-01-01") + 0:29, shop = "a", sold = sin(0:29))
+  later <- tsibble::tsibble(day = as.Date("2024-01-31") + 0:2, shop = "a", key = "shop", index = "day")
+  found <- chorus_paths(chorus(sold ~ day, data = days), later, nsim = 4)
+  stopifnot(tsibble::is_tsibble(found), identical(sort(tsibble::key_vars(found)), c(".path", "shop")), nrow(found) == 12L)
+} else {
+  message("tsibble is not installed; what becomes of one is not tested")
+}
+
+# Laws of single values, and the joint density.
+law <- predict(fit, at, se.fit = TRUE)
+bands <- predict(fit, at, type = "quantiles", quantiles = c(0.1, 0.9))
+stopifnot(
+  identical(law$fit, predict(fit, at)), all(law$se.fit > 0), identical(colnames(bands), c("q0.1", "q0.9")),
+  all(bands[, 1] < law$fit & law$fit < bands[, 2])
+)
+new <- cbind(at, level = c(1.1, 1.2, -0.5))
+joint <- logLik(fit, new)
+alone <- logLik(fit, new, joint = FALSE)
+stopifnot(inherits(joint, "logLik"), attr(joint, "nobs") == 3L, length(alone) == 3L)
+stopifnot(abs(as.numeric(logLik(fit, new[1, ])) - alone[1]) < 1e-4, nobs(fit) == 25L)
+
+# Series of dates go on by the calendar.
+months <- data.frame(month = seq(as.Date("2022-01-01"), by = "month", length.out = 24))
+months$sales <- 50 + 5 * sin(seq_len(24) * pi / 6)
+series <- chorus(sales ~ month, data = months)
+future <- chorus_horizon(series, 3)
+stopifnot(identical(format(future$month), c("2024-01-01", "2024-02-01", "2024-03-01")))
+table <- predict(series, future, type = "frame", nsim = 20)
+stopifnot(identical(names(table), c("month", "mean", "q0.05", "q0.5", "q0.95", "outside", "note")), all(table$q0.05 < table$q0.95))
+hours <- data.frame(when = as.POSIXct("2024-03-01", tz = "UTC") + 3600 * (0:47))
+hours$load <- sin(0:47 / 4)
+hourly <- chorus(load ~ when, data = hours)
+stopifnot(identical(format(chorus_horizon(hourly, 2)$when, tz = "UTC"), c("2024-03-03 00:00:00", "2024-03-03 01:00:00")))
+
+# What is known of values that are not observed.
+bounded <- chorus_given(fit, 6.5, least = 1.2)
+stopifnot(all(as.matrix(simulate(bounded, 30, newdata = at))[1, ] >= 1.2))
+total <- chorus_given(fit, "sum", most = 1.4)
+stopifnot(all(colSums(simulate(total, 30, newdata = at)) <= 1.4))
+pinned <- chorus_given(fit, 6.5, value = 3)
+stopifnot(abs(predict(pinned, data.frame(time = 6.5)) - 3) < abs(predict(fit, data.frame(time = 6.5)) - 3))
+fails(logLik(bounded, new), "chorus_usage_error", "no densities")
+fails(chorus_given(fit, "sum", value = 3), "chorus_usage_error", "no path meets")
+fails(chorus_given(fit, "median", least = 3), "chorus_usage_error", "none of sum")
+
+# Tables: factors, missing cells, a category as the target.
+air <- chorus(Ozone ~ Solar.R + Wind + Temp + month, data = transform(airquality, month = factor(month.abb[Month])))
+stopifnot(identical(air$model, "tables"), nobs(air) == sum(!is.na(airquality$Ozone)))
+asked <- data.frame(Solar.R = c(NA, 190), Wind = c(7, 12), Temp = c(90, 65), month = c("Aug", "Dec"))
+said <- predict(air, asked)
+stopifnot(length(said) == 2L, said[1] > said[2])
+species <- chorus(Species ~ ., data = iris[-c(1, 51, 101), ])
+asked <- iris[c(1, 51, 101), ]
+likely <- predict(species, asked, type = "prob")
+stopifnot(
+  identical(predict(species, asked), asked$Species), identical(colnames(likely), levels(iris$Species)),
+  all(abs(rowSums(likely) - 1) < 1e-12), abs(as.numeric(logLik(species, asked)) - sum(log(diag(likely)))) < 1e-12
+)
+kinds <- simulate(species, 50, newdata = asked, seed = 1)
+stopifnot(is.factor(kinds[[1]]), mean(kinds[1, ] == "setosa") > 0.5)
+stopifnot(is.factor(chorus_paths(species, asked, 2)$Species))
+fails(predict(species, asked, type = "mean"), "chorus_usage_error", "is a category")
+
+# What is wrong is said.
+fails(chorus(level ~ time, data = wave, model = "no-such-model"), "chorus_missing_error", "no model 'no-such-model'")
+fails(chorus(level ~ time, data = wave[1, ]), "chorus_data_error", "at least 2")
+fails(simulate(fit, 2, newdata = at, plan = "no-such-plan"), "chorus_usage_error", "no-such-plan")
+fails(predict(fit, data.frame(hour = 1)), "chorus_usage_error", "no column 'time'")
+fails(predict(fit, data.frame(time = "noon")), "chorus_data_error", "does not hold numbers")
+fails(chorus(level ~ time, data = wave, bounds = c(2, 1)), "chorus_usage_error", "bounds")
+fails(chorus(level ~ time, data = wave, bounds = c(2, Inf)), "chorus_data_error", "below the least")
+fails(chorus(level ~ time, data = wave, colour = 1), "chorus_usage_error", "no argument 'colour'")
+fails(simulate(fit, 0, newdata = at), "chorus_usage_error", "nsim is 0")
+fails(logLik(fit), "chorus_usage_error", "newdata")
+
+# A fit can be kept, and used in a process that was forked.
+file <- tempfile()
+saveRDS(fit, file)
+stopifnot(identical(simulate(readRDS(file), 7, seed = 3, newdata = at), drawn))
+if (.Platform$OS.type == "unix" && requireNamespace("parallel", quietly = TRUE)) {
+  forked <- parallel::mclapply(1:2, function(seed) simulate(fit, 1, seed = seed, newdata = at)[[1]], mc.cores = 2)
+  stopifnot(identical(forked[[2]], simulate(fit, 1, seed = 2, newdata = at)[[1]]))
+}
+
+# A long call stops when the user interrupts it.
+if (.Platform$OS.type == "unix") {
+  many <- data.frame(time = seq(0, 12, length.out = 400))
+  system(paste("sleep 1; kill -INT", Sys.getpid()), wait = FALSE)
+  started <- Sys.time()
+  stopped <- tryCatch({ simulate(fit, 20000, newdata = many); FALSE }, interrupt = function(condition) TRUE)
+  stopifnot(stopped, difftime(Sys.time(), started, units = "secs") < 60)
+  stopifnot(identical(simulate(fit, 7, seed = 3, newdata = at), drawn))
+}
