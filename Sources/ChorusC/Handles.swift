@@ -108,6 +108,7 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
       let clear: Bool
     }
     var rows = 0
+    var columns = 0
     /// Of a target that is a category.
     var levels: Int?
     var scale = ""
@@ -119,6 +120,7 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
     init(_ member: Result<Member, CallError>) {
       switch member {
       case .success(let member):
+        columns = member.columns
         if let classes = member.classes { (rows, levels) = (classes.rows, classes.levels) }
         if let posterior = member.numbers {
           rows = posterior.rows

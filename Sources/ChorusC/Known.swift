@@ -72,7 +72,7 @@ struct Known: Sendable {
       throw CallError.usage("\(count) things are known, of 1 to 1000, or the pointer is NULL")
     }
     let given = Array(UnsafeBufferPointer(start: known, count: Int(count)))
-    let columns = asked.members.lazy.compactMap { try? $0.get().numbers?.inputColumns.count }.first ?? 1
+    let columns = asked.members.lazy.compactMap { try? $0.get().columns }.first ?? 1
     let all = try given.enumerated().map { try Known($1, place: $0, columns: columns) }
     let members = try options.each(asked.members.count, on: asked.model) { context in
       try asked.members[context].get().knowing(all)

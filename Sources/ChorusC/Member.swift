@@ -56,6 +56,15 @@ struct Member: Sendable {
   /// What answers where the target is a category; nil where it is a number.
   var classes: ClassPosterior? { if case .classes(let classes) = reading { classes } else { nil } }
 
+  /// How many columns the inputs of rows and points have.
+  var columns: Int {
+    switch reading {
+    case .rows(let posterior, _): posterior.inputColumns.count
+    case .table(let table, _): table.fit.cells.columns
+    case .classes(let classes): classes.categories.count
+    }
+  }
+
   /// The laws of numbers of which nothing is known but rows.
   func laws() throws(CallError) -> Posterior {
     switch reading {
@@ -129,7 +138,7 @@ struct Member: Sendable {
       ? posterior
       : try posterior.given(
         Dataset(
-          inputs: Inputs(rows.flatMap(\.input), dimensions: posterior.inputColumns.count),
+          inputs: Inputs(rows.flatMap(\.input), dimensions: columns),
           y: rows.map(\.range.lowerBound),
           inputColumns: posterior.inputColumns, outputColumn: posterior.outputColumn))
     return Member(.rows(informed, known: before + known.filter { !$0.isRow }))

@@ -70,6 +70,29 @@ def test_functionals(wave):
     assert np.array_equal(numbers[2], paths[:, 2] - paths[:, 1])
 
 
+def test_paths_agree_with_what_is_known(wave):
+    posterior = Model().condition(*wave)
+    at = [6.5, 7.0, 2.2]
+    high = posterior.given(6.5, least=1.2)
+    drawn = high.sample(at, 30, seed=2)
+    assert drawn.shape == (30, 3) and drawn[:, 0].min() >= 1.2
+    low = high.given("sum", most=2.5).sample(at, 30, seed=2)
+    assert low.sum(axis=1).max() <= 2.5 and low[:, 0].min() >= 1.2
+    pinned = posterior.given([6.5], value=3)
+    assert abs(pinned.marginals([6.5]).mean[0] - 3) < abs(posterior.marginals([6.5]).mean[0] - 3)
+    assert np.array_equal(pickle.loads(pickle.dumps(high)).sample(at, 30, seed=2), drawn)
+    with pytest.raises(UsageError, match="no densities"):
+        high.log_density(at, [1, 1, 1])
+    with pytest.raises(UsageError, match="no path meets sum"):
+        posterior.given("sum", value=3)
+    with pytest.raises(UsageError, match="none of sum"):
+        posterior.given("median", least=3)
+    with pytest.raises(UsageError, match="2 numbers, and the rows have 1"):
+        posterior.given([1, 2], least=3)
+    with pytest.raises(DataError, match="too few"):
+        posterior.given(6.5, least=1e6).sample(at, 30)
+
+
 def test_bounds_and_scale(wave):
     x, y = wave
     noise = np.abs(np.random.default_rng(2).normal(size=25)).round(2)

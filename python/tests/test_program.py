@@ -92,3 +92,36 @@ def test_a_context_kept_by_either(program, examples, tmp_path):
         for name in ["own.safetensors", "cli.safetensors"]
     ]
     assert answers[0] == answers[1] == Model().load(tmp_path / "cli.safetensors").answer(at).mean.tolist()
+
+
+def test_a_table(program, examples, tmp_path):
+    pytest.importorskip("sklearn")
+    from chorus_joint import ChorusRegressor
+
+    known = pandas.read_csv(examples / "penguins.csv").dropna(subset=["body_mass_g"])
+    inputs = known.drop(columns="body_mass_g")
+    new = pandas.read_csv(examples / "penguins-new.csv").reindex(columns=inputs.columns).astype({"sex": object, "species": object})
+    program(
+        "predict", examples / "penguins.csv", "--target", "body_mass_g", "--at-file", examples / "penguins-new.csv",
+        "--samples", 25, "--seed", 3, "--output", tmp_path / "paths.csv",
+    )
+    drawn = ChorusRegressor().fit(inputs, known["body_mass_g"]).sample_y(new, 25, random_state=3)
+    written = rows((tmp_path / "paths.csv").read_text())
+    assert [float(row["body_mass_g"]) for row in written] == drawn.T.ravel().tolist()
+
+
+def test_what_is_known(program, examples):
+    from chorus_joint import Model
+
+    frame = pandas.read_csv(examples / "sunspots.csv")
+    at = np.arange(2009.0, 2015)
+    posterior = Model().condition(frame["YEAR"], frame["SUNACTIVITY"], asked=at)
+    found = posterior.given(2010, value=20).given("sum", most=300).answer(at, 30)
+    given = ["--given", "2010=20", "--given", "sum<=300"]
+    expected = rows(
+        program(
+            "predict", examples / "sunspots.csv", "--input", "YEAR", "--target", "SUNACTIVITY", "--at", "2009..2014/1", "--samples", 30,
+            *given,
+        )
+    )
+    assert [float(row["mean"]) for row in expected] == found.mean.tolist()

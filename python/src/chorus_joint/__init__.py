@@ -14,6 +14,7 @@ from .native import version
 __version__ = version()
 __all__ = [
     "Answer",
+    "ChorusClassifier",
     "ChorusError",
     "ChorusRegressor",
     "DataError",
@@ -30,9 +31,13 @@ __all__ = [
 
 
 def __getattr__(name: str):
-    # scikit-learn is needed by its regressor alone.
+    # scikit-learn is needed by its estimators alone.
     if name == "ChorusRegressor":
         from .regressor import ChorusRegressor
 
         return ChorusRegressor
+    if name == "ChorusClassifier":
+        from .classifier import ChorusClassifier
+
+        return ChorusClassifier
     raise AttributeError(f"module 'chorus_joint' has no attribute {name!r}")

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from . import errors, native
 from .handles import Handle, threads
 from .native import Options, address, library, numbers
-from .reading import Floats, _Appending, _Conditioning, _count, _Loading, _Points
+from .reading import Floats, _Appending, _Conditioning, _count, _Knowing, _Loading, _Points
 
 _models: dict[tuple[str, int], Handle] = {}
 
@@ -62,6 +62,7 @@ class Model:
         scale: str = "auto",
         bounds: tuple[float | None, float | None] | None = None,
         asked: ArrayLike | Sequence[ArrayLike] | None = None,
+        levels: int = 0,
         skip: bool = False,
     ) -> Posterior:
         """Reads observed rows once.
@@ -75,7 +76,7 @@ class Model:
         many : bool
             read many contexts, each of its own rows, in one call
         kinds : sequence of str, shape [columns], optional
-            "number", or "date" for days since 1970-01-01
+            "number", "date" for days since 1970-01-01, or for a model of tables "category" for numbers of levels
         names : sequence of str, shape [columns + 1], optional
             of the inputs, then of the target; kept in files
         scale : {"auto", "raw", "log", "root"}
@@ -84,6 +85,8 @@ class Model:
             where values lie; None for a side without a bound
         asked : array, shape [points] or [points, columns], optional; with `many` a sequence of them
             points that will be asked for: of long series the rows near to them are kept
+        levels : int
+            of a model of tables: how many levels the target has where it is a category, whose numbers from 0 on `y` then holds
         skip : bool
             with `many`, go on where a context cannot be read; its numbers are NaN, and `Answer.notes` says why
 
@@ -91,7 +94,7 @@ class Model:
         -------
         Posterior
         """
-        return Posterior(self, _Conditioning(x, y, many, kinds, names, scale, bounds, asked, skip))
+        return Posterior(self, _Conditioning(x, y, many, kinds, names, levels, scale, bounds, asked, skip))
 
     def load(self, path: str | os.PathLike[str]) -> Posterior:
         """A context kept by `Posterior.save` or `chorus condition`."""
@@ -341,6 +344,51 @@ class Posterior:
             quantiles=asked.split(quantiles),
             log_density=None if densities is None else asked.split(densities),
         )
+
+    def probabilities(self, at):
+        """How likely each level of a category is at each point.
+
+        Parameters
+        ----------
+        at : as in `sample`
+
+        Returns
+        -------
+        array, shape [points, levels]; of many contexts a list of them
+        """
+        asked = _Points(at, self)
+        likely = np.full((asked.total, max(self._source.levels, 1)), np.nan)
+        options = self._options()
+        native.call(
+            library.chorus_probabilities,
+            self.handle.pointer,
+            asked.reference,
+            ctypes.byref(options),
+            address(likely),
+            options=options,
+            work=asked.total,
+        )
+        return asked.split(likely)
+
+    def given(
+        self, subject: str | ArrayLike, *, value: float | None = None, least: float = -np.inf, most: float = np.inf
+    ) -> Posterior:
+        """A posterior whose paths agree with what is known, as by `chorus predict --given`.
+
+        Parameters
+        ----------
+        subject : float or array, shape [columns]; or str
+            an input whose value is known or bounded; or a number made of all values asked for: "sum", "mean", "max", "min" or
+            "difference"
+        value : float, optional
+            the value, which is read as a row more
+        least, most : float
+            bounds, themselves included. Paths are drawn until enough agree; where fewer do, the last are NaN. There are then no
+            densities and no laws of single values
+        """
+        if value is not None:
+            least = most = value
+        return Posterior(self.model, _Knowing(self, subject, float(least), float(most)))
 
     def functionals(self, at, paths, names: Sequence[str]):
         """Numbers made of whole paths.

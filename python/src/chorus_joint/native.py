@@ -26,7 +26,14 @@ class Rows(ctypes.Structure):
         ("kinds", c_void_p),
         ("names", POINTER(c_char_p)),
         ("columns", c_int32),
+        ("levels", c_int32),
     ]
+
+
+class Known(ctypes.Structure):
+    """`chorus_known`."""
+
+    _fields_ = [("input", c_void_p), ("number", c_char_p), ("least", c_double), ("most", c_double)]
 
 
 class Points(ctypes.Structure):
@@ -61,6 +68,7 @@ _signatures = {
     "chorus_describe": (c_char_p, [c_void_p]),
     "chorus_condition": (c_int32, [c_void_p, POINTER(Rows), POINTER(Options), POINTER(c_void_p)]),
     "chorus_append": (c_int32, [c_void_p, POINTER(Rows), POINTER(Options), POINTER(c_void_p)]),
+    "chorus_given": (c_int32, [c_void_p, POINTER(Known), c_int32, POINTER(Options), POINTER(c_void_p)]),
     "chorus_sample": (
         c_int32,
         [c_void_p, POINTER(Points), c_int64, POINTER(Options), c_void_p, c_int32] + [c_void_p] * 4,
@@ -70,6 +78,7 @@ _signatures = {
         c_int32,
         [c_void_p, POINTER(Points), POINTER(Options), c_void_p, c_int32, c_void_p] + [c_void_p] * 4,
     ),
+    "chorus_probabilities": (c_int32, [c_void_p, POINTER(Points), POINTER(Options), c_void_p]),
     "chorus_functionals": (c_int32, [c_void_p, POINTER(Points), c_int64, c_void_p, c_char_p, c_void_p]),
     "chorus_horizon": (c_int32, [c_void_p, c_int64, c_int32, c_void_p, c_int64, c_char_p, c_void_p]),
     "chorus_save": (c_int32, [c_void_p, c_int64, c_char_p]),

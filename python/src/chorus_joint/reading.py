@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from . import errors, native
 from .handles import Handle
-from .native import Options, Points, Rows, address, library, numbers
+from .native import Known, Options, Points, Rows, address, library, numbers
 
 if TYPE_CHECKING:
     from .models import Model, Posterior
@@ -87,7 +87,7 @@ def _offsets(sizes: list[int]) -> NDArray[np.int64]:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
 
 
-def _rows(x, y, many: bool, kinds=None, names=None):
+def _rows(x, y, many: bool, kinds=None, names=None, levels: int = 0):
     """`chorus_rows`, and what has to be kept while it is used."""
     inputs = [_matrix(block, "x") for block in (x if many else [x])]
     targets = [numbers(block, "y").ravel() for block in (y if many else [y])]
@@ -99,7 +99,7 @@ def _rows(x, y, many: bool, kinds=None, names=None):
             raise errors.UsageError(f"{place}x has {len(block)} rows and y {len(values)}")
     joined, columns = _joined(inputs, "x")
     values = targets[0] if len(targets) == 1 else np.concatenate(targets or [np.empty(0)])
-    rows = Rows(inputs=address(joined), targets=address(values), rows=len(values), columns=columns)
+    rows = Rows(inputs=address(joined), targets=address(values), rows=len(values), columns=columns, levels=levels)
     kept: list[Any] = [joined, values]
     if many:
         offsets = _offsets([len(block) for block in targets])
@@ -125,7 +125,7 @@ def _rows(x, y, many: bool, kinds=None, names=None):
 class _Conditioning:
     """Rows to be read, kept so that they can be read again."""
 
-    def __init__(self, x, y, many, kinds, names, scale, bounds, asked, skip) -> None:
+    def __init__(self, x, y, many, kinds, names, levels, scale, bounds, asked, skip) -> None:
         self.many = many
         self.skips = skip
         # A copy: the caller's arrays may change before they are read again.
@@ -134,7 +134,8 @@ class _Conditioning:
 
         self.rows = ([own(block) for block in x], [own(block) for block in y]) if many else (own(x), own(y))
         self.contexts = len(self.rows[0]) if many else 1
-        self.arguments = (kinds, names)
+        self.arguments = (kinds, names, levels)
+        self.levels = levels
         self.scale, self.bounds, self.asked = scale, bounds or (None, None), asked
 
     def make(self, model: Model) -> Handle:
@@ -157,6 +158,7 @@ class _Appending:
     def __init__(self, earlier: Posterior, x, y) -> None:
         self.earlier, self.rows = earlier, (x, y)
         self.many, self.contexts, self.skips = earlier.many, earlier.contexts, earlier._source.skips
+        self.levels = earlier._source.levels
 
     def make(self, model: Model) -> Handle:
         rows, kept = _rows(*self.rows, self.many)
@@ -165,10 +167,39 @@ class _Appending:
         return _posterior(library.chorus_append, self.earlier.handle, rows, options)
 
 
+class _Knowing:
+    """What is known of paths, beside rows."""
+
+    def __init__(self, earlier: Posterior, subject, least: float, most: float) -> None:
+        self.earlier, self.known = earlier, (subject, least, most)
+        self.many, self.contexts, self.skips = earlier.many, earlier.contexts, earlier._source.skips
+        self.levels = earlier._source.levels
+
+    def make(self, model: Model) -> Handle:
+        subject, least, most = self.known
+        known = Known(least=least, most=most)
+        place = None
+        if isinstance(subject, str):
+            known.number = subject.encode()
+        else:
+            place = numbers(subject, "the input").ravel()
+            columns = max(context["columns"] for context in self.earlier.description["contexts"])
+            if len(place) != columns:
+                raise errors.UsageError(f"the input has {len(place)} numbers, and the rows have {columns} columns")
+            known.input = address(place)
+        codes = np.zeros(self.contexts, dtype=np.int32)
+        options = Options(codes=address(codes) if self.skips else None)
+        pointer = ctypes.c_void_p()
+        native.call(
+            library.chorus_given, self.earlier.handle.pointer, ctypes.byref(known), 1, ctypes.byref(options), ctypes.byref(pointer)
+        )
+        return Handle(pointer.value or 0)
+
+
 class _Loading:
     """A file with a context."""
 
-    many, contexts, skips = False, 1, False
+    many, contexts, skips, levels = False, 1, False, 0
 
     def __init__(self, path: str) -> None:
         self.path = path
