@@ -161,31 +161,34 @@ struct ExperimentRunCommand: ParsableCommand {
   }
 
   private func stored(_ path: String) throws -> StoredTasks {
-    try StoredTasks(
-      TaskFile(path: path).tasks.map {
-        try Dataset(inputs: Inputs($0.x, dimensions: $0.dimensions), y: $0.y)
-      })
+    let file = try TaskFile(path: path)
+    return try StoredTasks(file.datasets, keepsColumns: file.columns != nil)
   }
 
   private func work(_ run: ExperimentRun) throws {
-    let trained = try run.train(stop: { Interruption.wanted }) { network, seed, entry in
-      let line = "\(network), seed \(seed): \(entry.tasks) of \(run.tasks) tasks, loss \(rounded(entry.loss))"
-      if let validation = entry.validation {
-        common.progress("")
-        common.say(line + ", validation \(rounded(validation))")
-      } else {
-        common.progress(line + ", \(Int(entry.tasksPerSecond)) tasks/s")
-      }
-    }
+    let trained = try run.train(
+      stop: { Interruption.wanted },
+      report: { network, seed, entry in
+        let line =
+          "\(network), seed \(seed): \(entry.tasks) of \(run.tasks) tasks, loss \(rounded(entry.loss))"
+        if let validation = entry.validation {
+          common.progress("")
+          common.say(line + ", validation \(rounded(validation))")
+        } else {
+          common.progress(line + ", \(Int(entry.tasksPerSecond)) tasks/s")
+        }
+      })
     let scored =
       try trained
-      && run.score(stop: { Interruption.wanted }) { scores, done, total in
-        common.progress("")
-        let mean = scores.values.reduce(0, +) / Double(max(scores.values.count, 1))
-        common.say(
-          "\(done) of \(total): \(scores.column), N = \(scores.context), M = \(scores.targets): \(rounded(mean))"
-        )
-      }
+      && run.score(
+        stop: { Interruption.wanted },
+        report: { scores, done, total in
+          common.progress("")
+          let mean = scores.values.reduce(0, +) / Double(max(scores.values.count, 1))
+          common.say(
+            "\(done) of \(total): \(scores.column), N = \(scores.context), M = \(scores.targets): \(rounded(mean))"
+          )
+        })
     guard scored else {
       common.say("stopped; the same command goes on (folder \(run.folder))")
       throw ExitCode(Exit.interrupted)

@@ -127,7 +127,7 @@ import Testing
       return try Set(
         (0..<20).map { index in
           var stream = RandomStream(seed: 3, UInt64(index))
-          let batch = try Objective.batch(source, index: index, step: 0, shape, &stream)
+          let batch = try Objective.buffered.batch(source, index: index, step: 0, shape, &stream)
           return Array(batch.x[..<3])
         })
     }
