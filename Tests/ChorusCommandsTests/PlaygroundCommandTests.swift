@@ -1,8 +1,6 @@
 import Foundation
 import Testing
 
-@testable import ChorusCommands
-
 @Suite(.enabled(if: executable != nil, Comment(rawValue: skipped))) struct PlaygroundCommandTests {
   private let folder: Folder
 
