@@ -31,7 +31,7 @@ struct ListMemories: ParsableCommand {
   @Option(help: "Context rows N that bytes is told for.")
   var context = 1024
 
-  @Option(help: "csv, jsonl or markdown.")
+  @Option(help: "csv, jsonl, markdown, or rules: a table in markdown of what each computes.")
   var format = "csv"
 
   static let columns = [
@@ -44,15 +44,16 @@ struct ListMemories: ParsableCommand {
     guard heads > 0, width > 0, width <= 4096, width % heads == 0 else {
       throw ValidationError("--width must be a multiple of --heads")
     }
-    guard ["csv", "jsonl", "markdown"].contains(format) else {
-      throw ValidationError("--format must be csv, jsonl or markdown")
+    guard ["csv", "jsonl", "markdown", "rules"].contains(format) else {
+      throw ValidationError("--format must be csv, jsonl, markdown or rules")
     }
   }
 
   func run() throws {
     try reporting {
       guard let format = TableFormat(rawValue: format) else {
-        return try StandardStreams.write(Data((markdown() + "\n").utf8))
+        let table = try self.format == "rules" ? MemoryRegistry.rules() : markdown()
+        return try StandardStreams.write(Data((table + "\n").utf8))
       }
       let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
       for entry in MemoryRegistry.all { try writer.write(try cells(entry).map(\.cell)) }

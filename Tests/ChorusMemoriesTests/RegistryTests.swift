@@ -23,6 +23,13 @@ import Testing
     #expect(Set(MemoryRegistry.all.map(\.name)).count == MemoryRegistry.all.count)
   }
 
+  /// What docs/memories.md tells of every entry is what the registry tells.
+  @Test func theManualShowsTheRules() throws {
+    let root = (0..<3).reduce(URL(fileURLWithPath: #filePath)) { url, _ in url.deletingLastPathComponent() }
+    let manual = try String(contentsOf: root.appendingPathComponent("docs/memories.md"), encoding: .utf8)
+    #expect(manual.contains(try MemoryRegistry.rules()), "chorus memories list --format rules makes it")
+  }
+
   @Test func writtenAsANameOrAsItsAxes() throws {
     let entries = MemoryRegistry.all.map(\.layer)
     let named = try JSONEncoder().encode(entries)
