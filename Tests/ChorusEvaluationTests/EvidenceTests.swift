@@ -10,9 +10,9 @@ struct EvidenceTests {
   /// Small enough for a test.
   static func sampler(_ dimensions: Int) -> EvidenceSampler {
     var sampler = EvidenceSampler(dimensions: dimensions, bound: 2)
-    sampler.particles = 128
+    sampler.particles = 96
     sampler.moves = 4
-    sampler.draws = 1024
+    sampler.draws = 512
     return sampler
   }
 
@@ -57,17 +57,26 @@ struct EvidenceTests {
     let trials = CausalPrior.stratified(6, by: observer, from: &stream)
     let grouped = CausalTrials(trials)
     let pool = ThreadPool(threads: 2)
-    let likelihoods = try pool.map(3000) { index in
+    let likelihoods = try pool.map(1500) { index in
       var stream = RandomStream(seed: 9, UInt64(index))
       return exp(CausalObserver(stretch: stretch, from: &stream).logLikelihood(grouped))
     }
-    let mean = likelihoods.reduce(0, +) / 3000
-    let variance = likelihoods.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 3000
-    let error = (variance / 3000).squareRoot() / mean
+    let mean = likelihoods.reduce(0, +) / 1500
+    let variance = likelihoods.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 1500
+    let error = (variance / 1500).squareRoot() / mean
     let found = try CausalInference.logMarginalLikelihood(
       of: trials, stretch: stretch, seed: 1, sampler: Self.sampler(CausalObserver.parameterCount), on: pool)
     let both = (error * error + found.standardError * found.standardError).squareRoot()
     #expect(abs(found.value - log(mean)) < 4 * both, "\(found.value) for \(log(mean))")
     #expect(both < 0.2 && found.converged)
+  }
+
+  @Test("Simulated observers stand in for participants, two data sets each")
+  func dataSets() {
+    let sets = CausalInference.dataSets(observers: 3, trials: 24, seed: 2)
+    #expect(sets.map(\.observer) == [0, 0, 1, 1, 2, 2] && sets.map(\.part) == [0, 1, 0, 1, 0, 1])
+    #expect(sets.map(\.stretch) == [1, 1, 4.0 / 3, 4.0 / 3, 1, 1])
+    #expect(sets.allSatisfy { $0.trials.count == 24 } && Set(sets.map(\.trials)).count == 6)
+    #expect(sets == CausalInference.dataSets(observers: 3, trials: 24, seed: 2))
   }
 }
