@@ -59,7 +59,9 @@ public struct LossSums: Sendable, Hashable {
   public var free = 0.0
   public var buffered = 0.0
   /// Over all targets of a task, whatever they see.
-  var all = 0.0
+  private var all = 0.0
+  /// Whether half of the targets see no buffer, in every task.
+  private var isHalved = true
   public var tasks = 0
 
   init() {}
@@ -73,6 +75,7 @@ public struct LossSums: Sendable, Hashable {
     free += other.free
     buffered += other.buffered
     all += other.all
+    isHalved = isHalved && other.isHalved
     tasks += other.tasks
   }
 
@@ -90,12 +93,15 @@ public struct LossSums: Sendable, Hashable {
     }
     free += sums.free / Double(max(counts.free, 1))
     buffered += sums.buffered / Double(max(counts.buffered, 1))
+    isHalved = isHalved && counts.free - counts.buffered == logDensities.count % 2
     all += (sums.free + sums.buffered) / Double(max(logDensities.count, 1))
     tasks += 1
   }
 
   /// Mean loss in nats a target, in the network's units.
-  public var mean: Double { tasks == 0 ? 0 : all / Double(tasks) }
+  public var mean: Double {
+    tasks == 0 ? 0 : (isHalved ? (free + buffered) / 2 : all) / Double(tasks)
+  }
   public var meanFree: Double { tasks == 0 ? 0 : free / Double(tasks) }
   public var meanBuffered: Double { tasks == 0 ? 0 : buffered / Double(tasks) }
 }
