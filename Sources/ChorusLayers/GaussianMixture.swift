@@ -51,12 +51,15 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
   }
 
   /// A law with less of itself inside than this keeps its tails: what is left would say nothing of what the network says.
-  private static let least = 1e-6
+  static let least = 1e-6
 
   public func within(_ range: ClosedRange<Double>) -> GaussianMixture? {
     if means.indices.allSatisfy({ Self.isInside(means[$0], deviations[$0], range) }) { return self }
     let below = whole(below: range.lowerBound)
-    let inside = means.indices.reduce(0) { $0 + exp(logWeights[$1]) * part($1, of: range) }
+    let moments = Moments(within: range)
+    let inside = means.indices.reduce(0) {
+      $0 + exp(logWeights[$1]) * moments.part(means[$1], deviations[$1])
+    }
     guard inside >= Self.least else { return nil }
     var law = self
     law.bounds = Bounds(range: range, below: below, inside: inside)
@@ -70,7 +73,10 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
     let range = range ?? bounds?.range
     func own(_ law: GaussianMixture, _ share: Double) -> [Double] {
       let inside = range.map { range in
-        law.means.indices.reduce(0) { $0 + exp(law.logWeights[$1]) * law.part($1, of: range) }
+        let moments = Moments(within: range)
+        return law.means.indices.reduce(0) {
+          $0 + exp(law.logWeights[$1]) * moments.part(law.means[$1], law.deviations[$1])
+        }
       }
       return law.logWeights.map { $0 + log(share) - log(max(inside ?? 1, 1e-300)) }
     }
@@ -81,15 +87,6 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
       logWeights: weights.map { $0 - normaliser }, means: means + other.means,
       deviations: deviations + other.deviations)
     return range.flatMap { law.within($0) } ?? law
-  }
-
-  /// How much of a component lies within a range, precise in both tails.
-  private func part(_ component: Int, of range: ClosedRange<Double>) -> Double {
-    let unit = deviations[component] * 2.0.squareRoot()
-    let (low, high) = (
-      (range.lowerBound - means[component]) / unit, (range.upperBound - means[component]) / unit
-    )
-    return low > 0 ? (erfc(low) - erfc(high)) / 2 : (erfc(-high) - erfc(-low)) / 2
   }
 
   /// P(Y ≤ y) of the whole mixture.
@@ -119,29 +116,19 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
     return sum
   }
 
-  /// Of truncated Gaussians: with a and b the standardised bounds, E Z = (φ(a) − φ(b))/P and E Z² = 1 + (aφ(a) − bφ(b))/P.
   private func moments(within bounds: Bounds) -> (mean: Double, variance: Double) {
-    func density(_ z: Double) -> Double { exp(-z * z / 2) / (2 * Double.pi).squareRoot() }
-    let (low, high) = (bounds.range.lowerBound, bounds.range.upperBound)
-    // About the middle of the range, so that what is far out takes no digits.
-    let middle =
-      (low.isFinite ? low : high.isFinite ? high : 0) / 2 + (high.isFinite ? high : low.isFinite ? low : 0)
-      / 2
+    let moments = Moments(within: bounds.range)
     var (first, second) = (0.0, 0.0)
     for c in means.indices {
-      let (weight, centre, deviation) = (exp(logWeights[c]), means[c] - middle, deviations[c])
-      let (a, b) = ((low - means[c]) / deviation, (high - means[c]) / deviation)
-      let inside = part(c, of: bounds.range)
-      let one = density(a) - density(b)
-      // z·φ(z) of a bound that is infinitely far is 0.
-      func edge(_ z: Double) -> Double { z.isFinite ? z * density(z) : 0 }
-      let two = inside + edge(a) - edge(b)
-      first += weight * (centre * inside + deviation * one)
-      second +=
-        weight * (centre * centre * inside + 2 * centre * deviation * one + deviation * deviation * two)
+      let weight = exp(logWeights[c])
+      let inside = moments.part(means[c], deviations[c])
+      first += weight * moments.first(means[c], deviations[c], inside: inside)
+      second += weight * moments.second(means[c], deviations[c], inside: inside)
     }
     let mean = first / bounds.inside
-    return (min(max(middle + mean, low), high), max(second / bounds.inside - mean * mean, 0))
+    return (
+      moments.mean(first, inside: bounds.inside), max(second / bounds.inside - mean * mean, 0)
+    )
   }
 
   public func logDensity(_ y: Double) -> Double {

@@ -109,7 +109,7 @@ public struct MixtureHead: Head {
     var range = -Double.infinity...Double.infinity
 
     private static let plain = Scaling.Unit(origin: 0, scale: 1)
-    private func own(_ component: Int) -> Scaling.Unit {
+    func own(_ component: Int) -> Scaling.Unit {
       component < around ? unit(component / (around / count)) : Self.plain
     }
     /// What a hint has for the row.
@@ -123,7 +123,7 @@ public struct MixtureHead: Head {
     }
 
     /// sd = softplus(raw) + floor.
-    private func deviation(_ component: Int) -> Double {
+    func deviation(_ component: Int) -> Double {
       let value = Double(raw[2 * components + component])
       return max(value, 0) + log1p(exp(-abs(value))) + Double(floor)
     }
@@ -169,10 +169,7 @@ public struct MixtureHead: Head {
 
     /// Only one deviation is needed, unless the tails reach out of the range.
     public func drawn(from stream: inout RandomStream) -> (value: Value, mean: Double) {
-      guard isInside else {
-        let law = law
-        return (law.draw(from: &stream), law.mean)
-      }
+      guard isInside else { return drawnInside(range, from: &stream) }
       let uniform = stream.uniform()
       let normal = stream.normal()
       var top = Double(raw[0])

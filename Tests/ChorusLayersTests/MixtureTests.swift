@@ -42,6 +42,31 @@ import Testing
     }
   }
 
+  /// A draw that leaves out what a bound does not touch has the bytes of one from the whole law.
+  @Test func boundedDrawsAreThoseOfTheLaw() {
+    var scope = ParameterScope()
+    let head = MixtureHead(4, hidden: 4, components: 7, around: 3, floor: 1e-3, &scope)
+    var stream = RandomStream(seed: 11)
+    var kinds = Set<String>()
+    for trial in 0..<3000 {
+      let raw = (0..<21).map { place in
+        Float(stream.normal() * (place < 7 ? 2 : place < 14 ? 3 : 4) - (place < 14 ? 0 : 2))
+      }
+      let unit = [stream.normal(), exp(2 * stream.normal())]
+      let low = 6 * stream.normal()
+      let range = low...low + exp(3 * stream.uniform() + 1)
+      let answer = head.answer(raw, units: unit).bounded(to: range)
+      let law = answer.law
+      var (one, other) = (RandomStream(seed: UInt64(trial)), RandomStream(seed: UInt64(trial)))
+      let drawn = answer.drawn(from: &one)
+      #expect(drawn.value == law.draw(from: &other) && one == other)
+      if law.bounds != nil { #expect(drawn.mean.bitPattern == law.mean.bitPattern) }
+      let inside = head.answer(raw, units: unit).bounded(to: -1e6...1e6).law
+      kinds.insert(law.bounds != nil ? "cut" : inside.within(range) == nil ? "outside" : "whole")
+    }
+    #expect(kinds == ["cut", "outside", "whole"])
+  }
+
   @Test func densityIntegratesToTheDistribution() {
     var integral = 0.0
     let step = 1e-4
