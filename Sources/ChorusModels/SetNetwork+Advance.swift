@@ -74,9 +74,19 @@ extension SetNetwork {
   public func advance(
     _ paths: Paths, _ context: Context, _ questions: Questions, _ rows: RowBatch, _ body: (H.Answer) -> Void
   ) {
+    let head = layers.head
+    if questions.alone.serves(rows, context.layers[0]) {
+      paths.check(rows, inputs: questions.count)
+      questions.alone.answer(rows) {
+        predict(paths, context, questions, $0)
+      } _: {
+        body(head.answer($0.numbers, units: $0.units))
+      }
+      return
+    }
     let (raw, units) = predict(paths, context, questions, rows)
     for query in 0..<rows.queries {
-      body(layers.head.answer(raw + query * layers.head.map.outputs, units: units.map { $0 + 2 * query }))
+      body(head.answer(raw + query * head.map.outputs, units: units.map { $0 + 2 * query }))
     }
   }
 
@@ -85,7 +95,7 @@ extension SetNetwork {
   @specialized(where H == MixtureHead)
   func predict(
     _ paths: Paths, _ context: Context, _ questions: Questions, _ rows: RowBatch
-  ) -> (raw: UnsafePointer<Float>, units: UnsafePointer<Double>?) {
+  ) -> ContextAnswers.Raw {
     let run = Workspace(weights, paths.arena)
     run.arena.reset()
     paths.check(rows, inputs: questions.count)

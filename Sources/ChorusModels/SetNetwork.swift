@@ -50,6 +50,8 @@ public final class SetNetwork<H: Head>: Architecture {
     let near: NearInputs?
     /// What the series of a context says of them, where the network is told.
     let series: SeriesInputs?
+    /// What is said of them before anything else is read.
+    let alone: ContextAnswers
   }
 
   public var rates: WorkRates { layers.rates }
@@ -84,7 +86,10 @@ public final class SetNetwork<H: Head>: Architecture {
       count: count, rows: rows, x: x, dimensions: dimensions,
       near: context.near.map { NearInputs($0, x: x) },
       series: blueprint.hints.joins
-        ? SeriesInputs(context.fits, x: x, dimensions: dimensions, later: context.later) : nil)
+        ? SeriesInputs(context.fits, x: x, dimensions: dimensions, later: context.later) : nil,
+      alone: ContextAnswers(
+        context.layers[0], inputs: count, outputs: layers.head.map.outputs,
+        units: context.near == nil || layers.near == nil ? 0 : 1))
   }
 
   private func embed(

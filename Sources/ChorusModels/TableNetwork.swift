@@ -39,6 +39,8 @@ public final class TableNetwork<H: Head>: Architecture {
     let rows: FloatBuffer
     /// As they were told, `[count, TableExperts.width]`.
     let told: [Float]
+    /// What is said of them before anything else is read.
+    let alone: ContextAnswers
   }
 
   public func fits(of context: Context) -> HintFits { HintFits() }
@@ -52,7 +54,10 @@ public final class TableNetwork<H: Head>: Architecture {
     let count = x.count / TableExperts.width
     let rows = FloatBuffer(count: count * blueprint.width)
     stack.run { run in embed(x, 0..<count, into: rows.pointer, run) }
-    return Questions(count: count, rows: rows, told: x)
+    return Questions(
+      count: count, rows: rows, told: x,
+      alone: ContextAnswers(
+        context.layers[0], inputs: count, outputs: layers.head.map.outputs, units: TableExperts.count))
   }
 
   /// Ex(told) and places of some rows, `[range, width]`.
@@ -150,6 +155,27 @@ public final class TableNetwork<H: Head>: Architecture {
   public func advance(
     _ paths: Paths, _ context: Context, _ questions: Questions, _ rows: RowBatch, _ body: (H.Answer) -> Void
   ) {
+    let head = layers.head
+    if questions.alone.serves(rows, context.layers[0]) {
+      paths.check(rows, inputs: questions.count)
+      questions.alone.answer(rows) {
+        predict(paths, context, questions, $0)
+      } _: {
+        body(head.answer($0.numbers, units: $0.units))
+      }
+      return
+    }
+    let (raw, units) = predict(paths, context, questions, rows)
+    for query in 0..<rows.queries {
+      body(
+        head.answer(raw + query * head.map.outputs, units: units.map { $0 + query * 2 * TableExperts.count }))
+    }
+  }
+
+  /// The head's raw numbers of the queries, and the units of the estimators; valid until the next call.
+  private func predict(
+    _ paths: Paths, _ context: Context, _ questions: Questions, _ rows: RowBatch
+  ) -> ContextAnswers.Raw {
     let run = Workspace(weights, paths.arena)
     run.arena.reset()
     paths.check(rows, inputs: questions.count)
@@ -158,12 +184,7 @@ public final class TableNetwork<H: Head>: Architecture {
     let units = run.arena.doubles(rows.queries * 2 * TableExperts.count)
     assemble(h, units, rows, questions, run)
     let asked = stack.advance(h, places, contexts: context.layers, buffers: paths.layers, run)
-    let raw = layers.head.apply(asked, rows: rows.queries, run)
-    for query in 0..<rows.queries {
-      body(
-        layers.head.answer(
-          raw + query * layers.head.map.outputs, units: units + query * 2 * TableExperts.count))
-    }
+    return (UnsafePointer(layers.head.apply(asked, rows: rows.queries, run)), UnsafePointer(units))
   }
 
   /// Tokens of the rows of one call, and the units of those asked for.

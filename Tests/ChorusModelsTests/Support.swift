@@ -159,7 +159,7 @@ extension SetNetwork {
   func advance(
     _ paths: Paths, _ context: Context, inputs: Questions, batch: RowBatch
   ) -> [Float] {
-    let raw = predict(paths, context, inputs, batch).raw
+    let raw = predict(paths, context, inputs, batch).numbers
     return Array(UnsafeBufferPointer(start: raw, count: batch.queries * layers.head.map.outputs))
   }
 
