@@ -25,6 +25,27 @@ package final class NearPaths {
       let count = slot >= 0 && slot == limit - 1 ? slot : limit
       return mask == nil && (slot < 0 || slot >= count) ? count : nil
     }
+
+    /// The slots it reads but for its own, from `first` on and before `end`, in order.
+    func forEachSlot(from first: Int, to end: Int = .max, _ body: (Int) -> Void) {
+      let end = min(limit, end)
+      guard first < end else { return }
+      guard let mask else {
+        for other in first..<end where other != slot { body(other) }
+        return
+      }
+      for word in first / 64...(end - 1) / 64 {
+        // Bits are taken from the lowest on: most rows read few of many slots.
+        var bits = mask[word]
+        if word == first / 64 { bits &= ~0 << UInt64(first % 64) }
+        while bits != 0 {
+          let other = word * 64 + bits.trailingZeroBitCount
+          guard other < end else { return }
+          bits &= bits - 1
+          if other != slot { body(other) }
+        }
+      }
+    }
   }
 
   /// What was said last, in one context.
@@ -138,9 +159,6 @@ package final class NearPaths {
   /// Shows the slots that a row reads, from one on.
   private func show(_ row: Row, from first: Int, to spline: LocalSpline) {
     let own = rows.pointer + row.path * capacity * pitch
-    for slot in first..<row.limit where slot != row.slot {
-      if let mask = row.mask, mask[slot / 64] >> UInt64(slot % 64) & 1 == 0 { continue }
-      spline.show(own + slot * pitch)
-    }
+    row.forEachSlot(from: first) { spline.show(own + $0 * pitch) }
   }
 }

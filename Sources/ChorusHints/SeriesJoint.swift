@@ -8,8 +8,9 @@ import Foundation
 struct SeriesJoint: Sendable {
   /// Of each place the law of an output, in the outputs' unit; nil for one before the first row.
   let laws: [SeriesModel.Law?]
-  /// Covariance of the places without the noise, in units of the noise's variance, `[count, count]`.
-  private let covariances: [Double]
+  /// `correlation` of all places, `[count, count]`, since a path asks for them again and again, and `variance`.
+  private let correlations: [Double]
+  private let variances: [Double]
   private let count: Int
 
   /// Places that a joint law is made of.
@@ -17,13 +18,10 @@ struct SeriesJoint: Sendable {
 
   /// Covariance of what is foretold at two places, each in units of its deviation, the noise of one value not that of
   /// another; nil where nothing is said.
-  func correlation(_ a: Int, _ b: Int) -> Double {
-    covariances[a * count + b]
-      / ((covariances[a * count + a] + 1) * (covariances[b * count + b] + 1)).squareRoot()
-  }
+  func correlation(_ a: Int, _ b: Int) -> Double { correlations[a * count + b] }
 
   /// Of an output without the noise, in units of the noise's variance.
-  func variance(_ place: Int) -> Double { covariances[place * count + place] }
+  func variance(_ place: Int) -> Double { variances[place] }
 
   /// - Parameter places: in the unit of x; no more than `most`.
   init?(_ model: SeriesModel, places: [Double]) {
@@ -31,6 +29,7 @@ struct SeriesJoint: Sendable {
     count = places.count
     laws = places.map { $0 < model.rows.x[0] ? nil : model.foretold(at: $0) }
     let asked = places.map { ($0 - model.rows.x[0]) / model.rows.step }
+    // Without the noise, in units of the noise's variance.
     var covariances = [Double](repeating: 0, count: count * count)
     let lost = asked.map { model.lost(at: $0) }
     for (i, a) in lost.enumerated() where laws[i] != nil {
@@ -42,7 +41,14 @@ struct SeriesJoint: Sendable {
     }
     let walk = Walk(model, asked: asked, laws.map { $0 != nil })
     walk.add(to: &covariances, count: count)
-    self.covariances = covariances
+    let size = count
+    let variances = (0..<size).map { covariances[$0 * size + $0] }
+    for a in 0..<size {
+      for b in 0..<size {
+        covariances[a * size + b] /= ((variances[a] + 1) * (variances[b] + 1)).squareRoot()
+      }
+    }
+    (correlations, self.variances) = (covariances, variances)
   }
 
   /// A filter over rows and asked places in order, the latter not seen.

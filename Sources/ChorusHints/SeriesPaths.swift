@@ -54,7 +54,7 @@ package struct SeriesRow: Sendable, Hashable {
 /// thread at a time.
 ///
 /// With R the correlation of the rows read and r that with the value asked for, the value's law has the mean rᵀ R⁻¹ z and
-/// the variance 1 − rᵀ R⁻¹ r. A path's Cholesky factor of R grows by a row when a value is committed.
+/// the variance 1 − rᵀ R⁻¹ r. A path's Cholesky factor of R grows by a row when a value is committed (`SeriesFactors`).
 package final class SeriesPaths {
   /// Slots that are looked at: more would cost more than they tell.
   package static let most = 512
@@ -70,27 +70,39 @@ package final class SeriesPaths {
     /// Rows of the path's context that the fits have not seen, then those of its slots.
     var later: [SeriesRow] = []
     var rows: [Row] = []
-    /// The factor's rows one after another, the first of one number, and L⁻¹ z.
-    var factor: [Double] = []
+    /// The factor's rows, and L⁻¹ z.
+    var nodes: [Int32] = []
     var white: [Double] = []
 
     mutating func forget(from row: Int) {
       guard row < white.count else { return }
       white.removeSubrange(row...)
-      factor.removeSubrange(row * (row + 1) / 2..<factor.count)
+      nodes.removeSubrange(row...)
+    }
+
+    /// Adds a row to the factor. A value of which nothing is foretold tells nothing.
+    mutating func append(_ row: Row, to factors: SeriesFactors) {
+      let count = nodes.count
+      let node = factors.node(row.input, after: nodes, count: count)
+      if let law = factors.law(row.input) {
+        let mean = factors.mean(node, white, count: count)
+        white.append((law.scaled(Double(row.value)) - mean) / factors.deviation(node))
+      } else {
+        white.append(0)
+      }
+      nodes.append(node)
     }
   }
 
   private var paths: [Path]
-  private var known: SeriesInputs?
-  private var solved: [Double] = []
+  private var known: SeriesFactors?
 
   package init(paths: Int) { self.paths = [Path](repeating: Path(), count: paths) }
 
   /// Bytes that a path of so many slots holds at most.
   package static func bytes(capacity: Int) -> Int {
     let slots = min(capacity, most)
-    return slots * 24 + 4 * slots * (slots + 1)
+    return slots * 80 + 4 * slots * (slots + 1)
   }
 
   /// Keeps a committed row.
@@ -109,81 +121,48 @@ package final class SeriesPaths {
     .Unit?
   {
     guard let own = inputs.laws[row.input] else { return nil }
-    if known !== inputs {
-      for path in paths.indices { paths[path].forget(from: 0) }
-      known = inputs
-    }
+    let factors = factors(inputs)
     if paths[row.path].later != later {
       let slots = paths[row.path].rows.dropFirst(paths[row.path].later.count)
       paths[row.path].rows = later.map { Row(input: inputs.number(of: $0), value: $0.y) } + slots
       paths[row.path].later = later
       paths[row.path].forget(from: 0)
     }
-    let law = conditional(row, later.count, inputs)
-    // The noise of the value itself is never told by others.
-    let least = 1 / (1 + inputs.joint.variance(row.input))
-    return Scaling.Unit(
-      origin: own.raw(law.mean), scale: own.scale * max(law.variance, least).squareRoot())
+    let law = conditional(row, later.count, factors)
+    return Scaling.Unit(origin: own.raw(law.mean), scale: own.scale * law.deviation)
   }
 
-  /// Mean and variance of the value at a row's input in units of its deviation.
-  private func conditional(_ row: NearPaths.Row, _ before: Int, _ inputs: SeriesInputs) -> (
-    mean: Double, variance: Double
+  private func factors(_ inputs: SeriesInputs) -> SeriesFactors {
+    if let known, known.inputs === inputs, !known.isFull { return known }
+    for path in paths.indices { paths[path].forget(from: 0) }
+    let new = SeriesFactors(inputs)
+    known = new
+    return new
+  }
+
+  /// Mean and deviation of the value at a row's input, in units of its deviation when nothing is read.
+  private func conditional(_ row: NearPaths.Row, _ before: Int, _ factors: SeriesFactors) -> (
+    mean: Double, deviation: Double
   ) {
     if let prefix = row.prefix {
       let count = min(before + min(prefix, Self.most), paths[row.path].rows.count)
       while paths[row.path].white.count < count {
-        append(paths[row.path].white.count, to: &paths[row.path], inputs)
+        let next = paths[row.path].rows[paths[row.path].white.count]
+        paths[row.path].append(next, to: factors)
       }
-      return condition(row.input, on: paths[row.path], first: count, inputs)
+      return condition(row.input, on: paths[row.path], first: count, factors)
     }
     var part = Path()
-    part.rows = Array(paths[row.path].rows.prefix(before))
-    for slot in 0..<min(row.limit, Self.most) where slot != row.slot {
-      if let mask = row.mask, mask[slot / 64] >> UInt64(slot % 64) & 1 == 0 { continue }
-      part.rows.append(paths[row.path].rows[before + slot])
-    }
-    for slot in part.rows.indices { append(slot, to: &part, inputs) }
-    return condition(row.input, on: part, first: part.rows.count, inputs)
+    func read(_ row: Row) { part.append(row, to: factors) }
+    for own in paths[row.path].rows.prefix(before) { read(own) }
+    row.forEachSlot(from: 0, to: Self.most) { read(paths[row.path].rows[before + $0]) }
+    return condition(row.input, on: part, first: part.white.count, factors)
   }
 
-  /// Adds a slot to a path's factor. A value of which nothing is foretold tells nothing.
-  private func append(_ slot: Int, to path: inout Path, _ inputs: SeriesInputs) {
-    let input = path.rows[slot].input
-    let law = input >= 0 ? inputs.laws[input] : nil
-    guard let law else {
-      path.factor += [Double](repeating: 0, count: slot) + [1]
-      path.white.append(0)
-      return
-    }
-    let found = condition(input, on: path, first: slot, inputs)
-    let deviation = max(found.variance, 1 / (1 + inputs.joint.variance(input))).squareRoot()
-    path.factor += solved.prefix(slot)
-    path.factor.append(deviation)
-    path.white.append((law.scaled(Double(path.rows[slot].value)) - found.mean) / deviation)
-  }
-
-  /// Mean and variance of what is foretold at an input, in units of its deviation, given the first slots; leaves L⁻¹ r behind.
   private func condition(
-    _ input: Int, on path: Path, first count: Int, _ inputs: SeriesInputs
-  ) -> (mean: Double, variance: Double) {
-    if solved.count < count { solved = [Double](repeating: 0, count: max(count, 64)) }
-    var (mean, variance) = (0.0, 1.0)
-    path.factor.withUnsafeBufferPointer { factor in
-      solved.withUnsafeMutableBufferPointer { solved in
-        var start = 0
-        for slot in 0..<count {
-          let other = path.rows[slot].input
-          var value = other >= 0 && inputs.laws[other] != nil ? inputs.joint.correlation(input, other) : 0
-          for before in 0..<slot { value -= factor[start + before] * solved[before] }
-          value /= factor[start + slot]
-          solved[slot] = value
-          mean += value * path.white[slot]
-          variance -= value * value
-          start += slot + 1
-        }
-      }
-    }
-    return (mean, variance)
+    _ input: Int, on path: Path, first count: Int, _ factors: SeriesFactors
+  ) -> (mean: Double, deviation: Double) {
+    let node = factors.node(input, after: path.nodes, count: count)
+    return (factors.mean(node, path.white, count: count), factors.deviation(node))
   }
 }

@@ -49,6 +49,26 @@ import Testing
     }
   }
 
+  /// Bits of a mask are taken a word at a time: the slots that looking at every bit finds, in their order.
+  @Test func slotsOfAMask() {
+    var stream = RandomStream(seed: 3)
+    for trial in 0..<400 {
+      let words = (0..<3).map { _ in trial % 5 == 0 ? UInt64.max : stream.nextUInt64() & stream.nextUInt64() }
+      func number(_ most: Int) -> Int { Int(stream.uniform() * Double(most + 1)) }
+      let (limit, first, end, slot) = (number(192), number(192), number(192), number(200) - 1)
+      for masked in [true, false] {
+        let found = words.withUnsafeBufferPointer { mask in
+          var found: [Int] = []
+          NearPaths.Row(path: 0, input: 0, slot: slot, limit: limit, mask: masked ? mask.baseAddress : nil)
+            .forEachSlot(from: first, to: end) { found.append($0) }
+          return found
+        }
+        let read = (0..<192).filter { $0 >= first && $0 < min(limit, end) && $0 != slot }
+        #expect(found == read.filter { !masked || words[$0 / 64] >> UInt64($0 % 64) & 1 == 1 })
+      }
+    }
+  }
+
   /// The rows of one path: what it reads, and that its slots are written again after it has gone back.
   private struct Path {
     var values: [(input: Int, y: Float)] = []

@@ -126,6 +126,64 @@ struct SeriesPathTests {
     #expect(merged.later == rows)
   }
 
+  /// The law at an input given rows, by forward substitution row after row.
+  private static func told(
+    _ input: Int, _ rows: [(input: Int, value: Float)], _ inputs: SeriesInputs
+  ) throws -> Scaling.Unit {
+    var (factor, white): ([[Double]], [Double]) = ([], [])
+    func solve(_ input: Int) -> (row: [Double], mean: Double, deviation: Double) {
+      var (row, mean, variance): ([Double], Double, Double) = ([], 0, 1)
+      for slot in factor.indices {
+        var value = inputs.joint.correlation(input, rows[slot].input)
+        for before in 0..<slot { value -= factor[slot][before] * row[before] }
+        value /= factor[slot][slot]
+        row.append(value)
+        mean += value * white[slot]
+        variance -= value * value
+      }
+      return (row, mean, max(variance, 1 / (1 + inputs.joint.variance(input))).squareRoot())
+    }
+    for (input, value) in rows {
+      let (row, mean, deviation) = solve(input)
+      white.append((try #require(inputs.laws[input]).scaled(Double(value)) - mean) / deviation)
+      factor.append(row + [deviation])
+    }
+    let (own, law) = (try #require(inputs.laws[input]), solve(input))
+    return Scaling.Unit(origin: own.raw(law.mean), scale: own.scale * law.deviation)
+  }
+
+  @Test("Paths that read the same inputs share what is solved, and say to the bit what each says alone")
+  func shared() throws {
+    let batch = try Self.task(targets: 18)
+    let asked = Array(batch.x[batch.bufferRows.lowerBound...])
+    let inputs = try #require(SeriesInputs(try #require(batch.fits[0]), x: asked, dimensions: 1))
+    let order = asked.indices.filter { inputs.laws[$0] != nil }
+    let (paths, capacity) = (SeriesPaths(paths: 3), order.count - 2)
+    var stream = RandomStream(seed: 4)
+    var rows = [[(input: Int, value: Float)]](repeating: [], count: 3)
+    let mask: [UInt64] = [0b1011_0110_1101_1011]
+    for slot in 0..<capacity {
+      for path in 0..<3 {
+        // The last path goes its own way.
+        let input = path == 2 ? order[capacity - 1 - slot] : order[slot]
+        rows[path].append((input, Float(stream.normal())))
+        paths.keep(input: input, rows[path][slot].value, path: path, slot: slot)
+      }
+      try mask.withUnsafeBufferPointer { mask in
+        for path in 0..<3 {
+          let input = order[capacity + path % 2]
+          let all = NearPaths.Row(path: path, input: input, slot: -1, limit: slot + 1, mask: nil)
+          let part = NearPaths.Row(
+            path: path, input: input, slot: -1, limit: slot + 1, mask: mask.baseAddress)
+          #expect(try paths.tell(all, inputs) == Self.told(input, rows[path], inputs))
+          let read = rows[path].indices.filter { mask[0] >> UInt64($0) & 1 == 1 }
+          #expect(try paths.tell(part, inputs) == Self.told(input, read.map { rows[path][$0] }, inputs))
+        }
+      }
+    }
+    #expect(capacity > 9)
+  }
+
   @Test("What is told of a path is the normal law of its values, by any slots read")
   func law() throws {
     let batch = try Self.task()
