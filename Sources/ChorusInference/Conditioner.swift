@@ -25,6 +25,8 @@ package protocol Conditioner: Sendable {
   func encode(with rows: [(target: Int, value: Float)]) -> Context
   /// Empty buffers for `paths` paths with `capacity` slots each.
   func branch(paths: Int, capacity: Int) -> Paths
+  /// What such buffers of one path hold at most.
+  func bufferBytes(capacity: Int) -> Int
   /// One network call; `body` gets the answer to each query in the order of the batch.
   func advance(_ paths: Paths, _ context: Context, _ rows: RowBatch, _ body: (Answer) -> Void)
   /// Forgets the rows of one path in slots from `count` on.
@@ -63,6 +65,7 @@ struct NetworkConditioner<A: Architecture>: Conditioner {
   }
 
   func branch(paths: Int, capacity: Int) -> A.Paths { network.branch(paths: paths, capacity: capacity) }
+  func bufferBytes(capacity: Int) -> Int { network.bufferBytes(capacity: capacity) }
 
   func advance(_ paths: A.Paths, _ context: A.Context, _ rows: RowBatch, _ body: (A.Answer) -> Void) {
     guard let ranges else {
@@ -98,6 +101,9 @@ extension NetworkRows {
 }
 
 extension Conditioner {
+  /// An oracle's paths are values alone.
+  package func bufferBytes(capacity: Int) -> Int { 0 }
+
   /// The law of each of `count` targets given the context alone.
   func marginals(_ count: Int, on pool: ThreadPool?) throws(InferenceError) -> [Answer.Law] {
     let tile = 64

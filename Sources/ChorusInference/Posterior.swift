@@ -432,8 +432,9 @@ public struct Posterior: Sendable {
     // Not the reverse comparison: a limit that is no number is none that anything is within.
     guard flops <= limit else { throw InferenceError.tooExpensive(flops: flops, limit: limit) }
     let capacity = latent ? max(plan.peakBufferRows, inputs.count) : plan.peakBufferRows
-    let alive = min(max(paths, 1), SamplerTile.most * (pool?.threads ?? 1))
-    let bytes = Double(model.network.bufferBytes(capacity: capacity)) * Double(alive)
+    let each = model.network.bufferBytes(capacity: capacity)
+    let alive = min(max(paths, 1), SamplerTile.most(bytes: each) * (pool?.threads ?? 1))
+    let bytes = Double(each) * Double(alive)
     // And the drawn values with their laws' means, as they are drawn and in the data's units.
     let values = Double(max(paths, 1)) * Double(max(inputs.count, 1)) * 16
     guard bytes + values <= Self.byteLimit else {

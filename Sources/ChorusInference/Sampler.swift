@@ -27,7 +27,9 @@ package struct Sampler<C: Conditioner>: Sendable {
     let anew = !plan.endsWithAPrefix
     let capacity = latent ? max(plan.peakBufferRows, plan.targets) : plan.peakBufferRows
     let done = Atomic<Int>(0)
-    let lanes: [Lane<C.Answer.Law>] = try tiles(count, atMost: SamplerTile.most) { members, stopped in
+    let lanes: [Lane<C.Answer.Law>] = try tiles(
+      count, atMost: SamplerTile.most(bytes: conditioner.bufferBytes(capacity: capacity))
+    ) { members, stopped in
       let lanes = members.map {
         Lane<C.Answer.Law>(
           path: $0, seed: seed, order: plan.order(path: $0, seed: seed),
@@ -102,9 +104,15 @@ package struct Drawn: Sendable {
 
 /// How many paths go through the network together.
 enum SamplerTile {
-  /// The most: 24 rows a call fill the tiles of the matrix products, and the paths' buffers stay in the second cache
-  /// (docs/performance.md). No result depends on it.
+  /// The most: 24 rows a call fill the tiles of the matrix products (docs/performance.md). No result depends on it.
   static let most = 12
+  /// What buffers of a tile may take: every call reads all of them, and from beyond the second cache that takes longer than
+  /// the arithmetic.
+  private static let bytes = 3 << 20
+
+  /// How many paths whose buffers take so many bytes each go together: fewer of those with long buffers, but two, since
+  /// weights are read once a call.
+  static func most(bytes: Int) -> Int { min(max(Self.bytes / max(bytes, 1), 2), most) }
 
   /// How many of `count` paths to take together, at most `most`, so that every thread has as much to do.
   static func size(_ count: Int, atMost most: Int, threads: Int) -> Int {

@@ -139,9 +139,13 @@ typedef struct {
 } private_run;
 
 /// sums [rows][padded] += weights [rows][KEY_BLOCK] * v [count][width].
-static void add_private(const private_run *run, int width, int count, const float *weights, const float *v,
+static void add_private(const private_run *run, int more, int width, int count, const float *weights, const float *v,
                         float *sums, int padded) {
-  tiles8(run->rows, width / 8, count, weights, KEY_BLOCK, v, width, 8, sums, padded, 1);
+  if (more)
+    tiles8_fetching(run->rows, width / 8, count, weights, KEY_BLOCK, v, width, 8, (ptrdiff_t)KEY_BLOCK * width, sums,
+                    padded, 1);
+  else
+    tiles8(run->rows, width / 8, count, weights, KEY_BLOCK, v, width, 8, sums, padded, 1);
   const int done = width / 8 * 8;
   if (done == width) return;
   for (int r = 0; r < run->rows; ++r) {
@@ -186,17 +190,24 @@ static void attend_private(const ck_attention_args *args, int head, int first, i
       widest = max_int(widest, runs[i].keys);
     }
     if (widest == 0) continue;
+    // A block fetches the next one: a path's long buffer is read for two rows only, and comes from beyond the second cache.
+    const int more = block + KEY_BLOCK < most;
     for (int i = 0; i < count; ++i) {
       const private_run *run = &runs[i];
       const float *q = args->q + (ptrdiff_t)(first + row + run->row) * args->ldq + head * width;
-      tiles8(run->rows, ceil_div(run->keys, 8), width, q, args->ldq, run->k + (size_t)block * width, 8, 8 * width,
-             scores + run->row * KEY_BLOCK, KEY_BLOCK, 0);
+      const float *k = run->k + (size_t)block * width;
+      float *to = scores + run->row * KEY_BLOCK;
+      if (more)
+        tiles8_fetching(run->rows, ceil_div(run->keys, 8), width, q, args->ldq, k, 8, 8 * width,
+                        (ptrdiff_t)KEY_BLOCK * width, to, KEY_BLOCK, 0);
+      else
+        tiles8(run->rows, ceil_div(run->keys, 8), width, q, args->ldq, k, 8, 8 * width, to, KEY_BLOCK, 0);
     }
     soften_block(rows, widest, visible, c, scores, state, row);
     for (int i = 0; i < count; ++i) {
       const private_run *run = &runs[i];
       if (run->keys > 0)
-        add_private(run, width, run->keys, scores + run->row * KEY_BLOCK, run->v + (size_t)block * width,
+        add_private(run, more, width, run->keys, scores + run->row * KEY_BLOCK, run->v + (size_t)block * width,
                     state->sums + (size_t)(row + run->row) * state->padded, state->padded);
     }
   }

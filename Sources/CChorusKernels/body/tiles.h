@@ -129,13 +129,17 @@ static void tiles_by_columns(int rows, int panels, int k, const float *a, ptrdif
 }
 #undef TILES
 
-/// The same in steps of 8 columns, for the private keys and values: column group v is at b + v * bv.
-INLINE void tile8(const int rows, const int groups, int k, const float *a, ptrdiff_t lda, const float *b,
-                  ptrdiff_t bk, ptrdiff_t bv, float *c, ptrdiff_t ldc, int add) {
+/// The same in steps of 8 columns, for the private keys and values: column group v is at b + v * bv. With `fetching`, every
+/// line of b that is read also asks for the one `ahead` floats behind it.
+INLINE void tile8(const int fetching, const int rows, const int groups, int k, const float *a, ptrdiff_t lda,
+                  const float *b, ptrdiff_t bk, ptrdiff_t bv, ptrdiff_t ahead, float *c, ptrdiff_t ldc, int add) {
   v8 sums[6][8];
   UNROLL for (int r = 0; r < rows; ++r)
     UNROLL for (int j = 0; j < groups; ++j) sums[r][j] = add ? load8(c + r * ldc + 8 * j) : splat(0);
   for (int p = 0; p < k; ++p) {
+    UNROLL for (int j = 0; j < groups; ++j)
+      // Eight floats are half a line: the other half is the next step or the next group.
+      if (fetching && (bk == 8 ? p % 2 == 0 : j % 2 == 0)) __builtin_prefetch(b + j * bv + ahead, 0, 2);
     if (rows < groups) {
       v8 left[6];
       UNROLL for (int r = 0; r < rows; ++r) left[r] = splat(a[r * lda + p]);
@@ -160,11 +164,11 @@ INLINE void tile8(const int rows, const int groups, int k, const float *a, ptrdi
 #define MOST_ROWS8 (CK_ROWS < 6 ? CK_ROWS : 6)
 #define TILES8(count, width)                                                                \
   for (; v + (width) <= groups; v += (width))                                               \
-  tile8(count, width, k, a, lda, b + v * bv, bk, bv, c + 8 * v, ldc, add)
+  tile8(fetching, count, width, k, a, lda, b + v * bv, bk, bv, ahead, c + 8 * v, ldc, add)
 
 /// 1...MOST_ROWS8 rows.
-static void tiles8(int rows, int groups, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t bk,
-                   ptrdiff_t bv, float *c, ptrdiff_t ldc, int add) {
+INLINE void any_tiles8(const int fetching, int rows, int groups, int k, const float *a, ptrdiff_t lda, const float *b,
+                       ptrdiff_t bk, ptrdiff_t bv, ptrdiff_t ahead, float *c, ptrdiff_t ldc, int add) {
   int v = 0;
   switch (rows) {
     case 1:
@@ -200,3 +204,14 @@ static void tiles8(int rows, int groups, int k, const float *a, ptrdiff_t lda, c
   }
 }
 #undef TILES8
+
+static void tiles8(int rows, int groups, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t bk,
+                   ptrdiff_t bv, float *c, ptrdiff_t ldc, int add) {
+  any_tiles8(0, rows, groups, k, a, lda, b, bk, bv, 0, c, ldc, add);
+}
+
+/// The same, while what lies `ahead` floats behind b is on its way.
+static void tiles8_fetching(int rows, int groups, int k, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t bk,
+                            ptrdiff_t bv, ptrdiff_t ahead, float *c, ptrdiff_t ldc, int add) {
+  any_tiles8(1, rows, groups, k, a, lda, b, bk, bv, ahead, c, ldc, add);
+}
