@@ -204,7 +204,8 @@ struct Options: @unchecked Sendable {
   let values: ValueScale.Choice
   let limits: ClosedRange<Double>?
   let asked: UnsafePointer<chorus_points>?
-  let plan: PlanTemplate
+  /// nil for the one that the model takes where none is named.
+  let plan: PlanTemplate?
   let seed: UInt64
   let flopLimit: Double
   let latent: Bool
@@ -222,7 +223,7 @@ struct Options: @unchecked Sendable {
     self.values = values
     limits = try Self.limits(given.least?.pointee, given.most?.pointee)
     asked = given.asked
-    plan = try given.plan.map { try PlanTemplate(parsing: String(cString: $0)) } ?? .sequential
+    plan = try given.plan.map { try PlanTemplate(parsing: String(cString: $0)) }
     seed = given.seed
     guard given.flop_limit >= 0 else {
       throw CallError.usage("the limit of arithmetic is \(given.flop_limit)")

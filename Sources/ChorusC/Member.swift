@@ -100,11 +100,12 @@ struct Member: Sendable {
     switch reading {
     case .rows(let posterior, let known):
       return try posterior.sample(
-        count, at: inputs, given: known.map { $0.event(at: inputs) }, plan: options.plan, seed: options.seed,
+        count, at: inputs, given: known.map { $0.event(at: inputs) },
+        plan: options.plan ?? posterior.model.defaultPlan, seed: options.seed,
         latent: options.latent, flopLimit: options.flopLimit)
     case .table(_, let posterior):
       return try posterior.sample(
-        count, at: inputs, plan: options.plan, seed: TableChain.seed(of: options.seed),
+        count, at: inputs, plan: options.plan ?? .sequential, seed: TableChain.seed(of: options.seed),
         latent: options.latent, flopLimit: options.flopLimit)
     case .classes: throw Self.noNumber
     }

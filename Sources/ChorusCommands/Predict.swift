@@ -86,8 +86,9 @@ struct Predict: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How paths are drawn: \(PlanTemplate.forms.joined(separator: ", ")).", valueName: "plan"))
-  var plan = "sequential"
+      "How paths are drawn: \(PlanTemplate.forms.joined(separator: ", ")). (default: auto; of a table, sequential)",
+      valueName: "plan"))
+  var plan: String?
 
   @Option(
     name: .customLong("model"),
@@ -188,7 +189,7 @@ struct Predict: ParsableCommand {
 
   func run() throws {
     try reporting {
-      let template = try PlanTemplate(parsing: plan)
+      let template = try PlanTemplate(parsing: plan ?? "auto")
       let levels = try numberList(quantiles, option: "--quantiles")
       let functionals = try FunctionalTable.functionals(functional)
       let (job, read) = try tableJob()
@@ -248,7 +249,7 @@ struct Predict: ParsableCommand {
     let fan = FanChart(
       question: answer.question, samples: samples,
       subtitle:
-        "\(self.samples) paths, plan \(template), model \(givenModel ?? model.name)\(latent ? ", noiseless" : "")"
+        "\(self.samples) paths, plan \(samples.plan.template ?? template), model \(givenModel ?? model.name)\(latent ? ", noiseless" : "")"
     )
     let figure = fan.figure()
     if let plot { try PictureFile.write(figure, title: figure.charts[0].title, to: plot) }

@@ -55,7 +55,7 @@ extension Predict {
   }
 
   func run(_ job: TableJob) throws {
-    let template = try PlanTemplate(parsing: plan)
+    let template = try PlanTemplate(parsing: plan ?? "sequential")
     let levels = try numberList(quantiles, option: "--quantiles")
     let functionals = try FunctionalTable.functionals(functional)
     let steps = job.steps(limits: scale.limits)

@@ -48,7 +48,7 @@ struct Report: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "How paths are drawn: \(PlanTemplate.forms.joined(separator: ", ")).", valueName: "plan"))
-  var plan = "sequential"
+  var plan = "auto"
 
   @Option(help: "functions, gp, or a path to a .safetensors file.")
   var model = "functions"
@@ -138,7 +138,8 @@ struct Report: ParsableCommand {
       for word in question.observations.words { common.say("note: \(word.text)") }
       for note in joint.notes { common.say("note: \(note)") }
       let content = ReportContent(
-        question: question, model: model, modelName: self.model, template: template, posterior: posterior,
+        question: question, model: model, modelName: self.model, template: joint.plan.template ?? template,
+        posterior: posterior,
         joint: joint, independent: independent, functional: Functional(parsing: functional) ?? .mean,
         heldOut: calibration, holdsOutLast: last != nil || inOrder, seed: common.seed)
       try AtomicFile.write(Data(content.page().html.utf8), to: output)

@@ -121,9 +121,9 @@ struct Score: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The plan of the joint distribution: \(PlanTemplate.forms.joined(separator: ", ")).",
+      "The plan of the joint distribution: \(PlanTemplate.forms.joined(separator: ", ")). (default: auto; of a table, sequential)",
       valueName: "plan"))
-  var plan = "sequential"
+  var plan: String?
 
   @Option(
     name: .customLong("model"),
@@ -230,7 +230,7 @@ struct Score: ParsableCommand {
   func run() throws {
     try reporting {
       if let (job, table) = try tableJob() { return try run(job, table) }
-      let template = try PlanTemplate(parsing: plan)
+      let template = try PlanTemplate(parsing: plan ?? "auto")
       let functionals = try FunctionalTable.functionals(functional)
       let all = try Observations.series(
         reading.rows(file), input: input, target: target, group: group,

@@ -78,7 +78,8 @@ extension Score {
     let network = try Model(named: givenModel ?? "tables")
     let functionals = try FunctionalTable.functionals(functional)
     let scoring = HeldOutScoring(
-      model: network, rows: .table(cells, y: y), plan: try PlanTemplate(parsing: plan), orders: orders,
+      model: network, rows: .table(cells, y: y), plan: try PlanTemplate(parsing: plan ?? "sequential"),
+      orders: orders,
       samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit,
       limits: scale.limits)
     let overlap =

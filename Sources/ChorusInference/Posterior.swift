@@ -460,7 +460,9 @@ public struct Posterior: Sendable {
     let trained = model.blueprint.trainedBuffer
     let merged = plan.instructions.last?.context.ranges.reduce(0) { $0 + $1.count } ?? 0
     let last = latent ? plan.targets - (plan.endsWithAPrefix ? merged : 0) : 0
-    let rows = max(plan.peakBufferRows, last)
+    // Who reads a part may read less than there is.
+    let most = plan.requirements.subsetReads ? plan.mostReads : plan.peakBufferRows
+    let rows = max(most, last)
     var notes: [Note] =
       rows > trained
       ? [.bufferBeyondTraining(rows: rows, trained: trained, merging: model.network.capability.merges)] : []
@@ -470,6 +472,9 @@ public struct Posterior: Sendable {
 }
 
 extension Model {
+  /// How values are drawn where no plan is named: `auto`; of a table, whose rows lie along no line, `sequential`.
+  public var defaultPlan: PlanTemplate { blueprint.family == .table ? .sequential : .auto }
+
   /// Encodes a data set, to be asked for paths, densities and marginals.
   public func condition(
     on data: Dataset, values: ValueScale.Choice? = nil, limits: ClosedRange<Double>? = nil,

@@ -57,6 +57,25 @@ extension Plan {
       }
     }
 
+    /// What a step along each axis counts: one over the range of its inputs.
+    var scales: [Double] {
+      (0..<dimensions).map { axis in
+        let column = stride(from: axis, to: inputs.count, by: dimensions).lazy.map { inputs[$0] }
+        let range = (column.max() ?? 0) - (column.min() ?? 0)
+        return range > 0 && range.isFinite ? 1 / range : 1
+      }
+    }
+
+    /// The square of the distance between two targets.
+    func distance(_ a: Int, _ b: Int, _ scales: [Double]) -> Double {
+      var distance = 0.0
+      for axis in 0..<dimensions {
+        let step = (inputs[a * dimensions + axis] - inputs[b * dimensions + axis]) * scales[axis]
+        distance += step * step
+      }
+      return distance
+    }
+
     /// No more targets than this are ordered by distance in several dimensions, which takes K² steps.
     static let maximumSpread = 1 << 14
 
@@ -66,23 +85,14 @@ extension Plan {
       try ChorusPlans.check(targets, "targets ordered by distance", in: 0...Self.maximumSpread)
       let ranks = leftToRight
       guard var last = ranks.first else { return [] }
-      let scales = (0..<dimensions).map { axis -> Double in
-        let column = stride(from: axis, to: inputs.count, by: dimensions).lazy.map { inputs[$0] }
-        let range = (column.max() ?? 0) - (column.min() ?? 0)
-        return range > 0 && range.isFinite ? 1 / range : 1
-      }
+      let scales = scales
       var nearest = [Double](repeating: .infinity, count: targets)
       var order = [last]
       nearest[last] = -1
       while order.count < targets {
         var far = -1
         for target in ranks where nearest[target] >= 0 {
-          var distance = 0.0
-          for axis in 0..<dimensions {
-            let step =
-              (inputs[target * dimensions + axis] - inputs[last * dimensions + axis]) * scales[axis]
-            distance += step * step
-          }
+          let distance = distance(target, last, scales)
           nearest[target] = min(nearest[target], distance)
           if far < 0 || nearest[target] > nearest[far] { far = target }
         }

@@ -32,6 +32,14 @@ public struct Plan: Sendable, Hashable {
   /// What the plan asks of a model.
   public let requirements: Requirements
 
+  /// The most buffer rows that a target reads; of a verified plan, of those that it calls for.
+  public var mostReads: Int {
+    instructions.reduce(0) { most, instruction in
+      guard case .call(let call) = instruction else { return most }
+      return call.predict.reduce(most) { max($0, $1.readCount) }
+    }
+  }
+
   /// Checks a list of steps made by hand. A plan over no targets has no steps.
   ///
   /// Steps that mean the same instructions give equal plans.

@@ -23,7 +23,7 @@ extension PlanTemplate {
     var builder = try Builder(
       resolver: Resolver(targets: targets, capacity: rule == .reencode ? 1 : capacity))
     if targets > 0 { try builder.resolver.take(.encode(with: RangeSet())) }
-    let hierarchy = try build(&builder, targets: targets)
+    let hierarchy = try build(&builder, targets: targets, geometry)
     let plan = try Plan(
       template: self, context: context, order: order(targets, hierarchy, geometry), builder.resolver)
     let resolved = isStrict ? try plan.reencoded() : plan
@@ -45,11 +45,15 @@ extension PlanTemplate {
     guard let trained = capability?.trainedBuffer else { throw .needsCapability(description) }
     // Without a trained buffer a drawn value tells the next one nothing unless it is read as context.
     if trained == 0 { return targets > 1 ? .reencode : .sequential }
-    return targets <= trained ? .sequential : .coarseToFine(r: 4, capacity: max(1, trained))
+    guard targets > trained else { return .sequential }
+    return capability?.subsetReads == true
+      ? .coarseToFine(r: 4, reads: max(1, trained)) : .coarseToFine(r: 4, capacity: max(1, trained))
   }
 
   /// Takes the rule's steps; the levels that the order goes by, where the rule has its own.
-  private func build(_ builder: inout Builder, targets: Int) throws(PlanError) -> Hierarchy? {
+  private func build(
+    _ builder: inout Builder, targets: Int, _ geometry: Plan.Geometry?
+  ) throws(PlanError) -> Hierarchy? {
     switch rule {
     case .independent: try builder.blocks(of: max(1, targets))
     case .sequential, .reencode, .auto: try builder.blocks(of: 1)
@@ -58,7 +62,15 @@ extension PlanTemplate {
       try builder.blocks(of: size)
     case .coarseToFine(let arity, let anchors):
       let hierarchy = try Hierarchy(targets, arity: arity, anchors: anchors)
-      for step in hierarchy.steps { try builder.draw(step.count) }
+      if let reads {
+        try check(reads, "reads", in: 1...Int.max)
+        let line = try Plan.Geometry.line(targets)
+        let order = try order(hierarchy, geometry ?? line)
+        try builder.nearest(
+          hierarchy.steps.map(\.count), NearestReads(reads, geometry ?? line, order: order))
+      } else {
+        for step in hierarchy.steps { try builder.draw(step.count) }
+      }
       return hierarchy
     case .lineage(let arity, let anchors):
       let hierarchy = try Hierarchy(targets, arity: arity, anchors: anchors)
@@ -99,15 +111,19 @@ extension PlanTemplate {
     let geometry = geometry ?? line
     if own == nil, ordering == .leftToRight { return .fixed(geometry.leftToRight) }
     let halves = try Hierarchy(targets, arity: 2, anchors: 1)
-    let hierarchy = own ?? halves
+    return .fixed(try order(own ?? halves, geometry))
+  }
+
+  /// The targets of a hierarchy's positions: its places along a line, else farthest first.
+  private func order(_ hierarchy: Hierarchy, _ geometry: Plan.Geometry) throws(PlanError) -> [Int] {
     if geometry.dimensions > 1 {
       if case .lineage = rule {
         throw .geometry("a lineage needs targets along one input, not \(geometry.dimensions)")
       }
-      return .fixed(try geometry.farthestFirst())
+      return try geometry.farthestFirst()
     }
     let sorted = geometry.leftToRight
-    return .fixed(hierarchy.places.map { sorted[$0] })
+    return hierarchy.places.map { sorted[$0] }
   }
 
   /// `count` different positions below `position`, or all of them: the same in every run (Floyd's algorithm).
@@ -195,6 +211,19 @@ private struct Builder {
         let leaving = position - span
         try resolver.take(.evict(.ids(RangeSet(leaving..<leaving + 1))))
       }
+    }
+  }
+
+  /// Draws some targets side by side, then the next, each reading the nearest of those before.
+  mutating func nearest(_ counts: [Int], _ nearest: NearestReads) throws(PlanError) {
+    var nearest = nearest
+    for count in counts {
+      let positions = resolver.drawn..<resolver.drawn + count
+      let reads = Plan.Selector.each(positions.map { .ids(nearest.reads($0)) })
+      try resolver.take(.predict(positions, reads: reads))
+      guard positions.upperBound < targets else { return }
+      try resolver.take(.commit(positions, internal: .isolated, reads: reads))
+      nearest.draw(positions)
     }
   }
 

@@ -4,6 +4,7 @@ extension PlanTemplate {
     /// Labels of numbers with their least values, and the value where it may be left out.
     var numbers: [(label: String, least: Int, fallback: Int?)] = []
     var takesCapacity = false
+    var takesReads = false
     var takesOrder = false
     var takesStrict = false
   }
@@ -18,11 +19,12 @@ extension PlanTemplate {
   /// What the arguments mean, for help texts.
   public static let help = """
     capacity:C (sequential, blocks, speculative, both coarse-to-fine) merges what is drawn into the context as soon as \
-    the buffer would hold C rows; anchors:N (coarse-to-fine, lineage) begins with up to N targets one after another; \
+    the buffer would hold C rows; reads:N (coarse-to-fine, not with capacity) reads the N nearest of the targets drawn \
+    before; anchors:N (coarse-to-fine, lineage) begins with up to N targets one after another; \
     order:random (the default), given, left-to-right or coarse-to-fine orders the targets of plans that have no order \
     of their own; strict (not with capacity, nor for verified plans) reads everything as context. \
-    auto is sequential for no more targets than the model's trained buffer has rows, else coarse-to-fine(r:4) with that \
-    capacity; for a model that takes values in their order alone it is sequential(order:given).
+    auto is sequential for no more targets than the model's trained buffer has rows, else coarse-to-fine(r:4) that reads \
+    that many; for a model that takes values in their order alone it is sequential(order:given).
     """
 
   /// The name without arguments.
@@ -52,7 +54,8 @@ extension PlanTemplate {
       Arguments(
         numbers: [("of", 1, nil)], takesCapacity: true, takesOrder: true, takesStrict: true)
     case .coarseToFine:
-      Arguments(numbers: [("r", 2, 4), ("anchors", 1, 1)], takesCapacity: true, takesStrict: true)
+      Arguments(
+        numbers: [("r", 2, 4), ("anchors", 1, 1)], takesCapacity: true, takesReads: true, takesStrict: true)
     case .lineage: Arguments(numbers: [("r", 2, nil), ("anchors", 1, 1)], takesStrict: true)
     case .window:
       Arguments(numbers: [("sinks", 0, nil), ("span", 1, nil)], takesOrder: true, takesStrict: true)
@@ -110,6 +113,7 @@ extension PlanTemplate: CustomStringConvertible {
       parts.append("\(argument.label):\(number)")
     }
     if let capacity { parts.append("capacity:\(capacity)") }
+    if let reads { parts.append("reads:\(reads)") }
     if ordering != .random { parts.append("order:\(ordering.rawValue)") }
     if isStrict { parts.append("strict") }
     return parts.isEmpty ? name : "\(name)(\(parts.joined(separator: ",")))"
@@ -149,6 +153,7 @@ extension PlanTemplate: CustomStringConvertible {
     }
     var template = bare.with(numbers)
     if arguments.takesCapacity { template.capacity = try number("capacity", 1) }
+    if arguments.takesReads, template.capacity == nil { template.reads = try number("reads", 1) }
     if arguments.takesOrder, let order = given.removeValue(forKey: "order") {
       guard let ordering = Ordering(rawValue: order) else { throw fail(.badOrder(order)) }
       template.ordering = ordering

@@ -37,6 +37,8 @@ public struct PlanTemplate: Sendable, Hashable {
 
   let rule: Rule
   var capacity: Int?
+  /// How many of the targets drawn before one reads, the nearest; nil for all.
+  var reads: Int?
   var ordering = Ordering.random
   var isStrict = false
 
@@ -81,6 +83,14 @@ public struct PlanTemplate: Sendable, Hashable {
     PlanTemplate(.coarseToFine(arity: arity, anchors: anchors), capacity: capacity)
   }
 
+  /// The calls of ``coarseToFine(r:anchors:capacity:)``, each target reading the `reads` nearest of those drawn in earlier
+  /// calls: along one input by that, else by distance. The time of a long horizon is then proportional to it.
+  public static func coarseToFine(r arity: Int, anchors: Int = 1, reads: Int) -> PlanTemplate {
+    var template = PlanTemplate(.coarseToFine(arity: arity, anchors: anchors))
+    template.reads = reads
+    return template
+  }
+
   /// The calls of ``coarseToFine(r:anchors:capacity:)``, each target reading only what a deep temporal model passes on
   /// to it: the end points of the gap around it at every coarser level and its earlier siblings.
   public static func lineage(r arity: Int, anchors: Int = 1) -> PlanTemplate {
@@ -118,9 +128,9 @@ public struct PlanTemplate: Sendable, Hashable {
     PlanTemplate(.coarseToFineVerified(arity: arity, anchors: anchors), capacity: capacity)
   }
 
-  /// ``sequential`` for no more targets than the model's trained buffer has rows, else
-  /// `coarse-to-fine(r:4,capacity:C)` with the trained C. A model that merges nothing gets ``sequential``, in the order
-  /// given where it takes no other. It resolves with a capability only.
+  /// ``sequential`` for no more targets than the model's trained buffer has rows, else `coarse-to-fine(r:4,reads:C)` with
+  /// the trained C, or `coarse-to-fine(r:4,capacity:C)` where memories read no part of a buffer. A model that merges nothing
+  /// gets ``sequential``, in the order given where it takes no other. It resolves with a capability only.
   public static let auto = PlanTemplate(.auto)
 
   /// The same rule with another order of the targets. A rule that has an order of its own keeps it.

@@ -65,7 +65,7 @@ struct Ask: Sendable {
     guard !questions.isEmpty else {
       throw ServiceError(422, "there is nothing to predict; give 'at', 'points' or 'horizon'")
     }
-    template = try PlanTemplate(parsing: fields.text("plan") ?? "sequential")
+    template = try PlanTemplate(parsing: fields.text("plan") ?? "auto")
     samples = fields.integer("samples") ?? 100
     seed = fields.seed("seed") ?? 0
     latent = fields.boolean("latent") ?? false

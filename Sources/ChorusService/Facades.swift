@@ -10,7 +10,7 @@ struct StatelessQuestion: Sendable {
   let model: Model
   let data: Dataset
   let points: Inputs
-  var template = PlanTemplate.sequential
+  var template = PlanTemplate.auto
   var samples = 100
   var seed: UInt64 = 0
 
@@ -120,7 +120,7 @@ extension Service {
       model: model,
       data: try Dataset(inputs: Inputs(x.values, dimensions: x.columns), y: y.values),
       points: try Inputs(points.values, dimensions: points.columns),
-      template: try PlanTemplate(parsing: fields.text("plan") ?? "sequential"),
+      template: try PlanTemplate(parsing: fields.text("plan") ?? "auto"),
       samples: fields.integer("samples") ?? 100, seed: fields.seed("seed") ?? 0)
     let samples = try await answers([question], call)[0]
     let count = question.points.count

@@ -78,7 +78,7 @@ struct HeldScore: Sendable {
   init(_ context: LoadedContext, _ incoming: Incoming, densityAlone: Bool) throws {
     rows = try HeldRows(context, incoming)
     let fields = incoming.fields
-    template = try PlanTemplate(parsing: fields.text("plan") ?? "sequential")
+    template = try PlanTemplate(parsing: fields.text("plan") ?? "auto")
     samples = fields.integer("samples") ?? 200
     orders = fields.integer("orders") ?? 8
     seed = fields.seed("seed") ?? 0

@@ -154,6 +154,6 @@ struct PlanQuestion: Sendable {
       throw ServiceError(422, "'context' and 'targets' are needed")
     }
     (self.context, self.targets, paths) = (context, targets, fields.integer("paths") ?? 1)
-    template = try PlanTemplate(parsing: fields.text("plan") ?? "sequential")
+    template = try PlanTemplate(parsing: fields.text("plan") ?? "auto")
   }
 }

@@ -1,5 +1,6 @@
-import ChorusPlans
 import Testing
+
+@testable import ChorusPlans
 
 @Suite struct OrderTests {
   private func order(_ text: String, _ inputs: [Double], _ dimensions: Int = 1) throws -> [Int]? {
@@ -98,13 +99,54 @@ import Testing
     }
     #expect(try chosen(16) == PlanTemplate.sequential.resolve(context: 3, targets: 16))
     #expect(
-      try chosen(17) == PlanTemplate.coarseToFine(r: 4, capacity: 16).resolve(context: 3, targets: 17))
-    #expect(try chosen(64).peakBufferRows <= 16)
+      try chosen(17) == PlanTemplate.coarseToFine(r: 4, reads: 16).resolve(context: 3, targets: 17))
+    for call in try chosen(64).calls {
+      #expect((call.predict + call.commit).allSatisfy { $0.readCount <= 17 })
+    }
+    let prefixes = Plan.Capability(subsetReads: false, trainedBuffer: 16)
+    let merging = try PlanTemplate.auto.resolve(context: 3, targets: 64, capability: prefixes)
+    #expect(try merging == PlanTemplate.coarseToFine(r: 4, capacity: 16).resolve(context: 3, targets: 64))
+    #expect(merging.peakBufferRows <= 16)
     for capability in [nil, Plan.Capability()] {
       #expect(throws: PlanError.needsCapability("auto")) {
         try PlanTemplate.auto.resolve(context: 3, targets: 4, capability: capability)
       }
     }
+  }
+
+  /// Along one input and in the plane: no target drawn before lies nearer than one that is read.
+  @Test(arguments: [1, 2]) func nearestAreRead(dimensions: Int) throws {
+    let inputs: [Double] = (0..<90 * dimensions).map { place in
+      let number: Int = place * 37 + place * place * 11
+      return Double(number % 101)
+    }
+    let geometry = try Plan.Geometry(inputs: inputs, dimensions: dimensions)
+    let plan = try PlanTemplate.coarseToFine(r: 3, anchors: 2, reads: 7).resolve(
+      context: 5, targets: 90, geometry: geometry)
+    guard case .fixed(let order) = plan.order else {
+      Issue.record("the order is that of the levels")
+      return
+    }
+    var drawn: [Int] = []
+    var slots: [Int: Int] = [:]
+    for call in plan.calls {
+      for row in call.commit { slots[row.slot] = row.position }
+      for row in call.predict {
+        let read = Set(row.reads.integers.compactMap { (slot: Int) -> Int? in slots[slot] })
+        #expect(read.count == min(7, drawn.count))
+        let distances = drawn.map { (position: Int) -> Double in
+          geometry.distance(order[row.position], order[position], geometry.scales)
+        }
+        let farthest = zip(drawn, distances).reduce(0) { (most: Double, other) -> Double in
+          read.contains(other.0) ? max(most, other.1) : most
+        }
+        #expect(
+          zip(drawn, distances).allSatisfy { (other, distance) in read.contains(other) || distance >= farthest
+          })
+      }
+      drawn += call.predict.map { $0.position }
+    }
+    #expect(drawn.count == 90)
   }
 
   @Test func whatAModelCannotDo() throws {

@@ -283,7 +283,8 @@ extension Plan {
 let templates =
   PlanTemplate.forms.filter { $0 != "auto" } + [
     "blocks(of:3,capacity:7,order:given)", "coarse-to-fine(r:3,anchors:2,capacity:5)",
-    "coarse-to-fine(r:2,strict)",
+    "coarse-to-fine(r:2,strict)", "coarse-to-fine(r:4,reads:6)",
+    "coarse-to-fine(r:2,anchors:2,reads:3,strict)",
     "lineage(r:2,anchors:3)", "lineage(r:3,strict)", "window(sinks:0,span:2,order:left-to-right)",
     "window(sinks:2,span:3,strict)", "log-sparse(order:coarse-to-fine)", "random-sparse(reads:2,strict)",
     "speculative(draft:3,capacity:6)", "speculative(draft:1)",

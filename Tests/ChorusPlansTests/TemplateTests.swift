@@ -9,6 +9,7 @@ import Testing
     (.blocks(of: 8), "blocks(of:8)"), (.blocks(of: 8, capacity: 24), "blocks(of:8,capacity:24)"),
     (.coarseToFine, "coarse-to-fine(r:4)"),
     (.coarseToFine(r: 3, anchors: 5, capacity: 7), "coarse-to-fine(r:3,anchors:5,capacity:7)"),
+    (.coarseToFine(r: 4, reads: 64), "coarse-to-fine(r:4,reads:64)"),
     (.lineage(r: 2), "lineage(r:2)"), (.window(sinks: 0, span: 3), "window(sinks:0,span:3)"),
     (.logSparse, "log-sparse"), (.randomSparse(reads: 8), "random-sparse(reads:8)"),
     (.speculative(draft: 8), "speculative(draft:8)"), (.auto, "auto"),

@@ -86,7 +86,7 @@ typedef struct chorus_options {
   const double *least;         /* the least that a value can be; NULL: anything */
   const double *most;          /* the largest */
   const chorus_points *asked;  /* points that will be asked for: of long series the rows near to them are kept */
-  const char *plan;            /* how paths are drawn: "sequential" (the default), or as `chorus predict --plan` */
+  const char *plan;            /* how paths are drawn: NULL: "auto" (of a table, "sequential"), or as `chorus predict --plan` */
   uint64_t seed;
   double flop_limit;           /* plans that need more arithmetic are refused; 0: 2e13 */
   int32_t latent;              /* not 0: the noiseless curve in place of values with noise */

@@ -129,7 +129,7 @@ def predict_df(
     paths: bool = False,
     scale: str = "auto",
     bounds: tuple[float | None, float | None] | None = None,
-    plan: str = "sequential",
+    plan: str | None = None,
     seed: int = 0,
     model: str = "functions",
     n_jobs: int | None = -1,

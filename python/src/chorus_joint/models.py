@@ -184,7 +184,7 @@ class Posterior:
         """Of each context its rows, scale of values, periods and notes."""
         return self.handle.describe()
 
-    def sample(self, at, n_paths: int = 100, *, seed: int = 0, plan: str = "sequential", latent: bool = False):
+    def sample(self, at, n_paths: int = 100, *, seed: int = 0, plan: str | None = None, latent: bool = False):
         """Coherent paths through points.
 
         Parameters
@@ -204,7 +204,7 @@ class Posterior:
         """
         asked, count = _Points(at, self), _count(n_paths)
         values = np.empty(asked.total * count)
-        self._draw(asked, count, self._options(plan=plan.encode(), seed=seed, latent=latent), values=values)
+        self._draw(asked, count, self._options(plan=plan and plan.encode(), seed=seed, latent=latent), values=values)
         return asked.split_paths(values, count)
 
     def answer(
@@ -214,7 +214,7 @@ class Posterior:
         *,
         levels: Sequence[float] = (),
         seed: int = 0,
-        plan: str = "sequential",
+        plan: str | None = None,
         latent: bool = False,
         paths: bool = True,
         flop_limit: float = 0,
@@ -236,7 +236,7 @@ class Posterior:
         means, quantiles = np.empty(asked.total), np.empty((asked.total, len(levels)))
         outside = np.empty(asked.total, dtype=np.int32)
         codes = np.zeros(self.contexts, dtype=np.int32)
-        options = self._options(codes, plan=plan.encode(), seed=seed, latent=latent, flop_limit=flop_limit)
+        options = self._options(codes, plan=plan and plan.encode(), seed=seed, latent=latent, flop_limit=flop_limit)
         notes = self._draw(asked, count, options, levels, values, means, quantiles, outside, contexts=self.contexts)
         return Answer(
             paths=None if values is None else asked.split_paths(values, count),
@@ -276,7 +276,7 @@ class Posterior:
             contexts=contexts,
         )
 
-    def log_density(self, at, y, *, orders: int = 8, seed: int = 0, plan: str = "sequential"):
+    def log_density(self, at, y, *, orders: int = 8, seed: int = 0, plan: str | None = None):
         """The joint log-density of values, in nats.
 
         Parameters
@@ -293,7 +293,7 @@ class Posterior:
         asked = _Points(at, self)
         values = asked.join(y, "y")
         densities = np.empty(self.contexts)
-        options = self._options(plan=plan.encode(), seed=seed, orders=orders)
+        options = self._options(plan=plan and plan.encode(), seed=seed, orders=orders)
         native.call(
             library.chorus_log_density,
             self.handle.pointer,

@@ -57,7 +57,7 @@ class ChorusRegressor(RegressorMixin, BaseEstimator):
         *,
         scale: str = "auto",
         bounds: tuple[float | None, float | None] | None = None,
-        plan: str = "sequential",
+        plan: str | None = None,
         dates: bool = False,
         n_jobs: int | None = None,
     ) -> None:
