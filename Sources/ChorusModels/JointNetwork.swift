@@ -77,7 +77,7 @@ public final class JointNetwork: Architecture {
     }
     while asked.paths < batch.paths { asked.begin() }
     let head = marginal.layers.head
-    let raw = marginal.predict(paths.asking, context, questions, asked).raw
+    let raw = marginal.predict(paths.asking, context, questions, asked).numbers
     var committed = 0
     for row in 0..<batch.count where batch.slots[row] >= 0 {
       let (own, slot) = (Int(batch.path[row]), Int(batch.slots[row]))

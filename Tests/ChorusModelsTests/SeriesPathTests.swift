@@ -145,10 +145,12 @@ struct SeriesPathTests {
     }
     for (input, value) in rows {
       let (row, mean, deviation) = solve(input)
-      white.append((try #require(inputs.laws[input]).scaled(Double(value)) - mean) / deviation)
+      let law = try #require(inputs.laws[input])
+      white.append((law.scaled(Double(value)) - mean) / deviation)
       factor.append(row + [deviation])
     }
-    let (own, law) = (try #require(inputs.laws[input]), solve(input))
+    let own = try #require(inputs.laws[input])
+    let law = solve(input)
     return Scaling.Unit(origin: own.raw(law.mean), scale: own.scale * law.deviation)
   }
 
@@ -156,12 +158,16 @@ struct SeriesPathTests {
   func shared() throws {
     let batch = try Self.task(targets: 18)
     let asked = Array(batch.x[batch.bufferRows.lowerBound...])
-    let inputs = try #require(SeriesInputs(try #require(batch.fits[0]), x: asked, dimensions: 1))
+    let fits = try #require(batch.fits[0])
+    let inputs = try #require(SeriesInputs(fits, x: asked, dimensions: 1))
     let order = asked.indices.filter { inputs.laws[$0] != nil }
     let (paths, capacity) = (SeriesPaths(paths: 3), order.count - 2)
     var stream = RandomStream(seed: 4)
     var rows = [[(input: Int, value: Float)]](repeating: [], count: 3)
-    let mask: [UInt64] = [0b1011_0110_1101_1011]
+    let seen: UInt64 = 0b1011_0110_1101_1011
+    let mask = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
+    defer { mask.deallocate() }
+    mask.initialize(to: seen)
     for slot in 0..<capacity {
       for path in 0..<3 {
         // The last path goes its own way.
@@ -169,16 +175,18 @@ struct SeriesPathTests {
         rows[path].append((input, Float(stream.normal())))
         paths.keep(input: input, rows[path][slot].value, path: path, slot: slot)
       }
-      try mask.withUnsafeBufferPointer { mask in
-        for path in 0..<3 {
-          let input = order[capacity + path % 2]
-          let all = NearPaths.Row(path: path, input: input, slot: -1, limit: slot + 1, mask: nil)
-          let part = NearPaths.Row(
-            path: path, input: input, slot: -1, limit: slot + 1, mask: mask.baseAddress)
-          #expect(try paths.tell(all, inputs) == Self.told(input, rows[path], inputs))
-          let read = rows[path].indices.filter { mask[0] >> UInt64($0) & 1 == 1 }
-          #expect(try paths.tell(part, inputs) == Self.told(input, read.map { rows[path][$0] }, inputs))
+      for path in 0..<3 {
+        let input = order[capacity + path % 2]
+        func told(_ mask: UnsafePointer<UInt64>?) -> Scaling.Unit? {
+          paths.tell(
+            NearPaths.Row(path: path, input: input, slot: -1, limit: slot + 1, mask: mask), inputs)
         }
+        let read = rows[path].indices.filter { seen >> UInt64($0) & 1 == 1 }.map { rows[path][$0] }
+        let (all, part) = (
+          try Self.told(input, rows[path], inputs), try Self.told(input, read, inputs)
+        )
+        #expect(told(nil) == all)
+        #expect(told(mask) == part)
       }
     }
     #expect(capacity > 9)
