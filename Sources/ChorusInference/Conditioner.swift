@@ -61,6 +61,12 @@ struct NetworkConditioner<A: Architecture>: Conditioner {
     let d = context.rows.dimensions
     let more = NetworkRows(
       x: rows.flatMap { x[$0.target * d..<($0.target + 1) * d] }, y: rows.map(\.value), dimensions: d)
+    // A context in an order takes a further row in at the cost of one.
+    if network.blueprint.encoder == .causal,
+      let state = network.observing(context.state, more, removing: false)
+    {
+      return state
+    }
     return network.encode(context.rows.appending(more), context.fits, on: nil)
   }
 

@@ -234,7 +234,10 @@ public final class SetNetwork<H: Head>: Architecture {
     let merged = stack.run { run -> [any AnyObject & Sendable]? in
       let h = run.arena.floats(rows.count * blueprint.width)
       observe(rows, 0..<rows.count, state.fits, near, place: others?.count ?? 0, into: h, run)
-      return stack.merging(state.layers, h, rows: rows.count, removing: removing, run)
+      // Rows in an order see those before them, and not each other.
+      return blueprint.encoder == .causal
+        ? stack.encode(inOrder: h, rows: rows.count, after: state.layers, run)
+        : stack.merging(state.layers, h, rows: rows.count, removing: removing, run)
     }
     return merged.map {
       Context(

@@ -198,9 +198,13 @@ package final class Stack: Sendable {
   /// What every block holds of rows each of which reads those before it and itself; nil where a memory cannot take in one row
   /// after another.
   ///
-  /// - Parameter h: representations of the rows, `[rows, width]`; overwritten.
-  func encode(inOrder h: UnsafeMutablePointer<Float>, rows: Int, _ run: Workspace) -> [State]? {
-    var states = emptyContexts
+  /// - Parameters:
+  ///   - h: representations of the rows, `[rows, width]`; overwritten.
+  ///   - before: what they hold of rows before these.
+  func encode(
+    inOrder h: UnsafeMutablePointer<Float>, rows: Int, after before: [State]? = nil, _ run: Workspace
+  ) -> [State]? {
+    var states = before ?? emptyContexts
     for row in 0..<rows {
       let mark = run.arena.mark
       guard let more = merging(states, h + row * width, rows: 1, removing: false, run) else { return nil }

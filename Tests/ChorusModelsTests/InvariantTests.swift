@@ -141,4 +141,21 @@ import Testing
       #expect(network.contextBytes(rows: context) == held)
     }
   }
+
+  /// A causal context with further rows is, bit by bit, that of all rows; of any other it is not.
+  @Test func aCausalContextTakesRowsInOneByOne() throws {
+    let batch = try randomBatch(context: 12, buffer: 2, targets: 3)
+    let rows = batch.observed
+    for encoder in [ContextEncoding.causal, .shared] {
+      let network = try randomNetwork(smallBlueprint { $0.encoder = encoder })
+      let all = network.encode(rows, network.fits(rows))
+      let first = rows.rows(Array(0..<5))
+      let grown = try #require(
+        network.observing(network.encode(first, network.fits(first)), rows.rows(Array(5..<12))))
+      let same = zip(network.values(of: all), network.values(of: grown)).allSatisfy { $0 == $1 }
+      #expect(same == (encoder == .causal))
+    }
+    let tower = try randomNetwork(smallBlueprint { $0.encoder = .tower(layers: 2) })
+    #expect(tower.observing(tower.encode(rows, tower.fits(rows)), rows) == nil)
+  }
 }
