@@ -18,6 +18,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
   case valuesBeyondReach(Int)
   /// Of the paths drawn those that meet conditions were kept.
   case conditioned(kept: Int, found: Int, drawn: Int)
+  /// The paths drawn were weighed by what is known of them.
+  case weighed(effective: Int, drawn: Int)
   /// The plan reads parts of the buffer that are no prefix.
   case readsBeyondTraining(PlanTemplate?)
 
@@ -41,6 +43,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
       "\(count) value\(count == 1 ? " lies" : "s lie") so far from the observed rows that the model gives no density"
     case .conditioned(let kept, let found, let drawn):
       "the conditions hold for \(found) of \(drawn) paths drawn; \(kept) are kept"
+    case .weighed(let effective, let drawn):
+      "of \(drawn) paths drawn, weighed by what is given, \(effective) are left in effect"
     case .regressionRaised(let amount):
       "a layer's regression had no answer at the precision of its numbers; \(amount) was added to its ridge"
     case .fewRows(let rows): "only \(rows) row\(rows == 1 ? " was" : "s were") observed"

@@ -33,11 +33,6 @@ public struct PathEvent: Sendable {
 }
 
 extension Posterior {
-  /// Draws for each path asked for, after which no more are tried; and at least so many.
-  private static let (drawsAPath, leastDraws) = (100, 10_000)
-  /// Fewer paths that meet the conditions than this say nothing.
-  static let fewestKept = 20
-
   /// The posterior with values that are known of further rows: each is read as a row more, so this is as exact as reading
   /// all rows at once.
   ///
@@ -96,33 +91,22 @@ extension Posterior {
         }
       }
     }
-    let most = max(Self.drawsAPath * count, Self.leastDraws)
-    var (kept, draws, next) = ([[Double]](), 0, max(count, 64))
+    var found = Conditioning(count)
     var last: Samples?
-    while kept.count < count, draws < most {
-      var seeds = RandomStream(seed: seed, .evaluation, UInt64(draws))
+    while let number = found.next() {
+      var seeds = RandomStream(seed: seed, .evaluation, UInt64(found.drawn))
       let samples = try sample(
-        min(next, most - draws), at: all, plan: template, seed: draws == 0 ? seed : seeds.nextUInt64(),
-        latent: latent, flopLimit: flopLimit)
-      draws += samples.paths.count
-      kept += samples.paths.filter(holds).map { Array($0.prefix(inputs.count)) }
+        number, at: all, plan: template, seed: found.drawn == 0 ? seed : seeds.nextUInt64(), latent: latent,
+        flopLimit: flopLimit)
+      found.add(samples.paths, holds: holds)
       last = samples
-      progress?(min(kept.count, count))
-      // As many as are likely to be enough, and no more than ten times as many as before.
-      let share = Double(kept.count) / Double(draws)
-      let wanted = 1.2 * Double(count - kept.count) / max(share, 0.1 / Double(draws))
-      next = max(64, Int(min(wanted, 10 * Double(draws))))
+      progress?(min(Int(found.effective), count))
     }
-    guard let last, kept.count >= min(count, Self.fewestKept) else {
-      throw InferenceError.input(
-        "the conditions hold for \(kept.count) of \(draws) paths drawn, too few to say anything; give weaker ones, or pin a"
-          + " value by =")
-    }
-    let found = kept.count
-    kept = Array(kept.prefix(count))
+    let (whole, note) = try found.result(seed: seed)
+    let kept = whole.map { Array($0.prefix(inputs.count)) }
+    guard let last else { throw InferenceError.input("no path was drawn") }
     return Samples(
-      paths: kept, means: Self.average(kept), plan: last.plan, trace: nil,
-      notes: last.notes + [.conditioned(kept: kept.count, found: found, drawn: draws)],
+      paths: kept, means: Self.average(kept), plan: last.plan, trace: nil, notes: last.notes + [note],
       outside: Array(last.outside.prefix(inputs.count)))
   }
 

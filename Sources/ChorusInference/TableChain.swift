@@ -4,6 +4,7 @@ import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusTensors
+import Foundation
 
 /// Missing cells of a table drawn together: column after column, what is drawn of one being a feature of the next.
 ///
@@ -35,6 +36,20 @@ public struct TableChain: Sendable {
   public struct Cell: Sendable, Hashable {
     public let row: Int
     public let step: Int
+
+    public init(row: Int, step: Int) { (self.row, self.step) = (row, step) }
+  }
+
+  /// The value of a missing cell, given.
+  public struct Pin: Sendable, Hashable {
+    public var row: Int
+    public var column: Int
+    /// A number, or the number of a level.
+    public var value: Double
+
+    public init(row: Int, column: Int, value: Double) {
+      (self.row, self.column, self.value) = (row, column, value)
+    }
   }
 
   /// Cells drawn together.
@@ -57,10 +72,15 @@ public struct TableChain: Sendable {
   }
 
   public let steps: [Step]
+  /// The steps in the order in which they are drawn, and the place of each among `steps`.
+  private let chain: [Step]
+  private let places: [Int]
   private let table: Cells
   private let laws: [Law]
   /// Of each step, the rows whose cell is missing.
   private let asked: [[Int]]
+  /// Of each step, the rows whose cell is given while one of an earlier step is drawn: paths are weighed by it.
+  private let weighing: [[Int]]
   private let pool: ThreadPool?
 
   /// Fits every step to the rows that have its column.
@@ -68,20 +88,30 @@ public struct TableChain: Sendable {
   /// - Parameters:
   ///   - rows: those whose cells are drawn; nil for all.
   ///   - context: those that are read; nil for all.
-  /// - Throws: `InferenceError.input` where a column has fewer than two values to learn from.
+  ///   - pins: what is known of missing cells. Columns that have some are drawn first; a cell that is given is read as one that was
+  ///     there, but where the same row has a cell that is drawn before it: there paths are weighed by its density (`sample(_:given:)`).
+  /// - Throws: `InferenceError.input` where a column has fewer than two values to learn from, or a pin is of no missing cell.
   public init(
     _ model: Model, _ cells: Cells, steps: [Step], rows: Set<Int>? = nil, context: Set<Int>? = nil,
-    on pool: ThreadPool? = nil
+    pins: [Pin] = [], on pool: ThreadPool? = nil
   ) throws {
+    let cells = try Self.pinned(cells, pins, steps)
     self.steps = steps
+    (chain, places) = Self.ordered(steps, first: Set(pins.map(\.column)))
     table = cells
     self.pool = pool
-    var (laws, asked) = ([Law](), [[Int]]())
-    for step in steps {
+    var (laws, asked, weighing) = ([Law](), [[Int]](), [[Int]]())
+    for (index, step) in chain.enumerated() {
       if Task.isCancelled { throw InferenceError.cancelled }
       let all = 0..<cells.count
       asked.append(all.filter { cells[$0, step.column].isNaN && rows?.contains($0) ?? true })
-      let known = all.filter { !cells[$0, step.column].isNaN && context?.contains($0) ?? true }
+      let late = pins.filter { pin in
+        pin.column == step.column && asked[..<index].contains { $0.contains(pin.row) }
+      }.map(\.row)
+      weighing.append(late)
+      let known = all.filter {
+        !cells[$0, step.column].isNaN && context?.contains($0) ?? true && !late.contains($0)
+      }
       let values = known.map { cells[$0, step.column] }
       guard let first = values.first, known.count >= 2 else {
         throw InferenceError.input("column \(step.column) has \(known.count) values; at least 2 are needed")
@@ -101,12 +131,48 @@ public struct TableChain: Sendable {
         laws.append(.number(try TablePosterior(model, inputs, y: values, limits: step.limits, on: pool)))
       }
     }
-    (self.laws, self.asked) = (laws, asked)
+    (self.laws, self.asked, self.weighing) = (laws, asked, weighing)
+  }
+
+  /// The cells with those given.
+  private static func pinned(_ cells: Cells, _ pins: [Pin], _ steps: [Step]) throws -> Cells {
+    guard !pins.isEmpty else { return cells }
+    var values = cells.values
+    for pin in pins {
+      let levels = steps.first { $0.column == pin.column }?.levels
+      guard pin.value.isFinite, levels.map({ (0..<$0).contains(level(pin.value)) }) ?? true else {
+        throw InferenceError.input("\(pin.value) is no value of column \(pin.column)")
+      }
+      guard (0..<cells.count).contains(pin.row), (0..<cells.columns).contains(pin.column),
+        values[pin.row * cells.columns + pin.column].isNaN
+      else {
+        throw InferenceError.input(
+          "row \(pin.row), column \(pin.column) is no missing cell, or is given twice")
+      }
+      values[pin.row * cells.columns + pin.column] = pin.value
+    }
+    return try Cells(values, categories: cells.categories)
+  }
+
+  /// Steps of some columns before the others, each told by the columns that no step draws and by those drawn before it; and where
+  /// each was.
+  private static func ordered(_ steps: [Step], first: Set<Int>) -> (steps: [Step], places: [Int]) {
+    let places =
+      steps.indices.filter { first.contains(steps[$0].column) }
+      + steps.indices.filter { !first.contains(steps[$0].column) }
+    guard places != Array(steps.indices) else { return (steps, places) }
+    let drawn = Set(steps.map(\.column))
+    let sorted = places.enumerated().map { index, place in
+      var step = steps[place]
+      step.inputs = step.inputs.filter { !drawn.contains($0) } + places[..<index].map { steps[$0].column }
+      return step
+    }
+    return (sorted, places)
   }
 
   /// How much each input of a step tells alone; nil where all values are the same.
   public func relevance(_ step: Int) -> [Double]? {
-    switch laws[step] {
+    switch places.firstIndex(of: step).map({ laws[$0] }) ?? .constant(0) {
     case .number(let posterior): posterior.fit.relevance
     case .category(let fit): fit.relevance
     case .constant: nil
@@ -120,73 +186,94 @@ public struct TableChain: Sendable {
     _ count: Int, seed: UInt64 = 0, plan: PlanTemplate = .sequential,
     flopLimit: Double = Posterior.flopLimit, progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> Drawn {
-    let cells = steps.indices.flatMap { step in asked[step].map { Cell(row: $0, step: step) } }
-    var paths = [[Double]](repeating: [], count: count)
-    var expected: [[Double]] = []
-    var notes: [String] = []
-    // Where the drawn values of a row's columns stand in a path.
-    var places: [Int: [Int: Int]] = [:]
-    var first = 0
-    for (index, step) in steps.enumerated() {
-      let rows = asked[index]
-      let isShared = !rows.contains { row in step.inputs.contains { places[row]?[$0] != nil } }
-      let plain = table.rows(rows).columns(step.inputs)
-      let known = places
-      let drawn = paths
-      @Sendable func shown(_ path: Int) throws -> Cells {
-        var values = plain.values
-        for (place, row) in rows.enumerated() {
-          guard let own = known[row] else { continue }
-          for (column, input) in step.inputs.enumerated() {
-            if let at = own[input] { values[place * step.inputs.count + column] = drawn[path][at] }
-          }
-        }
-        return try Cells(values, categories: plain.categories)
-      }
+    try draws(count, seed: seed, plan: plan, flopLimit: flopLimit, progress: progress).drawn
+  }
+
+  /// Whether paths count for more or less than others.
+  var isWeighing: Bool { weighing.contains { !$0.isEmpty } }
+
+  /// The draws, and the logarithm of what each path counts for by the cells given after others were drawn; nil where all count alike.
+  func draws(
+    _ count: Int, seed: UInt64, plan: PlanTemplate, flopLimit: Double,
+    progress: (@Sendable (Int) -> Void)? = nil
+  ) throws -> (drawn: Drawn, logWeights: [Double]?) {
+    let cells = chain.indices.flatMap { step in asked[step].map { Cell(row: $0, step: places[step]) } }
+    var path = PathsOfTable(count: count)
+    for (index, step) in chain.enumerated() {
       var stream = RandomStream(seed: seed, .paths, UInt64(index))
       let own = stream.nextUInt64()
+      let rows = asked[index]
+      let (plain, late) = (shownRows(rows, step, path), weighing[index])
+      let given = late.isEmpty ? nil : shownRows(late, step, path)
+      let pins = late.map { table[$0, step.column] }
       switch laws[index] {
       case .constant(let value):
-        for path in 0..<count { paths[path] += [Double](repeating: value, count: rows.count) }
-        expected += rows.map { _ in
+        for pin in pins where pin != value {
+          throw InferenceError.input("all rows have \(value) in a column of which \(pin) is given")
+        }
+        path.append(constant: value, rows: rows.count)
+        path.expected += rows.map { _ in
           step.levels == nil ? [value] : Self.certain(Self.level(value), of: step.levels ?? 1)
         }
       case .category(let fit):
-        let shared = isShared ? fit.probabilities(plain) : nil
-        let said = try pool.over(count) { path in try shared ?? fit.probabilities(shown(path)) }
-        for path in 0..<count {
-          for (place, row) in said[path].enumerated() {
-            var stream = RandomStream(seed: own, .paths, UInt64(path), UInt64(place))
-            paths[path].append(Double(stream.choice(weights: row)))
+        let shared = try plain.isShared ? fit.probabilities(plain.cells(0)) : nil
+        let said = try pool.over(count) { path in try shared ?? fit.probabilities(plain.cells(path)) }
+        for number in 0..<count {
+          for (place, row) in said[number].enumerated() {
+            var stream = RandomStream(seed: own, .paths, UInt64(number), UInt64(place))
+            path.values[number].append(Double(stream.choice(weights: row)))
           }
         }
-        expected += Self.mean(said)
+        path.expected += Self.mean(said)
+        if let given {
+          path.weigh(
+            try pool.over(count) { number in
+              try zip(fit.probabilities(given.cells(number)), pins).reduce(0) {
+                $0 + log($1.0[Self.level($1.1)])
+              }
+            })
+        }
       case .number(let posterior):
-        if let words = posterior.note, !rows.isEmpty { notes.append(words) }
-        if isShared {
+        if let words = posterior.note, !rows.isEmpty { path.notes.append(words) }
+        if plain.isShared, given == nil {
           let samples = try posterior.sample(
-            count, at: plain, plan: plan, seed: own, flopLimit: flopLimit, progress: progress)
-          for path in 0..<count { paths[path] += samples.paths[path] }
-          expected += samples.means.map { [$0] }
-          notes += samples.notes.map(\.description)
+            count, at: plain.cells(0), plan: plan, seed: own, flopLimit: flopLimit, progress: progress)
+          path.append(samples.paths, means: samples.means.map { [$0] })
+          path.notes += samples.notes.map(\.description)
         } else {
           let alone = posterior.using(nil)
-          let said = try pool.over(count) { path in
-            var stream = RandomStream(seed: own, .paths, UInt64(path))
-            return try alone.sample(
-              1, at: shown(path), plan: plan, seed: stream.nextUInt64(), flopLimit: flopLimit)
+          let said = try pool.over(count) { number in
+            var stream = RandomStream(seed: own, .paths, UInt64(number))
+            let seed = stream.nextUInt64()
+            let (told, density) =
+              try given.map { try alone.given(pins, at: $0.cells(number), seed: seed) } ?? (alone, 0)
+            let samples = try told.sample(
+              1, at: plain.cells(number), plan: plan, seed: seed, flopLimit: flopLimit)
+            return (samples, density)
           }
-          for path in 0..<count { paths[path] += said[path].paths[0] }
-          expected += Self.mean(said.map { $0.means.map { [$0] } })
-          notes += said.first?.notes.map(\.description) ?? []
+          path.append(
+            said.map { $0.0.paths[0] }, means: Self.mean(said.map { $0.0.means.map { [$0] } }))
+          path.notes += said.first?.0.notes.map(\.description) ?? []
+          if given != nil { path.weigh(said.map(\.1)) }
         }
       }
-      for (place, row) in rows.enumerated() { places[row, default: [:]][step.column] = first + place }
-      first += rows.count
+      for (place, row) in rows.enumerated() {
+        path.places[row, default: [:]][step.column] = path.drawn + place
+      }
+      path.drawn += rows.count
     }
     var seen: Set<String> = []
-    return Drawn(
-      cells: cells, paths: paths, expected: expected, notes: notes.filter { seen.insert($0).inserted })
+    let drawn = Drawn(
+      cells: cells, paths: path.values, expected: path.expected,
+      notes: path.notes.filter { seen.insert($0).inserted })
+    return (drawn, path.logWeights)
+  }
+
+  /// Rows as a step reads them on each path.
+  private func shownRows(_ rows: [Int], _ step: Step, _ path: PathsOfTable) -> ShownRows {
+    let places = rows.map { row in step.inputs.map { path.places[row]?[$0] } }
+    return ShownRows(
+      plain: table.rows(rows).columns(step.inputs), places: places.flatMap { $0 }, paths: path.values)
   }
 
   /// The level that a number names; −1, which is none, for one that names none.
@@ -202,6 +289,62 @@ public struct TableChain: Sendable {
     return first.indices.map { cell in
       first[cell].indices.map { i in said.reduce(0) { $0 + $1[cell][i] } / Double(said.count) }
     }
+  }
+}
+
+/// Paths through a table as they grow, column after column.
+private struct PathsOfTable {
+  /// `[paths][cells]`.
+  var values: [[Double]]
+  var expected: [[Double]] = []
+  var notes: [String] = []
+  var logWeights: [Double]?
+  /// Where the drawn values of a row's columns stand in a path.
+  var places: [Int: [Int: Int]] = [:]
+  /// Cells drawn so far.
+  var drawn = 0
+
+  init(count: Int) { values = [[Double]](repeating: [], count: count) }
+
+  mutating func append(constant value: Double, rows: Int) {
+    for path in values.indices { values[path] += [Double](repeating: value, count: rows) }
+  }
+
+  mutating func append(_ more: [[Double]], means: [[Double]]) {
+    for path in values.indices { values[path] += more[path] }
+    expected += means
+  }
+
+  mutating func weigh(_ logs: [Double]) {
+    logWeights = zip(logWeights ?? [Double](repeating: 0, count: logs.count), logs).map { $0 + $1 }
+  }
+}
+
+/// Rows of which some cells were drawn before, path by path.
+private struct ShownRows: Sendable {
+  /// As all paths have them.
+  let plain: Cells
+  /// Of each cell its place in a path, where it was drawn.
+  let places: [Int?]
+  let paths: [[Double]]
+
+  /// Whether all paths have the same cells.
+  var isShared: Bool { places.allSatisfy { $0 == nil } }
+
+  func cells(_ path: Int) throws -> Cells {
+    guard !isShared else { return plain }
+    var values = plain.values
+    for (cell, place) in places.enumerated() { if let place { values[cell] = paths[path][place] } }
+    return try Cells(values, categories: plain.categories)
+  }
+}
+
+extension TablePosterior {
+  /// The posterior with further values of rows, read beside the others, and their joint log-density before that.
+  fileprivate func given(_ y: [Double], at rows: Cells, seed: UInt64) throws -> (TablePosterior, Double) {
+    let inputs = try told(rows)
+    let density = try posterior.logDensity(of: y, at: inputs, orders: 1, seed: seed).value
+    return (replacing(try posterior.observing(more: Dataset(inputs: inputs, y: y))), density)
   }
 }
 

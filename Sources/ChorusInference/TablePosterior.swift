@@ -96,8 +96,11 @@ public struct TablePosterior: Sendable {
   }
 
   /// The same answers, worked out on other threads.
-  func using(_ pool: ThreadPool?) -> TablePosterior {
-    TablePosterior(fit, posterior.using(pool), rows, share: share, note)
+  func using(_ pool: ThreadPool?) -> TablePosterior { replacing(posterior.using(pool)) }
+
+  /// What another posterior says of the same told rows.
+  func replacing(_ posterior: Posterior) -> TablePosterior {
+    TablePosterior(fit, posterior, rows, share: share, note)
   }
 
   /// A network's posterior beside a process of the same rows, and the share of paths that the process draws; alone where no process

@@ -154,4 +154,98 @@ import Testing
     let (cells, y) = try Self.table(10)
     #expect(throws: ModelError.self) { try model.condition(on: cells, y: y) }
   }
+
+  /// The table of a chain: a category and an output, both missing in the last rows.
+  private static func gaps() throws -> (table: Cells, steps: [TableChain.Step], y: [Double]) {
+    let (cells, y) = try table(80)
+    let values = (0..<80).flatMap { row in
+      Array(cells[row][..<(cells[row].startIndex + 2)])
+        + [row >= 70 ? .nan : cells[row, 2], row >= 70 ? .nan : y[row]]
+    }
+    let steps = [
+      TableChain.Step(column: 2, inputs: [0, 1], levels: 3), TableChain.Step(column: 3, inputs: [0, 1, 2]),
+    ]
+    return (try Cells(values, categories: [false, false, true, false]), steps, y)
+  }
+
+  @Test("A cell that is given is one that was there; its column is drawn first")
+  func pinnedCells() throws {
+    let model = try Self.model()
+    let (table, steps, _) = try Self.gaps()
+    let pins = [TableChain.Pin(row: 72, column: 3, value: 55), .init(row: 74, column: 0, value: 1.5)]
+    var values = table.values
+    values[72 * 4 + 3] = 55
+    #expect(!values[74 * 4].isNaN)
+    #expect(throws: InferenceError.self) { try TableChain(model, table, steps: steps, pins: pins) }
+    let pinned = try TableChain(model, table, steps: steps, pins: [pins[0]]).sample(8, seed: 4)
+    let turned = [
+      TableChain.Step(column: 3, inputs: [0, 1]), TableChain.Step(column: 2, inputs: [0, 1, 3], levels: 3),
+    ]
+    let filled = try TableChain(model, Cells(values, categories: table.categories), steps: turned)
+      .sample(8, seed: 4)
+    #expect(pinned.paths == filled.paths && pinned.expected == filled.expected)
+    // Cells are named by the steps that were asked for.
+    #expect(pinned.cells.map(\.step) == filled.cells.map { 1 - $0.step })
+    for bad in [TableChain.Pin(row: 72, column: 2, value: 3), .init(row: 99, column: 3, value: 1)] {
+      #expect(throws: InferenceError.self) { try TableChain(model, table, steps: steps, pins: [bad]) }
+    }
+    #expect(throws: InferenceError.self) {
+      try TableChain(model, table, steps: steps, pins: [pins[0], pins[0]])
+    }
+  }
+
+  @Test("A cell given after another of its row is drawn weighs paths by its density")
+  func weighedCells() throws {
+    let model = try Self.model()
+    let (table, steps, y) = try Self.gaps()
+    // Both columns have a cell given, so row 71's category comes before the output that is known of it.
+    let pins = [TableChain.Pin(row: 70, column: 2, value: 1), .init(row: 71, column: 3, value: y[71])]
+    let chain = try TableChain(model, table, steps: steps, pins: pins)
+    #expect(chain.isWeighing)
+    let drawn = try chain.sample(400, given: [], seed: 2)
+    let cell = try #require(drawn.cells.firstIndex(of: TableChain.Cell(row: 71, step: 0)))
+    #expect(drawn.paths.count == 400 && drawn.notes.contains { $0.contains("left in effect") })
+    // Bayes' rule for that row alone.
+    let known = Array(0..<71)
+    let shares = try ClassFit(
+      table.rows(known).columns([0, 1]), levels: known.map { $0 == 70 ? 1 : Int(table[$0, 2]) }, of: 3
+    ).probabilities(table.rows([71]).columns([0, 1]))[0]
+    let posterior = try model.condition(on: table.rows(0..<70).columns([0, 1, 2]), y: Array(y[..<70]))
+    let joint = try (0..<3).map { level in
+      let row = try Cells([table[71, 0], table[71, 1], Double(level)], categories: [false, false, true])
+      return shares[level] * exp(try posterior.logDensity(of: [y[71]], at: row, orders: 1).value)
+    }
+    for level in 0..<3 {
+      let exact = joint[level] / joint.reduce(0, +)
+      #expect(abs(drawn.expected[cell][level] - exact) < 0.08, "level \(level): \(exact)")
+    }
+    #expect(try chain.sample(400, given: [], seed: 2).paths == drawn.paths)
+  }
+
+  @Test("Bounds of cells and of a number made of a column hold on every draw")
+  func boundedCells() throws {
+    let model = try Self.model()
+    let (table, steps, _) = try Self.gaps()
+    let chain = try TableChain(model, table, steps: steps)
+    let plain = try chain.sample(400, seed: 6)
+    let place = try #require(plain.cells.firstIndex(of: TableChain.Cell(row: 75, step: 1)))
+    let level = plain.paths.map { $0[place] }.sorted()[200]
+    let numbers = plain.cells.indices.filter { plain.cells[$0].step == 1 }
+    func sum(_ path: [Double]) -> Double { numbers.reduce(0) { $0 + path[$1] } }
+    let total = plain.paths.map(sum).sorted()[100]
+    let events: [CellEvent] = [
+      .cell(row: 75, step: 1, in: level ... .infinity),
+      .column(1, in: total ... .infinity) { $0.reduce(0, +) },
+    ]
+    let given = try chain.sample(60, given: events, seed: 6)
+    #expect(given.paths.count == 60 && given.paths.allSatisfy { $0[place] >= level && sum($0) >= total })
+    #expect(
+      given.expected[place][0] >= level && given.notes.last?.contains("the conditions hold for") == true)
+    #expect(throws: InferenceError.self) {
+      try chain.sample(30, given: [.cell(row: 75, step: 1, in: 1e6...1e7)])
+    }
+    #expect(throws: InferenceError.self) {
+      try chain.sample(30, given: [.cell(row: 3, step: 1, in: 0...1)])
+    }
+  }
 }
