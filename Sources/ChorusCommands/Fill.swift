@@ -160,7 +160,8 @@ private struct FilledTable {
     if let report { try writeReport(report) }
     if let tables {
       let writer = try RowWriter(
-        columns: ["path"] + table.columns, format: TableFormat(path: tables) ?? .csv, to: .file(tables))
+        columns: (["path"] + table.columns.map(OutputName.file)).header,
+        format: TableFormat(path: tables) ?? .csv, to: .file(tables))
       for (path, values) in drawn.paths.enumerated() {
         try write(to: writer, TableFormat(path: tables) ?? .csv, first: [.integer(path)]) { values[$0] }
       }

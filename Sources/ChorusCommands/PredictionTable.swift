@@ -8,6 +8,8 @@ final class PredictionTable {
   private let table: AnswerTable
   private let output: RowWriter
   private let paths: RowWriter?
+  /// Columns that go by another name, in words.
+  var renamed: [String] { table.renamed }
   /// That nobody reads stdout any more, where there is a file to be finished before that ends the command.
   private var unread: TableError?
 
@@ -16,7 +18,7 @@ final class PredictionTable {
   /// - Parameters:
   ///   - format: of stdout.
   ///   - path: of the file of paths.
-  /// - Throws: where columns could not be told apart, a functional not be worked out, or the file not be made.
+  /// - Throws: where a functional can not be worked out, or the file not be made.
   init(
     asking: Asking, levels: [Double], functionals: [Functional], format: TableFormat, paths path: String?
   ) throws {

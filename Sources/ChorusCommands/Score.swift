@@ -385,12 +385,13 @@ struct Score: ParsableCommand {
 
   /// A row each held-out value of each repetition.
   private func write(_ results: [[HeldOutScoring.Result]], _ series: [Observations], to path: String) throws {
-    let own = ["repetition", "pit", "crps", "log_density"]
-    let rows = series[0]
-    try rows.check(outputColumns: own + (group.map { [$0] } ?? []))
+    let rows = series[0].selection
+    let names: [OutputName] =
+      (group.map { [.file($0)] } ?? []) + ["repetition"] + rows.inputs.map(OutputName.file)
+      + [.file(rows.target), "pit", "crps", "log_density"]
+    for words in names.words { common.say("note: \(words)") }
     let writer = try RowWriter(
-      columns: (group.map { [$0] } ?? []) + ["repetition"] + rows.selection.inputs
-        + [rows.selection.target] + own.dropFirst(), format: TableFormat(path: path) ?? .csv, to: .file(path))
+      columns: names.header, format: TableFormat(path: path) ?? .csv, to: .file(path))
     for (rows, results) in zip(series, results) {
       for (index, result) in results.enumerated() {
         for (place, row) in result.split.held.enumerated() {

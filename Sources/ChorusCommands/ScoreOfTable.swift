@@ -112,9 +112,10 @@ extension Score {
   private func write(
     _ results: [HeldOutScoring.Result], _ known: [Int], _ y: [Double], _ target: String, to path: String
   ) throws {
+    let names: [OutputName] = ["repetition", "row", .file(target), "pit", "crps", "log_density"]
+    for words in names.words { common.say("note: \(words)") }
     let writer = try RowWriter(
-      columns: ["repetition", "row", target, "pit", "crps", "log_density"],
-      format: TableFormat(path: path) ?? .csv, to: .file(path))
+      columns: names.header, format: TableFormat(path: path) ?? .csv, to: .file(path))
     for (index, result) in results.enumerated() {
       for (place, row) in result.split.held.enumerated() {
         try writer.write([

@@ -58,8 +58,8 @@ struct ScoreTable {
 
   func write(_ format: TableFormat) throws {
     let writer = try RowWriter(
-      columns: (groupColumn.map { [$0] } ?? []) + Self.columns(baselines), format: format, to: .standardOutput
-    )
+      columns: ((groupColumn.map { [.file($0)] } ?? []) + Self.columns(baselines).map(OutputName.own)).header,
+      format: format, to: .standardOutput)
     func write(_ group: String?, _ label: Cell, _ results: [HeldOutScoring.Result]) throws {
       let key: [Cell] = groupColumn == nil ? [] : [group.map { .text($0) } ?? .missing]
       for units in Units.allCases { try writer.write(key + cells(label, units, results)) }

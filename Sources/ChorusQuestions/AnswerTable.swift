@@ -13,34 +13,30 @@ package struct AnswerTable: Sendable {
   /// Of quantiles, or of functionals where there are some.
   package let columns: [String]
   package let pathColumns: [String]
+  /// Columns of the output that go by another name, since the file has one of theirs, in words.
+  package let renamed: [String]
 
   /// - Parameters:
   ///   - first: any of the series; all have the same columns.
   ///   - levels: of quantiles.
-  /// - Throws: where columns could not be told apart, or a functional not be worked out.
+  /// - Throws: where a functional can not be worked out.
   package init(
     of first: Observations, groupColumn: String?, targets: [String], levels: [Double],
     functionals: [Functional]
   ) throws {
     (self.groupColumn, self.levels, self.functionals) = (groupColumn, levels, functionals)
     several = targets.count > 1
-    let keys = (groupColumn.map { [$0] } ?? []) + (several ? ["target"] : [])
-    let inputs = first.selection.inputs
-    let own =
-      functionals.isEmpty
-      ? ["mean"] + levels.map { "q\($0)" } + ["outside", "note"] : FunctionalTable.columns(levels: levels)
+    let keys = (groupColumn.map { [OutputName.file($0)] } ?? []) + (several ? ["target"] : [])
+    let inputs = first.selection.inputs.map(OutputName.file)
     try first.check(functionals)
-    if functionals.isEmpty { try first.check(outputColumns: own + (several ? ["target"] : [])) }
-    if let groupColumn,
-      (own + (several && functionals.isEmpty ? ["target"] : []) + ["path", "row", "value"])
-        .contains(groupColumn)
-    {
-      throw TableError(
-        .unknownColumn, first.file,
-        "the group column '\(groupColumn)' has the name of an output column; rename it.")
-    }
-    columns = keys + (functionals.isEmpty ? inputs : []) + own
-    pathColumns = keys + ["path", "row"] + inputs + [several ? "value" : first.selection.target]
+    let quantiles = levels.map { OutputName.own("q\($0)") }
+    let answers =
+      functionals.isEmpty
+      ? keys + inputs + ["mean"] + quantiles + ["outside", "note"]
+      : keys + FunctionalTable.columns(levels: levels).map(OutputName.own)
+    let paths = keys + ["path", "row"] + inputs + [several ? "value" : .file(first.selection.target)]
+    (columns, pathColumns) = (answers.header, paths.header)
+    renamed = answers.words + paths.words.filter { !answers.words.contains($0) }
   }
 
   /// The rows of an answer under ``columns``.

@@ -133,14 +133,6 @@ package struct Observations: Sendable {
     zip(inputs[row], selection.kinds).map { .value($0, $1) }
   }
 
-  /// Refuses an input column that has the name of one of the output's own: a reader could not tell them apart.
-  package func check(outputColumns own: [String]) throws {
-    if let taken = selection.inputs.first(where: own.contains) {
-      throw TableError(
-        .unknownColumn, file, "the input column '\(taken)' has the name of an output column; rename it.")
-    }
-  }
-
   /// Refuses functionals that go along one input where there are several.
   package func check(_ functionals: [Functional]) throws {
     if let needy = functionals.first(where: \.needsOrder), selection.dimensions > 1 {
