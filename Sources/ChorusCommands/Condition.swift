@@ -21,6 +21,10 @@ struct Condition: ParsableCommand {
       A context reveals the data: the rows can be read back from it. Share it as you would share the file.
 
       Without --input and --target the columns are found as in chorus predict, and told on stderr.
+
+      A table (as in chorus predict: a target or an input of texts, more than three inputs, --model tables or --as) is \
+      kept as it was read, with what its columns are, its targets and bounds; chorus predict --context asks it for the \
+      rows of --at-file.
       """)
 
   @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
@@ -55,6 +59,13 @@ struct Condition: ParsableCommand {
       valueName: "col=unit[,col=unit]"))
   var units: String?
 
+  @Option(
+    name: .customLong("as"),
+    help: ArgumentHelp(
+      "What columns of a table are, where that is not found right: number, category, or skip.",
+      valueName: "col=kind[,col=kind]"))
+  var asOption: String?
+
   @OptionGroup var scale: ScaleOption
 
   @OptionGroup var reading: ReadingOptions
@@ -62,12 +73,14 @@ struct Condition: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
+    _ = try TableJob.told(asOption)
     guard append != nil else {
       _ = try outputs()
       return
     }
     let own = [
       ("--input", input), ("--target", target), ("--units", units), (scale.named ?? "--scale", scale.named),
+      ("--as", asOption),
     ]
     if let more = own.first(where: { $0.1 != nil }) {
       throw ValidationError("--append has columns and units of its own; leave out \(more.0)")
@@ -83,6 +96,7 @@ struct Condition: ParsableCommand {
 
   func run() throws {
     try reporting {
+      if try keepsTable() { return }
       let (observations, posterior, card) =
         if let append { try appended(to: append) } else { try encoded() }
       if append == nil, let found = observations.found { common.say(found) }
@@ -94,6 +108,53 @@ struct Condition: ParsableCommand {
       common.say(
         "\(posterior.rows) rows kept in \(output); it reveals them: share it as you would share the data")
     }
+  }
+
+  /// Keeps the rows of a table, where the command line or the file tells that it is one.
+  private func keepsTable() throws -> Bool {
+    if let append {
+      guard let saved = try SavedTable(path: append) else { return false }
+      let job = try saved.appending(reading.rows(file).table())
+      try keep(job, saved.model(givenModel), targets: saved.targets, saved.inputs, saved.limits)
+      return true
+    }
+    let isTold =
+      try asOption != nil || givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
+    guard isTold || givenModel == nil && target != nil && file != "-" else { return false }
+    if !isTold, try !TableJob.mayBe(input: input, target: target, file, reading) { return false }
+    let table = try reading.rows(file).table()
+    let (targets, inputs) = (TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table))
+    guard try isTold || TableJob.isTable(table, targets, inputs) else { return false }
+    guard !targets.isEmpty else {
+      throw InferenceError.input(
+        "\(file): name the column to predict with --target; it has: "
+          + table.columns.prefix(20).joined(separator: ", "))
+    }
+    for (option, isGiven) in [
+      ("--units", units != nil), ("--scale", scale.choice != .automatic && scale.choice != .raw),
+    ] where isGiven {
+      throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
+    }
+    let job = try TableJob(table, targets: targets, inputs: inputs, as: TableJob.told(asOption))
+    let model = try Model(named: givenModel ?? "tables")
+    guard model.blueprint.family == .table else {
+      throw ModelError.input("model '\(model.name)' does not read tables; take model 'tables'")
+    }
+    try keep(job, model, targets: targets, inputs, scale.limits)
+    return true
+  }
+
+  private func keep(
+    _ job: TableJob, _ model: Model, targets: [String], _ inputs: [String]?, _ limits: ClosedRange<Double>?
+  ) throws {
+    let steps = job.steps(limits: limits)
+    if let refusal = job.refusal(steps) { throw InferenceError.input("\(file): \(refusal)") }
+    try outputs().checkPlaces()
+    try SavedTable.write(job, model: model, targets: targets, inputs: inputs, limits: limits, to: output)
+    common.say(job.found(steps))
+    for words in job.words { common.say("note: \(words)") }
+    common.say(
+      "\(job.cells.count) rows kept in \(output); it reveals them: share it as you would share the data")
   }
 
   /// The rows of the file, what the model made of them, and the card to keep with it.

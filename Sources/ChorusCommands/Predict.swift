@@ -192,8 +192,8 @@ struct Predict: ParsableCommand {
       let template = try PlanTemplate(parsing: plan ?? "auto")
       let levels = try numberList(quantiles, option: "--quantiles")
       let functionals = try FunctionalTable.functionals(functional)
-      let (job, read) = try tableJob()
-      if let job { return try run(job) }
+      let (jobs, read) = try tableJobs()
+      if let jobs { return try run(jobs) }
       let asking = try self.asking(read)
       let first = asking.questions[0]
       let isPicture = plot != nil || show
@@ -222,6 +222,7 @@ struct Predict: ParsableCommand {
         independent: !functionals.isEmpty && !model.network.capability.inOrder, known: try known.statements)
       let pool = common.pool
       if let found = asking.found { common.say(found) }
+      for words in table.renamed { common.say("note: \(words)") }
       var tally = NoteTally()
       let part = shard?.range(of: asking.questions.count) ?? asking.questions.indices
       var next = part.lowerBound

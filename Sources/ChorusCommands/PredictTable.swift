@@ -12,11 +12,11 @@ import ChorusTensors
 extension Predict {
   /// What a table is asked for, where the command line or the file tells that it is one and not a series; else what was read of the
   /// file, so that it is read once.
-  func tableJob() throws -> (job: TableJob?, table: Table?) {
-    guard let file, context == nil else { return (nil, nil) }
+  func tableJobs() throws -> (jobs: TableJobs?, table: Table?) {
+    if let context { return (try savedJobs(context), nil) }
+    guard let file else { return (nil, nil) }
     let isTold = try givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
-    let mayBe =
-      givenModel == nil && group == nil && points.horizon == nil && points.at == nil && target != nil
+    let mayBe = givenModel == nil && points.horizon == nil && points.at == nil && target != nil
     guard isTold || mayBe || asOption != nil else { return (nil, nil) }
     let isSaid = isTold || asOption != nil
     if !isSaid, try !TableJob.mayBe(input: input, target: target, file, reading) { return (nil, nil) }
@@ -24,42 +24,135 @@ extension Predict {
     let (targets, inputs) = (
       TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table)
     )
-    guard try isSaid || TableJob.isTable(table, targets, inputs) else { return (nil, table) }
+    guard try isSaid || TableJob.isTable(table, targets, inputs, group: group) else { return (nil, table) }
     guard !targets.isEmpty else {
       throw InferenceError.input(
         "\(file): name the column to predict with --target; it has: "
           + table.columns.prefix(20).joined(separator: ", "))
     }
-    if let option = refusedOfTables {
+    try refuseWhatSeriesHave(file)
+    let further = try points.atFile.map { try reading.rows($0).table() }
+    let jobs = try TableJobs(
+      table, at: further, targets: targets, inputs: inputs, as: TableJob.told(asOption), group: group)
+    return (jobs, nil)
+  }
+
+  /// A table that was kept; nil where the file holds a series.
+  private func savedJobs(_ context: String) throws -> TableJobs? {
+    guard let saved = try SavedTable(path: context) else { return nil }
+    if asOption != nil {
+      throw ValidationError("--context has its own rows and columns; leave out --as")
+    }
+    try refuseWhatSeriesHave(context)
+    guard let rows = points.atFile else {
+      throw ValidationError("\(context) is of a table; give the rows to predict with --at-file FILE")
+    }
+    return try TableJobs(saved, at: reading.rows(rows).table())
+  }
+
+  private func refuseWhatSeriesHave(_ file: String) throws {
+    let options = [
+      ("--horizon", points.horizon != nil), ("--at", points.at != nil), ("--units", units != nil),
+      ("--error", error != nil), ("--latent", latent), ("--shard", shard != nil && group == nil),
+      ("--scale", scale.choice != .automatic && scale.choice != .raw),
+    ]
+    if let option = options.first(where: \.1)?.0 {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
     }
-    let further = try points.atFile.map { try reading.rows($0).table() }
-    return (
-      try TableJob(
-        table, at: further, targets: targets, inputs: inputs, as: TableJob.told(asOption)),
-      nil
-    )
   }
 
-  private var refusedOfTables: String? {
-    if group != nil { return "--group" }
-    if points.horizon != nil { return "--horizon" }
-    if points.at != nil { return "--at" }
-    if shard != nil { return "--shard" }
-    if units != nil { return "--units" }
-    if error != nil { return "--error" }
-    if latent { return "--latent" }
-    if !known.given.isEmpty { return "--given" }
-    if scale.choice != .automatic, scale.choice != .raw { return "--scale" }
-    return nil
-  }
-
-  func run(_ job: TableJob) throws {
-    let template = try PlanTemplate(parsing: plan ?? "sequential")
-    let levels = try numberList(quantiles, option: "--quantiles")
+  func run(_ jobs: TableJobs) throws {
     let functionals = try FunctionalTable.functionals(functional)
-    let steps = job.steps(limits: scale.limits)
-    let columns = steps.map { job.column($0) }
+    if plot != nil || show, jobs.groupColumn != nil {
+      throw ValidationError("--plot and --show draw one table; leave out --group")
+    }
+    let asker = TableAsker(
+      model: try jobs.model(givenModel), template: try PlanTemplate(parsing: plan ?? "sequential"), samples: samples,
+      seed: common.seed, levels: try numberList(quantiles, option: "--quantiles"), functionals: functionals,
+      flopLimit: flopLimit, limits: jobs.saved?.limits ?? scale.limits, known: try known.statements)
+    let asked = try asker.asked(jobs)
+    try outputs().checkPlaces()
+    let (first, steps) = (asked[0].job, asker.steps(asked[0].job))
+    let shape = TableAnswer(job: first, steps: steps, drawn: nil, levels: asker.levels)
+    let names =
+      functionals.isEmpty
+      ? shape.names(groupColumn: jobs.groupColumn) : shape.functionalNames(groupColumn: jobs.groupColumn)
+    let paths = try output.map {
+      try RowWriter(
+        columns: shape.pathNames(groupColumn: jobs.groupColumn).header,
+        format: TableFormat(path: $0) ?? .csv, to: .file($0))
+    }
+    common.say(first.found(steps) + (jobs.groupColumn.map { ", each '\($0)' by itself" } ?? ""))
+    for words in jobs.notes + names.words { common.say("note: \(words)") }
+    var (stdout, said, next) = (
+      RowWriter?.none, Set<String>(), shard?.range(of: asked.count) ?? 0..<asked.count
+    )
+    while !next.isEmpty {
+      let batch = next.prefix(asker.atOnce(asked[next]))
+      let answers = try self.answers(asker, asked, batch)
+      for (answer, _) in answers {
+        // Files first: whoever reads stdout may stop early.
+        if let paths { try answer.writePaths(to: paths) }
+        try draw(answer)
+        for words in (said.isEmpty ? first.words : []) + answer.notes where said.insert(words).inserted {
+          common.say("note: \(answer.group.map { "group '\($0)': " } ?? "")\(words)")
+        }
+      }
+      if batch.upperBound == next.upperBound { try paths?.finish() }
+      let writer = try stdout ?? RowWriter(columns: names.header, format: format, to: .standardOutput)
+      stdout = writer
+      for row in answers.flatMap(\.rows) { try writer.write(row) }
+      next = batch.upperBound..<next.upperBound
+    }
+    try stdout?.finish()
+  }
+
+  /// The answers to some of the tables, side by side on the threads there are.
+  private func answers(
+    _ asker: TableAsker, _ asked: [(group: String?, job: TableJob)], _ batch: Range<Int>
+  ) throws -> [(answer: TableAnswer, rows: [[ChorusTables.Cell]])] {
+    let (common, count) = (common, samples)
+    defer { common.progress("") }
+    guard batch.count == 1, asked.count == 1 else {
+      return try common.pool.map(batch.count) { index, pool in
+        let answer = try asker.answer(asked[batch.lowerBound + index], on: pool)
+        common.progress("\(batch.lowerBound + index + 1) of \(asked.count) groups")
+        return answer
+      }
+    }
+    return [
+      try asker.answer(
+        asked[batch.lowerBound], on: common.pool, say: { common.say($0) },
+        progress: { common.progress("\($0) of \(count) paths") })
+    ]
+  }
+
+  private func draw(_ answer: TableAnswer) throws {
+    guard plot != nil || show, let drawn = answer.drawn else { return }
+    let figure = TablePicture(job: answer.job, steps: answer.steps, drawn: drawn).figure()
+    if let plot { try PictureFile.write(figure, title: figure.title, to: plot) }
+    if show { Terminal.standardError.show(figure) }
+  }
+}
+
+/// What is done with each table of a file.
+struct TableAsker: Sendable {
+  let model: Model
+  let template: PlanTemplate
+  let samples: Int
+  let seed: UInt64
+  let levels: [Double]
+  let functionals: [Functional]
+  let flopLimit: Double
+  let limits: ClosedRange<Double>?
+  let known: [KnownStatement]
+
+  func steps(_ job: TableJob) -> [TableChain.Step] { job.steps(limits: limits) }
+
+  /// The tables that lack something, after what cannot be asked is refused.
+  func asked(_ jobs: TableJobs) throws -> [(group: String?, job: TableJob)] {
+    let (first, steps) = (jobs.all[0].job, steps(jobs.all[0].job))
+    let columns = steps.map { first.column($0) }
     if !functionals.isEmpty {
       guard steps.count == 1, columns[0].kind == .number else {
         throw ValidationError("--functional is of one column of numbers; name one target")
@@ -69,46 +162,68 @@ extension Predict {
           "--functional: '\(needy)' goes along an input, and rows of a table have no order")
       }
     }
-    try job.check(steps)
-    try outputs().checkPlaces()
-    let firstRow = points.atFile == nil ? 0 : job.ownRows
-    let asked = Set(firstRow..<job.cells.count)
-    let missing = steps.contains { step in asked.contains { job.cells[$0, step.column].isNaN } }
-    guard missing else {
+    let asked = jobs.all.filter { $0.job.lacks(steps) }
+    guard !asked.isEmpty else {
       throw InferenceError.input(
-        "\(job.frame.source): no row lacks a value of '\(columns.map(\.name).joined(separator: "' or '"))', so there is nothing to predict; "
+        "\(first.frame.source): no row lacks a value of '\(columns.map(\.name).joined(separator: "' or '"))', so there is nothing to predict; "
           + "leave the cells empty that you want, or give rows with --at-file FILE")
     }
-    let paths = try output.map {
-      try RowWriter(
-        columns: ["path", "row"] + columns.map(\.name), format: TableFormat(path: $0) ?? .csv, to: .file($0))
+    if asked.allSatisfy({ $0.job.refusal(steps) != nil }), let refusal = asked[0].job.refusal(steps) {
+      let place = asked[0].group.map { "no group has enough rows; group '\($0)': " } ?? ""
+      throw InferenceError.input("\(first.frame.source): \(place)\(refusal)")
     }
-    common.say(job.found(steps))
-    let chain = try TableChain(
-      Model(named: givenModel ?? "tables"), job.cells, steps: steps, rows: asked, on: common.pool)
-    for (index, step) in steps.enumerated() {
-      if let words = chain.relevance(index).flatMap({ job.importance(step, $0) }) { common.say(words) }
+    try TableKnown.check(known, asked.map(\.job))
+    return asked
+  }
+
+  /// How many tables, of some, are answered side by side: their drawn values are held at once, half a gigabyte of them at most.
+  func atOnce(_ asked: ArraySlice<(group: String?, job: TableJob)>) -> Int {
+    var values = 0.0
+    for (index, one) in asked.prefix(64).enumerated() {
+      values += Double(samples) * Double(one.job.asked.count)
+      if index > 0, values > 5e7 { return index }
     }
-    let count = samples
-    let drawn = try chain.sample(count, seed: common.seed, plan: template, flopLimit: flopLimit) { done in
-      common.progress("\(done) of \(count) paths")
+    return min(asked.count, 64)
+  }
+
+  func answer(
+    _ asked: (group: String?, job: TableJob), on pool: ThreadPool?, say: ((String) -> Void)? = nil,
+    progress: (@Sendable (Int) -> Void)? = nil
+  ) throws -> (answer: TableAnswer, rows: [[ChorusTables.Cell]]) {
+    let (group, job) = asked
+    let steps = steps(job)
+    if let refusal = job.refusal(steps) {
+      let answer = TableAnswer(
+        job: job, steps: steps, drawn: nil, levels: levels, group: group, refusal: refusal)
+      return (
+        answer, try functionals.isEmpty ? answer.rows : answer.functionalRows(functionals, independent: [])
+      )
     }
-    common.progress("")
-    let answer = TableAnswer(job: job, steps: steps, drawn: drawn, levels: levels, firstRow: firstRow)
-    if let paths { try answer.writePaths(to: paths) }
-    if plot != nil || show {
-      let figure = TablePicture(job: job, steps: steps, drawn: drawn, firstRow: firstRow).figure()
-      if let plot { try PictureFile.write(figure, title: figure.title, to: plot) }
-      if show { Terminal.standardError.show(figure) }
+    do {
+      let given = try TableKnown(known, of: job, steps)
+      let chain = try TableChain(
+        model, job.cells, steps: steps, rows: Set(job.asked), pins: given.pins, on: pool)
+      if let say {
+        for (index, step) in steps.enumerated() {
+          if let words = chain.relevance(index).flatMap({ job.importance(step, $0) }) { say(words) }
+        }
+      }
+      func draw(_ plan: PlanTemplate, _ progress: (@Sendable (Int) -> Void)?) throws -> TableChain.Drawn {
+        try chain.sample(
+          samples, given: given.conditions, seed: seed, plan: plan, flopLimit: flopLimit, progress: progress)
+      }
+      let answer = TableAnswer(
+        job: job, steps: steps, drawn: try draw(template, progress), levels: levels, group: group)
+      guard functionals.isEmpty else {
+        return (
+          answer, try answer.functionalRows(functionals, independent: draw(.independent, nil).paths)
+        )
+      }
+      return (answer, answer.rows)
+    } catch {
+      // One of many: say which.
+      guard let group else { throw error }
+      throw SeriesError(file: job.frame.source, group: group, underlying: error)
     }
-    for words in job.words + drawn.notes { common.say("note: \(words)") }
-    func writer(_ columns: [String]) throws -> RowWriter {
-      try RowWriter(columns: columns, format: format, to: .standardOutput)
-    }
-    guard functionals.isEmpty else {
-      let independent = try chain.sample(count, seed: common.seed, plan: .independent, flopLimit: flopLimit)
-      return try answer.writeFunctionals(functionals, independent: independent.paths, to: writer)
-    }
-    try answer.write(to: writer)
   }
 }

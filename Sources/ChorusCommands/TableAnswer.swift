@@ -4,72 +4,111 @@ import ChorusInference
 import ChorusQuestions
 import ChorusTables
 
-/// What was drawn of a table's missing cells, and how it is written.
+/// What was drawn of a table's missing cells, and how it is written: rows of quantiles and probabilities, of paths, of functionals.
 struct TableAnswer {
   let job: TableJob
   let steps: [TableChain.Step]
-  let drawn: TableChain.Drawn
+  /// Nil where nothing could be predicted.
+  let drawn: TableChain.Drawn?
   let levels: [Double]
-  /// The first row asked for, counted from 0: rows are numbered from it.
-  let firstRow: Int
+  /// The group that the table is of, where the file has several.
+  let group: String?
+  /// What to be careful about.
+  let notes: [String]
 
-  private var columns: [TableFrame.Column] { steps.map { job.column($0) } }
-
-  /// One row a cell. Of a single target: its mean and quantiles, or its likeliest level and the probabilities of all; of several the
-  /// same in one form, with a column that tells which.
-  func write(to output: (_ columns: [String]) throws -> RowWriter) throws {
-    let note = drawn.notes.joined(separator: "; ")
-    let noteCell: Cell = note.isEmpty ? .missing : .text(note)
-    let quantiles = levels.map { "q\($0)" }
-    if steps.count == 1, case .category(let names) = columns[0].kind {
-      let writer = try output(
-        ["row", columns[0].name, "probability"] + names.map { "p(\($0))" } + ["note"])
-      for (place, cell) in drawn.cells.enumerated() {
-        let law = drawn.expected[place]
-        try writer.write(
-          [rowCell(cell)] + likeliest(law, names) + law.map { .number($0) } + [noteCell])
-      }
-      return try writer.finish()
-    }
-    let several = steps.count > 1
-    let writer = try output(
-      ["row"] + (several ? ["target", "expected", "probability"] : ["mean"]) + quantiles + ["note"])
-    for (place, cell) in drawn.cells.enumerated() {
-      let column = columns[cell.step]
-      var cells = [rowCell(cell)] + (several ? [.text(column.name)] : [])
-      if case .category(let names) = column.kind {
-        cells += likeliest(drawn.expected[place], names) + levels.map { _ in .missing }
-      } else {
-        cells.append(.number(drawn.expected[place][0]))
-        if several { cells.append(.missing) }
-        cells += quantileCells(place)
-      }
-      try writer.write(cells + [noteCell])
-    }
-    try writer.finish()
+  init(
+    job: TableJob, steps: [TableChain.Step], drawn: TableChain.Drawn?, levels: [Double], group: String? = nil,
+    refusal: String? = nil
+  ) {
+    (self.job, self.steps, self.drawn, self.levels, self.group) = (job, steps, drawn, levels, group)
+    notes = drawn?.notes ?? refusal.map { ["not predicted: \($0)"] } ?? []
   }
 
-  private func rowCell(_ cell: TableChain.Cell) -> ChorusTables.Cell { .integer(cell.row - firstRow + 1) }
+  private var columns: [TableFrame.Column] { steps.map { job.column($0) } }
+  private var key: [ChorusTables.Cell] { group.map { [.text($0)] } ?? [] }
+  private var noteCell: ChorusTables.Cell {
+    notes.isEmpty ? .missing : .text(notes.joined(separator: "; "))
+  }
+  /// The one target's levels, where it is a category and there is no other.
+  private var onlyLevels: [String]? {
+    if steps.count == 1, case .category(let names) = columns[0].kind { names } else { nil }
+  }
 
-  private func likeliest(_ law: [Double], _ names: [String]) -> [ChorusTables.Cell] {
+  // MARK: Quantiles and probabilities
+
+  /// The columns of ``rows``: of a single target its mean and quantiles, or its likeliest level and the probabilities of all; of several
+  /// the same in one form, with a column that tells which.
+  func names(groupColumn: String?) -> [OutputName] {
+    let key = groupColumn.map { [OutputName.file($0)] } ?? []
+    if let names = onlyLevels {
+      return key + ["row", .file(columns[0].name), "probability"] + names.map { .own("p(\($0))") } + ["note"]
+    }
+    return key + ["row"] + (steps.count > 1 ? ["target", "expected", "probability"] : ["mean"])
+      + levels.map { .own("q\($0)") } + ["note"]
+  }
+
+  /// One row a cell.
+  var rows: [[ChorusTables.Cell]] {
+    asked.map { cell, place in
+      if let names = onlyLevels {
+        let law = place.flatMap { drawn?.expected[$0] }
+        let all = law.map { $0.map { ChorusTables.Cell.number($0) } } ?? names.map { _ in .missing }
+        return key + [number(cell.row)] + likeliest(law, names) + all + [noteCell]
+      }
+      let (column, isSeveral) = (columns[cell.step], steps.count > 1)
+      let law = place.flatMap { drawn?.expected[$0] }
+      var cells = key + [number(cell.row)] + (isSeveral ? [.text(column.name)] : [])
+      if case .category(let names) = column.kind {
+        cells += likeliest(law, names) + levels.map { _ in .missing }
+      } else {
+        cells.append(law.map { .number($0[0]) } ?? .missing)
+        if isSeveral { cells.append(.missing) }
+        cells += quantiles(place)
+      }
+      return cells + [noteCell]
+    }
+  }
+
+  /// The cells asked for, and their places among those drawn; step by step.
+  private var asked: [(cell: TableChain.Cell, place: Int?)] {
+    if let drawn { return drawn.cells.enumerated().map { ($1, $0) } }
+    return steps.enumerated().flatMap { index, step in
+      job.asked.filter { job.cells[$0, step.column].isNaN }
+        .map { (TableChain.Cell(row: $0, step: index), nil) }
+    }
+  }
+
+  private func number(_ row: Int) -> ChorusTables.Cell { .integer(job.numbers[row]) }
+
+  private func likeliest(_ law: [Double]?, _ names: [String]) -> [ChorusTables.Cell] {
+    guard let law else { return [.missing, .missing] }
     var best = 0
     for (level, probability) in law.enumerated() where probability > law[best] { best = level }
     return [.text(names[best]), .number(law[best])]
   }
 
-  private func quantileCells(_ place: Int) -> [ChorusTables.Cell] {
-    Posterior.Samples.quantiles(of: drawn.paths.map { $0[place] }, levels).map { .number($0) }
+  private func quantiles(_ place: Int?) -> [ChorusTables.Cell] {
+    guard let place, let drawn else { return levels.map { _ in .missing } }
+    return Posterior.Samples.quantiles(of: drawn.paths.map { $0[place] }, levels).map { .number($0) }
+  }
+
+  // MARK: Paths
+
+  func pathNames(groupColumn: String?) -> [OutputName] {
+    (groupColumn.map { [.file($0)] } ?? []) + ["path", "row"] + columns.map { .file($0.name) }
   }
 
   /// The paths, one row for each row of the table that was asked for: `path,row`, then the targets, those that were there as they are.
   func writePaths(to writer: RowWriter) throws {
+    guard let drawn else { return }
     var places: [Int: [Int: Int]] = [:]
     for (place, cell) in drawn.cells.enumerated() { places[cell.row, default: [:]][cell.step] = place }
     let rows = places.keys.sorted()
+    let columns = columns
     for (path, values) in drawn.paths.enumerated() {
       for row in rows {
         try writer.write(
-          [.integer(path), .integer(row - firstRow + 1)]
+          key + [.integer(path), number(row)]
             + steps.indices.map { step in
               let value =
                 places[row]?[step].map { values[$0] } ?? job.cells[row, steps[step].column]
@@ -77,21 +116,21 @@ struct TableAnswer {
             })
       }
     }
-    try writer.finish()
+  }
+
+  // MARK: Functionals
+
+  func functionalNames(groupColumn: String?) -> [OutputName] {
+    (groupColumn.map { [.file($0)] } ?? []) + FunctionalTable.columns(levels: levels).map(OutputName.own)
   }
 
   /// Distributions of numbers made of all rows of a path of the one target; rows are numbered, in place of an input.
-  func writeFunctionals(
-    _ functionals: [Functional], independent: [[Double]], to output: (_ columns: [String]) throws -> RowWriter
-  ) throws {
-    let rows = drawn.cells.map { Double($0.row - firstRow + 1) }
+  func functionalRows(_ functionals: [Functional], independent: [[Double]]) throws -> [[ChorusTables.Cell]] {
+    let rows = asked.map { Double(job.numbers[$0.cell.row]) }
     let table = FunctionalTable(
       functionals: functionals, levels: levels, inputs: try Inputs(rows), kinds: [.number])
-    let writer = try output(FunctionalTable.columns(levels: levels))
-    let note = drawn.notes.joined(separator: "; ")
-    for row in table.rows(joint: drawn.paths, independent: independent) {
-      try writer.write(table.cells(row) + [note.isEmpty ? .missing : .text(note)])
+    return table.rows(joint: drawn?.paths ?? [], independent: independent).map {
+      key + table.cells($0) + [noteCell]
     }
-    try writer.finish()
   }
 }

@@ -6,13 +6,20 @@ extension TableJob {
   /// Whether a file is a table and no series: it has a target or an input of texts, more inputs than a function, or no column that
   /// orders its rows.
   ///
-  /// - Parameter inputs: as they were named; nil for all other columns.
-  static func isTable(_ table: Table, _ targets: [String], _ inputs: [String]?) throws -> Bool {
+  /// - Parameters:
+  ///   - inputs: as they were named; nil for all other columns.
+  ///   - group: a column that tells series, or tables, apart.
+  static func isTable(
+    _ table: Table, _ targets: [String], _ inputs: [String]?, group: String? = nil
+  ) throws -> Bool {
     let known = (targets + (inputs ?? [])).filter { table.columns.contains($0) }
     for name in known where try table.kind(of: name) == .text { return true }
     if let inputs { return inputs.count > 3 }
-    guard targets.allSatisfy({ table.columns.contains($0) }), table.columns.count > 2 else { return false }
-    do { _ = try ColumnChoice(table, inputs: [], targets: targets, groups: nil) } catch {
+    guard targets.allSatisfy({ table.columns.contains($0) }),
+      table.columns.count(where: { $0 != group }) > 2
+    else { return false }
+    let groups = try group.flatMap { table.columns.contains($0) ? try Groups(table, $0) : nil }
+    do { _ = try ColumnChoice(table, inputs: [], targets: targets, groups: groups) } catch {
       return error.reason == .choice
     }
     return false

@@ -14,8 +14,10 @@ struct TableJob {
   let inputs: [Int]
   /// All rows: those of the file, then those of a second one.
   let cells: Cells
-  /// How many rows the first file has.
-  let ownRows: Int
+  /// Of each row its number in its file, from 1.
+  let numbers: [Int]
+  /// The rows whose missing targets are asked for: those of the second file, or all.
+  let asked: Range<Int>
   /// What was found, in words.
   let words: [String]
   /// The columns of `cells` that stand for each column of the frame, the column itself first.
@@ -25,15 +27,18 @@ struct TableJob {
   ///   - at: further rows whose targets are asked for.
   ///   - targets: names; empty for all columns with missing cells.
   ///   - inputs: names; nil for all other columns.
+  ///   - aside: a column that is neither, whatever it holds.
   init(
     _ table: Table, at further: Table? = nil, targets: [String], inputs named: [String]? = nil,
-    as told: [String: TableFrame.Told] = [:]
+    as told: [String: TableFrame.Told] = [:], aside: String? = nil
   ) throws {
+    var told = told
+    if let aside { told[aside] = .skip }
     try self.init(
-      Self.framed(table, told), at: further, told, source: table.source, targets: targets, inputs: named)
+      Self.framed(table, told), at: further, told, targets: targets, inputs: named, aside: aside)
   }
 
-  private static func framed(
+  static func framed(
     _ table: Table, _ told: [String: TableFrame.Told], like: TableFrame? = nil
   ) throws -> TableFrame {
     do { return try table.frame(as: told, like: like) } catch {
@@ -44,12 +49,13 @@ struct TableJob {
     }
   }
 
-  private init(
-    _ frame: TableFrame, at further: Table?, _ told: [String: TableFrame.Told], source: String,
-    targets: [String],
-    inputs named: [String]?
+  /// The same of columns that are known for what they are.
+  init(
+    _ frame: TableFrame, at further: Table?, _ told: [String: TableFrame.Told] = [:], targets: [String],
+    inputs named: [String]?, aside: String? = nil
   ) throws {
     var frame = frame
+    let source = frame.source
     let known = frame.columns.map(\.name)
     for name in targets + (named ?? []) where !known.contains(name) {
       throw InferenceError.input(
@@ -62,7 +68,7 @@ struct TableJob {
     if let both = targets.first(where: { named?.contains($0) ?? false }) {
       throw InferenceError.input("\(source): '\(both)' is a target and an input; it can be one of them")
     }
-    ownRows = frame.rowCount
+    let ownRows = frame.rowCount
     if let further {
       let names = further.columns
       if let lacking = (named ?? []).first(where: { !names.contains($0) }) {
@@ -74,7 +80,8 @@ struct TableJob {
     let rows = frame.columns.map(\.values)
     var words: [String] = []
     var (unused, all): ([String], [Int]) = ([], [])
-    for (index, column) in frame.columns.enumerated() where !targets.contains(column.name) {
+    for (index, column) in frame.columns.enumerated()
+    where !targets.contains(column.name) && column.name != aside {
       if case .unused(let reason) = column.kind {
         if named?.contains(column.name) ?? true { unused.append("'\(column.name)': \(reason)") }
       } else if named == nil, Self.isCount(column) {
@@ -83,7 +90,7 @@ struct TableJob {
         all.append(index)
       }
     }
-    let asked =
+    let drawn =
       targets.isEmpty
       ? all.filter { column in rows[column].contains { $0.isNaN } }
       : try targets.map { name in
@@ -95,7 +102,7 @@ struct TableJob {
         }
         return place
       }
-    for place in asked {
+    for place in drawn {
       if case .date = frame.columns[place].kind {
         guard targets.isEmpty else {
           throw InferenceError.input(
@@ -104,13 +111,13 @@ struct TableJob {
         }
       }
     }
-    let scarce = asked.filter { targets.isEmpty && Self.present(frame.columns[$0]) < 2 }
+    let scarce = drawn.filter { targets.isEmpty && Self.present(frame.columns[$0]) < 2 }
     unused += scarce.map { "'\(frame.columns[$0].name)': not filled, it has one value" }
-    self.targets = asked.filter { place in
+    self.targets = drawn.filter { place in
       if case .date = frame.columns[place].kind { return false }
       return !scarce.contains(place)
     }
-    inputs = all.filter { targets.isEmpty || !asked.contains($0) }
+    inputs = all.filter { targets.isEmpty || !drawn.contains($0) }
     guard !inputs.isEmpty else {
       throw InferenceError.input("\(source): no column is left to predict from")
     }
@@ -118,6 +125,21 @@ struct TableJob {
     if !unused.isEmpty { words.append("left out: \(unused.joined(separator: "; "))") }
     self.words = words
     self.frame = frame
+    numbers = (0..<frame.rowCount).map { $0 < ownRows ? $0 + 1 : $0 - ownRows + 1 }
+    asked = further == nil ? 0..<frame.rowCount : ownRows..<frame.rowCount
+  }
+
+  /// The same questions to some of the rows, those of a second file after the others.
+  ///
+  /// - Parameter further: whether the rows of the second file are asked for, and not all.
+  func rows(_ picked: [Int], asked further: Bool) -> TableJob { TableJob(self, picked, further) }
+
+  private init(_ all: TableJob, _ picked: [Int], _ further: Bool) {
+    frame = all.frame.rows(picked)
+    (targets, inputs, words, places) = (all.targets, all.inputs, all.words, all.places)
+    cells = all.cells.rows(picked)
+    numbers = picked.map { all.numbers[$0] }
+    asked = (further ? picked.count { !all.asked.contains($0) } : 0)..<picked.count
   }
 
   /// Whether a column only counts the rows, as a data frame writes them beside its columns.
@@ -197,12 +219,16 @@ struct TableJob {
 
   private static func present(_ column: TableFrame.Column) -> Int { column.values.count { !$0.isNaN } }
 
-  /// Refuses a step whose column has too few values to learn from.
-  func check(_ steps: [TableChain.Step]) throws {
-    for column in steps.map({ self.column($0) }) where Self.present(column) < 2 {
-      throw InferenceError.input(
-        "\(frame.source): column '\(column.name)' has \(Self.present(column)) values; at least 2 are needed")
+  /// Why nothing can be predicted: a step's column has too few values to learn from. Nil where it can.
+  func refusal(_ steps: [TableChain.Step]) -> String? {
+    steps.lazy.map { column($0) }.first { Self.present($0) < 2 }.map {
+      "column '\($0.name)' has \(Self.present($0)) values; at least 2 are needed"
     }
+  }
+
+  /// Whether a row that is asked for lacks the value of a step.
+  func lacks(_ steps: [TableChain.Step]) -> Bool {
+    steps.contains { step in asked.contains { cells[$0, step.column].isNaN } }
   }
 
   private func missing(_ target: Int) -> Int { frame.columns[target].values.count { $0.isNaN } }
@@ -210,6 +236,16 @@ struct TableJob {
   /// The column of the frame behind a step.
   func column(_ step: TableChain.Step) -> TableFrame.Column {
     frame.columns[places.firstIndex { $0.first == step.column } ?? 0]
+  }
+
+  /// Where a column's own numbers or levels stand in `cells`; nil where it is not used.
+  func place(of column: String) -> Int? {
+    frame.columns.firstIndex { $0.name == column }.flatMap { places[$0].first }
+  }
+
+  /// The names of all columns that tell or are told.
+  var usedColumns: [String] {
+    frame.columns.indices.filter { !places[$0].isEmpty }.map { frame.columns[$0].name }
   }
 
   /// What was found of the columns, in a line.

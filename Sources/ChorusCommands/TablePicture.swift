@@ -8,7 +8,6 @@ struct TablePicture {
   let job: TableJob
   let steps: [TableChain.Step]
   let drawn: TableChain.Drawn
-  let firstRow: Int
 
   private static let bins = 24
 
@@ -19,7 +18,7 @@ struct TablePicture {
       if case .category(let names) = job.column(steps[step]).kind { return levels(step, places, names) }
       return rows.count == 1 ? histogram(step, places) : intervals(step, places)
     }
-    let what = rows.count == 1 ? "row \((rows.first ?? 0) - firstRow + 1)" : "\(rows.count) rows"
+    let what = rows.count == 1 ? "row \(rows.first.map { job.numbers[$0] } ?? 0)" : "\(rows.count) rows"
     return Figure(
       title: "\(steps.map { job.column($0).name }.joined(separator: ", ")) of \(what)", charts: charts,
       columns: min(charts.count, 2))
@@ -49,7 +48,7 @@ struct TablePicture {
     return Chart(
       title: name, subtitle: "probabilities",
       summary: places.prefix(20).map { place in
-        "Row \(drawn.cells[place].row - firstRow + 1): "
+        "Row \(job.numbers[drawn.cells[place].row]): "
           + zip(names, drawn.expected[place]).map { "\($0) \(ChartNumber.text($1, digits: 2))" }.joined(
             separator: ", ")
       }.joined(separator: ". ") + ".",
@@ -102,7 +101,7 @@ struct TablePicture {
     return Chart(
       title: name, subtitle: note,
       summary: zip(places, quantiles).prefix(20).map { place, own in
-        "Row \(drawn.cells[place].row - firstRow + 1): \(ChartNumber.text(own[2])), "
+        "Row \(job.numbers[drawn.cells[place].row]): \(ChartNumber.text(own[2])), "
           + "\(ChartNumber.text(own[0])) to \(ChartNumber.text(own[4]))"
       }.joined(separator: ". ") + ".",
       x: rowAxis(places.count), y: Axis(name),

@@ -16,13 +16,21 @@ package struct ContextCard: Sendable {
     (.dateTime(utc: true), "datetime-utc"),
   ]
 
+  /// What a column holds, as files keep it.
+  package static func word(_ kind: ColumnKind) -> String {
+    words.first { $0.kind == kind }?.word ?? kind.notation?.pattern ?? "number"
+  }
+
+  /// What such a word stands for; nil for none.
+  package static func kind(_ word: String) -> ColumnKind? {
+    words.first { $0.word == word }?.kind ?? DateNotation(pattern: word).map(ColumnKind.calendar)
+  }
+
   /// The card as it is kept. Dates in other notations than ISO 8601 have their pattern.
   ///
   /// - Parameter earlier: the end of a context that the rows were added to; nil where all rows are in the selection.
   package static func entries(_ selection: Selection, after earlier: SeriesEnd? = nil) -> [String: String] {
-    let kinds = (selection.kinds + [selection.targetKind]).map { kind in
-      words.first { $0.kind == kind }?.word ?? kind.notation?.pattern ?? "number"
-    }
+    let kinds = (selection.kinds + [selection.targetKind]).map(word)
     var entries = ["kinds": kinds.joined(separator: "\n")]
     // Sorted, so that a context is the same bytes whenever it is made.
     let encoder = JSONEncoder()
@@ -58,10 +66,7 @@ package struct ContextCard: Sendable {
     }
     // Files of earlier versions have commas, which a pattern may have as well.
     let parts = text.split(separator: text.contains("\n") ? "\n" : ",", omittingEmptySubsequences: false)
-    kinds = parts.compactMap { word in
-      Self.words.first { $0.word == word }?.kind
-        ?? DateNotation(pattern: String(word)).map(ColumnKind.calendar)
-    }
+    kinds = parts.compactMap { Self.kind(String($0)) }
     guard kinds.count == inputs + 1 else { throw failure("kinds of columns", text) }
   }
 }

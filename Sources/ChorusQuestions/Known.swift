@@ -19,7 +19,8 @@ package struct KnownStatement: Sendable {
   package let text: String
   package let subject: String
   package let relation: Relation
-  package let value: Double
+  /// What stands behind the relation: a number, or the level of a category.
+  package let object: String
 
   package init(_ text: String) throws {
     self.text = text
@@ -34,15 +35,23 @@ package struct KnownStatement: Sendable {
     }
     subject = text[..<place.lowerBound].trimmingCharacters(in: .whitespaces)
     self.relation = relation
-    let number = text[place.upperBound...].trimmingCharacters(in: .whitespaces)
-    guard let value = Double(number), value.isFinite else {
-      throw QuestionError("--given: '\(number)' in '\(text)' is not a number")
-    }
-    self.value = value
+    object = text[place.upperBound...].trimmingCharacters(in: .whitespaces)
     guard !subject.isEmpty else { throw QuestionError("--given: '\(text)' names no point") }
+    guard !object.isEmpty else { throw QuestionError("--given: '\(text)' says no value") }
+    if relation != .equal { _ = try value }
     if relation == .equal, functional != nil {
       throw QuestionError(
-        "--given: '\(text)' has no path that meets it exactly; give bounds, as \(subject)>\(number)")
+        "--given: '\(text)' has no path that meets it exactly; give bounds, as \(subject)>\(object)")
+    }
+  }
+
+  /// The number behind the relation. Throws `QuestionError` where it is none.
+  package var value: Double {
+    get throws(QuestionError) {
+      guard let value = Double(object), value.isFinite else {
+        throw QuestionError("--given: '\(object)' in '\(text)' is not a number")
+      }
+      return value
     }
   }
 
@@ -51,12 +60,15 @@ package struct KnownStatement: Sendable {
   }
 
   package var range: ClosedRange<Double> {
-    switch relation {
-    case .above: value.nextUp ... .infinity
-    case .atLeast: value ... .infinity
-    case .below: -.infinity...value.nextDown
-    case .atMost: -.infinity...value
-    case .equal: value...value
+    get throws(QuestionError) {
+      let value = try value
+      return switch relation {
+      case .above: value.nextUp ... .infinity
+      case .atLeast: value ... .infinity
+      case .below: -.infinity...value.nextDown
+      case .atMost: -.infinity...value
+      case .equal: value...value
+      }
     }
   }
 }
@@ -82,7 +94,7 @@ package struct Known: Sendable {
     var (pins, values, bounds) = ([Double](), [Double](), [Known.Bound]())
     for statement in statements {
       if let functional = statement.functional {
-        bounds.append(Bound(subject: .functional(functional), range: statement.range))
+        bounds.append(Bound(subject: .functional(functional), range: try statement.range))
         continue
       }
       let point = try GridSpecification.parse(
@@ -93,9 +105,9 @@ package struct Known: Sendable {
       }
       if statement.relation == .equal {
         pins += point.points
-        values.append(statement.value)
+        values.append(try statement.value)
       } else {
-        bounds.append(Bound(subject: .point(point.points), range: statement.range))
+        bounds.append(Bound(subject: .point(point.points), range: try statement.range))
       }
     }
     rows =

@@ -23,6 +23,10 @@ public struct TableFrame: Sendable {
     /// NaN where a cell is missing.
     public let values: [Double]
 
+    public init(name: String, kind: Kind, values: [Double]) {
+      (self.name, self.kind, self.values) = (name, kind, values)
+    }
+
     /// A value as output has it.
     public func cell(_ value: Double) -> Cell {
       switch kind {
@@ -57,6 +61,19 @@ public struct TableFrame: Sendable {
   public let rowCount: Int
 
   public func column(_ name: String) -> Column? { columns.first { $0.name == name } }
+
+  public init(source: String, columns: [Column], rowCount: Int) {
+    (self.source, self.columns, self.rowCount) = (source, columns, rowCount)
+  }
+
+  /// Some of the rows, in that order; kinds and levels stay as they are.
+  public func rows(_ picked: [Int]) -> TableFrame {
+    TableFrame(
+      source: source,
+      columns: columns.map { column in
+        Column(name: column.name, kind: column.kind, values: picked.map { column.values[$0] })
+      }, rowCount: picked.count)
+  }
 
   /// These rows, then those of a frame that was read like this one: its columns of the same names; where it has none, cells are
   /// missing. Levels that only it has count among a column's.

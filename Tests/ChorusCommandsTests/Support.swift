@@ -97,6 +97,8 @@ final class Folder {
     try start(arguments, input: input).1()
   }
 
+  func chorus(_ arguments: [String]) throws -> Outcome { try start(arguments).1() }
+
   /// Runs a line of the shell here, which finds the program as `"$CHORUS"`.
   func shell(_ line: String) throws -> Outcome {
     try start(["-c", line], program: URL(fileURLWithPath: "/bin/sh")).1()

@@ -166,4 +166,147 @@ import Testing
     #expect(classes.rows[0].starts(with: ["repetition", "context", "held_out", "accuracy", "log_loss"]))
     #expect(classes.errors.contains("shares alone"))
   }
+
+  @Test func cellsThatAreGiven() throws {
+    let folder = try Self.folder()
+    try folder.write("new.csv", "size,kind\n3.5,\n8,oak\n,ash\n")
+    func ask(_ file: String, _ more: String...) throws -> Outcome {
+      try folder.chorus(
+        [
+          "predict", "wood.csv", "--target", "kind,price", "--model", "t.safetensors", "--at-file", file,
+          "--samples", "20", "--output", "p.csv",
+        ] + more)
+    }
+    // A pinned cell of an input or of a target is that of a file that has it.
+    try folder.write("said.csv", "size,kind\n3.5,elm\n8,oak\n4.5,ash\n")
+    let pinned = try ask("new.csv", "--given", "1.kind=elm", "--given", "3.size=4.5")
+    #expect(pinned.code == 0, "\(pinned.errors)")
+    #expect(try pinned.output == ask("said.csv").output)
+    let bound = try ask("new.csv", "--given", "2.price>500", "--given", "sum>900")
+    #expect(bound.code == 0 && bound.errors.contains("the conditions hold for"), "\(bound.errors)")
+    let paths = try folder.read("p.csv").split(separator: "\n").map { $0.components(separatedBy: ",") }
+    #expect(paths.filter { $0[1] == "2" }.allSatisfy { (Double($0[3]) ?? 0) > 500 })
+    for (given, words) in [
+      ("kind=elm", "names no cell; write ROW.COLUMN=VALUE"), ("9.kind=elm", "no row 9 is asked for"),
+      ("1.kin=elm", "has no column 'kin'"), ("2.kind=elm", "row 2 has a value of 'kind'"),
+      ("1.kind=fig", "'fig' is no level of 'kind'; it has: ash, elm, oak"), ("1.kind>2", "has no order"),
+      ("1.price=lots", "is not a number"), ("3.size>2", "'size' is no target"),
+      ("difference>2", "goes along an input"), ("1.when=2024-01-01", "is a date"),
+      ("2.price>1e9", "too few to say anything"),
+    ] {
+      let refused = try ask("new.csv", "--given", given)
+      #expect(
+        (refused.code == 64 || refused.code == 65) && refused.errors.contains(words)
+          && refused.output.isEmpty, "\(given): \(refused.errors)")
+    }
+  }
+
+  @Test func groupsAreTablesOfTheirOwn() throws {
+    let folder = try Self.folder()
+    let lines = try folder.read("wood.csv").split(separator: "\n").map(String.init)
+    func with(_ shop: (Int) -> String, _ rows: [String]) -> [String] {
+      rows.enumerated().map { "\(shop($0)),\($1)" }
+    }
+    let shops = with({ $0 % 2 == 0 ? "a" : "b" }, Array(lines.dropFirst())) + ["c,90,oak,2024-01-11,3,2,"]
+    try folder.write("shops.csv", (["shop," + lines[0]] + shops).joined(separator: "\n") + "\n")
+    let arguments = ["--target", "price", "--samples", "9", "--model", "t.safetensors"]
+    let all = try folder.chorus(["predict", "shops.csv", "--group", "shop", "--output", "p.csv"] + arguments)
+    #expect(all.code == 0, "\(all.errors)")
+    #expect(all.rows[0] == ["shop", "row", "mean", "q0.05", "q0.5", "q0.95", "note"])
+    #expect(all.rows.dropFirst().map { $0[0] + $0[1] } == ["a37", "a39", "b38", "b40", "c41"])
+    #expect(all.rows[5][2].isEmpty && all.rows[5][6].contains("not predicted: column 'price' has 0 values"))
+    #expect(try folder.read("p.csv").hasPrefix("shop,path,row,price\na,0,37,"))
+    // The numbers of a group are those of a file that holds it alone.
+    let own = shops.filter { $0.hasPrefix("a,") }.map { String($0.dropFirst(2)) }
+    try folder.write("a.csv", ([lines[0]] + own).joined(separator: "\n") + "\n")
+    let alone = try folder.chorus(["predict", "a.csv"] + arguments)
+    #expect(alone.rows.dropFirst().map { $0[1...4] } == all.rows[1...2].map { $0[2...5] })
+    // Rows of another file belong to their group; parts of the groups are the whole.
+    try folder.write("next.csv", "shop,size\nb,3\na,4\nb,5\n")
+    let next = try folder.chorus(
+      ["predict", "shops.csv", "--group", "shop", "--at-file", "next.csv"] + arguments)
+    #expect(next.rows.dropFirst().map { $0[0] + $0[1] } == ["a2", "b1", "b3"], "\(next.errors)")
+    let parts = try (1...2).map {
+      try folder.chorus(
+        ["predict", "shops.csv", "--group", "shop", "--at-file", "next.csv", "--shard", "\($0)/2"]
+          + arguments)
+    }
+    #expect(parts[0].rows + parts[1].rows.dropFirst() == next.rows)
+    try folder.write("lost.csv", "shop,size\nz,3\n")
+    for (words, more) in [
+      ("group 'z' has no row", ["--at-file", "lost.csv"]), ("--plot and --show draw one table", ["--show"]),
+    ] {
+      let refused = try folder.chorus(["predict", "shops.csv", "--group", "shop"] + arguments + more)
+      #expect(refused.code != 0 && refused.errors.contains(words), "\(refused.errors)")
+    }
+    let both = try folder.chorus(
+      ["predict", "shops.csv", "--group", "kind", "--target", "kind", "--model", "t.safetensors"])
+    #expect(both.code == 65 && both.errors.contains("can be neither target nor input"))
+  }
+
+  @Test func aKeptTableAnswersAsItsFile() throws {
+    let folder = try Self.folder()
+    try folder.write("new.csv", "size,kind,when\n3.5,,2024-02-03\n8,ebony,\n,ash,\n")
+    let target = ["--target", "kind,price", "--min", "0", "--model", "t.safetensors"]
+    let asked = ["--at-file", "new.csv", "--samples", "9", "--seed", "3"]
+    let kept = try folder.chorus(["condition", "wood.csv", "--output", "c.safetensors"] + target)
+    #expect(kept.code == 0 && kept.errors.contains("40 rows kept in c.safetensors"), "\(kept.errors)")
+    let direct = try folder.chorus(["predict", "wood.csv", "--output", "a.csv"] + target + asked)
+    func ask(_ more: String...) throws -> Outcome {
+      try folder.chorus(
+        ["predict", "--context", "c.safetensors", "--model", "t.safetensors"] + asked + more)
+    }
+    let later = try ask("--output", "b.csv")
+    #expect(direct.code == 0 && later.output == direct.output, "\(later.errors)")
+    #expect(try folder.bytes("a.csv") == folder.bytes("b.csv"))
+    let pinned = try ask("--given", "1.kind=elm")
+    #expect(pinned.code == 0 && pinned.output != later.output, "\(pinned.errors)")
+    // Rows that join are rows that were there.
+    let lines = try folder.read("wood.csv").split(separator: "\n").map(String.init)
+    try folder.write("old.csv", lines[...20].joined(separator: "\n") + "\n")
+    try folder.write("more.csv", ([lines[0]] + lines[21...]).joined(separator: "\n") + "\n")
+    _ = try folder.chorus(["condition", "old.csv", "--output", "o.safetensors"] + target)
+    let joined = try folder.chorus([
+      "condition", "more.csv", "--append", "o.safetensors", "--output", "c.safetensors", "--model",
+      "t.safetensors",
+    ])
+    #expect(joined.code == 0, "\(joined.errors)")
+    #expect(try ask().output == direct.output)
+    for (words, arguments) in [
+      ("give the rows to predict with --at-file", ["--horizon", "3"]),
+      ("leave out --as", asked + ["--as", "kind=skip"]),
+    ] {
+      let refused = try folder.chorus(
+        ["predict", "--context", "c.safetensors", "--model", "t.safetensors"] + arguments)
+      #expect(refused.code == 64 && refused.errors.contains(words), "\(refused.errors)")
+    }
+    let stranger = try folder.chorus(["predict", "--context", "c.safetensors"] + asked)
+    #expect(stranger.code == 66 && stranger.errors.contains("give the model's file with --model"))
+    let other = try folder.chorus(["predict", "--context", "c.safetensors", "--model", "tables"] + asked)
+    #expect(other.code == 65 && other.errors.contains("is another one"), "\(other.errors)")
+    // One byte that is not as it was written.
+    var bytes = try folder.bytes("c.safetensors")
+    bytes[bytes.count - 3] ^= 1
+    try bytes.write(to: folder.url("c.safetensors"))
+    #expect(try ask().code == 65)
+  }
+
+  @Test(
+    "Columns of the file keep their names; the output's own give way",
+    arguments: ["probability", "note", "row"])
+  func namesOfColumns(name: String) throws {
+    let folder = try Self.folder()
+    let text = try folder.read("wood.csv").split(separator: "\n", maxSplits: 1)
+    let header = text[0].split(separator: ",").map { $0 == "kind" ? Substring(name) : $0 }
+    try folder.write("named.csv", header.joined(separator: ",") + "\n" + text[1])
+    let outcome = try folder.chorus(
+      "predict", "named.csv", "--target", name, "--model", "t.safetensors", "--output", "p.csv", "--samples",
+      "4")
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    let names = outcome.rows[0]
+    #expect(Set(names).count == names.count && names.contains(name) && names.contains("_\(name)"))
+    #expect(outcome.errors.contains("'\(name)' is called '_\(name)'"))
+    let paths = try folder.read("p.csv").split(separator: "\n")[0].components(separatedBy: ",")
+    #expect(Set(paths).count == 3 && paths[2] == name)
+  }
 }

@@ -1,0 +1,163 @@
+import ChorusData
+import ChorusInference
+import ChorusModels
+import ChorusQuestions
+import ChorusStorage
+import ChorusTables
+import Foundation
+
+/// A table that was read once and kept in a file, to be asked about further rows later.
+///
+/// It holds the rows themselves, to the bit, what each column is and what is asked of them: with that, answers have the bytes of asking
+/// the table directly. Estimators are fitted again when it is asked, since cells that are given then count as rows. It depends on the
+/// rows kept alone, and belongs to one model.
+struct SavedTable {
+  static let format = "chorus-table-1"
+
+  /// What the file says of itself beside the cells.
+  private struct Header: Codable {
+    var model: String
+    var fingerprint: String
+    var source: String
+    var columns: [Column]
+    var targets: [String]
+    /// nil: all other columns.
+    var inputs: [String]?
+    var least: Double?
+    var most: Double?
+  }
+
+  private struct Column: Codable {
+    var name: String
+    /// number, category, unused, or how dates are written.
+    var kind: String
+    var levels: [String]?
+    /// Why it is not used.
+    var reason: String?
+
+    init(_ column: TableFrame.Column) {
+      name = column.name
+      switch column.kind {
+      case .number: kind = "number"
+      case .category(let levels): (kind, self.levels) = ("category", levels)
+      case .unused(let reason): (kind, self.reason) = ("unused", reason)
+      case .date(let notation): kind = ContextCard.word(.calendar(notation))
+      }
+    }
+
+    var frameKind: TableFrame.Column.Kind? {
+      switch kind {
+      case "number": .number
+      case "category": levels.map { .category($0) }
+      case "unused": .unused(reason ?? "left out")
+      default: ContextCard.kind(kind)?.notation.map { .date($0) }
+      }
+    }
+  }
+
+  let path: String
+  var inputs: [String]? { header.inputs }
+  private let header: Header
+  private let frame: TableFrame
+
+  var limits: ClosedRange<Double>? {
+    header.least == nil && header.most == nil
+      ? nil : (header.least ?? -.infinity)...(header.most ?? .infinity)
+  }
+  var targets: [String] { header.targets }
+
+  /// Reads the file at `path`; nil where it is one of another kind.
+  ///
+  /// - Throws: `StorageError` where it cannot be read or is not as it was written.
+  init?(path: String) throws {
+    let content = try Safetensors(path: path)
+    guard content.metadata["format"] == Self.format else { return nil }
+    self.path = path
+    func malformed(_ detail: String) -> StorageError {
+      StorageError(.malformed, file: path, "\(detail). Make it anew with chorus condition.")
+    }
+    guard case .verified = content.verification else {
+      throw StorageError(
+        .checksum, file: path,
+        "carries no checksum, so it was not written as it is. Make it anew with chorus condition.")
+    }
+    guard let json = content.metadata["table"],
+      let header = try? JSONDecoder().decode(Header.self, from: Data(json.utf8))
+    else { throw malformed("the description of the table in its metadata cannot be read") }
+    let names = header.columns.map(\.name)
+    guard !names.isEmpty, names.count <= TableFrame.mostColumns, Set(names).count == names.count,
+      header.least ?? -.infinity < header.most ?? .infinity
+    else { throw malformed("its columns or bounds contradict each other") }
+    let rows = (content["cells"]?.count ?? 0) / names.count
+    let cells = try content.doubles("cells", shape: [names.count, rows])
+    guard content.unused(after: ["cells"]).isEmpty, !cells.contains(where: \.isInfinite) else {
+      throw malformed("it holds arrays or cells that no table has")
+    }
+    let columns = try header.columns.enumerated().map { index, column in
+      let values = Array(cells[index * rows..<(index + 1) * rows])
+      guard let kind = column.frameKind else {
+        throw malformed("column '\(column.name)' is of no known kind")
+      }
+      if case .category(let levels) = kind {
+        guard Set(levels).count == levels.count,
+          values.allSatisfy({ $0.isNaN || Int(exactly: $0).map(levels.indices.contains) ?? false })
+        else { throw malformed("column '\(column.name)' has levels that it does not name") }
+      }
+      return TableFrame.Column(name: column.name, kind: kind, values: values)
+    }
+    self.header = header
+    frame = TableFrame(source: header.source, columns: columns, rowCount: rows)
+  }
+
+  /// Writes a table, whole or not at all.
+  static func write(
+    _ job: TableJob, model: Model, targets: [String], inputs: [String]?, limits: ClosedRange<Double>?,
+    to path: String
+  ) throws {
+    let frame = job.frame
+    func end(_ value: Double?) -> Double? { value.flatMap { $0.isFinite ? $0 : nil } }
+    let header = Header(
+      model: model.name, fingerprint: try model.fingerprint, source: frame.source,
+      columns: frame.columns.map(Column.init), targets: targets, inputs: inputs,
+      least: end(limits?.lowerBound), most: end(limits?.upperBound))
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    var writer = SafetensorsWriter(metadata: [
+      "format": format, "table": String(decoding: try encoder.encode(header), as: UTF8.self),
+    ])
+    try writer.add(
+      "cells", shape: [frame.columns.count, frame.rowCount], doubles: frame.columns.flatMap(\.values))
+    try writer.write(to: path)
+  }
+
+  /// The table with further rows, to be kept again.
+  func appending(_ further: Table) throws -> TableJob {
+    let more = try TableJob.framed(further, [:], like: frame)
+    return try TableJob(
+      frame.appending(more), at: nil, targets: header.targets, inputs: header.inputs)
+  }
+
+  /// What further rows are asked for.
+  func job(at further: Table) throws -> TableJob {
+    try TableJob(frame, at: further, targets: header.targets, inputs: header.inputs)
+  }
+
+  /// The model that it was kept for.
+  ///
+  /// - Parameter name: a model's name or path; nil for the shipped one that the file names.
+  func model(_ name: String?) throws -> Model {
+    // A stranger may have written the file: a path in it is never opened.
+    guard let name = name ?? (ModelLocation.shipped(header.model) == nil ? nil : header.model) else {
+      throw ModelError.missing(
+        "\(path): the table was kept for model '\(header.model)', which is not one that comes with Chorus; give the model's file with --model (fingerprint \(header.fingerprint.prefix(12)))"
+      )
+    }
+    let model = try Model(named: name)
+    guard try model.has(fingerprint: header.fingerprint) else {
+      throw InferenceError.input(
+        "\(path): the table was kept for model '\(header.model)' (\(header.fingerprint.prefix(12))), and '\(model.name)' is another one. Give that model, or condition anew."
+      )
+    }
+    return model
+  }
+}

@@ -1,0 +1,63 @@
+import ChorusInference
+import ChorusModels
+import ChorusQuestions
+import ChorusTables
+
+/// The tables that a file holds: one, or one for each group of its rows.
+struct TableJobs {
+  /// The column that tells the groups apart.
+  let groupColumn: String?
+  let all: [(group: String?, job: TableJob)]
+  /// Settings that a saved table was kept with; nil for those of the command line.
+  let saved: SavedTable?
+  /// What a person should know about the file.
+  let notes: [String]
+
+  /// The model to ask: the one named, that of the saved table, or the shipped one.
+  func model(_ name: String?) throws -> Model {
+    if let saved { return try saved.model(name) }
+    return try Model(named: name ?? "tables")
+  }
+
+  /// A saved table and the rows to predict.
+  init(_ saved: SavedTable, at further: Table) throws {
+    groupColumn = nil
+    all = [(nil, try saved.job(at: further))]
+    self.saved = saved
+    notes = []
+  }
+
+  /// - Parameter group: the column that tells groups apart; nil for one table of all rows. Nothing is learned of one group from the
+  ///   others, but what kind each column is and which levels it has.
+  init(
+    _ table: Table, at further: Table?, targets: [String], inputs: [String]?,
+    as told: [String: TableFrame.Told],
+    group: String?
+  ) throws {
+    saved = nil
+    groupColumn = group
+    if let group, targets.contains(group) || inputs?.contains(group) ?? false {
+      throw InferenceError.input(
+        "\(table.source): '\(group)' tells groups apart, so it can be neither target nor input")
+    }
+    guard let group else {
+      all = [
+        (nil, try TableJob(table, at: further, targets: targets, inputs: inputs, as: told))
+      ]
+      notes = []
+      return
+    }
+    let groups = try Groups(table, group)
+    let hasGroups = further?.columns.contains(group) ?? false
+    let later = try further.flatMap { hasGroups ? try groups.rows(of: $0) : nil }
+    let whole = try TableJob(
+      table, at: further, targets: targets, inputs: inputs, as: told, aside: group)
+    all = groups.labels.enumerated().map { index, label in
+      let own = (0..<table.rowCount).filter { groups.ofRow[$0] == index }
+      let more = later.map { $0[label] ?? [] } ?? further.map { Array(0..<$0.rowCount) } ?? []
+      return (label, whole.rows(own + more.map { $0 + table.rowCount }, asked: further != nil))
+    }
+    notes =
+      groups.nameless > 0 ? ["\(groups.nameless) rows have no value of '\(group)' and were left out"] : []
+  }
+}
