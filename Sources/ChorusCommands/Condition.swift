@@ -115,7 +115,8 @@ struct Condition: ParsableCommand {
     if let append {
       guard let saved = try SavedTable(path: append) else { return false }
       let job = try saved.appending(reading.rows(file).table())
-      try keep(job, saved.model(givenModel), targets: saved.targets, saved.inputs, saved.limits)
+      try keep(
+        job, saved.model(givenModel), targets: saved.targets, saved.inputs, saved.limits, saved.isWhole)
       return true
     }
     let isTold =
@@ -140,17 +141,19 @@ struct Condition: ParsableCommand {
     guard model.blueprint.family == .table else {
       throw ModelError.input("model '\(model.name)' does not read tables; take model 'tables'")
     }
-    try keep(job, model, targets: targets, inputs, scale.limits)
+    try keep(job, model, targets: targets, inputs, scale.limits, scale.isWhole)
     return true
   }
 
   private func keep(
-    _ job: TableJob, _ model: Model, targets: [String], _ inputs: [String]?, _ limits: ClosedRange<Double>?
+    _ job: TableJob, _ model: Model, targets: [String], _ inputs: [String]?, _ limits: ClosedRange<Double>?,
+    _ isWhole: Bool
   ) throws {
-    let steps = job.steps(limits: limits)
+    let steps = job.steps(limits: limits, whole: isWhole)
     if let refusal = job.refusal(steps) { throw InferenceError.input("\(file): \(refusal)") }
     try outputs().checkPlaces()
-    try SavedTable.write(job, model: model, targets: targets, inputs: inputs, limits: limits, to: output)
+    try SavedTable.write(
+      job, model: model, targets: targets, inputs: inputs, limits: limits, whole: isWhole, to: output)
     common.say(job.found(steps))
     for words in job.words { common.say("note: \(words)") }
     common.say(
@@ -163,7 +166,8 @@ struct Condition: ParsableCommand {
     let model = try Model(named: givenModel ?? "functions")
     try outputs().checkPlaces()
     let posterior = try model.condition(
-      on: observations.data, values: scale.choice, limits: scale.limits, pool: common.pool)
+      on: observations.data, values: scale.choice, limits: scale.limits, whole: scale.isWhole,
+      pool: common.pool)
     return (observations, posterior, ContextCard.entries(observations.selection))
   }
 

@@ -215,9 +215,8 @@ struct Predict: ParsableCommand {
       let table = try PredictionTable(
         asking: asking, levels: levels, functionals: functionals, format: format, paths: output)
       let asker = Asker(
-        model: model, values: scale.choice, limits: scale.limits, template: template, samples: samples,
-        seed: common.seed,
-        latent: latent,
+        model: model, values: scale.choice, limits: scale.limits, whole: scale.isWhole, template: template,
+        samples: samples, seed: common.seed, latent: latent,
         flopLimit: flopLimit,
         independent: !functionals.isEmpty && !model.network.capability.inOrder, known: try known.statements)
       let pool = common.pool

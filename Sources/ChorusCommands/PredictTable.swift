@@ -69,7 +69,8 @@ extension Predict {
     let asker = TableAsker(
       model: try jobs.model(givenModel), template: try PlanTemplate(parsing: plan ?? "sequential"), samples: samples,
       seed: common.seed, levels: try numberList(quantiles, option: "--quantiles"), functionals: functionals,
-      flopLimit: flopLimit, limits: jobs.saved?.limits ?? scale.limits, known: try known.statements)
+      flopLimit: flopLimit, limits: jobs.saved?.limits ?? scale.limits,
+      whole: jobs.saved?.isWhole ?? scale.isWhole, known: try known.statements)
     let asked = try asker.asked(jobs)
     try outputs().checkPlaces()
     let (first, steps) = (asked[0].job, asker.steps(asked[0].job))
@@ -145,9 +146,10 @@ struct TableAsker: Sendable {
   let functionals: [Functional]
   let flopLimit: Double
   let limits: ClosedRange<Double>?
+  let whole: Bool
   let known: [KnownStatement]
 
-  func steps(_ job: TableJob) -> [TableChain.Step] { job.steps(limits: limits) }
+  func steps(_ job: TableJob) -> [TableChain.Step] { job.steps(limits: limits, whole: whole) }
 
   /// The tables that lack something, after what cannot be asked is refused.
   func asked(_ jobs: TableJobs) throws -> [(group: String?, job: TableJob)] {

@@ -114,8 +114,8 @@ struct Report: ParsableCommand {
       let model = try Model(named: self.model)
       try outputs().checkPlaces()
       let posterior = try model.condition(
-        on: question.data, values: scale.choice, limits: scale.limits, asked: question.points,
-        pool: common.pool)
+        on: question.data, values: scale.choice, limits: scale.limits, whole: scale.isWhole,
+        asked: question.points, pool: common.pool)
       let count = samples
       func draw(_ plan: PlanTemplate) throws -> Posterior.Samples {
         try posterior.sample(count, at: question.points, plan: plan, seed: common.seed, flopLimit: flopLimit)
@@ -129,7 +129,7 @@ struct Report: ParsableCommand {
       let scoring = HeldOutScoring(
         model: model, rows: .function(question.data), plan: inOrder ? template : .sequential,
         seed: common.seed,
-        flopLimit: flopLimit, values: scale.choice, limits: scale.limits)
+        flopLimit: flopLimit, values: scale.choice, limits: scale.limits, whole: scale.isWhole)
       let calibration = try split(of: question.data, model).map {
         try scoring.result($0, drawing: false, reencoding: false, on: common.pool)
       }

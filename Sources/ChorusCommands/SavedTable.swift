@@ -25,6 +25,8 @@ struct SavedTable {
     var inputs: [String]?
     var least: Double?
     var most: Double?
+    /// nil: numbers need not be whole.
+    var whole: Bool?
   }
 
   private struct Column: Codable {
@@ -64,6 +66,7 @@ struct SavedTable {
     header.least == nil && header.most == nil
       ? nil : (header.least ?? -.infinity)...(header.most ?? .infinity)
   }
+  var isWhole: Bool { header.whole ?? false }
   var targets: [String] { header.targets }
 
   /// Reads the file at `path`; nil where it is one of another kind.
@@ -112,14 +115,15 @@ struct SavedTable {
   /// Writes a table, whole or not at all.
   static func write(
     _ job: TableJob, model: Model, targets: [String], inputs: [String]?, limits: ClosedRange<Double>?,
-    to path: String
+    whole: Bool, to path: String
   ) throws {
     let frame = job.frame
     func end(_ value: Double?) -> Double? { value.flatMap { $0.isFinite ? $0 : nil } }
     let header = Header(
       model: model.name, fingerprint: try model.fingerprint, source: frame.source,
       columns: frame.columns.map(Column.init), targets: targets, inputs: inputs,
-      least: end(limits?.lowerBound), most: end(limits?.upperBound))
+      least: end(limits?.lowerBound), most: end(limits?.upperBound),
+      whole: whole ? true : nil)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     var writer = SafetensorsWriter(metadata: [

@@ -25,6 +25,14 @@ struct ScaleOption: ParsableArguments {
     help: ArgumentHelp("The largest that a value can be: nothing above is predicted.", valueName: "value"))
   var max: Double?
 
+  @Flag(
+    name: .customLong("integer"),
+    help: """
+      Values are whole numbers, as counts are: draws are whole, and densities are probabilities. Together with --min 0 \
+      and the scale that suits.
+      """)
+  var isWhole = false
+
   var choice: ValueScale.Choice { given ?? .automatic }
 
   var limits: ClosedRange<Double>? {
@@ -40,6 +48,6 @@ struct ScaleOption: ParsableArguments {
 
   /// The first option that was given.
   var named: String? {
-    given != nil ? "--scale" : min != nil ? "--min" : max != nil ? "--max" : nil
+    given != nil ? "--scale" : min != nil ? "--min" : max != nil ? "--max" : isWhole ? "--integer" : nil
   }
 }

@@ -265,7 +265,7 @@ struct Score: ParsableCommand {
         var scoring = HeldOutScoring(
           model: model, rows: .function(series.data), plan: template, orders: orders,
           samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit,
-          values: scale.choice, limits: scale.limits)
+          values: scale.choice, limits: scale.limits, whole: scale.isWhole)
         scoring.grid = series.grid(season: season).map { ($0.places, $0.season.rows) }
         return scoring
       }

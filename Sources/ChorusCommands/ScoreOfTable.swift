@@ -46,7 +46,7 @@ extension Score {
   }
 
   func run(_ job: TableJob, _ table: Table) throws {
-    let step = job.steps(limits: scale.limits)[0]
+    let step = job.steps(limits: scale.limits, whole: scale.isWhole)[0]
     let column = job.column(step)
     let known = (0..<job.cells.count).filter { !job.cells[$0, step.column].isNaN }
     guard known.count >= 4 else {
@@ -81,7 +81,7 @@ extension Score {
       model: network, rows: .table(cells, y: y), plan: try PlanTemplate(parsing: plan ?? "sequential"),
       orders: orders,
       samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit,
-      limits: scale.limits)
+      limits: scale.limits, whole: scale.isWhole)
     let overlap =
       folds == nil && groupFolds == nil
       ? Double(splits[0].held.count) / Double(splits[0].context.count) : 0

@@ -184,8 +184,8 @@ struct TableJob {
   // MARK: What is drawn
 
   /// One step for each target in their order, told by the inputs and the targets before it.
-  func steps(limits: ClosedRange<Double>? = nil) -> [TableChain.Step] {
-    targets.indices.map { step(targets[$0], by: inputs + targets[..<$0], limits: limits) }
+  func steps(limits: ClosedRange<Double>? = nil, whole: Bool = false) -> [TableChain.Step] {
+    targets.indices.map { step(targets[$0], by: inputs + targets[..<$0], limits: limits, whole: whole) }
   }
 
   /// One step for each target, those with fewer missing cells first, told by all other columns; numbers of which none is below 0
@@ -209,12 +209,14 @@ struct TableJob {
     }
   }
 
-  private func step(_ target: Int, by others: [Int], limits: ClosedRange<Double>?) -> TableChain.Step {
+  private func step(
+    _ target: Int, by others: [Int], limits: ClosedRange<Double>?, whole: Bool = false
+  ) -> TableChain.Step {
     let levels: Int? =
       if case .category(let levels) = frame.columns[target].kind { levels.count } else { nil }
     return TableChain.Step(
       column: places[target][0], inputs: others.flatMap { places[$0] }, levels: levels,
-      limits: levels == nil ? limits : nil)
+      limits: levels == nil ? limits : nil, isWhole: levels == nil && whole)
   }
 
   private static func present(_ column: TableFrame.Column) -> Int { column.values.count { !$0.isNaN } }

@@ -18,6 +18,8 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
   case noPlace(value: Double, scale: ValueScale)
   /// A value lies outside of the bounds that values are said to have.
   case beyondBounds(value: Double, bounds: ClosedRange<Double>)
+  /// A value is no whole number, and values are said to be whole.
+  case notWhole(value: Double)
   /// A size is negative or out of range.
   case size(what: String, found: Int)
 
@@ -50,6 +52,9 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
         ? ("below the least", bounds.lowerBound) : ("above the largest", bounds.upperBound)
       return
         "the value \(value) is \(side) that values are said to have, \(bound): give wider bounds, or leave the row out"
+    case .notWhole(let value):
+      return
+        "the value \(value) is no whole number, which values are said to be: leave out --integer, or round it"
     case .size(let what, let found):
       return "\(what) cannot be \(found)"
     }

@@ -30,18 +30,19 @@ public enum HeldOutRows: Sendable {
   }
 
   func asked(
-    _ model: Model, _ split: Split, values: ValueScale.Choice, limits: ClosedRange<Double>?,
+    _ model: Model, _ split: Split, values: ValueScale.Choice, limits: ClosedRange<Double>?, whole: Bool,
     on pool: ThreadPool?
   ) throws -> Asked {
     switch self {
     case .function(let data):
       let posterior = try model.condition(
-        on: data.rows(split.context), values: values, limits: limits, asked: data.rows(split.held).inputs,
-        pool: pool)
+        on: data.rows(split.context), values: values, limits: limits, whole: whole,
+        asked: data.rows(split.held).inputs, pool: pool)
       return Asked(posterior: posterior, rows: { data.rows($0) }, baselines: { _ in [:] })
     case .table(let cells, let y):
       let table = try model.condition(
-        on: cells.rows(split.context), y: split.context.map { y[$0] }, limits: limits, pool: pool)
+        on: cells.rows(split.context), y: split.context.map { y[$0] }, limits: limits, whole: whole,
+        pool: pool)
       let fit = table.fit
       return Asked(
         posterior: table.posterior,

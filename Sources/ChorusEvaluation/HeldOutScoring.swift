@@ -1,5 +1,6 @@
 import ChorusData
 import ChorusInference
+import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusTensors
@@ -22,13 +23,15 @@ public struct HeldOutScoring: Sendable {
   public var values: ValueScale.Choice
   /// Bounds that values have.
   public var limits: ClosedRange<Double>?
+  /// Whether values are whole numbers.
+  public var whole: Bool
   /// Where the rows of one series stand, and the steps of its season: what simple methods are told. Nil for none of them.
   public var grid: (places: [PlacedSeries.Place], season: Int)?
 
   public init(
     model: Model, rows: HeldOutRows, plan: PlanTemplate = .sequential, orders: Int = 8, samples: Int = 200,
     seed: UInt64 = 0, flopLimit: Double = Posterior.flopLimit, values: ValueScale.Choice = .automatic,
-    limits: ClosedRange<Double>? = nil
+    limits: ClosedRange<Double>? = nil, whole: Bool = false
   ) {
     self.model = model
     self.rows = rows
@@ -39,6 +42,7 @@ public struct HeldOutScoring: Sendable {
     self.flopLimit = flopLimit
     self.values = values
     self.limits = limits
+    self.whole = whole
   }
 
   /// What was found for one split, in the data's units.
@@ -139,7 +143,7 @@ public struct HeldOutScoring: Sendable {
   }
 
   private func asked(_ split: Split, on pool: ThreadPool?) throws -> HeldOutRows.Asked {
-    try rows.asked(model, split, values: values, limits: limits, on: pool)
+    try rows.asked(model, split, values: values, limits: limits, whole: whole, on: pool)
   }
 
   /// Their standard deviation, or that of a constant in its own unit.
@@ -176,9 +180,14 @@ public struct HeldOutScoring: Sendable {
   private func known(_ posterior: Posterior, _ held: Dataset) throws -> Singles {
     let laws = try posterior.marginals(at: held.inputs, flopLimit: flopLimit)
     return Singles(
-      levels: zip(laws, held.y).map { $0.cdf($1) }, crps: zip(laws, held.y).map { $0.crps($1) },
+      levels: zip(laws, held.y).map { level($0, $1) }, crps: zip(laws, held.y).map { $0.crps($1) },
       logDensity: zip(laws, held.y).map { $0.logDensity($1) }, means: laws.map(\.mean),
       medians: laws.map { $0.quantile(0.5) })
+  }
+
+  /// Where a value stands in its law; of a whole number, which has a part of it, the middle of the part.
+  private func level(_ law: any ContinuousLaw, _ y: Double) -> Double {
+    whole ? (law.cdf(y) + law.cdf(y - 1)) / 2 : law.cdf(y)
   }
 
   /// By draws, which have no density.

@@ -20,16 +20,19 @@ public struct Preparation: Sendable, Hashable {
   public let limits: ClosedRange<Double>?
   /// Where values lie, as they are seen: within the limits, and near to those observed where the scale bends; nil for anywhere.
   public let range: ClosedRange<Double>?
+  /// Whether values are whole numbers.
+  public let isWhole: Bool
 
   public init(
     values: ValueScale = .raw, scaling: Scaling, fits: HintFits = HintFits(),
-    limits: ClosedRange<Double>? = nil, range: ClosedRange<Double>? = nil
+    limits: ClosedRange<Double>? = nil, range: ClosedRange<Double>? = nil, isWhole: Bool = false
   ) {
     self.values = values
     self.scaling = scaling
     self.fits = fits
     self.limits = limits
     self.range = range
+    self.isWhole = isWhole
   }
 
   /// Numbers reach the network as they are.
@@ -51,19 +54,20 @@ public struct Preparation: Sendable, Hashable {
     ///   - dates: whether the one input is a date, counted in days.
     ///   - values: what outputs are seen as.
     ///   - limits: bounds that values have.
+    ///   - whole: whether values are whole numbers.
     ///   - scaling: units to use in place of the context's own; nil: those of the rule.
     /// - Throws: `DataError.tooFewRowsToScale` for fewer than 2 rows where units come from them, `.noPlace` for a value
-    ///   that the scale asked for has none for, `.beyondBounds` for one outside of the limits.
+    ///   that the scale asked for has none for, `.beyondBounds` for one outside of the limits, `.notWhole`.
     public func prepare(
       x: some RandomAccessCollection<Double>, y: some RandomAccessCollection<Double>, dimensions: Int,
       dates: Bool = false, values: ValueScale.Choice = .raw,
-      limits: ClosedRange<Double>? = nil, scaling given: Scaling? = nil
+      limits: ClosedRange<Double>? = nil, whole: Bool = false, scaling given: Scaling? = nil
     ) throws(DataError) -> Preparation {
       guard dimensions > 0, x.count == y.count * dimensions else {
         throw .rowCount(what: "input values", expected: y.count * max(dimensions, 0), found: x.count)
       }
       // Where nothing is chosen or bounded, there is nothing to look at in the rows.
-      let isPlain = limits == nil && (values == .raw || values == .automatic)
+      let isPlain = limits == nil && !whole && (values == .raw || values == .automatic)
       guard !isPlain || !hints.hints.isEmpty || given == nil && self.scaling == .standardise else {
         return Preparation(scaling: given ?? .identity)
       }
@@ -75,17 +79,19 @@ public struct Preparation: Sendable, Hashable {
       let y = order.map { y[y.index(y.startIndex, offsetBy: $0)] }
       let scale = try valueScale(values, x: x, y: y, dimensions: dimensions, dates: dates)
       let seen = try Preparation.seen(y, on: scale)
-      let range = try Preparation.range(of: y, seen: seen, on: scale, within: limits)
+      if whole, let value = y.first(where: { $0 != $0.rounded() }) { throw .notWhole(value: value) }
+      let range = try Preparation.range(of: y, seen: seen, on: scale, within: limits, whole: whole)
       let scaling = try units(x: x, y: seen, dimensions: dimensions, given)
       guard !hints.hints.isEmpty else {
-        return Preparation(values: scale, scaling: scaling, limits: limits, range: range)
+        return Preparation(
+          values: scale, scaling: scaling, limits: limits, range: range, isWhole: whole)
       }
       let inputs = x.enumerated().map { scaling.scaled(input: $1, column: $0 % dimensions) }
       let rows = ObservedRows(
         x: inputs, y: seen, unit: scaling.output, dimensions: dimensions,
         periods: dates ? Self.calendar(scaling) : [])
       return Preparation(
-        values: scale, scaling: scaling, fits: hints.fit(rows), limits: limits, range: range)
+        values: scale, scaling: scaling, fits: hints.fit(rows), limits: limits, range: range, isWhole: whole)
     }
 
     /// A year, a week, a day and an hour in the unit of scaled inputs.
@@ -129,12 +135,24 @@ public struct Preparation: Sendable, Hashable {
     public let unit: Scaling.Unit
     /// Where values lie, as they are seen.
     let range: ClosedRange<Double>?
+    /// Of values that are whole numbers the least and the largest; nil for all others.
+    public let whole: ClosedRange<Double>?
 
     /// The network's number for a value; NaN for one that its scale has no place for.
     public func scaled(_ value: Double) -> Double { unit.scaled(values.seen(value) ?? .nan) }
     public func raw(_ scaled: Double) -> Double {
       let seen = unit.raw(scaled)
-      return values.value(range.map { min(max(seen, $0.lowerBound), $0.upperBound) } ?? seen)
+      let value = values.value(range.map { min(max(seen, $0.lowerBound), $0.upperBound) } ?? seen)
+      return whole.map { min(max(value.rounded(), $0.lowerBound), $0.upperBound) } ?? value
+    }
+    /// The network's number of the whole number that is next to what `scaled` stands for, and the range of those that stand for it.
+    public func whole(_ scaled: Double) -> (value: Double, range: ClosedRange<Double>) {
+      let number = raw(scaled)
+      func end(_ value: Double, _ last: Double?, _ beyond: Double) -> Double {
+        number == last ? beyond : values.seen(value).map { unit.scaled($0) } ?? beyond
+      }
+      let low = end(number - 0.5, whole?.lowerBound, -.infinity)
+      return (self.scaled(number), low...max(low, end(number + 0.5, whole?.upperBound, .infinity)))
     }
     /// Where values lie, as the network's numbers; nil for anywhere. Wider by what rounding to 32 bits may move a value that
     /// lies on an end, as the zeros of a count do; what is drawn between comes back as the end itself.
@@ -152,7 +170,17 @@ public struct Preparation: Sendable, Hashable {
   public func unit(at inputs: some RandomAccessCollection<Double>) -> OutputUnit {
     let plain = scaling.output
     let unit = fits.fits.isEmpty ? plain : fits.unit(at: ArraySlice(inputs), otherwise: plain)
-    return OutputUnit(values: values, unit: unit, range: range)
+    return OutputUnit(values: values, unit: unit, range: range, whole: whole)
+  }
+
+  /// Of values that are whole numbers the least and the largest that there can be; nil for all others.
+  public var whole: ClosedRange<Double>? {
+    guard isWhole else { return nil }
+    let least = values == .logarithm ? 1 : values == .raw ? -Double.infinity : 0
+    let (low, high) = (
+      max(least, (limits?.lowerBound ?? least).rounded(.up)), limits?.upperBound ?? .infinity
+    )
+    return low...max(low, high.rounded(.down))
   }
 
   /// The unit at each row of scaled inputs.
@@ -170,12 +198,18 @@ public struct Preparation: Sendable, Hashable {
 
   /// Where values lie, as they are seen.
   private static func range(
-    of y: [Double], seen: [Double], on scale: ValueScale, within limits: ClosedRange<Double>?
+    of y: [Double], seen: [Double], on scale: ValueScale, within limits: ClosedRange<Double>?, whole: Bool
   ) throws(DataError) -> ClosedRange<Double>? {
     let near = scale.range(of: seen)
-    guard let limits else { return near }
+    guard var limits else { return near }
     if let value = y.first(where: { !limits.contains($0) }) {
       throw .beyondBounds(value: value, bounds: limits)
+    }
+    // A whole number stands for what is nearer to it than to the next.
+    if whole {
+      let (low, high) = (limits.lowerBound.rounded(.up), limits.upperBound.rounded(.down))
+      guard low <= high else { throw .badScale("the bounds \(limits.lowerBound) and \(limits.upperBound)") }
+      limits = low - 0.5...high + 0.5
     }
     let least = scale.seen(limits.lowerBound) ?? -.infinity
     guard let most = limits.upperBound == .infinity ? .infinity : scale.seen(limits.upperBound), least < most

@@ -39,6 +39,8 @@ struct Request: Sendable {
   let pool: ThreadPool?
   /// Where the value of each target lies, in the network's units; nil for anywhere.
   var bounds: [ClosedRange<Double>]?
+  /// Of each target how its values are whole numbers; nil where they are not.
+  var whole: [Preparation.OutputUnit]?
   var progress: (@Sendable (Int) -> Void)?
 }
 
@@ -57,16 +59,30 @@ struct EncodedContext<A: Architecture>: AnyContext {
       pool: request.pool)
   }
 
+  private func sampler(
+    _ x: [Float], _ request: Request, whole units: [Preparation.OutputUnit]
+  ) -> Sampler<WholeConditioner<NetworkConditioner<A>>> {
+    Sampler(
+      WholeConditioner(base: NetworkConditioner(self, x: x, within: request.bounds), units: units),
+      plan: request.plan, seed: request.seed, pool: request.pool)
+  }
+
   @specialized(where A == SetNetwork<MixtureHead>)
   func sample(_ count: Int, at x: [Float], _ request: Request, latent: Bool) throws(InferenceError) -> Drawn {
-    try sampler(x, request).sample(count, latent: latent, progress: request.progress)
+    if let units = request.whole {
+      return try sampler(x, request, whole: units).sample(count, progress: request.progress)
+    }
+    return try sampler(x, request).sample(count, latent: latent, progress: request.progress)
   }
 
   @specialized(where A == SetNetwork<MixtureHead>)
   func logDensities(
     of y: [Float], at x: [Float], _ request: Request, orders: Int
   ) throws(InferenceError) -> [Double] {
-    try sampler(x, request).logDensities(of: y, orders: orders)
+    if let units = request.whole {
+      return try sampler(x, request, whole: units).logDensities(of: y, orders: orders)
+    }
+    return try sampler(x, request).logDensities(of: y, orders: orders)
   }
 
   @specialized(where A == SetNetwork<MixtureHead>)

@@ -62,7 +62,8 @@ extension Posterior {
     // Rows of a table are told in the units of what was fitted to it.
     let units = model.blueprint.family == .table ? scaling : nil
     return try model.condition(
-      on: all, values: values, limits: preparation.limits, scaling: units, pool: pool)
+      on: all, values: values, limits: preparation.limits, whole: preparation.isWhole, scaling: units,
+      pool: pool)
   }
 
   /// Draws `count` coherent paths among those that meet conditions.

@@ -49,6 +49,8 @@ public struct Posterior: Sendable {
   ///   - values: the scale that values are seen on. By default the model's hints decide; a model without one that can
   ///     tell takes them as they are.
   ///   - limits: bounds that values have: what is drawn lies within, and densities are those of laws cut there.
+  ///   - whole: whether values are whole numbers: what is drawn is rounded before later values read it, and densities are
+  ///     probabilities of the intervals that round to the values.
   ///   - scaling: the units to use instead of the context's own mean and standard deviation. A model that was trained
   ///     on standardised data needs it when there are fewer than two rows.
   ///   - preparation: units and what hints found, of another context.
@@ -58,7 +60,8 @@ public struct Posterior: Sendable {
   /// - Throws: `ModelError` for more inputs than the model has, `InferenceError.scale` for too few rows to scale by.
   public init(
     _ model: Model, _ data: Dataset, values: ValueScale.Choice? = nil, limits: ClosedRange<Double>? = nil,
-    scaling: Scaling? = nil, preparation: Preparation? = nil, asked: Inputs? = nil, on pool: ThreadPool? = nil
+    whole: Bool = false, scaling: Scaling? = nil, preparation: Preparation? = nil, asked: Inputs? = nil,
+    on pool: ThreadPool? = nil
   ) throws {
     let blueprint = model.blueprint
     let dimensions = data.dimensions
@@ -81,7 +84,7 @@ public struct Posterior: Sendable {
     self.preparation =
       try preparation
       ?? Self.preparation(
-        of: data, by: blueprint, values ?? (scaling == nil ? .automatic : .raw), limits, scaling)
+        of: data, by: blueprint, values ?? (scaling == nil ? .automatic : .raw), limits, whole, scaling)
     let observed = try Self.rows(data, self.preparation)
     try Self.checkCancellation()
     conditioned = model.network.condition(observed, self.preparation.fits, on: pool)
@@ -180,7 +183,7 @@ public struct Posterior: Sendable {
 
   private static func preparation(
     of data: Dataset, by blueprint: Blueprint, _ values: ValueScale.Choice, _ limits: ClosedRange<Double>?,
-    _ scaling: Scaling?
+    _ whole: Bool, _ scaling: Scaling?
   ) throws -> Preparation {
     if let scaling, !scaling.inputCentres.isEmpty, scaling.inputCentres.count != data.dimensions {
       throw DataError.dimensions(
@@ -194,8 +197,7 @@ public struct Posterior: Sendable {
     return try blueprint.preparation.prepare(
       x: data.x, y: data.y, dimensions: data.dimensions,
       dates: data.dimensions == 1 && data.inputColumns.first?.isDate == true, values: values, limits: limits,
-      scaling: scaling
-    )
+      whole: whole, scaling: scaling)
   }
 
   // MARK: Requests
@@ -263,6 +265,9 @@ public struct Posterior: Sendable {
     guard count >= 0 else {
       throw InferenceError.input("the number of paths is \(count); it must not be negative")
     }
+    guard !latent || !preparation.isWhole else {
+      throw InferenceError.input("a curve without noise has no whole numbers; draw values with noise")
+    }
     let plan = try resolve(template, inputs, paths: count, flopLimit, latent: latent, unsupported)
     guard count > 0, inputs.count > 0 else {
       return Samples(
@@ -271,14 +276,15 @@ public struct Posterior: Sendable {
     let x = try questions(inputs)
     let units = try preparation.units(scaling.apply(inputs))
     let request = Request(
-      plan: plan, seed: seed, pool: pool, bounds: Self.bounds(units), progress: progress)
+      plan: plan, seed: seed, pool: pool, bounds: Self.bounds(units), whole: whole(units), progress: progress)
     let drawn = try conditioned.sample(count, at: x, request, latent: latent)
     let notes = notes + bufferNotes(plan, latent: latent)
     let (outside, note) = try outside(inputs, notes)
     let raw = drawn.paths.map { path in zip(path, units).map { $1.raw(Double($0)) } }
     // The mean of what a bent scale shows is not what it shows of the mean: there it is that of the paths.
     let means =
-      preparation.values == .raw ? zip(drawn.means, units).map { $1.raw($0) } : Self.average(raw)
+      preparation.values == .raw && !preparation.isWhole
+      ? zip(drawn.means, units).map { $1.raw($0) } : Self.average(raw)
     guard raw.allSatisfy({ $0.allSatisfy(\.isFinite) }), means.allSatisfy(\.isFinite) else {
       throw Self.notFinite
     }
@@ -291,6 +297,10 @@ public struct Posterior: Sendable {
   private static func bounds(_ units: [Preparation.OutputUnit]) -> [ClosedRange<Double>]? {
     let bounds = units.compactMap(\.scaledRange)
     return bounds.isEmpty ? nil : bounds
+  }
+
+  private func whole(_ units: [Preparation.OutputUnit]) -> [Preparation.OutputUnit]? {
+    preparation.isWhole ? units : nil
   }
 
   /// The mean of each target over paths.
@@ -330,9 +340,14 @@ public struct Posterior: Sendable {
     if let value = y.first(where: { preparation.values.seen($0) == nil }) {
       throw DataError.noPlace(value: value, scale: preparation.values)
     }
+    if let value = y.first(where: { preparation.isWhole && $0 != $0.rounded() }) {
+      throw DataError.notWhole(value: value)
+    }
     let scaled = try Self.narrow(zip(y, units).map { $1.scaled($0) }, "a value")
-    let jacobian = zip(y, units).reduce(0) { $0 + $1.1.logSlope($1.0) }
-    let request = Request(plan: plan, seed: seed, pool: pool, bounds: Self.bounds(units))
+    // Probabilities have no unit.
+    let jacobian = preparation.isWhole ? 0 : zip(y, units).reduce(0) { $0 + $1.1.logSlope($1.0) }
+    let request = Request(
+      plan: plan, seed: seed, pool: pool, bounds: Self.bounds(units), whole: whole(units))
     let scores = try conditioned.logDensities(of: scaled, at: x, request, orders: orders).map {
       $0 + jacobian
     }
@@ -371,7 +386,8 @@ public struct Posterior: Sendable {
           "this model predicts the level of a category, which has no unit; ask for its laws")
       }
       let seen = law.scaled(by: unit.unit.scale, offset: unit.unit.origin)
-      return unit.values == .raw ? seen : SeenLaw(seen, on: unit.values)
+      let own: any ContinuousLaw = unit.values == .raw ? seen : SeenLaw(seen, on: unit.values)
+      return unit.whole.map { WholeNumbers(own, within: $0) } ?? own
     }
     guard marginals.allSatisfy({ $0.mean.isFinite && $0.variance.isFinite }) else {
       throw Self.notFinite
@@ -478,10 +494,11 @@ extension Model {
   /// Encodes a data set, to be asked for paths, densities and marginals.
   public func condition(
     on data: Dataset, values: ValueScale.Choice? = nil, limits: ClosedRange<Double>? = nil,
+    whole: Bool = false,
     scaling: Scaling? = nil, preparation: Preparation? = nil, asked: Inputs? = nil, pool: ThreadPool? = nil
   ) throws -> Posterior {
     try Posterior(
-      self, data, values: values, limits: limits, scaling: scaling, preparation: preparation, asked: asked,
-      on: pool)
+      self, data, values: values, limits: limits, whole: whole, scaling: scaling, preparation: preparation,
+      asked: asked, on: pool)
   }
 }

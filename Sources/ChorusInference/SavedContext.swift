@@ -24,6 +24,8 @@ public struct SavedContext: Sendable {
     /// nil: none.
     var limits: Ends?
     var range: Ends?
+    /// nil: values need not be whole numbers.
+    var whole: Bool?
     var scaling: Scaling
     var inputColumns: [Column]
     var outputColumn: Column
@@ -156,7 +158,7 @@ public struct SavedContext: Sendable {
       return Preparation(
         values: header.values ?? .raw, scaling: header.scaling,
         fits: try decoder.decode(Kept.self, from: json).fits, limits: header.limits?.range,
-        range: header.range?.range)
+        range: header.range?.range, isWhole: header.whole ?? false)
     }
     return try decoder.decode(FirstFormat.self, from: json).preparation(header.scaling, hints)
   }
@@ -206,6 +208,7 @@ public struct SavedContext: Sendable {
         values: posterior.preparation.values == .raw ? nil : posterior.preparation.values,
         limits: posterior.preparation.limits.map(Ends.init),
         range: posterior.preparation.range.map(Ends.init),
+        whole: posterior.preparation.isWhole ? true : nil,
         scaling: posterior.scaling, inputColumns: posterior.inputColumns,
         outputColumn: posterior.outputColumn),
       fits: posterior.conditioned.fits, hints: posterior.model.blueprint.hints)

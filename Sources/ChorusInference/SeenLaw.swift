@@ -51,6 +51,12 @@ struct SeenLaw: ContinuousLaw {
     return seen.logDensity(z) + values.logSlope((y - offset) / scale) - log(scale)
   }
 
+  func logMass(in range: ClosedRange<Double>) -> Double {
+    let low = seen(range.lowerBound)
+    return seen.logMass(
+      in: low...max(low, range.upperBound == .infinity ? .infinity : seen(range.upperBound)))
+  }
+
   /// By equally likely values: mean |X − y| − ½ mean |X − X'| (Gneiting and Raftery 2007, eq. 21).
   func crps(_ y: Double) -> Double {
     let own = (y - offset) / scale

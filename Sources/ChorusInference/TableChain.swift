@@ -26,9 +26,15 @@ public struct TableChain: Sendable {
     public var levels: Int?
     /// Bounds that numbers have.
     public var limits: ClosedRange<Double>?
+    /// Whether numbers are whole.
+    public var isWhole: Bool
 
-    public init(column: Int, inputs: [Int], levels: Int? = nil, limits: ClosedRange<Double>? = nil) {
+    public init(
+      column: Int, inputs: [Int], levels: Int? = nil, limits: ClosedRange<Double>? = nil,
+      isWhole: Bool = false
+    ) {
       (self.column, self.inputs, self.levels, self.limits) = (column, inputs, levels, limits)
+      self.isWhole = isWhole
     }
   }
 
@@ -128,7 +134,10 @@ public struct TableChain: Sendable {
               levels: (some.map { $0.map { values[$0] } } ?? values).map(Self.level),
               of: levels)))
       } else {
-        laws.append(.number(try TablePosterior(model, inputs, y: values, limits: step.limits, on: pool)))
+        laws.append(
+          .number(
+            try TablePosterior(
+              model, inputs, y: values, limits: step.limits, whole: step.isWhole, on: pool)))
       }
     }
     (self.laws, self.asked, self.weighing) = (laws, asked, weighing)

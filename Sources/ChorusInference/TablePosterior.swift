@@ -42,12 +42,13 @@ public struct TablePosterior: Sendable {
   /// - Parameters:
   ///   - cells: rows whose outputs are observed.
   ///   - limits: bounds that values have: what is drawn lies within, and densities are those of laws cut there.
+  ///   - whole: whether values are whole numbers, as `Model.condition(on:)` has it.
   ///   - share: of the paths that a process draws, 0 for the network alone; nil for as many as it deserves.
   ///   - pool: threads to work on; nil keeps to the caller's.
   /// - Throws: `ModelError.input` for a model that does not read tables; `DataError` for rows and outputs that do not fit each other,
   ///   or fewer than two.
   public init(
-    _ model: Model, _ cells: Cells, y: [Double], limits: ClosedRange<Double>? = nil,
+    _ model: Model, _ cells: Cells, y: [Double], limits: ClosedRange<Double>? = nil, whole: Bool = false,
     share: Double? = nil, on pool: ThreadPool? = nil
   ) throws {
     guard model.blueprint.family == .table else {
@@ -56,6 +57,7 @@ public struct TablePosterior: Sendable {
     if let limits, let value = y.first(where: { !limits.contains($0) }) {
       throw DataError.beyondBounds(value: value, bounds: limits)
     }
+    if let value = y.first(where: { whole && $0 != $0.rounded() }) { throw DataError.notWhole(value: value) }
     let fitted = Self.strata(cells, y, Self.mostFitted)
     let fit = try TableFit(fitted.map { cells.rows($0) } ?? cells, y: fitted.map { $0.map { y[$0] } } ?? y)
     self.fit = fit
@@ -67,9 +69,12 @@ public struct TablePosterior: Sendable {
     let told = try Dataset(
       inputs: Inputs(
         read.flatMap { fit.observed.x[$0 * width..<($0 + 1) * width] }, dimensions: width),
-      y: read.map { fit.unit.raw(fit.observed.y[$0]) })
+      y: read.map { row in
+        let value = fit.unit.raw(fit.observed.y[row])
+        return whole ? value.rounded() : value
+      })
     let network = try Posterior(
-      model, told, values: .raw, limits: limits,
+      model, told, values: .raw, limits: limits, whole: whole,
       scaling: Scaling(
         inputCentres: [], inputScales: [], outputCentre: fit.unit.origin, outputScale: fit.unit.scale),
       on: pool)
@@ -164,9 +169,9 @@ public struct TablePosterior: Sendable {
 extension Model {
   /// Reads a table, to be asked for paths, densities and laws of further rows.
   public func condition(
-    on cells: Cells, y: [Double], limits: ClosedRange<Double>? = nil,
+    on cells: Cells, y: [Double], limits: ClosedRange<Double>? = nil, whole: Bool = false,
     share: Double? = nil, pool: ThreadPool? = nil
   ) throws -> TablePosterior {
-    try TablePosterior(self, cells, y: y, limits: limits, share: share, on: pool)
+    try TablePosterior(self, cells, y: y, limits: limits, whole: whole, share: share, on: pool)
   }
 }

@@ -149,6 +149,20 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
     return min(max((whole(below: y) - bounds.below) / bounds.inside, 0), 1)
   }
 
+  /// Precise in both tails; so far out that nothing is left of a component, the density of the middle times the width.
+  public func logMass(in range: ClosedRange<Double>) -> Double {
+    var range = range
+    if let bounds {
+      guard range.overlaps(bounds.range) else { return -.infinity }
+      range = range.clamped(to: bounds.range)
+    }
+    let inside = means.indices.reduce(0) { $0 + exp(logWeights[$1]) * part($1, of: range) }
+    if inside > 1e-290 { return log(inside) - (bounds.map { log($0.inside) } ?? 0) }
+    let (low, high) = (range.lowerBound, range.upperBound)
+    guard low.isFinite, high.isFinite else { return logDensity(low.isFinite ? low : high) }
+    return logDensity(low / 2 + high / 2) + log(high - low)
+  }
+
   /// By bisection to the last bits.
   public func quantile(_ level: Double) -> Double {
     guard !level.isNaN else { return .nan }

@@ -26,6 +26,8 @@ public protocol Predictive: Sendable {
   func draw(from stream: inout RandomStream) -> Value
   /// log p(value), in nats; −∞ for a value that the law cannot have.
   func logDensity(_ value: Value) -> Double
+  /// log P(value within `range`), in nats; −∞ for a law that is not of numbers.
+  func logMass(in range: ClosedRange<Double>) -> Double
   /// What a number that a network holds stands for under such a law.
   static func value(_ stored: Float) -> Value
   /// The expected value; of a category that of its level's number.
@@ -40,6 +42,7 @@ public protocol Predictive: Sendable {
 
 extension Predictive {
   public func within(_ range: ClosedRange<Double>) -> Self? { nil }
+  public func logMass(in range: ClosedRange<Double>) -> Double { -.infinity }
 
   /// Proposals from p are kept with probability 1 − q/p. Both densities are in closed form, so no network is asked.
   public func residual(beyond draft: Self, from stream: inout RandomStream) -> Value {
@@ -75,6 +78,9 @@ extension ContinuousLaw {
     case .number(let y): logDensity(y)
     case .level: -.infinity
     }
+  }
+  public func logMass(in range: ClosedRange<Double>) -> Double {
+    log(max(cdf(range.upperBound) - cdf(range.lowerBound), 0))
   }
   public static func value(_ stored: Float) -> Value { .number(Double(stored)) }
 }

@@ -12,6 +12,7 @@ package struct Asker: Sendable {
   package let model: Model
   package let values: ValueScale.Choice
   package let limits: ClosedRange<Double>?
+  package let whole: Bool
   package let template: PlanTemplate
   package let samples: Int
   package let seed: UInt64
@@ -23,12 +24,14 @@ package struct Asker: Sendable {
   package let known: [KnownStatement]
 
   package init(
-    model: Model, values: ValueScale.Choice, limits: ClosedRange<Double>?, template: PlanTemplate,
-    samples: Int, seed: UInt64, latent: Bool, flopLimit: Double, independent: Bool, known: [KnownStatement]
+    model: Model, values: ValueScale.Choice, limits: ClosedRange<Double>?, whole: Bool = false,
+    template: PlanTemplate, samples: Int, seed: UInt64, latent: Bool, flopLimit: Double, independent: Bool,
+    known: [KnownStatement]
   ) {
     self.model = model
     self.values = values
     self.limits = limits
+    self.whole = whole
     self.template = template
     self.samples = samples
     self.seed = seed
@@ -45,7 +48,8 @@ package struct Asker: Sendable {
       return Answer(question: question, samples: nil, independent: nil, periods: [], values: .raw)
     }
     do {
-      var posterior = try question.posterior(model, values: values, limits: limits, on: pool)
+      var posterior = try question.posterior(
+        model, values: values, limits: limits, whole: whole, on: pool)
       let known = try Known(
         known, of: question.selection, columns: posterior.inputColumns, target: posterior.outputColumn)
       if let rows = known?.rows { posterior = try posterior.given(rows) }

@@ -45,9 +45,11 @@ package struct Question: Sendable {
 
   /// The rows read by the model: now, or when they were saved.
   package func posterior(
-    _ model: Model, values: ValueScale.Choice, limits: ClosedRange<Double>?, on pool: ThreadPool?
+    _ model: Model, values: ValueScale.Choice, limits: ClosedRange<Double>?, whole: Bool = false,
+    on pool: ThreadPool?
   ) throws -> Posterior {
-    try kept ?? model.condition(on: data, values: values, limits: limits, asked: points, pool: pool)
+    try kept
+      ?? model.condition(on: data, values: values, limits: limits, whole: whole, asked: points, pool: pool)
   }
 
   package func named(_ column: String) -> (title: String, unit: String) { observations.named(column) }
