@@ -5,11 +5,17 @@ struct CalendarReader {
   private var end: Int
   private var notation = DateNotation()
   private var (year, month, day) = (0, 1, 1)
+  /// The first day of a week.
+  private var monday: Int?
+  /// How dates are said to be written.
+  private let told: DateNotation?
   /// Why the date or the time is none, where it is written like one.
   private var fault: String?
 
-  init(_ text: UnsafeBufferPointer<UInt8>) {
+  /// - Parameter told: how dates are said to be written: only then years of two digits are read.
+  init(_ text: UnsafeBufferPointer<UInt8>, like told: DateNotation? = nil) {
     self.text = text
+    self.told = told
     end = text.count
     while position < end, Self.isSpace(text[position]) { position += 1 }
     while end > position, Self.isSpace(text[end - 1]) { end -= 1 }
@@ -23,7 +29,8 @@ struct CalendarReader {
       seconds = time
     }
     if let fault = fault ?? dayFault { return .impossible(fault) }
-    let days = Double(CalendarText.days(year: year, month: month, day: day)) + seconds / 86400
+    let date = monday ?? CalendarText.days(year: year, month: month, day: day)
+    let days = Double(date) + seconds / 86400
     guard CalendarText.milliseconds(days) != nil else {
       return .impossible("in UTC it is outside the years 1 to 9999")
     }
@@ -47,14 +54,20 @@ struct CalendarReader {
       notation.separator = 0
       return true
     }
+    if digits == 2, hasShortYear, told?.order == .yearMonthDay || told?.order == .yearMonth {
+      return yearFirst()
+    }
     if digits == 1 || digits == 2 { return dayOrMonthFirst() }
     return wordFirst()
   }
 
+  private var hasShortYear: Bool { told?.isShortYear ?? false }
+
   private mutating func yearFirst() -> Bool {
-    year = number(4)
+    guard takeYear() else { return false }
     notation.separator = takeSeparator()
     if takeLetter("q") { return quarter(.yearQuarter) }
+    if takeLetter("w") { return week() }
     if digitCount == 0 {
       if takeLetter("m") {
         if (1...2).contains(digitCount) {
@@ -88,7 +101,7 @@ struct CalendarReader {
       return takeMonthName() && take(notation.separator) && takeYear()
     }
     guard notation.separator != UInt8(ascii: " ") else { return false }
-    if digitCount == 4 {
+    if digitCount == 4 || told?.order == .monthYear {
       month = first
       notation.order = .monthYear
       return notation.separator != UInt8(ascii: ".") && takeYear()
@@ -109,7 +122,7 @@ struct CalendarReader {
     guard takeMonthName() else { return false }
     notation.separator = takeSeparator()
     guard notation.separator != 0 else { return false }
-    if digitCount == 4 {
+    if digitCount == 4 || told?.order == .monthYear {
       notation.order = .monthYear
       return takeYear()
     }
@@ -117,6 +130,19 @@ struct CalendarReader {
     guard takeDay() else { return false }
     notation.hasComma = take(UInt8(ascii: ","))
     return take(notation.separator) && takeYear()
+  }
+
+  /// The number of a week.
+  private mutating func week() -> Bool {
+    guard (1...2).contains(digitCount), !notation.isShortYear else { return false }
+    (notation.order, notation.isPadded) = (.yearWeek, digitCount == 2)
+    let week = number(digitCount)
+    let first = CalendarText.days(ofISOYear: year)
+    if week < 1 || first + 7 * week > CalendarText.days(ofISOYear: year + 1) {
+      fault = "\(year) has no week \(week)"
+    }
+    monday = first + 7 * (week - 1)
+    return true
   }
 
   /// The digit of a quarter, and the year where it comes behind.
@@ -142,6 +168,11 @@ struct CalendarReader {
   }
 
   private mutating func takeYear() -> Bool {
+    if digitCount == 2, hasShortYear {
+      let last = number(2)
+      (year, notation.isShortYear) = (last < 69 ? 2000 + last : 1900 + last, true)
+      return true
+    }
     guard digitCount == 4 else { return false }
     year = number(4)
     return true

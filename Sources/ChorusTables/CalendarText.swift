@@ -49,7 +49,7 @@ public enum CalendarText {
   }
 
   static func reading(_ text: UnsafeBufferPointer<UInt8>, like notation: DateNotation?) -> Reading {
-    var reader = CalendarReader(text)
+    var reader = CalendarReader(text, like: notation)
     let reading = reader.reading()
     guard case .moment(let days, var found) = reading, found.isOpen, let notation, !notation.isOpen,
       found.isLike(notation)
@@ -147,6 +147,20 @@ public enum CalendarText {
     let shifted = (5 * dayOfYear + 2) / 153
     let month = shifted < 10 ? shifted + 3 : shifted - 9
     return (era * 400 + yearOfEra + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * shifted + 2) / 5 + 1)
+  }
+
+  /// The year and the week of ISO 8601 that a day is in, and its weekday, Monday being 0.
+  static func isoWeek(of day: Int) -> (year: Int, week: Int, weekday: Int) {
+    let weekday = ((day + 3) % 7 + 7) % 7
+    // A week is in the year that has its Thursday.
+    let year = civil(day - weekday + 3).year
+    return (year, (day - weekday - days(ofISOYear: year)) / 7 + 1, weekday)
+  }
+
+  /// The Monday of the first week of a year of ISO 8601: the week with January 4.
+  static func days(ofISOYear year: Int) -> Int {
+    let fourth = days(year: year, month: 1, day: 4)
+    return fourth - ((fourth + 3) % 7 + 7) % 7
   }
 
   static func padded(_ number: Int, _ width: Int) -> String {

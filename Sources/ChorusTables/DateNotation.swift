@@ -1,9 +1,11 @@
 /// How a column writes its dates and times, so that output can write them alike: `2012-01-31`, `31.01.2012`,
-/// `1/31/2012 3:45 PM`, `2020Q1`, `Jan 2020`.
+/// `1/31/2012 3:45 PM`, `2020Q1`, `Jan 2020`, `2020-W05`.
 public struct DateNotation: Hashable, Sendable {
   /// Which parts of a date are written, and in which order.
   enum Order: Sendable {
     case yearMonthDay, dayMonthYear, monthDayYear, yearMonth, monthYear, yearQuarter, quarterYear
+    /// Weeks of ISO 8601, which begin on Mondays.
+    case yearWeek
 
     var hasDay: Bool { self == .yearMonthDay || self == .dayMonthYear || self == .monthDayYear }
   }
@@ -53,6 +55,8 @@ public struct DateNotation: Hashable, Sendable {
   var hasComma = false
   /// `1st Quarter` and not `Q1`.
   var hasOrdinal = false
+  /// Whether years have two digits, 69 being 1969 and 68 being 2068; only where it is told.
+  var isShortYear = false
   /// Whether day and month might be the other way round; values are counted as if the day came first.
   var isOpen = false
 
@@ -83,7 +87,7 @@ public struct DateNotation: Hashable, Sendable {
     let sameOrder = order == other.order || (isOpen || other.isOpen) && days(order) && days(other.order)
     let sameMonth = month == other.month || month.isName && other.month.isName
     return sameOrder && sameMonth && separator == other.separator && hasComma == other.hasComma
-      && hasOrdinal == other.hasOrdinal
+      && hasOrdinal == other.hasOrdinal && isShortYear == other.isShortYear
   }
 
   /// The notation of a column that has dates of this one and of `other`; nil where they differ in more than zeros,
@@ -112,7 +116,8 @@ public struct DateNotation: Hashable, Sendable {
 
   // MARK: Patterns
 
-  /// The notation as a pattern of `strftime`: `%d/%m/%Y %H:%M`; a quarter is `%q`, or `%Q` as `1st Quarter`.
+  /// The notation as a pattern of `strftime`: `%d/%m/%Y %H:%M`; a quarter is `%q`, or `%Q` as `1st Quarter`; a week
+  /// is `%G-W%V`, a year of two digits `%y`.
   public var pattern: String {
     let name = isUpperCase ? "^" : ""
     let month =
@@ -124,7 +129,8 @@ public struct DateNotation: Hashable, Sendable {
       }
     let day = isPadded ? "%d" : "%-d"
     let date = dateText(
-      year: "%Y", month: month, day: day, quarter: hasOrdinal ? "%Q" : "Q%q")
+      year: order == .yearWeek ? "%G" : isShortYear ? "%y" : "%Y", month: month, day: day,
+      quarter: hasOrdinal ? "%Q" : "Q%q", week: isPadded ? "W%V" : "W%-V")
     guard clock != .none else { return date }
     let zero = isHourPadded ? "" : "-"
     let hour = clock == .twelve ? "%\(zero)I" : "%\(zero)H"
@@ -138,7 +144,7 @@ public struct DateNotation: Hashable, Sendable {
     let examples: [String: String] = [
       "Y": "2001", "m": "02", "-m": "2", "d": "03", "-d": "3", "b": "Feb", "B": "February", "^b": "FEB",
       "^B": "FEBRUARY", "q": "1", "Q": "1st Quarter", "H": "04", "-H": "4", "I": "04", "-I": "4", "M": "05",
-      "S": "06", "p": "AM", "P": "am", "z": "+00:00",
+      "S": "06", "p": "AM", "P": "am", "z": "+00:00", "y": "01", "G": "2001", "V": "05", "-V": "5",
     ]
     var (example, order) = ("", [String]())
     var rest = Substring(pattern)
@@ -153,7 +159,15 @@ public struct DateNotation: Hashable, Sendable {
       example += text
       order.append(key)
     }
-    guard case .moment(_, var notation) = CalendarText.reading(example, like: nil), !order.isEmpty else {
+    var told: DateNotation?
+    if order.contains("y") {
+      told = DateNotation()
+      told?.isShortYear = true
+      let hasDay = order.contains { $0.hasSuffix("d") }
+      told?.order =
+        order.first == "y" ? hasDay ? .yearMonthDay : .yearMonth : hasDay ? .dayMonthYear : .monthYear
+    }
+    guard case .moment(_, var notation) = CalendarText.reading(example, like: told), !order.isEmpty else {
       return nil
     }
     if notation.isOpen, let day = order.firstIndex(where: { $0.hasSuffix("d") }),
@@ -174,7 +188,11 @@ public struct DateNotation: Hashable, Sendable {
     let (year, month, day) = CalendarText.civil((total - rest) / 86_400_000)
     let isStart = day == 1 && rest == 0
     // A month or a quarter has no room for a day in it.
-    guard order.hasDay || isStart && (!order.hasQuarter || month % 3 == 1) else {
+    let (weekYear, week, weekday) = CalendarText.isoWeek(of: (total - rest) / 86_400_000)
+    let isWhole =
+      order == .yearWeek
+      ? weekday == 0 && rest == 0 : isStart && (!order.hasQuarter || month % 3 == 1)
+    guard order.hasDay || isWhole, !isShortYear || (1969...2068).contains(year) else {
       return DateNotation().text(milliseconds: total)
     }
     var notation = self
@@ -194,8 +212,10 @@ public struct DateNotation: Hashable, Sendable {
     let quarter = (month + 2) / 3
     let ordinal = ["1st", "2nd", "3rd", "4th"][quarter - 1] + " Quarter"
     let date = notation.dateText(
-      year: CalendarText.padded(year, 4), month: monthText, day: digits(day),
-      quarter: hasOrdinal ? ordinal : "Q\(quarter)")
+      year: isShortYear
+        ? CalendarText.padded(year % 100, 2) : CalendarText.padded(order == .yearWeek ? weekYear : year, 4),
+      month: monthText, day: digits(day), quarter: hasOrdinal ? ordinal : "Q\(quarter)",
+      week: "W" + digits(week))
     guard notation.clock != .none else { return date }
     var hour = rest / 3_600_000
     let half = half.rawValue.replacingLetters(
@@ -208,7 +228,7 @@ public struct DateNotation: Hashable, Sendable {
     return date + notation.timeText(time: time, half: half)
   }
 
-  private func dateText(year: String, month: String, day: String, quarter: String) -> String {
+  private func dateText(year: String, month: String, day: String, quarter: String, week: String) -> String {
     let between = separator == 0 ? "" : String(Unicode.Scalar(separator))
     return switch order {
     case .yearMonthDay: year + between + month + between + day
@@ -218,6 +238,7 @@ public struct DateNotation: Hashable, Sendable {
     case .monthYear: month + between + year
     case .yearQuarter: year + between + quarter
     case .quarterYear: quarter + between + year
+    case .yearWeek: year + between + week
     }
   }
 

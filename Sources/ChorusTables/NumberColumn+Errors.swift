@@ -97,9 +97,11 @@ extension NumberColumn {
       what = "a number or a date"
       advice = "choose a column of numbers or of dates (YYYY-MM-DD)"
     }
-    let parts = written.split { "/-.".contains($0) }
-    if parts.count == 3, parts.allSatisfy({ $0.count <= 2 && $0.allSatisfy(\.isNumber) }) {
-      advice = "write the year with four digits"
+    let short = DateNotation.shortPatterns(of: written)
+    if !short.isEmpty {
+      advice =
+        "if its year has two digits, say how it is written with "
+        + short.map { "--date-format '\($0)'" }.joined(separator: " or ")
     }
     let swapped = ArraySlice(written.utf8.map { Self.swapped[$0] ?? $0 })
     if kind == nil || kind == .number, case .finite = NumberText.read(swapped, mark: source.mark) {
@@ -119,6 +121,23 @@ extension NumberColumn {
 }
 
 extension DateNotation {
+  /// The patterns with a year of two digits by which a text is a date.
+  static func shortPatterns(of text: String) -> [String] {
+    let mark = text.first { "/-. ".contains($0) }.map(String.init) ?? "/"
+    let parts = [
+      ["%d", "%m", "%y"], ["%m", "%d", "%y"], ["%y", "%m", "%d"], ["%d", "%b", "%y"], ["%b", "%y"],
+      ["%m", "%y"],
+    ]
+    let plain = parts.map { $0.joined(separator: mark) } + ["%b %d, %y"]
+    let all = plain + plain.map { $0.replacing("%d", with: "%-d").replacing("%m", with: "%-m") }
+    return all.enumerated().filter { index, pattern in
+      guard !all[..<index].contains(pattern), let notation = DateNotation(pattern: pattern),
+        case .moment(_, let found) = CalendarText.reading(text, like: notation)
+      else { return false }
+      return found.isLike(notation) && found.isPadded == notation.isPadded
+    }.map(\.element)
+  }
+
   /// The other order of day and month.
   var swapped: DateNotation {
     var result = self

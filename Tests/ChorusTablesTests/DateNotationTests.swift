@@ -39,6 +39,8 @@ private func dates(
     (["2020-Q1", "2020-Q4"], ["2020-01-01", "2020-10-01"]),
     (["2020 Q1", "2020 Q4"], ["2020-01-01", "2020-10-01"]),
     (["Q1 2020", "Q4 2020"], ["2020-01-01", "2020-10-01"]),
+    (["2020-W01", "2020-W05", "2020-W53"], ["2019-12-30", "2020-01-27", "2020-12-28"]),
+    (["2021W01", "2021W09"], ["2021-01-04", "2021-03-01"]),
     (["2013-1st Quarter", "2013-4th Quarter"], ["2013-01-01", "2013-10-01"]),
     (["2020 Jan", "2020 May", "2020 Sep"], ["2020-01-01", "2020-05-01", "2020-09-01"]),
     (["2020 May", "2020 January"], ["2020-05-01", "2020-01-01"]),
@@ -115,7 +117,7 @@ private func dates(
     (
       ["2012-01-31", "1/30/2012"], "is not a date like those above it (column 't'); write dates as 2012-01-31"
     ),
-    (["2012Q1", "2012-01-31"], "write dates as 2012Q1"), (["31/01/12"], "write the year with four digits"),
+    (["2012Q1", "2012-01-31"], "write dates as 2012Q1"), (["31/01/12"], "--date-format '%d/%m/%y'"),
     (["2012-01-01 10:00 UTC", "2012-01-01 10:00"], "some times of column 't' have an offset from UTC"),
   ])
   func refusedInWords(_ cells: [String], _ words: String) {
@@ -140,8 +142,7 @@ private func dates(
       _ = try dates(["2012-01-31"]) { $0.dateNotation = DateNotation(pattern: "%d/%m/%Y") }
     }
     #expect(other?.detail.hasPrefix("'2012-01-31' is not written as %d/%m/%Y") == true)
-    for pattern in ["", "%", "%d", "%x", "%d/%m", "%d/%m/%y", "31/01/2012", "%Y-%m-%d%", "%M:%S", "%d/%d/%Y"]
-    {
+    for pattern in ["", "%", "%d", "%x", "%d/%m", "%d/%y", "31/01/2012", "%Y-%m-%d%", "%M:%S", "%d/%d/%Y"] {
       #expect(DateNotation(pattern: pattern) == nil, "\(pattern)")
     }
   }
@@ -178,5 +179,38 @@ private func dates(
         == ["2012-03-01", "2012-03-02"])
     let digits = try dates(["20200101", "20200102", "20200103"]).kind
     #expect(try ChorusTablesTests.table("t\n20200104\n").values(of: "t", like: digits).values == [18265])
+  }
+
+  @Test(
+    "Years of two digits are read where they are told, and 69 is 1969",
+    arguments: [
+      ("%d/%m/%y", ["31/01/12", "01/02/68", "01/02/69"], ["2012-01-31", "2068-02-01", "1969-02-01"]),
+      ("%-m/%-d/%y", ["1/2/12", "12/31/99"], ["2012-01-02", "1999-12-31"]),
+      ("%y-%m-%d", ["12-01-31", "12-02-01"], ["2012-01-31", "2012-02-01"]),
+      ("%d-%b-%y", ["31-Jan-12", "01-Feb-12"], ["2012-01-31", "2012-02-01"]),
+      ("%b-%y", ["Jan-12", "Feb-12"], ["2012-01-01", "2012-02-01"]),
+      ("%m/%y", ["01/12", "02/12"], ["2012-01-01", "2012-02-01"]),
+    ])
+  func shortYears(_ pattern: String, _ cells: [String], _ iso: [String]) throws {
+    let notation = try #require(DateNotation(pattern: pattern))
+    #expect(notation.pattern == pattern)
+    let found = try dates(cells) { $0.dateNotation = notation }
+    #expect(found.iso == iso && found.written == cells)
+    // Not told, they are refused with the patterns that they could have.
+    do {
+      _ = try dates(cells)
+      Issue.record("\(cells) were read")
+    } catch { #expect("\(error)".contains("--date-format '\(pattern)'"), "\(error)") }
+  }
+
+  @Test("Weeks that a year has not are refused; a week's pattern is its own")
+  func weeks() throws {
+    #expect(throws: TableError.self) { try dates(["2021-W53"]) }
+    #expect(throws: TableError.self) { try dates(["2021-W00"]) }
+    #expect(DateNotation(pattern: "%G-W%V")?.pattern == "%G-W%V")
+    let (_, _, kind) = try dates(["2020-W01", "2020-W05"])
+    #expect(kind.notation?.pattern == "%G-W%V")
+    // A day that begins no week is written as a date.
+    #expect(CalendarText.write(18_270, as: kind) == "2020-01-09")
   }
 }
