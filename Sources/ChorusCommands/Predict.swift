@@ -36,6 +36,10 @@ struct Predict: ParsableCommand {
       each given those before it; one that a row has counts as observed. Rows are numbered from 1, as they stand in the \
       file or that of --at-file.
 
+      --with promo,temperature takes columns that are known beside time, also where a series is predicted: their values \
+      come from the rows without a target, or from --at-file. What they move is estimated beside level and seasons, with how \
+      surely; stderr tells how much, and what tells nothing is left out. chorus score --with tells whether it helps.
+
       --context takes what chorus condition has written in place of a file and its columns: nothing is encoded again. \
       Points come from --horizon, --at or --at-file.
 
@@ -60,6 +64,13 @@ struct Predict: ParsableCommand {
 
   @Option(help: ArgumentHelp("The column that tells the series of the file apart.", valueName: "col"))
   var group: String?
+
+  @Option(
+    name: .customLong("with"),
+    help: ArgumentHelp(
+      "Columns that are known beside time, also where a series is predicted: numbers, or texts with few levels.",
+      valueName: "col[,col]"))
+  var covariates: String?
 
   @Option(
     help: ArgumentHelp(
@@ -167,6 +178,7 @@ struct Predict: ParsableCommand {
     if context != nil {
       let own = [
         ("FILE", file), ("--input", input), ("--target", target), ("--group", group), ("--error", error),
+        ("--with", covariates),
       ]
       if let more = own.first(where: { $0.1 != nil }) {
         throw ValidationError("--context has its own rows and columns; leave out \(more.0)")
@@ -271,8 +283,8 @@ struct Predict: ParsableCommand {
     }
     return try Asking(
       table.map { RowsSource(read: $0) } ?? reading.rows(file ?? "-"), input: input, target: target,
-      group: group, points: points.asked(reading),
-      units: units)
+      group: group, points: points.asked(reading), units: units,
+      with: covariates.map(Observations.names) ?? [])
   }
 
   /// The questions from `start` on, and before `last`, whose answers are held at once: as many as keep all threads busy, and no

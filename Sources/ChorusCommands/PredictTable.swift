@@ -14,7 +14,7 @@ extension Predict {
   /// file, so that it is read once.
   func tableJobs() throws -> (jobs: TableJobs?, table: Table?) {
     if let context { return (try savedJobs(context), nil) }
-    guard let file else { return (nil, nil) }
+    guard let file, covariates == nil else { return (nil, nil) }
     let isTold = try givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
     let mayBe = givenModel == nil && points.horizon == nil && points.at == nil && target != nil
     guard isTold || mayBe || asOption != nil else { return (nil, nil) }

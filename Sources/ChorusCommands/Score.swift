@@ -155,6 +155,13 @@ struct Score: ParsableCommand {
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
+  @Option(
+    name: .customLong("with"),
+    help: ArgumentHelp(
+      "Columns that are known beside time, as in chorus predict; whether they help is told.",
+      valueName: "col[,col]"))
+  var covariates: String?
+
   @OptionGroup var scale: ScaleOption
 
   @OptionGroup var reading: ReadingOptions
@@ -214,6 +221,9 @@ struct Score: ParsableCommand {
     guard !reencode || functional == nil else {
       throw ValidationError("--reencode is of densities and does not go with --functional")
     }
+    if covariates != nil, let option = scale.named, option != "--scale" {
+      throw ValidationError("\(option) is of values, and --with takes a part of them out; leave one out")
+    }
     guard output == nil || functional == nil else {
       throw ValidationError("--output has single values and does not go with --functional")
     }
@@ -234,7 +244,7 @@ struct Score: ParsableCommand {
       let functionals = try FunctionalTable.functionals(functional)
       let all = try Observations.series(
         reading.rows(file), input: input, target: target, group: group,
-        marks: self.splits.map(Observations.names) ?? [])
+        marks: self.splits.map(Observations.names) ?? [], with: covariates.map(Observations.names) ?? [])
       let series = all.filter { $0.refusal == nil }
       guard let observations = series.first else {
         throw InferenceError.input("\(file): \(all.first?.refusal ?? "has no rows")")
@@ -263,7 +273,9 @@ struct Score: ParsableCommand {
       try outputs().checkPlaces()
       let scorings = series.map { series in
         var scoring = HeldOutScoring(
-          model: model, rows: .function(series.data), plan: template, orders: orders,
+          model: model,
+          rows: covariates == nil ? .function(series.data) : .series(series.data, beside: series.covariates),
+          plan: template, orders: orders,
           samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit,
           values: scale.choice, limits: scale.limits, whole: scale.isWhole)
         scoring.grid = series.grid(season: season).map { ($0.places, $0.season.rows) }
@@ -294,6 +306,15 @@ struct Score: ParsableCommand {
         common.say(table.verdict)
         let standing = Standing(table: table, season: observations.grid(season: season)?.season ?? (1, nil))
         for line in standing.words { common.say(line) }
+        if covariates != nil {
+          let plain = try common.pool.map(jobs.count) { index, pool in
+            let (place, split) = jobs[index]
+            var scoring = scorings[place]
+            scoring.rows = .function(try series[place].timeAlone)
+            return try scoring.result(split, drawing: false, reencoding: false, on: pool)
+          }
+          common.say(Self.gain(results, plain, overlap: overlap))
+        }
         if let calibration { try draw(results, observations.selection.target, to: calibration) }
       } else {
         let claims = try common.pool.map(jobs.count) { index, pool in
@@ -304,6 +325,25 @@ struct Score: ParsableCommand {
         try ClaimTable(functionals: functionals, claims: claims, overlap: overlap).write(format)
       }
     }
+  }
+
+  /// What columns beside time gain, split by split, in words.
+  private static func gain(
+    _ with: [HeldOutScoring.Result], _ without: [HeldOutScoring.Result], overlap: Double
+  ) -> String {
+    func mean(_ value: (HeldOutScoring.Result, HeldOutScoring.Result) -> Double) -> RepeatedMean {
+      RepeatedMean(zip(with, without).map(value), overlap: overlap)
+    }
+    func number(_ value: Double) -> String { String(format: "%.3g", value) }
+    let ratio = mean { log($0.accuracy.crps / $1.accuracy.crps) }
+    let nats = mean { $0.joint - $1.joint }
+    let interval =
+      with.count > 1 ? " (95 % \(number(exp(ratio.low))) to \(number(exp(ratio.high))))" : ""
+    let verdict =
+      with.count > 1 && exp(ratio.high) < 1
+      ? "it helps" : exp(ratio.low) > 1 ? "it does harm" : "no difference shown"
+    return
+      "--with: CRPS \(number(exp(ratio.mean))) of that without\(interval), joint log-density \(nats.mean < 0 ? "" : "+")\(number(nats.mean)) nats a value: \(verdict)"
   }
 
   /// Held out over context rows where repetitions share rows of the context: see `RepeatedMean`.

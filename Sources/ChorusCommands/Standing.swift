@@ -107,9 +107,10 @@ extension Observations {
   ///
   /// - Parameter season: in place of the one found.
   func grid(season told: Int?) -> (places: [PlacedSeries.Place], season: (rows: Int, name: String?))? {
-    guard selection.dimensions == 1 else { return nil }
-    let spacing = Spacing(of: data.x, kind: selection.kinds[0])
-    let places = zip(data.x, Spacing.steps(of: data.x, spacing)).map { PlacedSeries.Place(x: $0, step: $1) }
+    guard selection.dimensions - selection.covariates == 1 else { return nil }
+    let x = (0..<data.count).map { data.inputs[$0].first ?? .nan }
+    let spacing = Spacing(of: x, kind: selection.kinds[0])
+    let places = zip(x, Spacing.steps(of: x, spacing)).map { PlacedSeries.Place(x: $0, step: $1) }
     if let told { return (places, (told, nil)) }
     return (places, spacing?.season.map { ($0.rows, $0.name) } ?? (1, nil))
   }

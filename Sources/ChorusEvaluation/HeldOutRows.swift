@@ -6,14 +6,16 @@ import ChorusModels
 import ChorusTensors
 import Foundation
 
-/// Rows with outputs, some of which will be held out: of a function or a series, or of a table.
+/// Rows with outputs, some of which will be held out: of a function or a series, one with columns known beside time, or of a table.
 public enum HeldOutRows: Sendable {
   case function(Dataset)
+  /// Rows of a time, then what the columns hold.
+  case series(Dataset, beside: [Covariate])
   case table(Cells, y: [Double])
 
   public var y: [Double] {
     switch self {
-    case .function(let data): data.y
+    case .function(let data), .series(let data, _): data.y
     case .table(_, let y): y
     }
   }
@@ -22,7 +24,7 @@ public enum HeldOutRows: Sendable {
 
   /// A model that has read the context of a split, and rows as it takes them.
   struct Asked {
-    let posterior: Posterior
+    let posterior: any Answering
     /// Rows by their numbers, inputs as the posterior is asked for them.
     let rows: ([Int]) throws -> Dataset
     /// What simple methods say of rows; of a table, its estimators.
@@ -38,6 +40,10 @@ public enum HeldOutRows: Sendable {
       let posterior = try model.condition(
         on: data.rows(split.context), values: values, limits: limits, whole: whole,
         asked: data.rows(split.held).inputs, pool: pool)
+      return Asked(posterior: posterior, rows: { data.rows($0) }, baselines: { _ in [:] })
+    case .series(let data, let kinds):
+      let posterior = try CovariatePosterior(
+        model, data.rows(split.context), kinds, values: values, asked: data.rows(split.held).inputs, on: pool)
       return Asked(posterior: posterior, rows: { data.rows($0) }, baselines: { _ in [:] })
     case .table(let cells, let y):
       let table = try model.condition(

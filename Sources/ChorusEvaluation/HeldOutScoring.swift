@@ -10,7 +10,7 @@ import Foundation
 public struct HeldOutScoring: Sendable {
   public let model: Model
   /// The rows of the file.
-  public let rows: HeldOutRows
+  public var rows: HeldOutRows
   /// The plan of the joint distribution.
   public var plan: PlanTemplate
   /// Random target orders that a joint density is averaged over.
@@ -100,7 +100,7 @@ public struct HeldOutScoring: Sendable {
     let posterior = asked.posterior
     let (held, together) = (try asked.rows(split.held), try asked.rows(together(split)))
     func density(_ plan: PlanTemplate, _ orders: Int) throws -> Posterior.LogDensity {
-      try posterior.logDensity(
+      try posterior.density(
         of: together.y, at: together.inputs, plan: plan, orders: orders, seed: seed, flopLimit: flopLimit)
     }
     let count = Double(together.count)
@@ -177,8 +177,8 @@ public struct HeldOutScoring: Sendable {
     let medians: [Double]
   }
 
-  private func known(_ posterior: Posterior, _ held: Dataset) throws -> Singles {
-    let laws = try posterior.marginals(at: held.inputs, flopLimit: flopLimit)
+  private func known(_ posterior: any Answering, _ held: Dataset) throws -> Singles {
+    let laws = try posterior.laws(of: held.inputs, flopLimit: flopLimit)
     return Singles(
       levels: zip(laws, held.y).map { level($0, $1) }, crps: zip(laws, held.y).map { $0.crps($1) },
       logDensity: zip(laws, held.y).map { $0.logDensity($1) }, means: laws.map(\.mean),
@@ -191,9 +191,9 @@ public struct HeldOutScoring: Sendable {
   }
 
   /// By draws, which have no density.
-  private func drawn(_ posterior: Posterior, _ held: Dataset) throws -> Singles {
-    let drawn = try posterior.sample(
-      samples, at: held.inputs, plan: plan, seed: seed, flopLimit: flopLimit)
+  private func drawn(_ posterior: any Answering, _ held: Dataset) throws -> Singles {
+    let drawn = try posterior.paths(
+      samples, at: held.inputs, plan: plan, seed: seed, latent: false, flopLimit: flopLimit, progress: nil)
     var stream = RandomStream(seed: seed, .evaluation, UInt64(held.count), UInt64(samples), 0)
     let own = held.y.indices.map { target in drawn.paths.map { $0[target] } }
     return Singles(
@@ -203,10 +203,12 @@ public struct HeldOutScoring: Sendable {
   }
 
   private func draws(
-    _ posterior: Posterior, _ inputs: Inputs
+    _ posterior: any Answering, _ inputs: Inputs
   ) throws -> (independent: [[Double]]?, joint: [[Double]]) {
     func draw(_ plan: PlanTemplate) throws -> [[Double]] {
-      try posterior.sample(samples, at: inputs, plan: plan, seed: seed, flopLimit: flopLimit).paths
+      try posterior.paths(
+        samples, at: inputs, plan: plan, seed: seed, latent: false, flopLimit: flopLimit, progress: nil
+      ).paths
     }
     return (inOrder ? nil : try draw(.independent), try draw(plan))
   }

@@ -83,12 +83,27 @@ extension Posterior {
         count, at: inputs, plan: template, seed: seed, latent: latent, flopLimit: flopLimit,
         progress: progress)
     }
-    let (all, places) = try drawn(inputs, for: conditions)
+    let (all, places) = try Self.drawn(inputs, for: conditions)
+    return try Self.kept(count, of: inputs.count, conditions, places, seed: seed, progress: progress) {
+      try sample(
+        $0, at: all, plan: template, seed: $1, latent: latent, flopLimit: flopLimit)
+    }
+  }
+
+  /// Paths that meet conditions, of those that `draw` makes of a number and a seed.
+  ///
+  /// - Parameters:
+  ///   - targets: how many values of a path, the first, are asked for.
+  ///   - places: where the values of conditions of single rows stand.
+  static func kept(
+    _ count: Int, of targets: Int, _ conditions: [PathEvent], _ places: [Int?], seed: UInt64,
+    progress: (@Sendable (Int) -> Void)?, draw: (Int, UInt64) throws -> Samples
+  ) throws -> Samples {
     func holds(_ path: [Double]) -> Bool {
       zip(conditions, places).allSatisfy { condition, place in
         switch condition.subject {
         case .row: place.map { condition.range.contains(path[$0]) } ?? false
-        case .path(let number): condition.range.contains(number(Array(path.prefix(inputs.count))))
+        case .path(let number): condition.range.contains(number(Array(path.prefix(targets))))
         }
       }
     }
@@ -96,23 +111,21 @@ extension Posterior {
     var last: Samples?
     while let number = found.next() {
       var seeds = RandomStream(seed: seed, .evaluation, UInt64(found.drawn))
-      let samples = try sample(
-        number, at: all, plan: template, seed: found.drawn == 0 ? seed : seeds.nextUInt64(), latent: latent,
-        flopLimit: flopLimit)
+      let samples = try draw(number, found.drawn == 0 ? seed : seeds.nextUInt64())
       found.add(samples.paths, holds: holds)
       last = samples
       progress?(min(Int(found.effective), count))
     }
     let (whole, note) = try found.result(seed: seed)
-    let kept = whole.map { Array($0.prefix(inputs.count)) }
+    let kept = whole.map { Array($0.prefix(targets)) }
     guard let last else { throw InferenceError.input("no path was drawn") }
     return Samples(
       paths: kept, means: Self.average(kept), plan: last.plan, trace: nil, notes: last.notes + [note],
-      outside: Array(last.outside.prefix(inputs.count)))
+      outside: Array(last.outside.prefix(targets)))
   }
 
   /// The inputs to draw at: those asked for, then those of conditions that are not among them; and where each condition's is.
-  private func drawn(
+  static func drawn(
     _ inputs: Inputs, for conditions: [PathEvent]
   ) throws -> (all: Inputs, places: [Int?]) {
     var rows = (0..<inputs.count).map { Array(inputs[$0]) }

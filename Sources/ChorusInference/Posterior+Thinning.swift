@@ -16,8 +16,14 @@ extension Posterior {
 
   /// Keeps the `count` rows nearest to the inputs asked for, or to the last one; of two that are as near, the later.
   static func nearest(_ data: Dataset, to count: Int, _ asked: Inputs?) -> Dataset {
-    let places = (asked.map(\.values) ?? []).filter(\.isFinite).sorted()
-    let targets = places.isEmpty ? [data.x.max() ?? 0] : places
+    nearestRows(times: data.x, y: data.y, to: count, asked?.values).map { data.rows($0) } ?? data
+  }
+
+  /// The rows that are kept, in their order; nil for all.
+  static func nearestRows(times: [Double], y: [Double], to count: Int, _ asked: [Double]?) -> [Int]? {
+    guard times.count > count else { return nil }
+    let places = (asked ?? []).filter(\.isFinite).sorted()
+    let targets = places.isEmpty ? [times.max() ?? 0] : places
     func distance(_ x: Double) -> Double {
       // The first place that is not before x, and the one before it.
       var (low, high) = (0, targets.count)
@@ -28,11 +34,11 @@ extension Posterior {
       return min(
         low < targets.count ? targets[low] - x : .infinity, low > 0 ? x - targets[low - 1] : .infinity)
     }
-    let far = data.x.map(distance)
-    let order = (0..<data.count).sorted { a, b in
+    let far = times.map(distance)
+    let order = times.indices.sorted { a, b in
       if far[a] != far[b] { return far[a] < far[b] }
-      return data.x[a] != data.x[b] ? data.x[a] > data.x[b] : data.y[a] < data.y[b]
+      return times[a] != times[b] ? times[a] > times[b] : y[a] < y[b]
     }
-    return data.rows(order.prefix(count).sorted())
+    return order.prefix(count).sorted()
   }
 }

@@ -41,6 +41,37 @@ package struct Asker: Sendable {
     self.known = known
   }
 
+  /// The answer to a question with columns known beside time.
+  private func answer(
+    beside question: Question, on pool: ThreadPool?, _ progress: (@Sendable (Int) -> Void)?
+  ) throws -> Answer {
+    guard limits == nil, !whole else {
+      throw QuestionError(
+        "--min, --max and --integer are of values, and --with takes a part of them out; --scale log or root keeps predictions positive"
+      )
+    }
+    let posterior = try CovariatePosterior(
+      model, question.data, question.observations.covariates, values: values, asked: question.points, on: pool
+    )
+    let known = try Known(
+      known, of: question.selection, at: question.points, columns: question.data.inputColumns,
+      target: question.data.outputColumn)
+    let conditions = known?.conditions(at: question.points) ?? []
+    func draw(_ plan: PlanTemplate, _ progress: (@Sendable (Int) -> Void)?) throws -> Posterior.Samples {
+      try posterior.sample(
+        samples, at: question.points, given: conditions, plan: plan, seed: seed, latent: latent,
+        flopLimit: flopLimit, progress: progress)
+    }
+    var answer = Answer(
+      question: question, samples: try draw(template, progress),
+      independent: independent ? try draw(.independent, nil).paths : nil, periods: posterior.rest.periods,
+      values: posterior.values)
+    answer.shares = posterior.shares
+    answer.beyond = posterior.notes(
+      at: question.points, names: Array(question.selection.inputs.suffix(question.selection.covariates)))
+    return answer
+  }
+
   package func answer(
     _ question: Question, on pool: ThreadPool?, progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> Answer {
@@ -48,10 +79,12 @@ package struct Asker: Sendable {
       return Answer(question: question, samples: nil, independent: nil, periods: [], values: .raw)
     }
     do {
+      if question.selection.covariates > 0 { return try answer(beside: question, on: pool, progress) }
       var posterior = try question.posterior(
         model, values: values, limits: limits, whole: whole, on: pool)
       let known = try Known(
-        known, of: question.selection, columns: posterior.inputColumns, target: posterior.outputColumn)
+        known, of: question.selection, at: question.points, columns: posterior.inputColumns,
+        target: posterior.outputColumn)
       if let rows = known?.rows { posterior = try posterior.given(rows) }
       let (asked, conditions) = (posterior, known?.conditions(at: question.points) ?? [])
       func draw(_ plan: PlanTemplate, _ progress: (@Sendable (Int) -> Void)?) throws -> Posterior.Samples {
@@ -94,18 +127,46 @@ package struct Answer: Sendable {
   package let periods: [Posterior.Period]
   /// What the values were seen as.
   package let values: ValueScale
+  /// The share of the values' variance that each column beside time moves.
+  package internal(set) var shares: [Double] = []
+  /// Points that have such columns outside of what was seen, in words.
+  package internal(set) var beyond: [String] = []
+
+  package init(
+    question: Question, samples: Posterior.Samples?, independent: [[Double]]?, periods: [Posterior.Period],
+    values: ValueScale
+  ) {
+    self.question = question
+    self.samples = samples
+    self.independent = independent
+    self.periods = periods
+    self.values = values
+  }
 
   /// What was found in the rows, in words.
   package var foundWords: [String] {
     periodWords
       + (values.words.map { ["'\(question.selection.target)' is seen \($0) (--scale raw: as it is)"] } ?? [])
+      + effectWords
+  }
+
+  /// What columns beside time say, in words.
+  private var effectWords: [String] {
+    let selection = question.selection
+    return zip(selection.inputs.suffix(selection.covariates), shares).map { name, share in
+      share < 0.0005
+        ? "'\(name)' tells nothing of '\(selection.target)' beside its level and seasons, and is left out"
+        : "'\(name)' moves '\(selection.target)' by \(String(format: "%.1f", 100 * share)) % of its variance, beside level and seasons"
+    }
   }
 
   /// The clearest period of each input, in words.
   private var periodWords: [String] {
     let selection = question.selection
     return selection.inputs.indices.compactMap { column in
-      guard let period = periods.first(where: { $0.column == column && $0.isClear }) else { return nil }
+      guard column < selection.dimensions - selection.covariates,
+        let period = periods.first(where: { $0.column == column && $0.isClear })
+      else { return nil }
       let length = Double(String(format: "%.4g", period.length)) ?? period.length
       let unit = selection.kinds[column] == .number ? "" : " days"
       return "'\(selection.inputs[column])' shows a period of \(length)\(unit):"
@@ -115,7 +176,8 @@ package struct Answer: Sendable {
 
   /// What to be careful about.
   package var notes: [String] {
-    samples?.notes.map(\.description) ?? question.observations.refusal.map { ["not predicted: \($0)"] } ?? []
+    samples.map { $0.notes.map(\.description) + beyond }
+      ?? question.observations.refusal.map { ["not predicted: \($0)"] } ?? []
   }
 }
 

@@ -15,27 +15,34 @@ package struct AskedColumns {
 
   /// - Parameters:
   ///   - marks: further columns, to be kept as texts.
+  ///   - covariates: columns known beside the one input.
   ///   - several: whether `target` may name more than one column.
   package init(
     _ rows: RowsSource, input: String?, target: String?, group: String? = nil, marks: [String] = [],
-    several: Bool = false
+    with covariates: [String] = [], several: Bool = false
   ) throws {
     var names = input.map(Observations.names) ?? []
     // Which of these the file has, its header tells; columns that are not there are refused by their selection.
     let candidates = target.map { several ? Set([$0] + Observations.names($0)).sorted() : [$0] } ?? []
     let isOpen = input == nil || target == nil
     let table = try rows.table(
-      numbers: isOpen ? nil : names + candidates, texts: (group.map { [$0] } ?? []) + marks,
+      numbers: isOpen ? nil : names + candidates + covariates,
+      texts: (group.map { [$0] } ?? []) + marks + covariates,
       optional: candidates.count > 1 ? candidates : [])
     // A single column may have a comma in its name.
     var targets = target.map { !several || table.columns.contains($0) ? [$0] : Observations.names($0) } ?? []
     let groups = try group.map { try Groups(table, $0) }
     if isOpen {
-      let choice = try ColumnChoice(table, inputs: names, targets: targets, groups: groups, besides: marks)
+      let choice = try ColumnChoice(
+        table, inputs: names, targets: targets, groups: groups, besides: marks + covariates)
       targets = choice.targets
       if names.isEmpty { names = choice.input.map { [$0] } ?? [] }
     }
-    let named = names + targets + (group.map { [$0] } ?? [])
+    if !covariates.isEmpty, names.count > 1 {
+      throw QuestionError(
+        "--with goes along one input column, and there are \(names.count); name the time alone as --input")
+    }
+    let named = names + targets + covariates + (group.map { [$0] } ?? [])
     if let twice = named.indices.first(where: { named[..<$0].contains(named[$0]) }) {
       throw TableError(
         .unknownColumn, rows.name, "column '\(named[twice])' is asked for twice; name each column once.")
@@ -43,8 +50,8 @@ package struct AskedColumns {
     let isCounted = isOpen && names.isEmpty
     selections = try targets.map { target in
       isCounted
-        ? try table.select(counting: ColumnChoice.counted, target: target)
-        : try table.select(inputs: names, target: target)
+        ? try table.select(counting: ColumnChoice.counted, target: target, with: covariates)
+        : try table.select(inputs: names, target: target, with: covariates)
     }
     (self.table, self.targets, self.groups) = (table, targets, groups)
     (self.isOpen, self.isCounted) = (isOpen, isCounted)
@@ -54,7 +61,9 @@ package struct AskedColumns {
   package var found: String? {
     guard isOpen, let first = selections.first else { return nil }
     let input =
-      isCounted ? "the number of the row" : first.inputs.map { "'\($0)'" }.joined(separator: ", ")
+      isCounted
+      ? "the number of the row"
+      : first.inputs.dropLast(first.covariates).map { "'\($0)'" }.joined(separator: ", ")
     return "\(targets.map { "'\($0)'" }.joined(separator: ", ")) by \(input)"
   }
 }

@@ -16,9 +16,11 @@ package struct AskedSeries {
   ///
   /// - Throws: as `AskedColumns`; `InferenceError.input` where no series has enough rows.
   package init(
-    _ rows: RowsSource, input: String?, target: String?, group: String? = nil, units: String? = nil
+    _ rows: RowsSource, input: String?, target: String?, group: String? = nil, units: String? = nil,
+    with covariates: [String] = []
   ) throws {
-    let columns = try AskedColumns(rows, input: input, target: target, group: group, several: true)
+    let columns = try AskedColumns(
+      rows, input: input, target: target, group: group, with: covariates, several: true)
     let (groups, selections) = (columns.groups, columns.selections)
     let units = try Observations.units(units, of: columns.table)
     let dataWords = DataWords(columns.table, of: rows)

@@ -16,6 +16,7 @@ package struct GivenPoints {
 
   /// A grid for each input column, crossed.
   package init(grid text: String, for selection: Selection) throws {
+    try Self.refuseCovariates(selection, "--at")
     let grid = try GridSpecification.parse(text, dimensions: selection.dimensions, kinds: selection.kinds)
     for (axis, (name, kind)) in zip(grid.axes, zip(selection.inputs, selection.kinds)) {
       try PointKinds.check(axis.kind, of: name, holding: kind, in: "--at", what: "grid")
@@ -25,6 +26,7 @@ package struct GivenPoints {
 
   /// The steps after the last row with a value.
   package init(horizon: Int, every: String?, for selection: Selection, end: SeriesEnd?) throws {
+    try Self.refuseCovariates(selection, "--horizon")
     guard selection.dimensions == 1 else {
       throw TableError(
         .grid, "--horizon",
@@ -40,15 +42,36 @@ package struct GivenPoints {
     source = .horizon(horizon, step, all: all, saved: end)
   }
 
+  /// Columns beside time have to be known where something is predicted.
+  private static func refuseCovariates(_ selection: Selection, _ option: String) throws(TableError) {
+    guard selection.covariates > 0 else { return }
+    let names = selection.inputs.suffix(selection.covariates).map { "'\($0)'" }.joined(separator: ", ")
+    throw TableError(
+      .grid, option,
+      "has no values of \(names); give the rows to predict with theirs: in the file, without a target, or by --at-file."
+    )
+  }
+
   /// Every row of a file with columns named like the inputs.
   ///
   /// Where the file has the column of the groups as well, a row is a point of the series that it names; a series that
   /// the observed file does not have is refused, for nothing is known of it. Else every series has all points.
   package init(_ rows: RowsSource, for selection: Selection, groups: Groups?) throws {
     let label = groups.map { [$0.column] } ?? []
-    let table = try rows.table(numbers: selection.inputs, texts: label, optional: label)
+    let categories = selection.levels.keys.sorted().map { selection.inputs[$0] }
+    let table = try rows.table(numbers: selection.inputs, texts: label + categories, optional: label)
     var columns: [[Double]] = []
-    for (name, kind) in zip(selection.inputs, selection.kinds) {
+    for (place, (name, kind)) in zip(selection.inputs, selection.kinds).enumerated() {
+      if let levels = selection.levels[place] {
+        let column = try table.covariate(name, like: levels).column.values
+        if let row = column.firstIndex(where: \.isNaN) {
+          throw TableError(
+            .missingValue, rows.name, line: table.line(ofRow: row),
+            "no value (column '\(name)'); every row needs one: fill it in or leave the row out.")
+        }
+        columns.append(column)
+        continue
+      }
       let column = try table.values(of: name, like: kind)
       try PointKinds.check(column.kind, of: name, holding: kind, in: rows.name, what: "points")
       columns.append(column.values.compactMap { $0 })

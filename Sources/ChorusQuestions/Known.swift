@@ -88,7 +88,8 @@ package struct Known: Sendable {
 
   /// What statements say of the points of a selection; nil where there are none.
   package init?(
-    _ statements: [KnownStatement], of selection: Selection, columns: [Column], target: Column
+    _ statements: [KnownStatement], of selection: Selection, at points: Inputs, columns: [Column],
+    target: Column
   ) throws {
     guard !statements.isEmpty else { return nil }
     var (pins, values, bounds) = ([Double](), [Double](), [Known.Bound]())
@@ -97,13 +98,24 @@ package struct Known: Sendable {
         bounds.append(Bound(subject: .functional(functional), range: try statement.range))
         continue
       }
+      let dimensions = selection.dimensions - selection.covariates
       let point = try GridSpecification.parse(
-        statement.subject, dimensions: selection.dimensions, kinds: selection.kinds, limit: 1,
+        statement.subject, dimensions: dimensions, kinds: Array(selection.kinds.prefix(dimensions)), limit: 1,
         option: "--given")
       for (axis, (name, kind)) in zip(point.axes, zip(selection.inputs, selection.kinds)) {
         try PointKinds.check(axis.kind, of: name, holding: kind, in: "--given", what: "point")
       }
-      if statement.relation == .equal {
+      if selection.covariates > 0 {
+        guard statement.relation != .equal else {
+          throw QuestionError(
+            "--given: '\(statement.text)': beside --with a known value is a row of the file, with its other columns; put it there, or give bounds"
+          )
+        }
+        guard let place = (0..<points.count).first(where: { points[$0].first == point.points.first }) else {
+          throw QuestionError("--given: '\(statement.text)' is of no point that is asked for")
+        }
+        bounds.append(Bound(subject: .point(Array(points[place])), range: try statement.range))
+      } else if statement.relation == .equal {
         pins += point.points
         values.append(try statement.value)
       } else {

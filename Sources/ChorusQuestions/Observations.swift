@@ -39,9 +39,10 @@ package struct Observations: Sendable {
   /// The rows of each series of a file with one target; words about the file are those of the first.
   package static func series(
     _ rows: RowsSource, input: String?, target: String?, group: String? = nil, units: String? = nil,
-    marks: [String] = []
+    marks: [String] = [], with covariates: [String] = []
   ) throws -> [Observations] {
-    let columns = try AskedColumns(rows, input: input, target: target, group: group, marks: marks)
+    let columns = try AskedColumns(
+      rows, input: input, target: target, group: group, marks: marks, with: covariates)
     let (table, selection) = (columns.table, columns.selections[0])
     let units = try Self.units(units, of: table)
     let words = DataWords(table, of: rows)
@@ -130,12 +131,32 @@ package struct Observations: Sendable {
 
   /// A row of inputs as it was read.
   package func inputCells(of inputs: Inputs, _ row: Int) -> [Cell] {
-    zip(inputs[row], selection.kinds).map { .value($0, $1) }
+    zip(inputs[row], selection.kinds).enumerated().map { column, cell in
+      selection.levels[column].map { .text($0[Int(cell.0)]) } ?? .value(cell.0, cell.1)
+    }
+  }
+
+  /// The same rows without the columns beside time.
+  package var timeAlone: Dataset {
+    get throws {
+      let kept = selection.dimensions - selection.covariates
+      return try Dataset(
+        inputs: Inputs((0..<data.count).flatMap { data.inputs[$0].prefix(kept) }, dimensions: kept),
+        y: data.y,
+        inputColumns: Array(data.inputColumns.prefix(kept)), outputColumn: data.outputColumn)
+    }
+  }
+
+  /// What the columns beside time hold, in their order.
+  package var covariates: [Covariate] {
+    (selection.dimensions - selection.covariates..<selection.dimensions).map { column in
+      selection.levels[column].map { .category(levels: $0.count) } ?? .number
+    }
   }
 
   /// Refuses functionals that go along one input where there are several.
   package func check(_ functionals: [Functional]) throws {
-    if let needy = functionals.first(where: \.needsOrder), selection.dimensions > 1 {
+    if let needy = functionals.first(where: \.needsOrder), selection.dimensions - selection.covariates > 1 {
       throw InferenceError.input(
         "\(file): '\(needy)' goes along one input column and there are \(selection.dimensions)")
     }

@@ -15,6 +15,10 @@ public struct Selection: Equatable, Sendable {
   /// What the input columns hold, so that output can write dates back.
   public let kinds: [ColumnKind]
   public let targetKind: ColumnKind
+  /// How many of the input columns, the last ones, are known beside time.
+  public private(set) var covariates = 0
+  /// The levels of input columns that are categories, by their places; values are places among these.
+  public private(set) var levels: [Int: [String]] = [:]
   /// Rows with all inputs and the target.
   public fileprivate(set) var observed = Rows()
   /// Rows with all inputs and no target: what is to be predicted.
@@ -27,8 +31,10 @@ public struct Selection: Equatable, Sendable {
   /// Rows that are not from a table, row after row.
   public init(
     inputs: [String], target: String, kinds: [ColumnKind], targetKind: ColumnKind, observed: [Double] = [],
-    targets: [Double] = []
+    targets: [Double] = [], covariates: Int = 0, levels: [Int: [String]] = [:]
   ) {
+    self.covariates = covariates
+    self.levels = levels
     self.inputs = inputs
     self.target = target
     self.kinds = kinds
@@ -38,7 +44,9 @@ public struct Selection: Equatable, Sendable {
 
   /// The rows by the group of each row of the table, in `count` parts; rows without a group are in none.
   public func split(_ group: [Int?], into count: Int) -> [Selection] {
-    let empty = Selection(inputs: inputs, target: target, kinds: kinds, targetKind: targetKind)
+    let empty = Selection(
+      inputs: inputs, target: target, kinds: kinds, targetKind: targetKind, covariates: covariates,
+      levels: levels)
     var parts = [Selection](repeating: empty, count: count)
     let d = dimensions
     for (place, row) in observed.indices.enumerated() {
@@ -61,28 +69,22 @@ extension Table {
   /// Splits the rows into those with a target and those without; their input is their number, from 1.
   ///
   /// - Throws: `TableError`: an unknown column, or a cell that is no number or date.
-  public func select(counting name: String, target: String) throws(TableError) -> Selection {
-    let targets = try checked(target, missing: .allowed)
-    var result = Selection(inputs: [name], target: target, kinds: [.number], targetKind: targets.kind)
-    for row in 0..<rowCount {
-      if targets.values[row].isNaN {
-        result.missing.indices.append(row)
-        result.missing.inputs.append(Double(row + 1))
-      } else {
-        result.observed.indices.append(row)
-        result.observed.inputs.append(Double(row + 1))
-        result.observed.targets.append(targets.values[row])
-      }
-    }
-    return result
+  public func select(
+    counting name: String, target: String, with covariates: [String] = []
+  ) throws(TableError) -> Selection {
+    let counted = (values: (0..<rowCount).map { Double($0 + 1) }, kind: ColumnKind.number)
+    return try select([name], [counted], target, covariates)
   }
 
   /// Splits the rows into those with a target and those without.
   ///
+  /// - Parameter covariates: further columns, of numbers or of texts with few levels, that are known beside the inputs.
   /// - Throws: `TableError`: an unknown column, a column that is named twice, a cell that is no number or date,
   ///   or `NaN` as an input.
-  public func select(inputs: [String], target: String) throws(TableError) -> Selection {
-    let named = inputs + [target]
+  public func select(
+    inputs: [String], target: String, with covariates: [String] = []
+  ) throws(TableError) -> Selection {
+    let named = inputs + covariates + [target]
     if let twice = named.indices.first(where: { named[..<$0].contains(named[$0]) }) {
       throw TableError(
         .unknownColumn, source, "column '\(named[twice])' is asked for twice; name each column once.")
@@ -92,9 +94,23 @@ extension Table {
     }
     var columns: [(values: [Double], kind: ColumnKind)] = []
     for input in inputs { columns.append(try checked(input, missing: .allowedExceptNaN)) }
+    return try select(inputs, columns, target, covariates)
+  }
+
+  private func select(
+    _ inputs: [String], _ inputColumns: [(values: [Double], kind: ColumnKind)], _ target: String,
+    _ covariates: [String]
+  ) throws(TableError) -> Selection {
+    var (columns, levels) = (inputColumns, [Int: [String]]())
+    for covariate in covariates {
+      let (column, own) = try self.covariate(covariate)
+      levels[columns.count] = own
+      columns.append(column)
+    }
     let targets = try checked(target, missing: .allowed)
     var result = Selection(
-      inputs: inputs, target: target, kinds: columns.map(\.kind), targetKind: targets.kind)
+      inputs: inputs + covariates, target: target, kinds: columns.map(\.kind), targetKind: targets.kind,
+      covariates: covariates.count, levels: levels)
     for row in 0..<rowCount {
       if columns.contains(where: { $0.values[row].isNaN }) {
         result.incomplete.append(row)
@@ -108,5 +124,42 @@ extension Table {
       }
     }
     return result
+  }
+
+  /// The levels that a column beside time may have.
+  public static let mostCovariateLevels = 24
+
+  /// A column of numbers, or of texts with few levels, NaN where a cell is missing.
+  ///
+  /// - Parameter like: the levels that it has to have; nil to find them.
+  public func covariate(
+    _ name: String, like known: [String]? = nil
+  ) throws(TableError) -> (column: (values: [Double], kind: ColumnKind), levels: [String]?) {
+    let kind = try kind(of: name)
+    guard known != nil || kind == .text else {
+      let column = try checked(name, missing: .allowed)
+      guard column.kind == .number else {
+        throw TableError(
+          .notANumber, source, "column '\(name)' holds dates, and --with takes numbers and categories.")
+      }
+      return (column, nil)
+    }
+    let column = try category(name, told: true, known ?? [])
+    guard case .category(let levels) = column.kind else { return ((column.values, .number), known ?? []) }
+    if let known, levels.count > known.count,
+      let row = column.values.firstIndex(where: { $0 >= Double(known.count) })
+    {
+      throw TableError(
+        .notANumber, source, line: line(ofRow: row),
+        "'\(levels[Int(column.values[row])])' is no level that the rows read have (column '\(name)'), so nothing is known of it; they have: \(known.prefix(20).joined(separator: ", "))."
+      )
+    }
+    guard levels.count <= Self.mostCovariateLevels else {
+      throw TableError(
+        .notANumber, source,
+        "column '\(name)' has \(levels.count) levels and at most \(Self.mostCovariateLevels) can be told apart by --with."
+      )
+    }
+    return ((column.values, .number), levels)
   }
 }

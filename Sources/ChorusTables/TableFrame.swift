@@ -147,8 +147,9 @@ extension Table {
   /// - Parameters:
   ///   - told: whether it is one, whatever it looks like.
   ///   - known: levels that it has at least.
-  private func category(_ name: String, told: Bool, _ known: [String]) throws(TableError) -> TableFrame.Column
-  {
+  func category(
+    _ name: String, told: Bool, _ known: [String]
+  ) throws(TableError) -> TableFrame.Column {
     let texts = try texts(name).map { $0.trimmingCharacters(in: .whitespaces) }
     let markers = try missingMarkers(name)
     let isMissing = Dictionary(

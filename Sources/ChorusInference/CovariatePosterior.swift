@@ -1,0 +1,282 @@
+import ChorusData
+import ChorusHints
+import ChorusLayers
+import ChorusModels
+import ChorusPlans
+import ChorusTensors
+import Foundation
+
+/// What is asked of rows that are observed, whoever answers: paths, joint densities, laws of single rows.
+package protocol Answering: Sendable {
+  func paths(
+    _ count: Int, at inputs: Inputs, plan: PlanTemplate, seed: UInt64, latent: Bool, flopLimit: Double,
+    progress: (@Sendable (Int) -> Void)?
+  ) throws -> Posterior.Samples
+  func density(
+    of y: [Double], at inputs: Inputs, plan: PlanTemplate, orders: Int, seed: UInt64, flopLimit: Double
+  ) throws -> Posterior.LogDensity
+  func laws(of inputs: Inputs, flopLimit: Double) throws -> [any ContinuousLaw]
+}
+
+extension Posterior: Answering {
+  package func paths(
+    _ count: Int, at inputs: Inputs, plan: PlanTemplate, seed: UInt64, latent: Bool, flopLimit: Double,
+    progress: (@Sendable (Int) -> Void)?
+  ) throws -> Samples {
+    try sample(
+      count, at: inputs, plan: plan, seed: seed, latent: latent, flopLimit: flopLimit, progress: progress)
+  }
+  package func density(
+    of y: [Double], at inputs: Inputs, plan: PlanTemplate, orders: Int, seed: UInt64, flopLimit: Double
+  ) throws -> LogDensity {
+    try logDensity(of: y, at: inputs, plan: plan, orders: orders, seed: seed, flopLimit: flopLimit)
+  }
+  package func laws(of inputs: Inputs, flopLimit: Double) throws -> [any ContinuousLaw] {
+    try marginals(at: inputs, flopLimit: flopLimit)
+  }
+}
+
+/// A series with columns known beside time: what they move is taken out, the model reads and foretells the rest, and they move it back.
+///
+/// The columns' factors are estimated beside level and seasons (`SeriesEffects`). They are not known exactly: the law is that of `draws`
+/// equally likely sets of factors, for paths and densities alike. A shift by what is known has Jacobian 1, so densities are exact.
+///
+/// ```swift
+/// let rows = try Dataset(x: [[0, 18.2], [1, 17.9], …], y: demand)      // a time and a temperature each
+/// let posterior = try CovariatePosterior(Model(named: "functions"), rows, [.number])
+/// let paths = try posterior.sample(100, at: Inputs([[48, 21.5], [49, 22.0]]))
+/// ```
+public struct CovariatePosterior: Answering {
+  /// What the model says of the rest, by time alone.
+  public let rest: Posterior
+  /// What values are seen as before anything is taken out.
+  public let values: ValueScale
+  /// The share of the variance of the values (as they are seen) that each covariate moves.
+  public let shares: [Double]
+
+  private let basis: CovariateBasis
+  private let effects: SeriesEffects
+  private let draws: [[Double]]
+  /// That not all rows were read; nil where they were.
+  private let thinned: Note?
+  /// Where values lie, as they are seen.
+  private let range: ClosedRange<Double>?
+
+  /// Sets of factors that the law is a mixture of.
+  private static let sets = 8
+
+  /// - Parameters:
+  ///   - data: rows of a time, then the covariates.
+  ///   - kinds: what each covariate holds.
+  ///   - values: the scale that values are seen on.
+  ///   - asked: inputs that will be asked for; of more rows than a series may have those near to them are read.
+  /// - Throws: as `Model.condition(on:)`; `InferenceError.input` where the rows are no series, or covariates have too many levels.
+  public init(
+    _ model: Model, _ data: Dataset, _ kinds: [Covariate], values choice: ValueScale.Choice = .automatic,
+    asked: Inputs? = nil, on pool: ThreadPool? = nil
+  ) throws {
+    guard data.dimensions == kinds.count + 1, !kinds.isEmpty else {
+      throw InferenceError.input(
+        "\(data.dimensions) input columns are no time and \(kinds.count) covariates")
+    }
+    let all = data
+    let nearest = Posterior.nearestRows(
+      times: Self.times(all.inputs), y: all.y, to: Posterior.contextLimit(model.blueprint, dimensions: 1),
+      asked.map { Self.times($0) })
+    let data = nearest.map { all.rows($0) } ?? all
+    let times = Self.times(data.inputs)
+    let known = data.inputColumns.first?.isDate == true ? [365.2425, 7, 1, 1.0 / 24] : []
+    let values = try Self.scale(choice, model, times, data)
+    let seen = try data.y.map { value in
+      guard let z = values.seen(value) else { throw DataError.noPlace(value: value, scale: values) }
+      return z
+    }
+    let (x, dimensions) = (data.x, data.dimensions)
+    let basis = CovariateBasis(
+      kinds, (1..<dimensions).map { column in (0..<data.count).map { x[$0 * dimensions + column] } })
+    guard basis.width <= min(CovariateBasis.most, data.count / 2) else {
+      throw InferenceError.input(
+        "the columns beside time make \(basis.width) terms, more than \(min(CovariateBasis.most, data.count / 2)) for \(data.count) rows; name fewer, or ones with fewer levels"
+      )
+    }
+    let rows = (0..<data.count).map { basis.columns(data.inputs[$0].dropFirst()) }
+    guard
+      let effects = SeriesEffects(
+        x: times, y: seen, columns: (0..<basis.width).map { column in rows.map { $0[column] } },
+        groups: basis.groups, known: known)
+    else {
+      throw InferenceError.input(
+        "the \(data.count) rows are too few, or change too little, to tell what columns beside time do; leave out --with"
+      )
+    }
+    let left = zip(seen, rows).map { z, row in
+      zip(row, effects.factors).reduce(z) { $0 - $1.0 * $1.1 }
+    }
+    rest = try model.condition(
+      on: Dataset(
+        inputs: Inputs(times), y: left, inputColumns: [data.inputColumns[0]], outputColumn: data.outputColumn),
+      values: .raw, pool: pool)
+    (self.values, self.basis, self.effects) = (values, basis, effects)
+    thinned = nearest.map { .contextNearest(from: all.count, to: $0.count) }
+    range = values.range(of: seen)
+    draws = effects.draws(Self.sets)
+    shares = kinds.indices.map { covariate in
+      basis.owners.indices.filter { basis.owners[$0] == covariate }.reduce(0) { $0 + effects.shares[$1] }
+    }
+  }
+
+  private static func times(_ inputs: Inputs) -> [Double] {
+    (0..<inputs.count).map { inputs[$0].first ?? .nan }
+  }
+
+  private static func scale(
+    _ choice: ValueScale.Choice, _ model: Model, _ times: [Double], _ data: Dataset
+  ) throws -> ValueScale {
+    switch choice {
+    case .raw: .raw
+    case .logarithm: .logarithm
+    case .root: .root(of: data.y)
+    // As the model chooses it for the series alone.
+    case .automatic:
+      try model.blueprint.preparation.prepare(
+        x: times, y: data.y, dimensions: 1, dates: data.inputColumns.first?.isDate == true, values: .automatic
+      ).values
+    }
+  }
+
+  /// Notes on rows asked for that lie outside of what was seen.
+  public func notes(at inputs: Inputs, names: [String]) -> [String] {
+    var counts = [Int](repeating: 0, count: names.count)
+    for row in 0..<inputs.count {
+      for covariate in basis.beyond(inputs[row].dropFirst()) { counts[covariate] += 1 }
+    }
+    return zip(names, counts).filter { $0.1 > 0 }.map {
+      "\($0.1) point\($0.1 == 1 ? " has" : "s have") '\($0.0)' outside of what the rows have, where its effect is drawn on in a line"
+    }
+  }
+
+  /// The rows' times, and what each set of factors moves each row by, `[sets][rows]`.
+  private func shifts(_ inputs: Inputs) throws -> (times: Inputs, shifts: [[Double]]) {
+    guard inputs.dimensions == rest.conditioned.rows.dimensions + shares.count else {
+      throw InferenceError.input(
+        "the points have \(inputs.dimensions) input columns; a time and \(shares.count) covariates are needed"
+      )
+    }
+    guard inputs.values.allSatisfy(\.isFinite) else {
+      throw InferenceError.input("an input of the points is not a finite number")
+    }
+    let times = Self.times(inputs)
+    let rows = times.indices.map { row in
+      let columns = basis.columns(inputs[row].dropFirst())
+      let carried = effects.carried(at: times[row])
+      return (
+        mean: zip(columns, effects.factors).reduce(0) { $0 + $1.0 * $1.1 },
+        moved: zip(columns, carried).map { $0 - $1 }
+      )
+    }
+    let shifts = draws.map { draw in
+      rows.map { row in zip(row.moved, draw).reduce(row.mean) { $0 + $1.0 * $1.1 } }
+    }
+    return (try Inputs(times), shifts)
+  }
+
+  private func value(_ z: Double) -> Double {
+    values.value(range.map { min(max(z, $0.lowerBound), $0.upperBound) } ?? z)
+  }
+
+  /// Draws coherent paths; parameters and errors as `Posterior.sample(_:at:)`.
+  public func sample(
+    _ count: Int, at inputs: Inputs, plan: PlanTemplate = .sequential, seed: UInt64 = 0, latent: Bool = false,
+    flopLimit: Double = Posterior.flopLimit, progress: (@Sendable (Int) -> Void)? = nil
+  ) throws -> Posterior.Samples {
+    let (times, shifts) = try shifts(inputs)
+    let samples = try rest.sample(
+      count, at: times, plan: plan, seed: seed, latent: latent, flopLimit: flopLimit, progress: progress)
+    let paths = samples.paths.enumerated().map { path, values in
+      zip(values, shifts[path % shifts.count]).map { value($0 + $1) }
+    }
+    return Posterior.Samples(
+      paths: paths, means: Posterior.average(paths), plan: samples.plan, trace: samples.trace,
+      notes: (thinned.map { [$0] } ?? []) + samples.notes, outside: samples.outside)
+  }
+
+  /// Draws coherent paths among those that meet conditions, of points asked for or of all; as `Posterior.sample(_:at:given:)`.
+  public func sample(
+    _ count: Int, at inputs: Inputs, given conditions: [PathEvent], plan: PlanTemplate = .sequential,
+    seed: UInt64 = 0, latent: Bool = false, flopLimit: Double = Posterior.flopLimit,
+    progress: (@Sendable (Int) -> Void)? = nil
+  ) throws -> Posterior.Samples {
+    guard !conditions.isEmpty, count > 0, inputs.count > 0 else {
+      return try sample(
+        count, at: inputs, plan: plan, seed: seed, latent: latent, flopLimit: flopLimit, progress: progress)
+    }
+    let (all, places) = try Posterior.drawn(inputs, for: conditions)
+    return try Posterior.kept(
+      count, of: inputs.count, conditions, places, seed: seed, progress: progress
+    ) {
+      try sample($0, at: all, plan: plan, seed: $1, latent: latent, flopLimit: flopLimit)
+    }
+  }
+
+  /// The joint log-density, in nats; parameters and errors as `Posterior.logDensity(of:at:)`.
+  public func logDensity(
+    of y: [Double], at inputs: Inputs, plan: PlanTemplate = .sequential, orders: Int = 8, seed: UInt64 = 0,
+    flopLimit: Double = Posterior.flopLimit
+  ) throws -> Posterior.LogDensity {
+    guard y.count == inputs.count else {
+      throw InferenceError.input("\(y.count) values for \(inputs.count) inputs")
+    }
+    let (times, shifts) = try shifts(inputs)
+    let seen = try y.map { value in
+      guard let z = values.seen(value) else { throw DataError.noPlace(value: value, scale: values) }
+      return z
+    }
+    let jacobian = y.reduce(0) { $0 + values.logSlope($1) }
+    let all = try shifts.map { shift in
+      try rest.logDensity(
+        of: zip(seen, shift).map { $0 - $1 }, at: times, plan: plan, orders: orders, seed: seed,
+        flopLimit: flopLimit)
+    }
+    let scores = (all.first?.orders ?? []).indices.map { order in
+      Posterior.logMeanExp(all.map { $0.orders[order] }) + jacobian
+    }
+    guard let first = all.first else { throw InferenceError.input("there is no set of factors") }
+    return Posterior.LogDensity(
+      value: scores.isEmpty ? 0 : Posterior.logMeanExp(scores), orders: scores, plan: first.plan,
+      notes: first.notes)
+  }
+
+  /// The law of each row on its own.
+  public func marginals(
+    at inputs: Inputs, flopLimit: Double = Posterior.flopLimit
+  ) throws -> [any ContinuousLaw] {
+    let (times, shifts) = try shifts(inputs)
+    return try rest.marginals(at: times, flopLimit: flopLimit).enumerated().map { row, law in
+      guard let law = law as? GaussianMixture else {
+        throw InferenceError.input("this model's laws cannot be shifted; leave out --with")
+      }
+      let sets = Double(shifts.count)
+      let mixed = GaussianMixture(
+        logWeights: shifts.flatMap { _ in law.logWeights.map { $0 - log(sets) } },
+        means: shifts.flatMap { shift in law.means.map { $0 + shift[row] } },
+        deviations: shifts.flatMap { _ in law.deviations })
+      return values == .raw ? mixed : SeenLaw(mixed, on: values)
+    }
+  }
+
+  package func paths(
+    _ count: Int, at inputs: Inputs, plan: PlanTemplate, seed: UInt64, latent: Bool, flopLimit: Double,
+    progress: (@Sendable (Int) -> Void)?
+  ) throws -> Posterior.Samples {
+    try sample(
+      count, at: inputs, plan: plan, seed: seed, latent: latent, flopLimit: flopLimit, progress: progress)
+  }
+  package func density(
+    of y: [Double], at inputs: Inputs, plan: PlanTemplate, orders: Int, seed: UInt64, flopLimit: Double
+  ) throws -> Posterior.LogDensity {
+    try logDensity(of: y, at: inputs, plan: plan, orders: orders, seed: seed, flopLimit: flopLimit)
+  }
+  package func laws(of inputs: Inputs, flopLimit: Double) throws -> [any ContinuousLaw] {
+    try marginals(at: inputs, flopLimit: flopLimit)
+  }
+}
