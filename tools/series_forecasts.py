@@ -103,6 +103,7 @@ def page(rows, options, model):
         by.setdefault((r["kind"], r["stratum"], r["series"]), {}).setdefault(r["method"], {})[int(r["split"])] = r
     own = [m for m in ("chorus", "hint") if any(r["method"] == m for r in rows)]
     out = ["# Forecasts of real series\n",
+           "What can be asked of a series is in [asking.md](asking.md).\n",
            "Made by `tools/compare_series.py --series`; do not edit by hand. The half to "
            f"{'choose on' if options.choose else 'report'} of tools/series_split.json; five ends and three gaps a series, at "
            "most 512 rows shown. All but Chorus and its hint are told the rows in a season"

@@ -238,6 +238,7 @@ def page(rows, half):
     say = lambda text="": out.append(text)
     own = [m for m in results.methods if results.own(m) and not m.endswith(" alone")]
     say("# Chorus beside what a user would run on a table\n")
+    say("What can be asked of a table is in [asking.md](asking.md).\n")
     say("Made by `tools/compare_tables.py`; do not edit by hand. Tables and rows were drawn before anything was trained "
         "(tools/tables.json, tools/tables_split.json): five splits a table, N rows shown (where N = 512, all that are left if these "
         "are 360 or more), 64 asked for." + ("" if own else " Chorus is yet to be run.") + "\n")

@@ -192,7 +192,6 @@ import Testing
       ("1.kind=fig", "'fig' is no level of 'kind'; it has: ash, elm, oak"), ("1.kind>2", "has no order"),
       ("1.price=lots", "is not a number"), ("3.size>2", "'size' is no target"),
       ("difference>2", "goes along an input"), ("1.when=2024-01-01", "is a date"),
-      ("2.price>1e9", "too few to say anything"),
     ] {
       let refused = try ask("new.csv", "--given", given)
       #expect(
@@ -308,5 +307,31 @@ import Testing
     #expect(outcome.errors.contains("'\(name)' is called '_\(name)'"))
     let paths = try folder.read("p.csv").split(separator: "\n")[0].components(separatedBy: ",")
     #expect(Set(paths).count == 3 && paths[2] == name)
+  }
+
+  /// A kept table of every version that has landed answers as it did: `chorus condition rows.csv --target y` of the frozen `tables-1`,
+  /// asked for five paths through the rows of `new.csv`.
+  @Test(arguments: ["table-context-1"]) func frozenTablesAnswerAsTheyDid(version: String) throws {
+    let frozen = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .appendingPathComponent("ChorusTests/Frozen")
+    let folder = try Folder()
+    let kept = frozen.appendingPathComponent(version)
+    let outcome = try folder.chorus([
+      "predict", "--context", kept.appendingPathComponent("context.safetensors").path, "--model",
+      frozen.appendingPathComponent("tables-1/model.safetensors").path, "--at-file",
+      kept.appendingPathComponent("new.csv").path, "--samples", "5", "--output", "p.csv",
+    ])
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    func values(_ text: String) -> [Double] {
+      text.split(separator: "\n").dropFirst().compactMap {
+        $0.split(separator: ",").last.flatMap { Double($0) }
+      }
+    }
+    let expected = try values(
+      String(contentsOf: kept.appendingPathComponent("paths.csv"), encoding: .utf8))
+    let found = try values(folder.read("p.csv"))
+    #expect(found.count == 20 && expected.count == 20)
+    // Written by one instruction set, perhaps read by another.
+    for (a, b) in zip(found, expected) { #expect(abs(a - b) < 1e-3 * max(1, abs(b))) }
   }
 }
