@@ -160,7 +160,8 @@ struct MixedContext: AnyContext {
   ) -> Float {
     let law = GaussianMixture(mean: mean, deviation: deviation)
     let cut = request.bounds.flatMap { law.within($0[target]) } ?? law
-    return cut.draw(from: &stream).stored
+    let drawn = cut.draw(from: &stream).stored
+    return request.whole.map { Float($0[target].whole(Double(drawn)).value) } ?? drawn
   }
 
   func logDensities(
@@ -170,7 +171,9 @@ struct MixedContext: AnyContext {
     let scores = try network.logDensities(of: y, at: told, request, orders: orders)
     if isIndependent(request.plan) {
       let laws = try self.laws(at: x, within: request.bounds, on: request.pool)
-      let sum = zip(laws, y).reduce(0.0) { $0 + $1.0.logDensity(.number(Double($1.1))) }
+      let sum = laws.indices.reduce(0.0) {
+        $0 + Self.logDensity(laws[$1], Double(y[$1]), $1, request)
+      }
       return scores.map { _ in sum }
     }
     var each = JointProcess.scales.map(\.logWeight)
@@ -195,10 +198,17 @@ struct MixedContext: AnyContext {
       let whole = GaussianMixture(mean: mean, deviation: deviation)
       let cut = request.bounds.flatMap { whole.within($0[first + row]) } ?? whole
       let value = Double(y[first + row])
-      sum += cut.logDensity(value)
+      sum += logDensity(cut, value, first + row, request)
       z.append((value - mean) / deviation)
     }
     return sum
+  }
+
+  /// The log-density of a target's value, or the logarithm of the probability of a whole number.
+  private static func logDensity(
+    _ law: any Predictive, _ value: Double, _ target: Int, _ request: Request
+  ) -> Double {
+    request.whole.map { law.logMass(in: $0[target].whole(value).range) } ?? law.logDensity(.number(value))
   }
 
   func laws(

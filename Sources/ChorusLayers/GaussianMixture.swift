@@ -56,10 +56,7 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
   public func within(_ range: ClosedRange<Double>) -> GaussianMixture? {
     if means.indices.allSatisfy({ Self.isInside(means[$0], deviations[$0], range) }) { return self }
     let below = whole(below: range.lowerBound)
-    let moments = Moments(within: range)
-    let inside = means.indices.reduce(0) {
-      $0 + exp(logWeights[$1]) * moments.part(means[$1], deviations[$1])
-    }
+    let inside = whole(in: range)
     guard inside >= Self.least else { return nil }
     var law = self
     law.bounds = Bounds(range: range, below: below, inside: inside)
@@ -72,12 +69,7 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
   ) -> GaussianMixture {
     let range = range ?? bounds?.range
     func own(_ law: GaussianMixture, _ share: Double) -> [Double] {
-      let inside = range.map { range in
-        let moments = Moments(within: range)
-        return law.means.indices.reduce(0) {
-          $0 + exp(law.logWeights[$1]) * moments.part(law.means[$1], law.deviations[$1])
-        }
-      }
+      let inside = range.map { law.whole(in: $0) }
       return law.logWeights.map { $0 + log(share) - log(max(inside ?? 1, 1e-300)) }
     }
     let weights = own(self, 1 - share) + own(other, share)
@@ -87,6 +79,12 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
       logWeights: weights.map { $0 - normaliser }, means: means + other.means,
       deviations: deviations + other.deviations)
     return range.flatMap { law.within($0) } ?? law
+  }
+
+  /// How much of the whole mixture lies within a range, precise in both tails.
+  private func whole(in range: ClosedRange<Double>) -> Double {
+    let moments = Moments(within: range)
+    return means.indices.reduce(0) { $0 + exp(logWeights[$1]) * moments.part(means[$1], deviations[$1]) }
   }
 
   /// P(Y ≤ y) of the whole mixture.
@@ -156,7 +154,7 @@ public struct GaussianMixture: ContinuousLaw, Hashable {
       guard range.overlaps(bounds.range) else { return -.infinity }
       range = range.clamped(to: bounds.range)
     }
-    let inside = means.indices.reduce(0) { $0 + exp(logWeights[$1]) * part($1, of: range) }
+    let inside = whole(in: range)
     if inside > 1e-290 { return log(inside) - (bounds.map { log($0.inside) } ?? 0) }
     let (low, high) = (range.lowerBound, range.upperBound)
     guard low.isFinite, high.isFinite else { return logDensity(low.isFinite ? low : high) }
