@@ -160,7 +160,8 @@ import Foundation
       }
       let density = try member.laws().logDensity(
         of: own, at: member.inputs(points, context),
-        plan: options.plan ?? asked.model.model.defaultPlan, orders: options.orders, seed: options.seed, flopLimit: options.flopLimit)
+        plan: options.plan ?? asked.model.model.defaultPlan, orders: options.orders, seed: options.seed,
+        flopLimit: options.flopLimit)
       densities.write(CollectionOfOne(density.value), at: context)
       return density.notes.map(\.description)
     }

@@ -11,15 +11,17 @@ extension RecurrentMemory {
     let own = m.stack(map.record(head.keys, on: m), map.record(head.ownKeys, on: m))
     let terms = rule.record(&head, keys: own)
     let keys = terms.keys ?? own
-    let (erases, values) = (terms.erases ?? keys, terms.values ?? head.allValues)
+    let values = terms.values ?? head.allValues
     let fades = m.map(terms.fades) { x in x > Self.leastFade ? (x, 1) : (Self.leastFade, 0) }
     let queries = head.parts.map { map.record($0.queries, on: m) }
     var state = start(&head)
     for first in stride(from: 0, to: own.rows, by: Self.chunk) {
       let rows = first..<min(own.rows, first + Self.chunk)
       let moves = rows.lowerBound * Rule.moves..<rows.upperBound * Rule.moves
+      let written = m.rows(keys, moves)
       let chunk = RecordedChunk<Rule>(
-        m, keys: m.rows(keys, moves), erases: m.rows(erases, moves), values: m.rows(values, moves),
+        m, keys: written, erases: terms.erases.map { m.rows($0, moves) } ?? written,
+        values: m.rows(values, moves),
         fades: m.rows(fades, moves), rates: terms.rates.map { m.rows($0, moves) }, state)
       for (part, queries) in zip(head.parts, queries) {
         let ends = part.limits.map { head.keys.rows + Int($0) }

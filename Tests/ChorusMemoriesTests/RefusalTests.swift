@@ -62,7 +62,7 @@ import Testing
     (Spec(features: "relus", function: .linear), "relu"),
     (Spec(weights: .decay, function: .linear, loss: .dot, optimiser: step, readOut: .mean), "read raw"),
     (Spec(weights: .decay, function: .linear), "rows that fade"),
-    (Spec(weights: .channelGate, function: .linear, optimiser: .conjugateGradient(steps: 4)), "scalar-gate"),
+    (Spec(weights: .channelGate, function: .linear, optimiser: .conjugateGradient(steps: 4)), "scalar gate"),
     (
       Spec(
         weights: .scalarGate, features: "unit", function: .linear, optimiser: .conjugateGradient(steps: 0)),

@@ -106,7 +106,7 @@ private let node: String? = (ProcessInfo.processInfo.environment["PATH"] ?? "").
     let outputs = network.layers.head.map.outputs
     let paths = network.branch(paths: 1, capacity: 1)
     let raw = withExtendedLifetime(paths) {
-      let raw = network.predict(paths, context, questions, batch).raw
+      let raw = network.predict(paths, context, questions, batch).numbers
       return Array(UnsafeBufferPointer(start: raw, count: targets.count * outputs))
     }
 
