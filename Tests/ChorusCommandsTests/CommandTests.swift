@@ -8,7 +8,7 @@ import Testing
   @Test func parses() throws {
     let command = try Chorus.parseAsRoot(["predict", "t.csv", "--input", "a,b", "--target", "y", "-q"])
     let predict = try #require(command as? Predict)
-    #expect(predict.input == "a,b" && predict.plan == "sequential" && predict.common.quiet)
+    #expect(predict.input == "a,b" && predict.plan == nil && predict.common.quiet)
     #expect(predict.common.seed == 0 && predict.common.givenSeed == nil && predict.samples == 100)
     let evaluate = try #require(
       try Chorus.parseAsRoot(["evaluate", "--prior", "gp", "--seed", "7"]) as? Evaluate)

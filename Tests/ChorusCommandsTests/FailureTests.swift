@@ -78,7 +78,10 @@ import Testing
     try refused(64, "has 2 grids for 1 input column", "--at", "0..1/1,0..1/1")
     try refused(64, "TFLOP", "--at", "0..20000/1", "--plan", "reencode")
     try refused(64, "TFLOP", "--flop-limit", "1")
-    try refused(64, "does not fit a 64-bit integer", "--at", "0..999999/1", "--samples", "10000000")
+    try refused(
+      64, "does not fit a 64-bit integer", "--at", "0..999999/1", "--samples", "10000000", "--plan",
+      "sequential")
+    try refused(64, "ask for fewer targets", "--at", "0..999999/1")
     try refused(64, "--samples must be within", "--samples", "0")
     try refused(64, "--flop-limit must be positive", "--flop-limit", "nan")
     try refused(64, "--threads must be within", "--threads", "0")

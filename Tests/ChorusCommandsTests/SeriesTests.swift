@@ -267,6 +267,6 @@ import Testing
     let long = try folder.chorus(
       "predict", "t.csv", "--input", "t", "--target", "level", "--model", "short.safetensors", "--at",
       "0..3/1")
-    #expect(long.rows[1][5] == "\"context;targets\"")
+    #expect(long.rows[1][5] == "\"context;reads\"")
   }
 }

@@ -272,7 +272,8 @@ import Testing
     #expect(joined.code == 0, "\(joined.errors)")
     #expect(try ask().output == direct.output)
     for (words, arguments) in [
-      ("give the rows to predict with --at-file", ["--horizon", "3"]),
+      ("has no rows to predict", []),
+      ("--horizon goes with a series", ["--horizon", "3"]),
       ("leave out --as", asked + ["--as", "kind=skip"]),
     ] {
       let refused = try folder.chorus(
