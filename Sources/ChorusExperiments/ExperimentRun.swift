@@ -192,7 +192,7 @@ public struct ExperimentRun: Sendable {
     let cells = experiment.evaluation.sizes.flatMap { size in
       experiment.evaluation.contexts.map { (size: size, context: $0) }
     }
-    let total = cells.count * (1 + experiment.columns.count * seeds.count)
+    let total = cells.count * experiment.columns.count * seeds.count
     var done = 0
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
@@ -200,7 +200,8 @@ public struct ExperimentRun: Sendable {
       _ name: String, _ cell: (size: Experiment.Size, context: Int), _ seed: UInt64, _ model: String,
       orders: Int? = nil, _ body: () throws -> [Double]
     ) throws {
-      done += 1
+      // An oracle, whose seed is none, does not count: not every task has one.
+      if seed > 0 { done += 1 }
       var scores = Scores(
         column: name, targets: cell.size.targets, layout: cell.size.layout, context: cell.context, seed: seed,
         model: model,

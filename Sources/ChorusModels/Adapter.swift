@@ -155,6 +155,11 @@ public struct Adapter: Sendable {
       throw ModelError.missing(
         "\(path) changes the model '\(name)', which is not shipped; put \(name).safetensors beside it")
     }
+    // A base that is an adapter itself could name this file in turn.
+    guard !isAdapter(try Safetensors(path: place)) else {
+      throw ModelError.weights(
+        "\(path) changes \(place), which is an adapter itself; its base has to be a whole model")
+    }
     let base = try Model(path: place)
     guard try base.has(fingerprint: fingerprint) else {
       throw ModelError.weights("\(path) changes another model than \(place): their fingerprints differ")

@@ -140,6 +140,9 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
       "dimensions must be one or more numbers within 1...blueprint.inputDimensions (\(blueprint.inputDimensions))"
     )
     try check((2...100_000).contains(targets), "targets must be at least 2")
+    try check(
+      objective == .buffered || blueprint.family != .sequence,
+      "objective 'autoregressive' is for networks of sets; a sequence is predicted in its order as it is")
     try check(rate > 0 && rate.isFinite, "rate must be positive")
     try check((0...1).contains(warmUp), "warmUp is a fraction of the steps, 0...1")
     try check((0..<1).contains(beta1) && (0..<1).contains(beta2), "betas must be in 0..<1")

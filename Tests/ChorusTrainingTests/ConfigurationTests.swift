@@ -44,7 +44,9 @@ import Testing
   static let wrong = [
     #"{"steps": 0}"#, #"{"batch": 0}"#, #"{"batch": -1}"#, #"{"context": []}"#, #"{"context": [4]}"#,
     #"{"context": [9, 4]}"#, #"{"context": [-1, 4]}"#, #"{"context": [1, 2, 3]}"#, #"{"buffers": []}"#,
-    #"{"buffers": [-3]}"#, #"{"dimensions": []}"#, #"{"dimensions": [2]}"#,
+    #"{"buffers": [-3]}"#,
+    #"{"objective": "autoregressive", "blueprint": {"version": 2, "family": "sequence"}}"#,
+    #"{"dimensions": []}"#, #"{"dimensions": [2]}"#,
     #"{"dimensions": [0]}"#, #"{"targets": 1}"#, #"{"targets": -2}"#, #"{"rate": 0}"#, #"{"rate": -1}"#,
     #"{"warmUp": 2}"#, #"{"warmUp": -0.1}"#, #"{"beta1": 1}"#, #"{"beta2": -0.5}"#, #"{"clip": 0}"#,
     #"{"validateEvery": 0}"#, #"{"checkpointEvery": -1}"#, #"{"validationTasks": -1}"#,
