@@ -232,7 +232,9 @@ struct ExperimentRunCommand: ParsableCommand {
   /// Validation losses against tasks, one line a network; of the last seed.
   private func draw(_ run: ExperimentRun, to path: String) throws {
     let seed = run.seeds.last ?? 1
-    let series = run.experiment.networks.enumerated().compactMap { index, network -> Series? in
+    // Adapters go on from a network that has its line.
+    let own = run.experiment.networks.filter { $0.base == nil }
+    let series = own.enumerated().compactMap { index, network -> Series? in
       let entries = run.trainingLog(of: network.name, seed: seed).entries.filter { $0.validation != nil }
       guard !entries.isEmpty else { return nil }
       return .line(
