@@ -20,6 +20,9 @@ struct Report: ParsableCommand {
       --horizon, --at or --at-file, as in predict. The report shows data from the file: share it as you would share the file.
 
       Without --input and --target the columns are found as in chorus predict, and told on stderr.
+
+      A table, as chorus predict has it, gets a report on one --target, a number or a category: what is predicted of the \
+      rows that lack it, calibration and scores on rows held out beside simple methods, and which columns it comes from.
       """)
 
   @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
@@ -47,11 +50,23 @@ struct Report: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How paths are drawn: \(PlanTemplate.forms.joined(separator: ", ")).", valueName: "plan"))
-  var plan = "auto"
+      "How paths are drawn: \(PlanTemplate.forms.joined(separator: ", ")). (default: auto; of a table, sequential)",
+      valueName: "plan"))
+  var plan: String?
 
-  @Option(help: "functions, gp, or a path to a .safetensors file.")
-  var model = "functions"
+  @Option(
+    name: .customLong("model"),
+    help: ArgumentHelp(
+      "functions, gp, or a path to a .safetensors file. (default: functions; of a table, tables)",
+      valueName: "model"))
+  var givenModel: String?
+
+  @Option(
+    name: .customLong("as"),
+    help: ArgumentHelp(
+      "What columns of a table are, where that is not found right: number, category, or skip.",
+      valueName: "col=kind[,col=kind]"))
+  var asOption: String?
 
   @Option(
     help: ArgumentHelp(
@@ -64,8 +79,9 @@ struct Report: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "A number made of each path: \(Functional.forms.joined(separator: ", ")).", valueName: "name"))
-  var functional = "mean"
+      "A number made of each path: \(Functional.forms.joined(separator: ", ")). (default: mean)",
+      valueName: "name"))
+  var functional: String?
 
   @Option(help: ArgumentHelp("Refuse plans that need more arithmetic than this.", valueName: "flop"))
   var flopLimit = Posterior.flopLimit
@@ -88,30 +104,33 @@ struct Report: ParsableCommand {
     guard output.lowercased().hasSuffix(".html") else {
       throw ValidationError("--output: '\(output)' must end in .html")
     }
-    guard Functional(parsing: functional) != nil else {
+    if let functional, Functional(parsing: functional) == nil {
       throw ValidationError(
         "--functional: '\(functional)' is none of \(Functional.forms.joined(separator: ", "))")
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
     try points.check(file: file)
+    _ = try TableJob.told(asOption)
     _ = try outputs()
   }
 
-  private func outputs() throws -> Outputs {
-    var outputs = Outputs(reading: ["FILE": file, "--at-file": points.atFile], model: model)
+  func outputs() throws -> Outputs {
+    var outputs = Outputs(reading: ["FILE": file, "--at-file": points.atFile], model: givenModel)
     try outputs.add("--output", output)
     return outputs
   }
 
   func run() throws {
     try reporting {
-      let template = try PlanTemplate(parsing: plan)
+      if let job = try tableJob() { return try run(job) }
+      let template = try PlanTemplate(parsing: plan ?? "auto")
+      let name = givenModel ?? "functions"
       let question = try Question(
         reading.rows(file), input: input, target: target, points: points.asked(reading), units: units)
       if let reason = FanChart.refusal(question.selection) {
         throw InferenceError.input("\(file): \(reason)")
       }
-      let model = try Model(named: self.model)
+      let model = try Model(named: name)
       try outputs().checkPlaces()
       let posterior = try model.condition(
         on: question.data, values: scale.choice, limits: scale.limits, whole: scale.isWhole,
@@ -138,9 +157,10 @@ struct Report: ParsableCommand {
       for word in question.observations.words { common.say("note: \(word.text)") }
       for note in joint.notes { common.say("note: \(note)") }
       let content = ReportContent(
-        question: question, model: model, modelName: self.model, template: joint.plan.template ?? template,
+        question: question, model: model, modelName: name, template: joint.plan.template ?? template,
         posterior: posterior,
-        joint: joint, independent: independent, functional: Functional(parsing: functional) ?? .mean,
+        joint: joint, independent: independent,
+        functional: functional.flatMap(Functional.init(parsing:)) ?? .mean,
         heldOut: calibration, holdsOutLast: last != nil || inOrder, seed: common.seed)
       try AtomicFile.write(Data(content.page().html.utf8), to: output)
     }

@@ -12,11 +12,13 @@ struct Standing {
   private var results: [HeldOutScoring.Result] { table.results }
 
   private func name(_ baseline: Baseline) -> String {
+    guard baseline == .naive, season.rows > 1 else { return Self.name(baseline) }
+    return "seasonal naive (the value of \(season.rows) rows before\(season.name.map { ", a \($0)" } ?? ""))"
+  }
+
+  static func name(_ baseline: Baseline) -> String {
     switch baseline {
-    case .naive:
-      season.rows > 1
-        ? "seasonal naive (the value of \(season.rows) rows before\(season.name.map { ", a \($0)" } ?? ""))"
-        : "naive (the last value)"
+    case .naive: "naive (the last value)"
     case .smoothing: "exponential smoothing"
     case .structural: "structural (level, trend and seasons)"
     case .mean: "the mean"

@@ -261,21 +261,28 @@ struct TableJob {
   ///
   /// - Parameter relevance: of each input of the step (`TableFit.relevance`).
   func importance(_ step: TableChain.Step, _ relevance: [Double]) -> String? {
-    var best: [Int: Double] = [:]
-    for (cell, value) in zip(step.inputs, relevance) {
-      guard let column = places.firstIndex(where: { $0.contains(cell) }) else { continue }
-      best[column] = max(best[column] ?? 0, value)
-    }
-    let told = best.filter { $0.value >= 0.01 }.sorted { a, b in
-      a.value != b.value ? a.value > b.value : a.key < b.key
-    }
+    let told = relevant(step, relevance).filter { $0.relevance >= 0.01 }
     guard !told.isEmpty else { return nil }
     let shown = told.prefix(6).map {
-      "\(frame.columns[$0.key].name) \(String(format: "%.2f", $0.value))"
+      "\($0.name) \(String(format: "%.2f", $0.relevance))"
     }
     return
       "columns that alone explain most of '\(column(step).name)' (part of the variance of rows not seen): "
       + shown.joined(separator: ", ") + (told.count > 6 ? ", …" : "")
+  }
+
+  /// The columns that tell a step, those first that explain most alone, and where the cells of each stand among the step's inputs.
+  ///
+  /// - Parameter relevance: as above.
+  func relevant(
+    _ step: TableChain.Step, _ relevance: [Double]
+  ) -> [(name: String, places: [Int], relevance: Double)] {
+    frame.columns.indices.compactMap { column in
+      let own = step.inputs.indices.filter { places[column].contains(step.inputs[$0]) }
+      guard let most = own.map({ relevance[$0] }).max() else { return nil }
+      return (column, own, most)
+    }.sorted { (a: (Int, [Int], Double), b: (Int, [Int], Double)) in a.2 != b.2 ? a.2 > b.2 : a.0 < b.0 }
+      .map { (frame.columns[$0.0].name, $0.1, $0.2) }
   }
 
   /// What `--as` says, as `code=category,year=number`.

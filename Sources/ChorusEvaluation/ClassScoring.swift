@@ -12,6 +12,20 @@ public struct ClassScores: Sendable, Hashable {
   public let brier: Double
   /// How far the likeliest levels' probabilities are from how often they came, over ten bins (Naeini et al. 2015).
   public let calibrationError: Double
+  /// Rows by the probability of their likeliest level, in tenths.
+  public let bins: [Bin]
+
+  /// Rows whose likeliest level has about the same probability.
+  public struct Bin: Sendable, Hashable {
+    public fileprivate(set) var count = 0
+    /// The sum of the probabilities.
+    fileprivate var sure = 0.0
+    fileprivate var right = 0
+    /// The mean probability of the likeliest level.
+    public var claimed: Double { sure / Double(count) }
+    /// How often it came.
+    public var observed: Double { Double(right) / Double(count) }
+  }
 
   /// - Parameters:
   ///   - probabilities: `[rows][levels]`, at least one row.
@@ -19,7 +33,7 @@ public struct ClassScores: Sendable, Hashable {
   public init(_ probabilities: [[Double]], _ levels: [Int]) {
     let n = Double(max(levels.count, 1))
     var (right, loss, brier) = (0.0, 0.0, 0.0)
-    var bins = [(count: Double, sure: Double, right: Double)](repeating: (0, 0, 0), count: 10)
+    var bins = [Bin](repeating: Bin(), count: 10)
     for (law, level) in zip(probabilities, levels) {
       let best = law.indices.max { law[$0] < law[$1] } ?? 0
       let isRight = best == level
@@ -37,13 +51,16 @@ public struct ClassScores: Sendable, Hashable {
     accuracy = right / n
     logLoss = loss / n
     self.brier = brier / n
-    calibrationError = bins.reduce(0) { $0 + abs($1.sure - $1.right) } / n
+    calibrationError = bins.reduce(0) { $0 + abs($1.sure - Double($1.right)) } / n
+    self.bins = bins
   }
 }
 
 /// What a fit to some rows of a table says of the levels of rows held out, beside simple methods.
 public struct ClassScoring: Sendable {
   public let split: Split
+  /// What explains the context's levels.
+  public let fit: ClassFit
   public let model: ClassScores
   /// Every row has the shares of the context's levels.
   public let shares: ClassScores
@@ -53,6 +70,7 @@ public struct ClassScoring: Sendable {
   public init(_ cells: Cells, levels: [Int], of count: Int, _ split: Split) throws {
     self.split = split
     let fit = try ClassFit(cells.rows(split.context), levels: split.context.map { levels[$0] }, of: count)
+    self.fit = fit
     let rows = cells.rows(split.held)
     let held = split.held.map { levels[$0] }
     model = ClassScores(fit.probabilities(rows), held)

@@ -5,7 +5,7 @@ import Testing
 
 /// `predict`, `fill` and `score` of tables, as a person calls them.
 @Suite(.enabled(if: executable != nil, Comment(rawValue: skipped))) struct TableTests {
-  private static func folder() throws -> Folder {
+  static func folder() throws -> Folder {
     let folder = try Folder()
     try folder.writeModel("t.safetensors") {
       $0.family = .table
