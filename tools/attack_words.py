@@ -63,7 +63,9 @@ VALUES = {
     "op": (["list"], ["", "nosuch"]),
 }
 
-COMMON = {"--threads": "threads", "--seed": "seed", "--quiet": None}
+WORDS = {"--quiet": None}
+WORK = {"--threads": "threads", **WORDS}
+COMMON = {"--seed": "seed", **WORK}
 READING = {"--decimal": "decimal", "--delimiter": "delimiter", "--max-expansion": "expansion"}
 POINTS = {"--at": "grid", "--at-file": "table"}
 
@@ -87,7 +89,7 @@ GRAMMAR = {
                         {"--folds": "number", "--group-folds": "column", "--holdout": "part", "--as": "kinds", "--output": "output",
                          "--calibration": "picture", "--format": "format", **READING, **COMMON}),
     "condition": (["table", ("--input", "columns"), ("--target", "column"), ("--output", "weights"), ("--model", "model")],
-                  {"--units": "units", **READING, **COMMON}),
+                  {"--units": "units", **READING, **WORK}),
     "score": (["table", ("--input", "columns"), ("--target", "column"), ("--model", "model"), ("--samples", "samples"),
                ("--repetitions", "number"), ("--orders", "number")],
               {"--holdout": "part", "--last": "number", "--splits": "column", "--windows": "number", "--context": "size",
@@ -97,17 +99,20 @@ GRAMMAR = {
                 ("--samples", "samples")],
                {"--units": "units", "--plan": "plan", "--holdout": "part", "--functional": "functional", **POINTS, **READING,
                 **COMMON}),
+    "report of tables": (["table", ("--target", "column"), ("--output", "page"), ("--model", "tables"), ("--samples", "samples")],
+                         {"--input": "columns", "--as": "kinds", "--at-file": "table", "--plan": "plan", "--holdout": "part",
+                          "--functional": "functional", **READING, **COMMON}),
     "explain": ([("--context", "size"), ("--targets", "size"), ("--model", "model")],
                 {"--plan": "plan", "--inputs": "table", "--paths": "size", "--acceptance": "part", "--reencode": None,
-                 "--format": "format", **READING, **COMMON}),
+                 "--format": "format", **READING}),
     "evaluate": ([("--model", "model"), ("--prior", "prior"), ("--context", "numbers"), ("--functions", "number"),
                   ("--targets", "number"), ("--orders", "number")],
                  {"--dimensions": "number", "--plan": "plan", "--calibration": "picture", "--attainable": None,
                   "--format": "format", **COMMON}),
     "train": (["what", ("--out", "folder"), ("--steps", "number"), ("--batch", "number")],
               {"--resume": None, "--tasks": "tasks", "--start": "model", "--memory": "memory", **COMMON}),
-    "info": (["model"], {"--format": "format", **COMMON}),
-    "export": (["model", ("--output", "weights")], {"--card": "card", "--full": None, **COMMON}),
+    "info": (["model"], {"--format": "format"}),
+    "export": (["model", ("--output", "weights")], {"--card": "card", "--full": None, **WORDS}),
     "playground": ([("--output", "page")], {"--model": "model", "--quiet": None}),
     "plans compare": ([("--model", "model"), ("--prior", "prior"), ("--context", "numbers"), ("--targets", "number"),
                        ("--functions", "number"), ("--orders", "number"), ("--repetitions", "number")],
@@ -120,9 +125,9 @@ GRAMMAR = {
                  {"--prompt-file": "text", "--temperature": "part", "--top-k": "number", "--top-p": "part", "--plan": "plan", **COMMON}),
     "surprisal": ([("--model", "language"), ("--text", "text"), ("--context", "size"), ("--tokens", "number")],
                   {"--schemes": "schemes", "--passages": "number", "--tolerance": "share", "--join-lines": None, "--every": "output",
-                   "--plot": "picture", "--format": "format", **COMMON}),
+                   "--plot": "picture", "--format": "format", **WORK}),
     "plans text": ([("--model", "language"), ("--text", "text"), ("--passages", "number"), ("--tokens", "size"), ("--lead", "number")],
-                   {"--plans": "plan", "--join-lines": None, "--format": "format", **COMMON}),
+                   {"--plans": "plan", "--join-lines": None, "--format": "format", **WORK}),
     "bench": ([("--what", "bench"), ("--context", "numbers"), ("--targets", "numbers"), ("--paths", "numbers"),
                ("--orders", "numbers"), ("--repetitions", "number")],
               {"--plan": "plan", "--width": "numbers", "--layers": "numbers", "--heads": "numbers", "--read": "table",

@@ -70,7 +70,7 @@ struct Condition: ParsableCommand {
 
   @OptionGroup var reading: ReadingOptions
 
-  @OptionGroup var common: CommonOptions
+  @OptionGroup var common: WorkOptions
 
   func validate() throws {
     _ = try TableJob.told(asOption)

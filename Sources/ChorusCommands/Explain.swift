@@ -60,8 +60,6 @@ struct Explain: ParsableCommand {
 
   @OptionGroup var reading: ReadingOptions
 
-  @OptionGroup var common: CommonOptions
-
   func validate() throws {
     guard targets != nil || inputs != nil else { throw ValidationError("give --targets or --inputs") }
     if inputs == nil, let option = reading.given {

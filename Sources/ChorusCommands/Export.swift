@@ -19,7 +19,7 @@ struct Export: ParsableCommand {
   @Flag(help: "Keep 32-bit weights.")
   var full = false
 
-  @OptionGroup var common: CommonOptions
+  @OptionGroup var words: WordOptions
 
   func validate() throws { _ = try outputs() }
 
@@ -42,7 +42,7 @@ struct Export: ParsableCommand {
         lines[parts[0]] = parts[1]
       }
       try Model(network: source.network, card: lines, source: output).write(to: output, half: !full)
-      common.say("\(source.parameterCount) parameters written to \(output)")
+      words.say("\(source.parameterCount) parameters written to \(output)")
     }
   }
 }

@@ -31,7 +31,7 @@ struct ImportNanoACE: ParsableCommand {
   @Option(help: "Rows of the largest buffer the model was trained on; its files do not tell.")
   var trainedBuffer = 64
 
-  @OptionGroup var common: CommonOptions
+  @OptionGroup var words: WordOptions
 
   func validate() throws {
     guard (1...1_000_000).contains(trainedContext), (1...1_000_000).contains(trainedBuffer) else {
@@ -52,7 +52,7 @@ struct ImportNanoACE: ParsableCommand {
       let source = try NanoACE(folder: folder)
       let model = try source.model(context: trainedContext, buffer: trainedBuffer)
       try model.write(to: output, half: false)
-      common.say("\(source.task): \(model.parameterCount) parameters written to \(output)")
+      words.say("\(source.task): \(model.parameterCount) parameters written to \(output)")
     }
   }
 }

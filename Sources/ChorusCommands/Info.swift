@@ -13,8 +13,6 @@ struct Info: ParsableCommand {
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
-  @OptionGroup var common: CommonOptions
-
   func run() throws {
     try reporting {
       let model = try Model(named: self.model)

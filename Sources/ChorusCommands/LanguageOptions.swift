@@ -45,7 +45,7 @@ struct LanguageOptions: ParsableArguments {
   }
 
   /// Tokens of a text; bytes that the vocabulary lacks are told of.
-  static func tokens(_ text: String, _ model: LanguageModel, _ common: CommonOptions) -> [Int32] {
+  static func tokens(_ text: String, _ model: LanguageModel, _ common: some Speaking) -> [Int32] {
     let encoded = model.tokenizer.encode(text)
     if encoded.unknownBytes > 0 {
       common.say(

@@ -4,30 +4,12 @@ import ChorusTables
 import ChorusTensors
 import Foundation
 
-/// Flags that every command has.
-struct CommonOptions: ParsableArguments {
-  @Flag(name: .shortAndLong, help: "Say nothing on stderr but errors.")
-  var quiet = false
+/// What speaks to the person at the terminal.
+protocol Speaking {
+  var quiet: Bool { get }
+}
 
-  @Option(help: ArgumentHelp("Threads to work on; results do not depend on it.", valueName: "n"))
-  var threads: Int?
-
-  @Option(
-    name: .customLong("seed"),
-    help: ArgumentHelp(
-      "Seed of everything random; the same seed gives the same bytes. (default: 0)", valueName: "seed"))
-  var givenSeed: UInt64?
-
-  var seed: UInt64 { givenSeed ?? 0 }
-
-  func validate() throws {
-    if let threads, !(1...1024).contains(threads) {
-      throw ValidationError("--threads must be within 1...1024")
-    }
-  }
-
-  var pool: ThreadPool { ThreadPool(threads: threads) }
-
+extension Speaking {
   /// A line of words for the person at the terminal. What it quotes of files can not make it two.
   func say(_ text: @autoclosure () -> String) {
     if !quiet { StandardStreams.say(text().escapingControls() + "\n") }
@@ -38,6 +20,45 @@ struct CommonOptions: ParsableArguments {
     guard !quiet, isatty(2) == 1 else { return }
     StandardStreams.say("\r\u{1B}[K" + text().escapingControls())
   }
+}
+
+/// For commands that only read and write.
+struct WordOptions: ParsableArguments, Speaking {
+  @Flag(name: .shortAndLong, help: "Say nothing on stderr but errors.")
+  var quiet = false
+}
+
+/// For commands that compute without anything random.
+struct WorkOptions: ParsableArguments, Speaking {
+  @OptionGroup var words: WordOptions
+
+  @Option(help: ArgumentHelp("Threads to work on; results do not depend on it.", valueName: "n"))
+  var threads: Int?
+
+  var quiet: Bool { words.quiet }
+  var pool: ThreadPool { ThreadPool(threads: threads) }
+
+  func validate() throws {
+    if let threads, !(1...1024).contains(threads) {
+      throw ValidationError("--threads must be within 1...1024")
+    }
+  }
+}
+
+/// For commands that draw.
+struct CommonOptions: ParsableArguments, Speaking {
+  @OptionGroup var work: WorkOptions
+
+  @Option(
+    name: .customLong("seed"),
+    help: ArgumentHelp(
+      "Seed of everything random; the same seed gives the same bytes. (default: 0)", valueName: "seed"))
+  var givenSeed: UInt64?
+
+  var seed: UInt64 { givenSeed ?? 0 }
+  var quiet: Bool { work.quiet }
+  var threads: Int? { work.threads }
+  var pool: ThreadPool { work.pool }
 }
 
 /// Comma-separated numbers of an option.

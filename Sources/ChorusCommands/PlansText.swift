@@ -46,7 +46,7 @@ struct ComparePlansOnText: ParsableCommand {
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
-  @OptionGroup var common: CommonOptions
+  @OptionGroup var common: WorkOptions
 
   func validate() throws {
     guard (1...10_000).contains(passages) else {

@@ -54,7 +54,7 @@ struct Surprisal: ParsableCommand {
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
-  @OptionGroup var common: CommonOptions
+  @OptionGroup var common: WorkOptions
 
   func validate() throws {
     guard (2...100_000).contains(context) else {
