@@ -87,17 +87,21 @@ public struct JointProcess: Sendable {
     public let variances: [Double]
   }
 
-  /// Rows that are told of together; those beyond are told of in further parts, independent of each other given the context.
-  public static let together = 512
+  /// Rows that are told of together; those beyond are told of in further parts, independent of each other given the context. The
+  /// factor of so many takes 32 MB.
+  public static let together = 2048
 
   /// Calls `body` with the law of each part of rows `[count, columns]`: of at most `together` of them, so that no more is held at once.
   ///
-  /// - Parameter latent: without the noise of the values.
+  /// - Parameters:
+  ///   - latent: without the noise of the values.
+  ///   - together: rows of a part, at least one.
   public func laws<E: Error>(
-    _ x: [Double], latent: Bool = false, _ body: (_ first: Int, Law) throws(E) -> Void
+    _ x: [Double], latent: Bool = false, together: Int = JointProcess.together,
+    _ body: (_ first: Int, Law) throws(E) -> Void
   ) throws(E) {
-    for first in stride(from: 0, to: x.count / columns, by: Self.together) {
-      let end = min(first + Self.together, x.count / columns)
+    for first in stride(from: 0, to: x.count / columns, by: together) {
+      let end = min(first + together, x.count / columns)
       try body(first, law(Array(x[first * columns..<end * columns]), latent: latent))
     }
   }

@@ -26,10 +26,17 @@ protocol AnyContext: Sendable {
     at x: [Float], within bounds: [ClosedRange<Double>]?, on pool: ThreadPool?
   ) throws(InferenceError) -> [any Predictive]
 
+  /// What to be careful about when so many targets are asked for at once.
+  func notes(targets: Int) -> [Note]
+
   /// With further rows read, or (`removing`) without some; nil where a memory cannot do it.
   func observing(_ more: NetworkRows, removing: Bool) -> (any AnyContext)?
   /// What of the state is kept in a file beside the rows, and the values.
   var arrays: [(array: StateArray, values: [Float])] { get }
+}
+
+extension AnyContext {
+  func notes(targets: Int) -> [Note] { [] }
 }
 
 /// How a request is to be answered.

@@ -45,6 +45,10 @@ struct MixedContext: AnyContext {
   var raised: Double { network.raised }
   var arrays: [(array: StateArray, values: [Float])] { network.arrays }
 
+  func notes(targets: Int) -> [Note] {
+    targets > JointProcess.together ? [.processApart(targets: targets, together: JointProcess.together)] : []
+  }
+
   /// The columns of the network, and those of the process.
   private func parts(_ x: [Float]) -> (told: [Float], design: [Double]) {
     let (all, own) = (rows.dimensions, network.rows.dimensions)

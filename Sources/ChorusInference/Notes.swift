@@ -22,6 +22,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
   case weighed(effective: Int, drawn: Int)
   /// The plan reads parts of the buffer that are no prefix.
   case readsBeyondTraining(PlanTemplate?)
+  /// A Gaussian process of a table draws more rows than it ties to each other.
+  case processApart(targets: Int, together: Int)
 
   public var description: String {
     switch self {
@@ -37,6 +39,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
     case .readsBeyondTraining(let plan):
       "the plan reads parts of the buffer, which training has not shown"
         + (plan.map { " (\($0) reads the same values as context)" } ?? "")
+    case .processApart(let targets, let together):
+      "of \(targets) rows asked at once, the paths that a Gaussian process draws tie only \(together) in turn to each other"
     case .inputsBeyondTraining(let points, _):
       "\(points) point\(points == 1 ? " lies" : "s lie") farther from the observed rows than training went"
     case .valuesBeyondReach(let count):

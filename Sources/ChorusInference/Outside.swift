@@ -31,7 +31,7 @@ extension Note {
     switch self {
     case .contextBeyondTraining, .contextThinned, .contextNearest, .fewRows, .regressionRaised: .context
     case .bufferBeyondTraining, .valuesBeyondReach: .targets
-    case .conditioned, .weighed: []
+    case .conditioned, .weighed, .processApart: []
     case .readsBeyondTraining: .reads
     case .inputsBeyondTraining: .inputs
     }

@@ -479,9 +479,11 @@ public struct Posterior: Sendable {
     // Who reads a part may read less than there is.
     let most = plan.requirements.subsetReads ? plan.mostReads : plan.peakBufferRows
     let rows = max(most, last)
-    var notes: [Note] =
-      rows > trained
-      ? [.bufferBeyondTraining(rows: rows, trained: trained, merging: model.network.capability.merges)] : []
+    var notes = plan.template == .independent ? [] : conditioned.notes(targets: plan.targets)
+    if rows > trained {
+      notes.append(
+        .bufferBeyondTraining(rows: rows, trained: trained, merging: model.network.capability.merges))
+    }
     if plan.requirements.subsetReads { notes.append(.readsBeyondTraining(plan.template?.strictForm)) }
     return notes
   }

@@ -65,6 +65,14 @@ import Testing
     }
   }
 
+  /// Of more rows than the process ties to each other it is said.
+  @Test func rowsBeyondWhatIsTiedAreSaid() throws {
+    let mixed = try Self.parts(Self.table().0)
+    #expect(mixed.notes(targets: JointProcess.together).isEmpty)
+    let note = try #require(mixed.notes(targets: JointProcess.together + 1).first)
+    #expect(note.description.contains("tie only \(JointProcess.together)"))
+  }
+
   /// Target by target, the density is that of the marginal laws.
   @Test func independentTargetsHaveTheMarginalLaws() throws {
     let (table, asked, y) = try Self.table()
