@@ -53,6 +53,11 @@ public struct ClassPosterior: Sendable {
         of: count))
   }
 
+  /// How much each column tells alone; nil where all rows have the same level.
+  public var relevance: [Double]? {
+    if case .fit(let fit) = law { fit.relevance } else { nil }
+  }
+
   /// The probability of each level in each row, `[asked.count][levels]`.
   ///
   /// - Throws: `DataError.dimensions` for rows with other columns.
@@ -74,11 +79,14 @@ public struct ClassPosterior: Sendable {
   public func sample(_ count: Int, at asked: Cells, seed: UInt64 = 0) throws -> [[Int]] {
     let said = try probabilities(at: asked)
     let own = TableChain.seed(of: seed)
-    return (0..<count).map { path in
-      said.enumerated().map { place, law in
-        var stream = RandomStream(seed: own, .paths, UInt64(path), UInt64(place))
-        return stream.choice(weights: law)
-      }
+    return (0..<count).map { Self.drawn(said, seed: own, path: $0) }
+  }
+
+  /// A level of each row by its probabilities, on one path.
+  static func drawn(_ said: [[Double]], seed: UInt64, path: Int) -> [Int] {
+    said.enumerated().map { place, law in
+      var stream = RandomStream(seed: seed, .paths, UInt64(path), UInt64(place))
+      return stream.choice(weights: law)
     }
   }
 

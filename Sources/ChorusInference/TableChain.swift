@@ -72,7 +72,7 @@ public struct TableChain: Sendable {
 
   private enum Law: Sendable {
     case number(TablePosterior)
-    case category(ClassFit)
+    case category(ClassPosterior)
     /// All rows have the same value.
     case constant(Double)
   }
@@ -126,13 +126,8 @@ public struct TableChain: Sendable {
       if values.allSatisfy({ $0 == first }) {
         laws.append(.constant(first))
       } else if let levels = step.levels {
-        let some = TablePosterior.strata(inputs, values, TablePosterior.mostFitted)
         laws.append(
-          .category(
-            try ClassFit(
-              some.map { inputs.rows($0) } ?? inputs,
-              levels: (some.map { $0.map { values[$0] } } ?? values).map(Self.level),
-              of: levels)))
+          .category(try ClassPosterior(inputs, levels: values.map(Self.level), of: levels)))
       } else {
         laws.append(
           .number(
@@ -183,7 +178,7 @@ public struct TableChain: Sendable {
   public func relevance(_ step: Int) -> [Double]? {
     switch places.firstIndex(of: step).map({ laws[$0] }) ?? .constant(0) {
     case .number(let posterior): posterior.fit.relevance
-    case .category(let fit): fit.relevance
+    case .category(let posterior): posterior.relevance
     case .constant: nil
     }
   }
@@ -224,22 +219,21 @@ public struct TableChain: Sendable {
         path.expected += rows.map { _ in
           step.levels == nil ? [value] : Self.certain(Self.level(value), of: step.levels ?? 1)
         }
-      case .category(let fit):
-        let shared = try plain.isShared ? fit.probabilities(plain.cells(0)) : nil
-        let said = try pool.over(count) { path in try shared ?? fit.probabilities(plain.cells(path)) }
+      case .category(let posterior):
+        if let words = posterior.note, !rows.isEmpty { path.notes.append(words) }
+        let shared = try plain.isShared ? posterior.probabilities(at: plain.cells(0)) : nil
+        let said = try pool.over(count) { path in
+          try shared ?? posterior.probabilities(at: plain.cells(path))
+        }
         for number in 0..<count {
-          for (place, row) in said[number].enumerated() {
-            var stream = RandomStream(seed: own, .paths, UInt64(number), UInt64(place))
-            path.values[number].append(Double(stream.choice(weights: row)))
-          }
+          path.values[number] += ClassPosterior.drawn(said[number], seed: own, path: number).map(Double.init)
         }
         path.expected += Self.mean(said)
         if let given {
           path.weigh(
             try pool.over(count) { number in
-              try zip(fit.probabilities(given.cells(number)), pins).reduce(0) {
-                $0 + log($1.0[Self.level($1.1)])
-              }
+              try posterior.logProbabilities(of: pins.map(Self.level), at: given.cells(number))
+                .reduce(0, +)
             })
         }
       case .number(let posterior):
