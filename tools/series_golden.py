@@ -53,6 +53,12 @@ def golden():
     add("a row far from the others", np.arange(40.0), odd, [40, 41, 17, 43])
     count = np.maximum(0, np.round(4 + 4 * np.sin(2 * math.pi * np.arange(56.0) / 7) + noise(56)))
     add("counts with zeros", np.arange(56.0), count, [56, 57, 60], "day")
+    swing, state = [], np.zeros(2)
+    for push in noise(120):
+        # An oscillator of 11 rows that loses half of its swing in a period.
+        state = np.array([1.64 * state[0] - 0.9 * state[1] + push, state[0]])
+        swing.append(state[0])
+    add("a swing without a clock", np.arange(120.0), 40 + np.array(swing) + 0.3 * noise(120), [120, 123, 60.5, 131, 160])
     return out
 
 

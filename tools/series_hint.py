@@ -29,6 +29,7 @@ STARTS = (("none", 0.0, 0.0), ("walk", 0.02, 0.0), ("walk", 0.4, 0.0), ("walk", 
           ("trend", 20.0, 4.0), ("trend", 0.2, 24.0), ("reverting", 2.0, 2.0), ("reverting", 2.0, 8.0),
           ("reverting", 2.0, 30.0), ("reverting", 30.0, 30.0))
 RATIOS, LENGTHS = (1e-4, 300.0), (1.0, 100.0)
+PERIODS, SWINGS, CYCLE = (4.0, 256.0), (0.2, 5.0), 6.0   # of cycles: rows, lengths in periods, nats for one
 KNOTS, CYCLES_A_KNOT, CHANGING, MEMORY = 4, 2, 4, 8
 COLUMNS, WAVES = 64, 26
 FEWEST, FEWEST_CYCLES, FINENESS = 8, 1.5, 4
@@ -59,6 +60,9 @@ def kernel(level, a, b):
         return np.zeros_like(d)
     if level[0] == "reverting":
         return level[1] * np.exp(-d / level[2])
+    if level[0] == "cycle":
+        turn, k = 2 * math.pi * d / level[3], level[3] / (2 * math.pi * level[2])
+        return level[1] * np.exp(-d / level[2]) * (np.cos(turn) + k * np.sin(turn))
     # From one row before the first; the intercept makes the place of it indifferent.
     return variogram(level, np.abs(a + 1))[:, None] + variogram(level, np.abs(b + 1))[None] - variogram(level, d)
 
@@ -152,7 +156,8 @@ class Design:
     def evidence(self, setting):
         key = (setting["level"], setting["slope"], setting["seasons"])
         if key not in self.tried:
-            self.tried[key] = (self.solve(setting)[0], setting)
+            price = CYCLE if setting["level"][0] == "cycle" else 0.0
+            self.tried[key] = (self.solve(setting)[0] - price, setting)
         return self.tried[key][0]
 
 
@@ -179,11 +184,14 @@ def tune_seasons(design, best, changing=False):
 
 
 def climb(design, best, rounds=6):
-    """Steps of 4 in the ratio and 2 in the length while they gain."""
+    """Steps of 4 in the ratio, of 2 in the length and of a few percent in the period while they gain."""
     for _ in range(rounds):
-        kind, ratio, length = best[1]["level"]
-        near = [(kind, ratio * f, length) for f in (0.25, 4) if RATIOS[0] <= ratio * f <= RATIOS[1]]
-        near += [(kind, ratio, length * f) for f in (0.5, 2) if kind != "walk" and LENGTHS[0] <= length * f <= LENGTHS[1]]
+        kind, ratio, length, *period = best[1]["level"]
+        lengths = [s * period[0] for s in SWINGS] if period else LENGTHS
+        near = [(kind, ratio * f, length, *period) for f in (0.25, 4) if RATIOS[0] <= ratio * f <= RATIOS[1]]
+        near += [(kind, ratio, length * f, *period) for f in (0.5, 2) if kind != "walk" and lengths[0] <= length * f <= lengths[1]]
+        near += [(kind, ratio, length, p * f) for p in period for f in (1 / 1.16, 1 / 1.04, 1.04, 1.16)
+                 if PERIODS[0] <= p * f <= PERIODS[1] and SWINGS[0] <= length / (p * f) <= SWINGS[1]]
         found = better(design, best, [dict(best[1], level=level) for level in near if kind != "none"])
         if found[0] == best[0]:
             break
@@ -232,6 +240,19 @@ def base(t, z, noise):
     return design, setting
 
 
+def cycle(design):
+    """The best of the levels that swing, of a design without seasons; None for too few rows."""
+    starts, period = [], 5.0
+    while period <= min(design.span / 3, PERIODS[1]):
+        starts.append(("cycle", 20.0, period / 2, period))
+        period *= 4 / 3
+    settings = [dict(level=level, slope=0.0, seasons=()) for level in starts]
+    if not settings:
+        return None
+    setting = max(settings, key=design.evidence)
+    return tune_slope(design, climb(design, (design.evidence(setting), setting), 12))
+
+
 def far_rows(t, z):
     """Variances of the rows' noise: 1, or what makes a row far from its neighbours usual, if few are so far."""
     mean, deviation = left_out(*base(t, z, np.ones(len(t))))
@@ -253,13 +274,22 @@ class Hint:
         self.t = (self.x - self.x[0]) / self.step
         noise = far_rows(self.t, self.y)
         if periods is None:
-            self.periods = find_periods(self.t, self.y, noise, [p / self.step for p in CALENDAR[clock]])
+            self.periods, price = find_periods(self.t, self.y, noise, [p / self.step for p in CALENDAR[clock]])
         else:
-            self.periods = [p / self.step for p in periods]
-        self.seasons = combs(self.periods, self.t)
+            self.periods, price = [p / self.step for p in periods], 0.0
         sketch = combs(self.periods, self.t, SKETCH)
-        start = dict(level=("walk", 0.4, 0.0), slope=10.0, seasons=((1.0, 1.0, 0.0),) * len(self.seasons))
-        self.power, top, levels = 1.0, -math.inf, STARTS
+        start = dict(level=("walk", 0.4, 0.0), slope=10.0, seasons=((1.0, 1.0, 0.0),) * len(sketch))
+        levels, swing = STARTS, cycle(Design(self.t, self.y, noise, [], False))
+        if swing:
+            levels = STARTS + (swing[1]["level"],)
+            design = Design(self.t, self.y, noise, sketch, False)
+            best = tune_seasons(design, (design.evidence(start), start))
+            best = tune_seasons(design, first(kinds(design, best[1], 0, levels)))
+            if swing[0] > best[0] - price:
+                # A swing without a clock: it says more than the seasons that it was taken for.
+                self.periods, sketch, start = [], [], swing[1]
+        self.seasons = combs(self.periods, self.t)
+        self.power, top = 1.0, -math.inf
         for power in POWERS:
             if (power == 0 and self.y.min() <= 0) or (power != 1 and self.y.min() < 0):
                 continue
@@ -278,7 +308,8 @@ class Hint:
             self.design = Design(self.t, self.z, noise, self.seasons, True)
             found = kinds(self.design, setting, 0, levels)
             best = tune_seasons(self.design, first(found), True)
-            self.evidence, self.setting = tune_slope(self.design, climb(self.design, best, 1))
+            self.setting = tune_slope(self.design, climb(self.design, best, 1))[1]
+            self.evidence = self.design.solve(self.setting)[0]
             mean, deviation = self.left_out(sorted_rows=True)
             odd = np.abs(self.z - mean) / deviation
             if not (odd > OUTLIER).any() or (odd > OUTLIER).sum() > len(odd) / 10:
@@ -325,7 +356,7 @@ class Hint:
                             "fixed": share(fixed), "changing": share(change) if change else 0.0})
         mean, deviation = self.left_out()
         return {"power": self.power, "level": setting["level"][0], "ratio": setting["level"][1],
-                "length": setting["level"][2], "slope": share([1]), "seasons": seasons,
+                "length": setting["level"][2], "cycle": (*setting["level"], 0.0)[3], "slope": share([1]), "seasons": seasons,
                 "noise": variance / d.spread, "skill": 1 - float(((d.z - mean[self.order]) ** 2).mean() / d.spread),
                 "odd": int((d.noise > 1).sum())}
 
@@ -435,10 +466,10 @@ def candidates(t, z, noise, calendar):
 
 
 def find_periods(t, y, noise, calendar):
-    """At most two periods, in rows: each is kept if the evidence of the rows grows by more than its choice costs."""
+    """At most two periods, in rows, and what their choice costs: each is kept if the evidence grows by more than that."""
     if t[-1] < 2 * FEWEST_CYCLES:
-        return []
-    chosen, rest, span = [], y, t[-1]
+        return [], 0.0
+    chosen, paid, rest, span = [], 0.0, y, t[-1]
     design, setting = base(t, y, noise)
     best, levels = design.evidence(setting), {setting["level"], STARTS[1]}
     for _ in range(2):
@@ -452,20 +483,20 @@ def find_periods(t, y, noise, calendar):
                         for level in sorted(levels) for slope in (0.0, 100.0) for strength in (1.0, 10.0, 100.0, 1e3)]
             setting = max(settings, key=design.evidence)
             gain = design.evidence(setting) - price - best
-            tried.append((gain, period, design, setting, price < 0))
+            tried.append((gain, period, design, setting, price < 0, price))
         # A multiple of a period says all that the period says; it waits for the second turn.
         tried = [a for a in tried if a[0] > 0 and not any(
             b[0] > (TOLD + 3 if b[4] else 0.8 * a[0]) and a[1] > 1.5 * b[1] and abs(span / b[1] - span / a[1] * round(a[1] / b[1])) < 0.5
             for b in tried)]
         if not tried:
             break
-        gain, period, design, setting, _ = max(tried, key=lambda a: a[0])
-        best += gain
+        gain, period, design, setting, _, price = max(tried, key=lambda a: a[0])
+        best, paid = best + gain, paid + price
         chosen.append(period)
         _, use, scale, factor, seen, _, _ = design.solve(setting)
         factors = solve_triangular(factor.T, seen) * scale
         rest = y - design.columns[:, use[use > 1]] @ factors[use > 1]
-    return sorted(chosen)
+    return sorted(chosen), paid
 
 
 def beside(period, other, span):

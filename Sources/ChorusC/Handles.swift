@@ -130,7 +130,7 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
             case .logarithm: "log"
             case .root: "root"
             }
-          periods = posterior.periods.map {
+          periods = posterior.periods.filter { !$0.varies }.map {
             Period(column: $0.column, length: $0.length, share: $0.share, clear: $0.isClear)
           }
         }

@@ -185,10 +185,10 @@ final class SeriesDesign {
       variance: rest / max(rows - 2, 1))
   }
 
-  /// log density of the outputs under a setting.
+  /// log density of the outputs under a setting, less what the choice of its level costs.
   func evidence(_ setting: SeriesSetting) -> Double {
     if let known = tried[setting] { return known }
-    let found = solve(setting)?.evidence ?? -.infinity
+    let found = solve(setting).map { $0.evidence - setting.level.price } ?? -.infinity
     tried[setting] = found
     return found
   }

@@ -48,7 +48,7 @@ struct SeriesFilter: Sendable {
     logDeterminant = logs
   }
 
-  private var hasSlope: Bool { level.kind == .trend }
+  private var hasSlope: Bool { level.kind == .trend || level.kind == .cycle }
 
   /// K^−½ times the columns `[rows, width]`, some rows at a time: their number and values; `states` is given the state
   /// after each row `[2, width]`.
@@ -91,6 +91,14 @@ struct SeriesFilter: Sendable {
         b[i] = slope + gain.slope * miss
         out[i] = miss * root
       }
+    case .cycle:
+      for i in 0..<width {
+        let (foretold, slope) = (step.stay * l[i] + step.drift * b[i], step.turn * l[i] + step.keep * b[i])
+        let miss = x[i] - foretold
+        l[i] = foretold + gain.level * miss
+        b[i] = slope + gain.slope * miss
+        out[i] = miss * root
+      }
     case .walk, .reverting:
       for i in 0..<width {
         let foretold = step.stay * l[i]
@@ -117,8 +125,9 @@ struct SeriesFilter: Sendable {
   private func turnBack(_ l: UnsafeMutablePointer<Double>, _ width: Int, _ row: Int) {
     let (step, b) = (steps[row], l + width)
     for i in 0..<width {
-      b[i] = step.drift * l[i] + step.keep * b[i]
-      l[i] *= step.stay
+      let (pulled, slope) = (l[i], b[i])
+      b[i] = step.drift * pulled + step.keep * slope
+      l[i] = step.stay * pulled + step.turn * slope
     }
   }
 
@@ -228,7 +237,7 @@ struct SeriesFilter: Sendable {
         if next < times.count {
           let l = pulls[next * stored + i]
           let b = sloped ? pulls[next * stored + width + i] : 0
-          value += pl * from.stay * l + pb * (from.drift * l + from.keep * b)
+          value += pl * (from.stay * l + from.turn * b) + pb * (from.drift * l + from.keep * b)
         }
         columns[i] = value
       }

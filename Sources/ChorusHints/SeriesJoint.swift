@@ -131,7 +131,8 @@ struct SeriesJoint: Sendable {
           let miss = level
           (level, slope) = (level - other.gain.level * miss, slope - other.gain.slope * miss)
           (level, slope) = (
-            other.next.stay * level + other.next.drift * slope, other.next.keep * slope
+            other.next.stay * level + other.next.drift * slope,
+            other.next.turn * level + other.next.keep * slope
           )
         }
       }

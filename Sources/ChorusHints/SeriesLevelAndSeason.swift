@@ -131,6 +131,17 @@ public struct SeriesLevelAndSeason: Hint {
       }.sorted { $0.share > $1.share }
     }
 
+    /// The swing of a series without a season, whose waves differ in length; nil where none was found.
+    public var cycle: Season? {
+      guard let model = said?.model, model.choice.setting.level.kind == .cycle, model.choice.periods.isEmpty
+      else { return nil }
+      let (period, summary) = (model.choice.setting.level.period, model.summary)
+      let rows = model.rows
+      return Season(
+        period: period * rows.step, cycles: rows.times[rows.times.count - 1] / period,
+        share: min(max(1 - summary.noise, 0), 1), skill: min(max(summary.skill, 0), 1))
+    }
+
     /// A season of a series.
     public struct Season: Sendable, Hashable {
       /// In the unit of scaled inputs.
@@ -172,7 +183,7 @@ public struct SeriesLevelAndSeason: Hint {
       let (level, summary) = (model.choice.setting.level, model.summary)
       func logarithm(_ value: Double) -> Double { log(max(value, 1e-12)) }
       var told: [Double] = [
-        1, level.kind == .walk ? 1 : 0, level.kind == .trend ? 1 : 0, level.kind == .reverting ? 1 : 0,
+        1, level.kind == .walk ? 1 : 0, level.kind == .trend ? 1 : 0, level.isStationary ? 1 : 0,
         log1p(level.ratio), log1p(level.length), summary.slope,
       ]
       for place in 0..<SeriesPeriods.most {

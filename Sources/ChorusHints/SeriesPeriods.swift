@@ -31,12 +31,15 @@ enum SeriesPeriods {
   }
 
   /// - Parameter known: periods in rows that are likelier than others.
-  static func find(_ plain: SeriesDesign.Plain, outputs: [Double], known: [Double]) -> [Double] {
+  /// - Returns: periods in rows, and what their choice costs in nats.
+  static func find(
+    _ plain: SeriesDesign.Plain, outputs: [Double], known: [Double]
+  ) -> (periods: [Double], price: Double) {
     let (times, noise) = (plain.design.times, plain.design.noise)
     let span = times[times.count - 1]
-    guard span >= 2 * fewestCycles else { return [] }
+    guard span >= 2 * fewestCycles else { return ([], 0) }
     let levels = Set([plain.best.setting.level, SeriesLevel.starts[1]]).sorted(by: SeriesLevel.precedes)
-    var (best, chosen, left) = (plain.best.evidence, [Double](), plain)
+    var (best, chosen, price, left) = (plain.best.evidence, [Double](), 0.0, plain)
     for _ in 0..<most {
       var trials = [Trial]()
       for candidate in candidates(left, known) {
@@ -68,13 +71,14 @@ enum SeriesPeriods {
       let won = kept.dropFirst().reduce(first) { $1.gain > $0.gain ? $1 : $0 }
       best += won.gain
       chosen.append(won.candidate.period)
+      price += won.candidate.price
       guard chosen.count < most, let solution = won.design.solve(won.setting) else { break }
       let rest = won.design.rest(
         without: solution.use.filter { $0 > 1 }, factors: solution.factors(count: won.design.count))
       guard let next = SeriesDesign.Plain(times: times, outputs: rest, noise: noise) else { break }
       left = next
     }
-    return chosen.sorted()
+    return (chosen.sorted(), price)
   }
 
   /// Whether a period is a harmonic of another, or a wave that changes that one.

@@ -56,15 +56,23 @@ extension SeriesDesign {
       })
   }
 
-  /// Steps of 4 in the level's ratio and of 2 in its length while they gain.
+  /// Steps of 4 in the level's ratio, of 2 in its length, and of a few percent in its period while they gain.
   func climb(_ start: Found, rounds: Int) -> Found {
     var best = start
     for _ in 0..<rounds {
       let level = best.setting.level
       guard level.kind != .none else { break }
       let (ratio, length) = (level.ratio, level.length)
-      var near = [0.25, 4].map { SeriesLevel(level.kind, ratio * $0, length) }
-      if level.kind != .walk { near += [0.5, 2].map { SeriesLevel(level.kind, ratio, length * $0) } }
+      let period = level.period
+      var near = [0.25, 4].map { SeriesLevel(level.kind, ratio * $0, length, period: period) }
+      if level.kind != .walk {
+        near += [0.5, 2].map { SeriesLevel(level.kind, ratio, length * $0, period: period) }
+      }
+      if level.kind == .cycle {
+        near += [1 / 1.16, 1 / 1.04, 1.04, 1.16].map {
+          SeriesLevel(level.kind, ratio, length, period: period * $0)
+        }
+      }
       let next = better(
         best,
         near.filter(\.isPossible).map {
@@ -104,6 +112,14 @@ extension SeriesDesign {
       }
       guard let best = design.best(of: settings), best.evidence.isFinite else { return nil }
       self.best = best
+    }
+
+    /// The best of the levels that swing; nil for rows too few to show a swing.
+    func cycle() -> Found? {
+      let settings = SeriesLevel.cycles(span: design.shape.span).map {
+        SeriesSetting(level: $0, slope: 0, seasons: [])
+      }
+      return design.best(of: settings).map { design.tuneSlope(design.climb($0, rounds: 12)) }
     }
   }
 

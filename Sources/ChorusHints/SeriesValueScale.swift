@@ -54,16 +54,27 @@ extension SeriesModel {
         guard let without = SeriesDesign.Plain(times: times, outputs: outputs, noise: odd) else { return nil }
         plain = without
       }
-      periods = SeriesPeriods.find(plain, outputs: outputs, known: known)
-      seasons = SeriesSeason.combs(periods, rows: times.count, most: SeriesPeriods.sketch)
-      sketch = SeriesDesign(times: times, outputs: outputs, noise: noise, seasons: seasons)
+      let found = SeriesPeriods.find(plain, outputs: outputs, known: known)
+      let seasons = SeriesSeason.combs(found.periods, rows: times.count, most: SeriesPeriods.sketch)
+      let sketch = SeriesDesign(times: times, outputs: outputs, noise: noise, seasons: seasons)
       let ridge = SeriesSetting.Ridge(strength: 1, decay: 1, change: 0)
       let start = SeriesSetting(
         level: SeriesLevel(.walk, 0.4), slope: 10, seasons: seasons.map { _ in ridge })
       let first = sketch.tuneSeasons(sketch.found(start))
-      near = sketch.kinds(first.setting, rounds: 0, from: SeriesLevel.starts)
+      let cycle = plain.cycle()
+      let near = sketch.kinds(
+        first.setting, rounds: 0,
+        from: SeriesLevel.starts + (cycle.map { [$0.setting.level] } ?? []))
       guard let nearest = SeriesDesign.first(near) else { return nil }
-      tuned = sketch.tuneSeasons(nearest)
+      let tuned = sketch.tuneSeasons(nearest)
+      guard let cycle, cycle.evidence > tuned.evidence - found.price else {
+        (periods, self.seasons, self.sketch) = (found.periods, seasons, sketch)
+        (self.near, self.tuned) = (near, tuned)
+        return
+      }
+      // A swing without a clock: it says more than the seasons that it was taken for.
+      (periods, self.seasons, self.sketch, self.tuned) = ([], [], plain.design, cycle)
+      self.near = plain.design.kinds(cycle.setting, rounds: 0, from: SeriesLevel.starts) + [cycle]
     }
   }
 }

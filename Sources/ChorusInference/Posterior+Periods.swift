@@ -19,13 +19,22 @@ extension Posterior {
     /// Whether it can be taken for a season: seen three times at least, out of reach of noise (no frequency of noise has this
     /// evidence), and more than half of the variance can be foretold with it.
     public let isClear: Bool
+    /// Whether its waves differ in length, as those of a season do not.
+    public var varies = false
   }
 
   /// The periods of the context, the strongest of each input first; none for a model that is not shown any
   /// (`SeriesLevelAndSeason`, `TrendAndWaves`).
   public var periods: [Period] {
-    if let seasons = conditioned.fits.first(SeriesLevelAndSeason.Fit.self)?.seasons {
+    if let fit = conditioned.fits.first(SeriesLevelAndSeason.Fit.self), let seasons = fit.seasons {
       let scale = scaling.inputScales.first ?? 1
+      if let cycle = fit.cycle {
+        return [
+          Period(
+            column: 0, length: scale * cycle.period, share: cycle.share, evidence: cycle.cycles,
+            skill: cycle.skill, isClear: cycle.skill > 0.5 && cycle.cycles >= 3, varies: true)
+        ]
+      }
       return seasons.map { season in
         Period(
           column: 0, length: scale * season.period, share: season.share, evidence: season.cycles,

@@ -167,8 +167,12 @@ package struct Answer: Sendable {
       guard column < selection.dimensions - selection.covariates,
         let period = periods.first(where: { $0.column == column && $0.isClear })
       else { return nil }
-      let length = Double(String(format: "%.4g", period.length)) ?? period.length
+      let length = Double(String(format: period.varies ? "%.2g" : "%.4g", period.length)) ?? period.length
       let unit = selection.kinds[column] == .number ? "" : " days"
+      guard !period.varies else {
+        return
+          "'\(selection.inputs[column])' shows a cycle of about \(length)\(unit) whose waves differ, no season"
+      }
       return "'\(selection.inputs[column])' shows a period of \(length)\(unit):"
         + " \(Int((100 * period.share).rounded())) % of the variance beside the level"
     }

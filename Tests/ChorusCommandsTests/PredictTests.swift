@@ -1,4 +1,5 @@
 import ChorusHints
+import ChorusTensors
 import Foundation
 import Testing
 
@@ -36,6 +37,27 @@ import Testing
     let parts = words.split(separator: " ")
     #expect(words.contains("'day' shows a period of ") && words.contains(" days: "), "\(words)")
     #expect(parts.compactMap { Double($0) }.contains { abs($0 - 7) < 0.05 }, "\(words)")
+  }
+
+  /// What swings without a clock is told as what it is.
+  @Test func aCycleIsTold() throws {
+    try folder.writeModel("s.safetensors") {
+      $0.scaling = .standardise
+      $0.hints = Hints([SeriesLevelAndSeason()])
+    }
+    var stream = RandomStream(seed: 5)
+    var (now, before) = (0.0, 0.0)
+    let rows = (1700..<1860).map { year in
+      (now, before) = (1.62 * now - 0.9 * before + stream.normal(), now)
+      return "\(year),\(now)\n"
+    }
+    try folder.write("swing.csv", "year,spots\n" + rows.joined())
+    let outcome = try folder.chorus(
+      "predict", "swing.csv", "--horizon", "2", "--scale", "raw", "--model", "s.safetensors")
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    let words = try #require(outcome.errors.split(separator: "\n").first { $0.contains("a cycle") })
+    #expect(
+      words.hasPrefix("'year' shows a cycle of about 1") && words.hasSuffix(" whose waves differ, no season"))
   }
 
   @Test func rowsWithoutATarget() throws {
