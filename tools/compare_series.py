@@ -315,6 +315,7 @@ def main():
     parser.add_argument("--splits", type=int, default=10)
     parser.add_argument("--only", help="cases whose title contains this")
     parser.add_argument("--keep", action="store_true", help="take cases that are in comparison.csv from there")
+    parser.add_argument("--again", action="store_true", help="run Chorus again; the others' scores are taken from comparison.csv")
     parser.add_argument("--out", default="docs", help="folder for comparison.md and comparison.csv")
     options = parser.parse_args()
     if options.splits < 2:
@@ -326,7 +327,7 @@ def main():
     info = {row["property"]: row["value"] for row in csv.DictReader(answer.stdout.splitlines())}
     model = (f"`{os.path.splitext(info.get('file', os.path.basename(options.model)))[0]}`, "
              f"{int(info.get('tasks') or 0):,} tasks of prior `{info.get('prior', '?')}`")
-    results, known = {}, read(options) if options.keep else {}
+    results, known = {}, read(options) if options.keep or options.again else {}
     with tempfile.TemporaryDirectory() as folder:
         for title, data, splits, shared, even in cases(options.data, options.splits):
             if options.only and options.only not in title:
@@ -334,11 +335,17 @@ def main():
             overlap = len(splits[0].held) / len(splits[0].context) if shared else 0
             results[title] = {"overlap": overlap, "n": np.mean([len(s.context) for s in splits]),
                               "k": np.mean([len(s.held) for s in splits])}
-            if title in known:
+            if title in known and options.keep:
                 results[title]["scores"] = known[title]
                 continue
             began = processor_seconds()
             scores = {"chorus": chorus(options.chorus, options.model, data, splits, folder)}
+            if title in known:
+                results[title]["scores"] = known[title] | scores
+                for score in scores["chorus"]:
+                    score["case_seconds"] = known[title]["chorus"][0]["case_seconds"]
+                write(options, results, model)
+                continue
             methods = ["gp"] + ["gp-season"] * (data.season is not None) + ["structural"] * even
             for split in splits:
                 x, y = data.x[split.context], data.y[split.context]
