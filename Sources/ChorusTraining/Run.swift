@@ -57,14 +57,16 @@ public struct Run {
   ///   - base: the model that an adapter changes, where the configuration asks for one.
   ///   - origin: what else the result depends on, like a checksum of the tasks, by its name. It is kept in every
   ///     checkpoint, and a resumed run must not contradict it.
+  ///   - exchange: the processes that train together, of which this is the first; the others call ``Trainer/follow(stop:)``.
   /// - Throws: `TrainingError` for a folder that holds something else than this run, or only damaged checkpoints: nothing in
   ///   it is changed then. `StorageError` (`busy`) while another process trains in it.
   public init(
     _ configuration: TrainingConfiguration, prior: any Prior, folder: String, resume: Bool,
-    start: Model? = nil, base: Model? = nil, origin: [String: String] = [:], on pool: ThreadPool
+    start: Model? = nil, base: Model? = nil, origin: [String: String] = [:], on pool: ThreadPool,
+    with exchange: any Exchange = Alone()
   ) throws {
     self.folder = folder
-    trainer = try Trainer(configuration, prior: prior, base: base, on: pool)
+    trainer = try Trainer(configuration, prior: prior, base: base, on: pool, with: exchange)
     var origin = origin
     if let base { origin["adapt"] = try base.fingerprint }
     if let start {
@@ -150,18 +152,19 @@ public struct Run {
     // A run may have been killed between its newest checkpoint and the model of that step.
     let kept = modelStep
     if trainer.step > 0, kept < trainer.step { try writeModel(card) }
+    try trainer.share()
     let configuration = trainer.configuration
     let begin = Date()
     var last = (time: begin, step: trainer.step)
     var sums = LossSums()
     var norm = 0.0
-    while trainer.step < configuration.steps, !stop() {
+    while trainer.step < configuration.steps, try !trainer.agree(stop()) {
       let result = try trainer.advance()
       sums.add(result.loss)
       norm = result.gradientNorm
       let step = result.step
       let ended = step == configuration.steps
-      let validates = step % configuration.validateEvery == 0 || ended
+      let validates = configuration.validates(at: step)
       if validates || step % 50 == 0 {
         let now = Date()
         let speed =
@@ -218,7 +221,7 @@ public struct Run {
 }
 
 extension Trainer {
-  private var arrays: [(name: String, buffer: FloatBuffer)] {
+  var arrays: [(name: String, buffer: FloatBuffer)] {
     [
       ("weights", optimiser.weights.values), ("average", optimiser.average.values),
       ("first", optimiser.first),
