@@ -18,6 +18,8 @@ func module(
 
 /// What only `chorus serve` needs.
 let service = TargetDependencyCondition.when(traits: ["Service"])
+/// What only training in several processes needs.
+let mpi = TargetDependencyCondition.when(traits: ["MPI"])
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// The tests of one module; `uses` names further modules the tests import.
@@ -44,7 +46,12 @@ let package = Package(
     .trait(
       name: "Service",
       description:
-        "chorus serve: contexts over HTTP. Off by default, since it builds an HTTP server beside Chorus.")
+        "chorus serve: contexts over HTTP. Off by default, since it builds an HTTP server beside Chorus."),
+    .trait(
+      name: "MPI",
+      description:
+        "chorus train --ranks: one training in many processes. Off by default, since it needs Open MPI (libopenmpi-dev)."
+    ),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -102,10 +109,15 @@ let package = Package(
       "Training", "Experiments", "Questions", "Tables", "Data", "Storage", "Reports", "Playground", "Tensors",
       "CChorusKernels",
       products: [
-        argumentParser, .target(name: "ChorusService", condition: service),
+        argumentParser, "ChorusMPI", .target(name: "ChorusService", condition: service),
         .target(name: "ChorusHTTP", condition: service),
       ]),
-    // Empty without the trait.
+    // These two are empty without their traits.
+    .target(
+      name: "ChorusMPI",
+      dependencies: ["ChorusTraining", .target(name: "CMPI", condition: mpi)], swiftSettings: swiftSettings),
+    .systemLibrary(
+      name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"]), .brew(["open-mpi"])]),
     .target(
       name: "ChorusHTTP",
       dependencies: [

@@ -54,7 +54,11 @@ enum Exit {
     case let error as PriorError:
       if case .unknown = error { usage } else { data }
     case let error as TrainingError:
-      if case .configuration = error { usage } else { data }
+      switch error {
+      case .configuration: usage
+      case .rank: io
+      default: data
+      }
     case let error as ExperimentError:
       if case .run = error { usage } else { data }
     case let error as SeriesError: code(for: error.underlying)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ChorusData
+import ChorusMPI
 import ChorusMemories
 import ChorusModels
 import ChorusPriors
@@ -26,6 +27,15 @@ struct Train: ParsableCommand {
 
   @Option(help: "Tasks a step.")
   var batch: Int?
+
+  @Option(
+    help:
+      "Parts that a step's tasks are divided into, a power of two: their gradients are added as a tree, and the bytes depend on this number, not on that of processes. (with --ranks: \(TrainingConfiguration.usualLeaves))"
+  )
+  var leaves: Int?
+
+  @Flag(help: "Train with the other processes that mpirun has started; a build has it with --traits MPI.")
+  var ranks = false
 
   @Option(help: ArgumentHelp("Folder of the run.", valueName: "dir"))
   var out: String
@@ -68,6 +78,11 @@ struct Train: ParsableCommand {
       throw ValidationError("--rank belongs to --adapt; name the model to change")
     }
     if let rank, rank < 1 { throw ValidationError("--rank must be at least 1") }
+    let started = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].compactMap { ProcessInfo.processInfo.environment[$0] }
+    if !ranks, let count = started.compactMap({ Int($0) }).max(), count > 1 {
+      throw ValidationError(
+        "\(count) processes were started by mpirun; pass --ranks, so that they train together")
+    }
     if adapt != nil, start != nil || memory != nil {
       throw ValidationError("--adapt changes a model as it is; leave --start and --memory out")
     }
@@ -78,17 +93,25 @@ struct Train: ParsableCommand {
 
   func run() throws {
     try reporting {
-      let configuration = try configured()
+      let exchange = try exchange()
+      let configuration = try TrainingConfiguration.shared(
+        exchange.rank == 0 ? try configured() : nil, over: exchange)
       let stored = try tasks.map { try self.stored($0, configuration) }
       let prior = try self.prior(configuration, stored)
-      let from = try start.map { try Model(named: $0) }
+      let base = try adapt.map { try Model(named: $0) }
       Interruption.watch()  // after a second Ctrl-C the newest checkpoint stays
+      guard exchange.rank == 0 else {
+        let trainer = try Trainer(configuration, prior: prior, base: base, on: common.pool, with: exchange)
+        try trainer.follow { Interruption.wanted }
+        return try leave(exchange, trainer)
+      }
+      let from = try start.map { try Model(named: $0) }
       let run = try Run(
         configuration, prior: prior, folder: out, resume: resume, start: from,
-        base: try adapt.map { try Model(named: $0) },
+        base: base,
         origin: try stored.map { ["tasks": try Self.checksum($0.sets, keepsColumns: $0.keepsColumns)] }
           ?? [:],
-        on: common.pool)
+        on: common.pool, with: exchange)
       for text in run.skipped { common.say("skipped a checkpoint: \(text)") }
       if run.trainer.step > 0 {
         common.say("going on from step \(run.trainer.step) of \(configuration.steps)")
@@ -97,13 +120,37 @@ struct Train: ParsableCommand {
         common.say("the model there is of step \(later); it stays until the run has come as far again")
       }
       try train(run, configuration)
+      try leave(exchange, run.trainer)
     }
+  }
+
+  /// The processes that train together.
+  private func exchange() throws -> any Exchange {
+    guard ranks else { return Alone() }
+    #if MPI
+      Interruption.watch()
+      let common = common
+      return try Processes(isEnding: { Interruption.wanted }, say: { words in common.say(words) })
+    #else
+      throw ValidationError(
+        "--ranks needs MPI, which this build is without; swift build -c release --traits MPI has it (docs/install.md)"
+      )
+    #endif
+  }
+
+  private func leave(_ exchange: any Exchange, _ trainer: Trainer) throws {
+    #if MPI
+      (exchange as? Processes)?.end()
+    #endif
+    if trainer.step < trainer.configuration.steps { throw ExitCode(Exit.interrupted) }
   }
 
   private func train(_ run: Run, _ configuration: TrainingConfiguration) throws {
     let command =
       "chorus train \(what) --steps \(configuration.steps) --batch \(configuration.batch)"
-      + " --seed \(configuration.seed)" + (tasks.map { " --tasks \($0)" } ?? "")
+      + " --seed \(configuration.seed)"
+      + (configuration.leaves > 0 ? " --leaves \(configuration.leaves)" : "")
+      + (tasks.map { " --tasks \($0)" } ?? "")
       + (start.map { " --start \($0)" } ?? "")
       + (adapt.map { " --adapt \($0) --rank \(configuration.adapterRank)" } ?? "")
       + (memory.map { " --memory \($0)" } ?? "")
@@ -114,7 +161,6 @@ struct Train: ParsableCommand {
     common.say("model: \(run.modelPath)")
     if run.trainer.step < configuration.steps {
       common.say("stopped at step \(run.trainer.step); --resume goes on")
-      throw ExitCode(Exit.interrupted)
     }
   }
 
@@ -156,6 +202,8 @@ struct Train: ParsableCommand {
   private func applyFlags(_ configuration: inout TrainingConfiguration) throws {
     if let steps { configuration.steps = steps }
     if let batch { configuration.batch = batch }
+    if let leaves { configuration.leaves = leaves }
+    if ranks, configuration.leaves == 0 { configuration.leaves = TrainingConfiguration.usualLeaves }
     if let seed = common.givenSeed { configuration.seed = seed }
     if tasks != nil { configuration.prior = "tasks" }
     if let adapt {
