@@ -12,7 +12,8 @@ extension PlanTemplate {
   /// The forms that ``init(parsing:)`` reads, with example numbers.
   public static let forms = [
     "independent", "sequential", "sequential(capacity:16)", "reencode", "blocks(of:8)", "coarse-to-fine(r:4)",
-    "lineage(r:4)", "window(sinks:4,span:16)", "log-sparse", "random-sparse(reads:8)", "speculative(draft:8)",
+    "lineage(r:4)", "window(sinks:4,span:16)", "log-sparse", "random-sparse(reads:8)", "periods(r:8)",
+    "speculative(draft:8)",
     "coarse-to-fine-verified(r:2)", "auto",
   ]
 
@@ -39,6 +40,7 @@ extension PlanTemplate {
     case .window: "window"
     case .logSparse: "log-sparse"
     case .randomSparse: "random-sparse"
+    case .periods: "periods"
     case .speculative: "speculative"
     case .coarseToFineVerified: "coarse-to-fine-verified"
     case .auto: "auto"
@@ -61,6 +63,7 @@ extension PlanTemplate {
       Arguments(numbers: [("sinks", 0, nil), ("span", 1, nil)], takesOrder: true, takesStrict: true)
     case .logSparse: Arguments(takesOrder: true, takesStrict: true)
     case .randomSparse: Arguments(numbers: [("reads", 1, nil)], takesOrder: true, takesStrict: true)
+    case .periods: Arguments(numbers: [("r", 2, nil)], takesOrder: true, takesStrict: true)
     case .speculative: Arguments(numbers: [("draft", 1, nil)], takesCapacity: true, takesOrder: true)
     case .coarseToFineVerified:
       Arguments(numbers: [("r", 2, 2), ("anchors", 1, 1)], takesCapacity: true)
@@ -71,7 +74,8 @@ extension PlanTemplate {
   private var numbers: [Int] {
     switch rule {
     case .independent, .sequential, .reencode, .logSparse, .auto: []
-    case .blocks(let number), .randomSparse(let number), .speculative(let number): [number]
+    case .blocks(let number), .randomSparse(let number), .periods(let number), .speculative(let number):
+      [number]
     case .coarseToFine(let arity, let anchors), .lineage(let arity, let anchors),
       .coarseToFineVerified(let arity, let anchors):
       [arity, anchors]
@@ -84,7 +88,7 @@ extension PlanTemplate {
     let rules: [Rule] = [
       .independent, .sequential, .reencode, .blocks(size: 1), .coarseToFine(arity: 2, anchors: 1),
       .lineage(arity: 2, anchors: 1), .window(sinks: 0, span: 1), .logSparse, .randomSparse(reads: 1),
-      .speculative(draft: 1), .coarseToFineVerified(arity: 2, anchors: 1), .auto,
+      .periods(length: 2), .speculative(draft: 1), .coarseToFineVerified(arity: 2, anchors: 1), .auto,
     ]
     guard let found = rules.map({ PlanTemplate($0) }).first(where: { $0.name == name }) else { return nil }
     self = found
@@ -99,6 +103,7 @@ extension PlanTemplate {
     case .lineage: .lineage(r: numbers[0], anchors: numbers[1])
     case .window: .window(sinks: numbers[0], span: numbers[1])
     case .randomSparse: .randomSparse(reads: numbers[0])
+    case .periods: .periods(r: numbers[0])
     case .speculative: .speculative(draft: numbers[0])
     case .coarseToFineVerified: .coarseToFineVerified(r: numbers[0], anchors: numbers[1])
     }

@@ -18,6 +18,7 @@ public struct PlanTemplate: Sendable, Hashable {
     case window(sinks: Int, span: Int)
     case logSparse
     case randomSparse(reads: Int)
+    case periods(length: Int)
     case speculative(draft: Int)
     case coarseToFineVerified(arity: Int, anchors: Int)
     case auto
@@ -110,6 +111,10 @@ public struct PlanTemplate: Sendable, Hashable {
   /// One target a call, reading `reads` of those before it, picked once for all paths by a fixed pseudo-random rule:
   /// the baseline that a thought-out sparse plan has to beat.
   public static func randomSparse(reads: Int) -> PlanTemplate { PlanTemplate(.randomSparse(reads: reads)) }
+
+  /// One target a call, reading what a deep temporal model passes on in the order of its steps: the values since the period of
+  /// `length` began that the last value belongs to, and of every period before it the last value.
+  public static func periods(r length: Int) -> PlanTemplate { PlanTemplate(.periods(length: length)) }
 
   /// The distribution of ``sequential`` by rounds of `draft` drafts, verified along the chain.
   public static func speculative(draft: Int, capacity: Int? = nil) -> PlanTemplate {

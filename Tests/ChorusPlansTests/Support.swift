@@ -287,6 +287,7 @@ let templates =
     "coarse-to-fine(r:2,anchors:2,reads:3,strict)",
     "lineage(r:2,anchors:3)", "lineage(r:3,strict)", "window(sinks:0,span:2,order:left-to-right)",
     "window(sinks:2,span:3,strict)", "log-sparse(order:coarse-to-fine)", "random-sparse(reads:2,strict)",
+    "periods(r:3,order:coarse-to-fine)", "periods(r:2,strict)",
     "speculative(draft:3,capacity:6)", "speculative(draft:1)",
     "coarse-to-fine-verified(r:4,anchors:2,capacity:9)",
     "sequential(strict)", "reencode(order:given)",
