@@ -30,9 +30,8 @@ enum Exit {
       if case .missing = error { noInput } else { data }
     case is DataError, is OracleError: data
     // What was asked for, not what a file holds.
-    case is PlanTextError, is PlanError, is MemoryError: usage
-    case let error as LanguageError:
-      if case .plan = error { usage } else { data }
+    case is PlanTextError, is PlanError, is MemoryError, is AccessError: usage
+    case is LanguageError: data
     case let error as InferenceError:
       switch error {
       case .tooExpensive, .tooLarge: usage

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ChorusFiles
 import ChorusLanguage
+import ChorusModels
 import ChorusPlans
 import Foundation
 

@@ -1,3 +1,4 @@
+import ChorusModels
 import ChorusPlans
 import ChorusTensors
 import Foundation

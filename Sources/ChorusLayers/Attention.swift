@@ -84,15 +84,19 @@ public struct Attention: Sendable {
   // MARK: Training
 
   /// What rows `reading` of normed rows read of rows `stored`; row i is at place i.
+  ///
+  /// - Parameter keys: which of the stored rows the blocks speak of, one after the other, some maybe repeatedly; nil for all.
   func read(
-    _ normed: Node, stored kept: Range<Int>, reading: Range<Int>, visible: [VisibleBlock], on tape: Tape
+    _ normed: Node, stored kept: Range<Int>, reading: Range<Int>, keys places: [Int32]? = nil,
+    visible: [VisibleBlock], on tape: Tape
   ) -> Node {
     func turned(_ x: Node, heads: Int, at rows: Range<Int>) -> Node {
       guard let rotary else { return x }
       return tape.rotate(x, rotary, heads: heads, width: sizes.width, positions: rows.map { Int32($0) })
     }
     let queries = turned(query.record(normed[reading], on: tape), heads: sizes.heads, at: reading)
-    let keys = turned(stored.record(normed[kept], on: tape), heads: sizes.keyHeads, at: kept)
+    var keys = turned(stored.record(normed[kept], on: tape), heads: sizes.keyHeads, at: kept)
+    if let places { keys = tape.gather([.node(keys, places)], rows: places.count, columns: keys.columns) }
     return memory(tape.weights).train(queries: queries, stored: keys, blocks: visible, on: tape)
   }
 

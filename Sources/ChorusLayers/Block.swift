@@ -79,13 +79,15 @@ public struct Block: Sendable {
   /// - Parameters:
   ///   - stored: the rows of `h` that the memory stores.
   ///   - reading: the rows that go on, counted as in `h`; the last block computes only what is asked for.
+  ///   - keys: which of the stored rows `visible` speaks of; nil for all.
   ///   - visible: who of `reading`, counted from its first row, sees which stored rows.
   /// - Returns: the rows `reading`.
   public func record(
-    _ h: Node, stored: Range<Int>, reading: Range<Int>, visible: [VisibleBlock], on tape: Tape
+    _ h: Node, stored: Range<Int>, reading: Range<Int>, keys: [Int32]? = nil, visible: [VisibleBlock],
+    on tape: Tape
   ) -> Node {
     let normed = order == .pre ? norm1.record(h, on: tape) : h
-    let read = mixer.read(normed, stored: stored, reading: reading, visible: visible, on: tape)
+    let read = mixer.read(normed, stored: stored, reading: reading, keys: keys, visible: visible, on: tape)
     var h = mixer.out.record(read, residual: h[reading], on: tape)
     if order == .post { h = norm1.record(h, on: tape) }
     let inner = order == .pre ? norm2.record(h, on: tape) : h

@@ -2,6 +2,7 @@ import ChorusData
 import ChorusHints
 import ChorusLayers
 import ChorusMemories
+import ChorusPlans
 import ChorusTensors
 
 /// Everything that fixes a model's arithmetic but its weights: a family, what hints it is told, its blocks and its head.
@@ -53,6 +54,8 @@ public struct Blueprint: Sendable, Hashable {
   /// Largest context and buffer seen in training; beyond them a run warns. 0 for a buffer that was never trained.
   public var trainedContext = 192
   public var trainedBuffer = 64
+  /// What rows of a sequence read in training; nil for everything before them.
+  public var trainedReads: PlanTemplate?
 
   public init() {}
 
@@ -129,6 +132,7 @@ public struct Blueprint: Sendable, Hashable {
     if family == .sequence, !hints.hints.isEmpty || hints.rows != nil {
       throw .blueprint("family 'sequence' knows no inputs that hints could be told of; leave hints out")
     }
+    try validateReads()
     guard width % heads == 0, (width / heads) % 4 == 0 else {
       throw .blueprint("width \(width) must be a multiple of 4·heads (heads is \(heads))")
     }
@@ -142,6 +146,16 @@ public struct Blueprint: Sendable, Hashable {
     }
     guard memories.count <= layers else {
       throw .blueprint("memories are given for \(memories.count) layers; there are \(layers)")
+    }
+  }
+
+  private func validateReads() throws(ModelError) {
+    guard let trainedReads else { return }
+    guard family == .sequence, memories.allSatisfy({ $0 == .softmax }) else {
+      throw .blueprint("only softmax layers of family 'sequence' leave rows out; leave trainedReads out")
+    }
+    do { _ = try Access(trainedReads, tokens: 8, start: true) } catch {
+      throw .blueprint("trainedReads: \(error)")
     }
   }
 
@@ -195,7 +209,7 @@ extension Blueprint: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case version, family, width, layers, heads, norm, feedForward, parts, memories, encoder
     case embedderHidden, inputDimensions, frequencies, bufferPositions, scaling, hints, headHidden, head
-    case trainedContext, trainedBuffer
+    case trainedContext, trainedBuffer, trainedReads
   }
 
   public init(from decoder: any Decoder) throws {
@@ -231,6 +245,7 @@ extension Blueprint: Codable {
     try read(.head, \.head)
     try read(.trainedContext, \.trainedContext)
     try read(.trainedBuffer, \.trainedBuffer)
+    trainedReads = try fields.decodeIfPresent(PlanTemplate.self, forKey: .trainedReads)
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -256,6 +271,7 @@ extension Blueprint: Codable {
     try fields.encode(head, forKey: .head)
     try fields.encode(trainedContext, forKey: .trainedContext)
     try fields.encode(trainedBuffer, forKey: .trainedBuffer)
+    try fields.encodeIfPresent(trainedReads, forKey: .trainedReads)
   }
 }
 

@@ -230,16 +230,51 @@ public final class SequenceNetwork<H: Head>: Architecture {
     }
     let h = tape.gather(terms, rows: count, columns: blueprint.width)
     let targets = count - batch.targets..<count
-    let read = layers.stack.record(h, stored: 0..<count, asked: targets, on: tape) { askedOnly in
-      let rows = askedOnly ? targets : 0..<count
-      return [
-        VisibleBlock(
-          queries: 0..<rows.count, shared: 0..<0, own: 0..<count, limits: rows.map { Int32($0 + 1) })
-      ]
-    }
+    // A blueprint with reads that no sequence can have is not declared.
+    let access = blueprint.trainedReads.flatMap { try? Access($0, tokens: count, start: true) }
+    let (among, asking) = (access?.blocks(0..<count), access?.blocks(targets))
+    let read = layers.stack.record(
+      h, stored: 0..<count, asked: targets, on: tape, keys: { ($0 ? asking : among)?.keys },
+      visible: { askedOnly in
+        if let own = askedOnly ? asking : among { return own.blocks }
+        let rows = askedOnly ? targets : 0..<count
+        return [
+          VisibleBlock(
+            queries: 0..<rows.count, shared: 0..<0, own: 0..<count, limits: rows.map { Int32($0 + 1) })
+        ]
+      })
     return layers.head.loss(
       layers.head.map.record(read, on: tape),
       Targets(
         values: Array(values[targets]), weights: [Float](repeating: weight, count: batch.targets)), on: tape)
+  }
+
+  // MARK: Densities
+
+  public func logDensities(inOrder values: [Float], reading template: PlanTemplate) throws -> [Double] {
+    let access = try Access(template, tokens: values.count, start: true)
+    guard stack.capability.subsetReads || access.reads.allSatisfy({ $0 == nil }) else {
+      throw ModelError.input("memories that read all rows or none cannot leave out what '\(template)' does")
+    }
+    let buffers = stack.buffers(paths: 1, capacity: values.count)
+    var result: [Double] = []
+    for first in stride(from: 0, to: values.count, by: piece) {
+      let range = first..<min(first + piece, values.count)
+      stack.run { run in
+        let rows = range.map { Row(path: 0, slot: Int32($0), value: $0 == 0 ? nil : values[$0 - 1]) }
+        let h = run.arena.floats(rows.count * blueprint.width)
+        embed(rows[...], into: h, run)
+        let places = Places(
+          sequence: rows.map(\.path), slots: rows.map(\.slot),
+          reads: range.map { access.reads[$0] ?? .prefix($0 + 1) }, run.arena)
+        let asked = stack.advance(h, places, contexts: stack.emptyContexts, buffers: buffers, run)
+        let raw = layers.head.apply(asked, rows: rows.count, run)
+        for (index, value) in values[range].enumerated() {
+          let answer = layers.head.answer(raw + index * layers.head.map.outputs, units: nil)
+          result.append(answer.law.logDensity(H.Answer.Law.value(value)))
+        }
+      }
+    }
+    return result
   }
 }

@@ -61,15 +61,18 @@ package struct StackLayers: Sendable {
 
   /// All blocks on a tape: `stored` are the rows of `h` that memories store, `asked` those that the last block goes on with;
   /// `visible` tells who sees whom, among all rows or (`askedOnly`) among those asked for, counted from the first.
+  ///
+  /// - Parameter keys: which of the stored rows `visible` speaks of; nil for all.
   func record(
     _ h: Node, stored: Range<Int>, asked: Range<Int>, on tape: Tape,
-    visible: (_ askedOnly: Bool) -> [VisibleBlock]
+    keys: (_ askedOnly: Bool) -> [Int32]? = { _ in nil }, visible: (_ askedOnly: Bool) -> [VisibleBlock]
   ) -> Node {
     var h = h
     for (index, block) in blocks.enumerated() {
       let last = index == blocks.count - 1
       h = block.record(
-        h, stored: stored, reading: last ? asked : 0..<h.rows, visible: visible(last), on: tape)
+        h, stored: stored, reading: last ? asked : 0..<h.rows, keys: keys(last), visible: visible(last),
+        on: tape)
     }
     return last?.record(h, on: tape) ?? h
   }

@@ -129,7 +129,7 @@ import Testing
       "128")
     try refused(65, "the text has 0 tokens", "generate", "--model", "m.gguf", "--prompt", "")
     try refused(
-      64, "another order than a text", "generate", "--model", "m.gguf", "--prompt", "a", "--plan",
+      64, "another order than they come", "generate", "--model", "m.gguf", "--prompt", "a", "--plan",
       "coarse-to-fine(r:2)")
     try refused(64, "--temperature", "generate", "--model", "m.gguf", "--prompt", "a", "--top-k", "3")
     try refused(64, "give --prompt or --prompt-file", "generate", "--model", "m.gguf")

@@ -1,4 +1,5 @@
 import ChorusLanguageFixtures
+import ChorusModels
 import ChorusPlans
 import ChorusTensors
 import Foundation

@@ -2,6 +2,8 @@ import ChorusData
 import ChorusHints
 import ChorusLayers
 import ChorusMemories
+import ChorusPlans
+import Foundation
 import Testing
 
 @testable import ChorusModels
@@ -97,6 +99,77 @@ import Testing
     let network = try #require(
       declared.network(randomWeights(declared)) as? SequenceNetwork<CategoricalHead>)
     check(network, try Self.batch(70, targets: 4, levels: 5))
+  }
+
+  private static let reads = ["sequential", "periods(r:4)", "window(sinks:1,span:3)", "log-sparse"]
+
+  /// What rows leave out in training they leave out when densities are asked for, and nothing reaches a value by another way.
+  @Test(arguments: reads) func whatIsReadInTrainingIsReadAfterwards(plan: String) throws {
+    let template = try PlanTemplate(parsing: plan)
+    var blueprint = try Self.blueprint("softmax", .categorical(levels: 5))
+    blueprint.parts = Self.parts["rotary"] ?? BlockParts()
+    blueprint.trainedReads = template
+    let coded = try JSONDecoder().decode(Blueprint.self, from: JSONEncoder().encode(blueprint))
+    #expect(coded == blueprint)
+    let declared = try Declaration(blueprint)
+    let network = try #require(
+      declared.network(randomWeights(declared)) as? SequenceNetwork<CategoricalHead>)
+    for targets in [4, 70] {
+      let batch = try Self.batch(targets + 6, targets: targets, levels: 5)
+      let tape = Tape(network.weights)
+      let (_, recorded) = network.loss(
+        batch, task: 0, prefixes: [Int32](repeating: 0, count: targets), weight: 1, on: tape)
+      let asked = try network.logDensities(inOrder: batch.y, reading: template)
+      #expect(asked.count == batch.y.count)
+      #expect(distance(asked.suffix(targets).map { Float($0) }, recorded) < 2e-5)
+    }
+  }
+
+  /// With one block a value that is not read changes nothing.
+  @Test func whatIsNotReadSaysNothing() throws {
+    var blueprint = try Self.blueprint("softmax", .categorical(levels: 5))
+    blueprint.layers = 1
+    blueprint.memories = []
+    let declared = try Declaration(blueprint)
+    let network = try declared.network(randomWeights(declared))
+    let values = try Self.batch(30, targets: 4, levels: 5).y
+    for plan in ["periods(r:4)", "window(sinks:1,span:3)"] {
+      let template = try PlanTemplate(parsing: plan)
+      let seen = try template.ordered(.given).resolve(context: 0, targets: 30).visibility.direct
+      let before = try network.logDensities(inOrder: values, reading: template)
+      for changed in [2, 9, 15] {
+        var others = values
+        others[changed] = Float((Int(values[changed]) + 1) % 5)
+        let after = try network.logDensities(inOrder: others, reading: template)
+        for value in 0..<30 where value != changed {
+          #expect(
+            (after[value] == before[value]) == !seen[value].buffer.contains(changed), "\(plan) \(value)")
+        }
+      }
+    }
+  }
+
+  @Test func readsThatCannotBe() throws {
+    var blueprint = try Self.blueprint("retention", .categorical(levels: 5))
+    let declared = try Declaration(blueprint)
+    let network = try declared.network(randomWeights(declared))
+    let values = (0..<12).map { Float($0 % 5) }
+    #expect(throws: ModelError.self) { try network.logDensities(inOrder: values, reading: .logSparse) }
+    #expect(try network.logDensities(inOrder: values, reading: .sequential).count == 12)
+    blueprint.trainedReads = .logSparse
+    #expect(throws: ModelError.self) { try Declaration(blueprint) }
+    blueprint.memories = []
+    _ = try Declaration(blueprint)
+    for template in [PlanTemplate.coarseToFine, .speculative(draft: 4), .reencode] {
+      blueprint.trainedReads = template
+      #expect(throws: ModelError.self) { try Declaration(blueprint) }
+      #expect(throws: AccessError.self) {
+        try network.logDensities(inOrder: values, reading: template)
+      }
+    }
+    let set = try Declaration(smallBlueprint { _ in })
+    let other = try set.network(randomWeights(set))
+    #expect(throws: ModelError.self) { try other.logDensities(inOrder: [0, 1], reading: .sequential) }
   }
 
   @Test func memoriesOfSequencesHoldNoSet() throws {

@@ -1,0 +1,16 @@
+/// What a language model cannot be asked for.
+public enum LanguageError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// More tokens than training has shown in one sequence.
+  case tooLong(tokens: Int, trained: Int)
+  /// A text with fewer tokens than are needed.
+  case tooShort(tokens: Int, needed: Int)
+
+  public var description: String {
+    switch self {
+    case .tooLong(let tokens, let trained):
+      "\(tokens) tokens are more than the \(trained) that this model has seen in one sequence; take fewer"
+    case .tooShort(let tokens, let needed):
+      "the text has \(tokens) tokens, and \(needed) are needed; take a longer one"
+    }
+  }
+}
