@@ -4,6 +4,8 @@ public enum LanguageError: Error, Sendable, Equatable, CustomStringConvertible {
   case tooLong(tokens: Int, trained: Int)
   /// A text with fewer tokens than are needed.
   case tooShort(tokens: Int, needed: Int)
+  /// A model that cannot propose tokens to another.
+  case draft(String)
 
   public var description: String {
     switch self {
@@ -11,6 +13,7 @@ public enum LanguageError: Error, Sendable, Equatable, CustomStringConvertible {
       "\(tokens) tokens are more than the \(trained) that this model has seen in one sequence; take fewer"
     case .tooShort(let tokens, let needed):
       "the text has \(tokens) tokens, and \(needed) are needed; take a longer one"
+    case .draft(let text): text
     }
   }
 }

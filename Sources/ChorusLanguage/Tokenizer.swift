@@ -7,12 +7,12 @@ import ChorusStorage
 /// let tokens = tokenizer.encode("The adventure").tokens
 /// let text = String(decoding: tokenizer.bytes(of: tokens), as: UTF8.self)
 /// ```
-public struct Tokenizer: Sendable {
+public struct Tokenizer: Sendable, Equatable {
   /// Bytes of every token; nil for one that is no text, like the end of one.
   private let texts: [[UInt8]?]
   /// The token of each byte; negative where the vocabulary has none.
   private let ofByte: [Int32]
-  private struct Merge {
+  private struct Merge: Equatable {
     let rank: Int32
     let token: Int32
   }

@@ -41,6 +41,34 @@ import Testing
     #expect(input.output == greedy.output)
   }
 
+  @Test func aDraftProposes() throws {
+    try TinyModel.writer(seed: 2).encoded().write(to: folder.url("draft.gguf"))
+    let plain = try generate("--prompt", "the ring", "--tokens", "30", "--quiet")
+    let drafted = try generate(
+      "--prompt", "the ring", "--tokens", "30", "--draft", "draft.gguf", "--draft-tokens", "3")
+    #expect(drafted.code == 0 && drafted.output == plain.output && !plain.output.isEmpty)
+    #expect(drafted.errors.contains("proposed tokens stand") && drafted.errors.contains("of the draft"))
+    func drawn(_ threads: String) throws -> String {
+      try generate(
+        "--prompt", "the ring", "--tokens", "30", "--draft", "draft.gguf", "--temperature", "1.2", "--seed",
+        "3", "--threads", threads
+      ).output
+    }
+    #expect(try drawn("1") == drawn("3"))
+    var writer = TinyModel.writer()
+    writer.set("tokenizer.ggml.eos_token_id", .integer(7))
+    try writer.encoded().write(to: folder.url("other.gguf"))
+    for (code, part, more) in [
+      (65, "has other tokens than the model", ["--draft", "other.gguf"]),
+      (66, "no such file", ["--draft", "none.gguf"]),
+      (64, "--draft-tokens is for --draft", ["--draft-tokens", "3"]),
+      (64, "--draft-tokens must be within 1...64", ["--draft", "draft.gguf", "--draft-tokens", "0"]),
+    ] as [(Int32, String, [String])] {
+      let outcome = try folder.start(["generate", "--model", "m.gguf", "--prompt", "the"] + more).1()
+      #expect(outcome.code == code && outcome.errors.contains(part), "\(outcome.errors)")
+    }
+  }
+
   @Test func surprisalsFallByScheme() throws {
     let arguments = [
       "surprisal", "--model", "m.gguf", "--text", "book.txt", "--context", "16", "--tokens", "12",
