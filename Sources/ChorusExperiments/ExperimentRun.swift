@@ -255,6 +255,14 @@ public struct ExperimentRun: Sendable {
   private func value(
     of model: Model, _ column: Experiment.Column, _ size: Experiment.Size, _ task: PriorTask, _ index: Int
   ) throws -> Double {
+    if case .plan(let plan) = column.law, model.blueprint.family == .sequence,
+      model.blueprint.scaling == .none
+    {
+      // Values in their order, each of which reads what the plan shows it.
+      let own = try model.network.logDensities(inOrder: task.y.map { Float($0) }, reading: plan)
+        .suffix(size.targets)
+      return own.reduce(0, +) / Double(size.targets)
+    }
     let observed = try task.dataset(task.contextRows)
     let asked = try task.dataset(task.targetRows)
     let seed = experiment.evaluation.seed &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15

@@ -214,7 +214,7 @@ public enum Priors {
   /// Priors to evaluate on: laws that no model here is trained on, and the families of `functions` one by one.
   public static let evaluation: [any Prior] =
     OutsidePrior.Law.allCases.map(OutsidePrior.init) + [LinearRegressionPrior()] + FunctionsPrior.parts
-    + [SeriesPrior(), GPPrior.small]
+    + [SeriesPrior(), GPPrior.small, DeepTemporalPrior()]
 
   /// The prior of that name. Throws `PriorError.unknown` with the known names.
   public static func named(_ name: String) throws(PriorError) -> any Prior {
