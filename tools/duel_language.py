@@ -61,9 +61,20 @@ class Peer:
         count = llama_cpp.llama_tokenize(self.words, raw, len(raw), out, len(out), False, False)
         return list(out[:count])
 
+    def passage(self, tokens, count, path):
+        """The first `count` tokens beside each other that are those of their own text, which goes into a file."""
+        for start in range(len(tokens) - count):
+            own = tokens[start:start + count]
+            raw = b"".join(map(self.piece, own))
+            if self.tokens(raw.decode(errors="replace")) == own:
+                path.write_bytes(raw)
+                return own
+        raise SystemExit("no passage of the text has the tokens of its own")
+
     def piece(self, token):
         out = ctypes.create_string_buffer(256)
-        return out.raw[:llama_cpp.llama_token_to_piece(self.words, token, out, 256, 0, False)]
+        count = llama_cpp.llama_token_to_piece(self.words, token, out, len(out), 0, False)
+        return out.raw[:count]
 
     def clear(self):
         llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self.context), False)
@@ -186,7 +197,7 @@ def choices(peer, chorus, tokens, places, count, folder):
                 break
             made = made[len(piece):]
             logits, place = peer.read([int(first)], first=place)[-1], place + 1
-    return sure, other, seen
+    return int(sure), int(other), seen
 
 
 def main():
@@ -215,8 +226,7 @@ def main():
         if {"prompt", "decoding"} & set(wanted):
             path, one = folder / "text.txt", folder / "one.txt"
             one.write_text("the")
-            prompt = middle[:512]
-            path.write_bytes(b"".join(map(peer.piece, prompt)))
+            prompt = peer.passage(middle, 512, path)
             peer.decode(prompt, 8)
             chorus.generate(str(path), 8)
             times = {"reading": ([], []), "decoding": ([], [])}
@@ -237,9 +247,8 @@ def main():
             report("decoding 64 tokens behind it", *times["decoding"], "tokens a second", lambda t: 64 / t)
         if "table" in wanted:
             contexts, targets = options.contexts, options.targets
-            own = middle[:contexts + targets]
             path, every = folder / "passage.txt", folder / "every.csv"
-            path.write_bytes(b"".join(map(peer.piece, own)))
+            own = peer.passage(middle, contexts + targets, path)
             theirs, count, nats = peer.windows(own, contexts, options.stride)
             ours = chorus.table(str(path), contexts, targets, str(every))
             again, _, _ = peer.windows(own, contexts, options.stride)
