@@ -134,6 +134,13 @@ import Testing
     let bytes = try folder.bytes("m.gguf")
     try bytes.prefix(900).write(to: folder.url("cut.gguf"))
     try (Data("GGML".utf8) + bytes.dropFirst(4)).write(to: folder.url("magic.gguf"))
+    var other = bytes
+    other.replaceSubrange(8..<16, with: [UInt8](repeating: 0xFF, count: 8))
+    try other.write(to: folder.url("absurd.gguf"))
+    let name = try #require(bytes.range(of: Data("output_norm.weight".utf8)))
+    other = bytes
+    other[name.upperBound + 12] = 23
+    try other.write(to: folder.url("type.gguf"))
     try Data([0x61, 0xC3, 0x28]).write(to: folder.url("latin.txt"))
     var writer = TinyModel.writer()
     writer.set("tokenizer.ggml.tokens", nil)
@@ -148,6 +155,8 @@ import Testing
     try generate(66, "none.gguf: no such file", "none.gguf")
     try generate(65, "cut.gguf: not a GGUF file, or a damaged one", "cut.gguf")
     try generate(65, "four letters GGUF", "magic.gguf")
+    try generate(65, "tensors; at most", "absurd.gguf")
+    try generate(65, "is of type 23; known are", "type.gguf")
     try generate(65, "has no 'tokenizer.ggml.tokens'", "mute.gguf")
     try generate(65, "not a GGUF file", "book.txt")
     try refused(65, "is not UTF-8 at byte 1", "generate", "--model", "m.gguf", "--prompt-file", "latin.txt")
