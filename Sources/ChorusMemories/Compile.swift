@@ -10,6 +10,8 @@ public struct CompiledMemory: Sendable {
   let buffer: (any SpecifiedMemory.Type)?
   let layer: LayerMemory
   let sizes: AttentionSizes
+  /// How a path's own rows tell their age; nil where they do not.
+  let ages: RowAges?
 
   /// Features of a head, so that a name in a file cannot ask for all memory: a state has their square.
   public static let featureLimit = 4096
@@ -18,9 +20,16 @@ public struct CompiledMemory: Sendable {
   ///
   /// - Parameter set: whether the context is a set, so that a memory that depends on the order is refused, and so is one of
   ///   the paths' rows that cannot read any prefix of them, as plans over sets ask for.
-  public init(_ layer: LayerMemory, _ sizes: AttentionSizes, set: Bool = true) throws(MemoryError) {
+  /// - Parameter ages: how a path's own rows tell their age; nil where they do not.
+  public init(
+    _ layer: LayerMemory, _ sizes: AttentionSizes, set: Bool = true, ages: RowAges? = nil
+  ) throws(MemoryError) {
     self.layer = layer
     self.sizes = sizes
+    self.ages = ages
+    if ages != nil, layer != .softmax || sizes.keyHeads != sizes.heads || !sizes.width.isMultiple(of: 4) {
+      throw .refused("rows tell their age to softmax attention with all key heads alone")
+    }
     for spec in [layer.context, layer.buffer].compactMap({ $0 }) {
       let count = try FeatureMaps.named(spec.features).count(sizes.width)
       guard count <= Self.featureLimit else {
@@ -55,7 +64,7 @@ public struct CompiledMemory: Sendable {
         }
     } else {
       buffer = nil
-      capability = context.capability(layer.context)
+      capability = ages == nil ? context.capability(layer.context) : AgedMemory.capability
     }
     self.shape = shape
     guard set else { return }
@@ -74,6 +83,7 @@ public struct CompiledMemory: Sendable {
 
   /// The memory with its learned numbers: `handles` as the shape tells, of `weights`.
   public func memory(_ weights: Weights, _ handles: [Parameter]) -> any Memory {
+    if let ages { return AgedMemory(ages, sizes, weights) }
     let first = context.init(layer.context, sizes, MemoryValues(weights, Array(handles.prefix(split))))
     guard let buffer, let spec = layer.buffer else { return first }
     let second = buffer.init(spec, sizes, MemoryValues(weights, Array(handles.dropFirst(split))))

@@ -43,8 +43,8 @@ public struct Blueprint: Sendable, Hashable {
   public var inputDimensions = 1
   /// Octaves of sine and cosine features given to the input embedder beside the raw input; 0 for none.
   public var frequencies = 0
-  /// Length of a learned table of buffer positions; 0 (the default) for none.
-  public var bufferPositions = 0
+  /// What a path's own rows tell of their order.
+  public var bufferPositions = BufferPositions.none
   public var scaling = ScalingRule.none
   /// Classical estimators that the network is told of.
   public var hints = Hints()
@@ -104,7 +104,7 @@ public struct Blueprint: Sendable, Hashable {
     try check("headHidden", headHidden, 1...16384)
     try check("inputDimensions", inputDimensions, 1...64)
     try check("frequencies", frequencies, 0...16)
-    try check("bufferPositions", bufferPositions, 0...4096)
+    if case .learned(let rows) = bufferPositions { try check("bufferPositions", rows, 1...4096) }
     try check("trainedContext", trainedContext, 0...1_000_000)
     try check("trainedBuffer", trainedBuffer, 0...1_000_000)
     do { try hints.validate() } catch { throw .blueprint("hints: \(error)") }
@@ -114,10 +114,22 @@ public struct Blueprint: Sendable, Hashable {
     if (family == .joint) != (head.specification is JointGaussianHead.Specification) {
       throw .blueprint("family 'joint' and head 'joint-gaussian' belong to each other; give both or none")
     }
-    if family == .joint, hints.rows != nil || bufferPositions > 0 {
+    if family == .joint, hints.rows != nil || bufferPositions != .none {
       throw .blueprint("family 'joint' has no buffer; leave the hint local-splines and bufferPositions out")
     }
     if family == .streams { try validateStreams() }
+    if family == .sequence, bufferPositions != .none {
+      throw .blueprint("family 'sequence' has no buffer; leave bufferPositions out, or give parts rotary")
+    }
+    if bufferPositions.ages != nil {
+      guard memories.allSatisfy({ $0 == .softmax }), parts.keyHeads == nil || parts.keyHeads == heads,
+        encoder != .causal
+      else {
+        throw .blueprint(
+          "bufferPositions '\(bufferPositions)' are those of softmax layers beside a set: leave memories, keyHeads and a"
+            + " causal encoder out")
+      }
+    }
     // A row of another family has one unit, and a head reads as many as it says.
     if family != .table, let mixture = head.specification as? MixtureHead.Specification, mixture.units != 1 {
       throw .blueprint("head: units is \(mixture.units); only rows of family 'table' have more than one")
@@ -160,7 +172,7 @@ public struct Blueprint: Sendable, Hashable {
   /// What a network of streams has to be: its blocks are of one kind, and its inputs are told as they are.
   private func validateStreams() throws(ModelError) {
     guard norm == .pre, parts == BlockParts(), memories.isEmpty, hints == Hints(), frequencies == 0,
-      bufferPositions == 0
+      bufferPositions == .none
     else {
       throw .blueprint(
         "family 'streams' has pre-norm blocks with softmax memories: leave norm, parts, memories, hints, frequencies"
@@ -170,7 +182,7 @@ public struct Blueprint: Sendable, Hashable {
 
   /// What a network of tables has to be: its rows are what estimators tell, and so many numbers.
   private func validateTable() throws(ModelError) {
-    guard inputDimensions == TableExperts.width, hints == Hints(), frequencies == 0, bufferPositions == 0,
+    guard inputDimensions == TableExperts.width, hints == Hints(), frequencies == 0, bufferPositions == .none,
       scaling == .standardise
     else {
       throw .blueprint(

@@ -87,6 +87,7 @@ struct EncoderLayers: Sendable {
     own.layers = blueprint.encoder.blocks(beside: blueprint.layers)
     guard own.layers > 0 else { return nil }
     own.memories = []
+    own.bufferPositions = .none
     if case .latents(let count) = blueprint.encoder {
       latents = scope.parameter("latents", count, blueprint.width, .normal(deviation: 0.5))
     } else {

@@ -53,7 +53,8 @@ package struct StackLayers: Sendable {
   private static func memory(_ blueprint: Blueprint, layer: Int) throws(ModelError) -> CompiledMemory {
     do {
       return try CompiledMemory(
-        blueprint.memory(layer: layer), blueprint.attention, set: blueprint.family != .sequence)
+        blueprint.memory(layer: layer), blueprint.attention, set: blueprint.family != .sequence,
+        ages: blueprint.bufferPositions.ages)
     } catch {
       throw .blueprint("layer \(layer): \(error)")
     }
