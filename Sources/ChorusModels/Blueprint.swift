@@ -19,6 +19,9 @@ public struct Blueprint: Sendable, Hashable {
     case joint
     /// A set of observed rows, a causal buffer, targets, each with weights of their own (nanoACE's `arbuffer`, Acerbi 2026).
     case streams
+    /// A set of observed rows along one input, spread on a grid that a convolutional network reads (ConvCNP, Gordon et al. 2020);
+    /// values drawn are read by encoding anew.
+    case grid
     /// Tokens one after another, each of which predicts the next.
     case sequence
   }
@@ -45,6 +48,8 @@ public struct Blueprint: Sendable, Hashable {
   public var frequencies = 0
   /// What a path's own rows tell of their order.
   public var bufferPositions = BufferPositions.none
+  /// Points to a unit of the input, of family 'grid'.
+  public var gridDensity = 32
   public var scaling = ScalingRule.none
   /// Classical estimators that the network is told of.
   public var hints = Hints()
@@ -118,6 +123,10 @@ public struct Blueprint: Sendable, Hashable {
       throw .blueprint("family 'joint' has no buffer; leave the hint local-splines and bufferPositions out")
     }
     if family == .streams { try validateStreams() }
+    if family == .grid { try validateGrid() }
+    if family != .grid, gridDensity != Blueprint().gridDensity {
+      throw .blueprint("only family 'grid' has points of a grid; leave gridDensity out")
+    }
     if family == .sequence, bufferPositions != .none {
       throw .blueprint("family 'sequence' has no buffer; leave bufferPositions out, or give parts rotary")
     }
@@ -180,6 +189,20 @@ public struct Blueprint: Sendable, Hashable {
     }
   }
 
+  /// What a network on a grid has to be: its rows lie along one input, and its blocks are of one kind.
+  private func validateGrid() throws(ModelError) {
+    guard inputDimensions == 1, norm == .pre, parts == BlockParts(), memories.isEmpty, hints == Hints(),
+      frequencies == 0, bufferPositions == .none
+    else {
+      throw .blueprint(
+        "family 'grid' has one input and pre-norm blocks without memories: leave inputDimensions, norm, parts, memories,"
+          + " hints, frequencies and bufferPositions out")
+    }
+    guard (1...1024).contains(gridDensity) else {
+      throw .blueprint("gridDensity is \(gridDensity); it must be within 1...1024")
+    }
+  }
+
   /// What a network of tables has to be: its rows are what estimators tell, and so many numbers.
   private func validateTable() throws(ModelError) {
     guard inputDimensions == TableExperts.width, hints == Hints(), frequencies == 0, bufferPositions == .none,
@@ -206,7 +229,8 @@ public struct Blueprint: Sendable, Hashable {
 extension Blueprint: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case version, family, width, layers, heads, norm, feedForward, parts, memories, encoder
-    case embedderHidden, inputDimensions, frequencies, bufferPositions, scaling, hints, headHidden, head
+    case embedderHidden, inputDimensions, frequencies, bufferPositions, gridDensity
+    case scaling, hints, headHidden, head
     case trainedContext, trainedBuffer
   }
 
@@ -237,6 +261,7 @@ extension Blueprint: Codable {
     try read(.inputDimensions, \.inputDimensions)
     try read(.frequencies, \.frequencies)
     try read(.bufferPositions, \.bufferPositions)
+    try read(.gridDensity, \.gridDensity)
     try read(.scaling, \.scaling)
     try read(.hints, \.hints)
     try read(.headHidden, \.headHidden)
@@ -262,6 +287,7 @@ extension Blueprint: Codable {
     try fields.encode(inputDimensions, forKey: .inputDimensions)
     try fields.encode(frequencies, forKey: .frequencies)
     try fields.encode(bufferPositions, forKey: .bufferPositions)
+    if family == .grid { try fields.encode(gridDensity, forKey: .gridDensity) }
     try fields.encode(scaling, forKey: .scaling)
     try fields.encode(hints, forKey: .hints)
     try fields.encode(headHidden, forKey: .headHidden)

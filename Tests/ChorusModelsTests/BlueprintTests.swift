@@ -24,7 +24,8 @@ import Testing
       $0.trainedBuffer = 5
       $0.encoder = .latents(count: 7)
     }
-    for blueprint in [full, Blueprint()] {
+    let grid = smallBlueprint { ($0.family, $0.gridDensity, $0.bufferPositions) = (.grid, 9, .alibi) }
+    for blueprint in [full, Blueprint(), grid] {
       let json = try JSONEncoder().encode(blueprint)
       #expect(try JSONDecoder().decode(Blueprint.self, from: json) == blueprint)
       // Every field is written, but for parts that are those of files that do not know them.
@@ -32,6 +33,7 @@ import Testing
       var expected = Set(Blueprint.CodingKeys.allCases.map(\.rawValue))
       if blueprint.parts == BlockParts() { expected.remove("parts") }
       if blueprint.encoder == .shared { expected.remove("encoder") }
+      if blueprint.family != .grid { expected.remove("gridDensity") }
       #expect(Set(fields?.keys.map { $0 } ?? []) == expected)
     }
   }
