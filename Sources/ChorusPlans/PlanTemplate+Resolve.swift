@@ -89,6 +89,11 @@ extension PlanTemplate {
       while builder.resolver.drawn < targets {
         try builder.verify(targets - builder.resolver.drawn, draft: draft)
       }
+    case .trusted(let millinats):
+      try check(millinats, "millinats", in: 0...1_000_000)
+      if targets > 0 {
+        try builder.resolver.take(.trust(0..<targets, nats: Double(millinats) / 1000))
+      }
     case .coarseToFineVerified(let arity, let anchors):
       let hierarchy = try Hierarchy(targets, arity: arity, anchors: anchors)
       for step in hierarchy.steps {
