@@ -73,6 +73,11 @@ public struct CompiledMemory: Sendable {
     guard capability.prefixReads == .any else { throw .newestOnly(name, instead: MemoryRegistry.setMemories) }
   }
 
+  /// Columns that a query and a key of all heads are compared in.
+  package var readColumns: Int {
+    sizes.heads * (sizes.width + (ages?.columns(sizes.width) ?? 0))
+  }
+
   /// One memory's context, the other's buffer.
   private static func joined(_ context: Capability, _ buffer: Capability) -> Capability {
     Capability(

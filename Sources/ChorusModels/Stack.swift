@@ -42,7 +42,7 @@ package struct StackLayers: Sendable {
   var rates: [WorkRates.Layer] {
     blocks.map {
       WorkRates.Layer(
-        stored: $0.workStored, asked: $0.workAsked, read: 4 * Double($0.mixer.query.outputs),
+        stored: $0.workStored, asked: $0.workAsked, read: 4 * Double($0.mixer.memory.readColumns),
         exponentials: Double(heads))
     }
   }
