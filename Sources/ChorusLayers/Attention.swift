@@ -11,6 +11,8 @@ public struct Attention: Sendable {
   public let memory: CompiledMemory
   /// How queries and keys are turned by their places in a sequence; nil where nothing tells them their place.
   public let rotary: Rotary?
+  /// Taps of the short convolution of keys and values, `[rows taken in, columns]`; nil where a row has its own alone.
+  public let convolution: Parameter?
   private let sizes: AttentionSizes
   let parameters: [Parameter]
 
@@ -27,6 +29,11 @@ public struct Attention: Sendable {
     let places = shape.stored == 2 * sizes.columns ? parts.places.starts(width, sizes) : nil
     query = .unbiased("query", width, sizes.columns, start: places?.query, &scope)
     stored = .unbiased("keyvalue", width, shape.stored, start: places?.stored, &scope)
+    // Gates are of the row itself.
+    let convolved = shape.layout.keyHeads * (shape.layout.keyWidth + shape.layout.valueWidth)
+    convolution = parts.convolution.map {
+      scope.parameter("convolution", $0, convolved, .uniform(1 / Double($0).squareRoot()))
+    }
     parameters = shape.parameters.map {
       scope.parameter("memory." + $0.name, 1, $0.count, .normal(mean: $0.initial, deviation: $0.spread))
     }
@@ -54,12 +61,36 @@ public struct Attention: Sendable {
     }
   }
 
+  /// What some paths keep for the short convolution; nil without one.
+  ///
+  /// - Parameter reach: how many rows may be taken back; nil for all.
+  public func recent(paths: Int, capacity: Int, reach: Int?) -> RecentRows? {
+    convolution.map {
+      RecentRows(paths: paths, columns: $0.columns, capacity: capacity, reach: reach, taps: $0.rows)
+    }
+  }
+
+  /// Bytes of that.
+  public func recentBytes(capacity: Int, reach: Int?) -> Int {
+    convolution.map {
+      RecentRows.bytes(columns: $0.columns, capacity: capacity, reach: reach, taps: $0.rows)
+    } ?? 0
+  }
+
   /// What the memory stores of normed rows, in the arena.
+  ///
+  /// - Parameter committed: where the rows go, and the rows before them, for the short convolution.
   func store(
-    _ normed: UnsafePointer<Float>, rows: Int, turns: UnsafePointer<Float>?, _ run: Workspace
+    _ normed: UnsafePointer<Float>, rows: Int, turns: UnsafePointer<Float>?,
+    committed: (rows: CommittedRows, recent: RecentRows)?, _ run: Workspace
   ) -> UnsafeMutablePointer<Float> {
     let kept = run.arena.floats(rows * stored.outputs)
     stored.apply(normed, rows: rows, into: kept, run)
+    if let convolution {
+      guard let committed else { preconditionFailure("rows of a short convolution have a place in a path") }
+      committed.recent.convolve(
+        kept, stride: stored.outputs, committed.rows, taps: convolution, run.weights)
+    }
     turn(kept, rows: rows, stride: stored.outputs, heads: sizes.keyHeads, turns)
     return kept
   }
@@ -92,7 +123,9 @@ public struct Attention: Sendable {
       return tape.rotate(x, rotary, heads: heads, width: sizes.width, positions: rows.map { Int32($0) })
     }
     let queries = turned(query.record(normed[reading], on: tape), heads: sizes.heads, at: reading)
-    let keys = turned(stored.record(normed[kept], on: tape), heads: sizes.keyHeads, at: kept)
+    var own = stored.record(normed[kept], on: tape)
+    if let convolution { own = tape.convolve(own, taps: convolution) }
+    let keys = turned(own, heads: sizes.keyHeads, at: kept)
     return memory(tape.weights).train(queries: queries, stored: keys, blocks: visible, on: tape)
   }
 

@@ -43,11 +43,13 @@ public struct Block: Sendable {
   /// Whether what the mixer reads is `h` itself.
   public var readsInPlace: Bool { order == .post }
 
-  /// What the memory stores of normed rows; `turns` as `Attention.turns` tells.
+  /// What the memory stores of normed rows; `turns` as `Attention.turns` tells, `committed` where the mixer has a short
+  /// convolution.
   public func store(
-    _ normed: UnsafePointer<Float>, rows: Int, turns: UnsafePointer<Float>? = nil, _ run: Workspace
+    _ normed: UnsafePointer<Float>, rows: Int, turns: UnsafePointer<Float>? = nil,
+    committed: (rows: CommittedRows, recent: RecentRows)? = nil, _ run: Workspace
   ) -> UnsafeMutablePointer<Float> {
-    mixer.store(normed, rows: rows, turns: turns, run)
+    mixer.store(normed, rows: rows, turns: turns, committed: committed, run)
   }
 
   /// The rest of the block, in place on `h`: `read` takes queries and fills what they read of the memory, then comes the

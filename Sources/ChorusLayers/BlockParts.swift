@@ -16,6 +16,8 @@ public struct BlockParts: Sendable, Hashable {
   public var keyHeads: Int?
   /// How queries and keys are told their positions; nil for not at all.
   public var rotary: Rotary?
+  /// Rows whose keys and values a stored row takes in by a short convolution, itself included; nil for its own alone.
+  public var convolution: Int?
   /// Coordinates that rows carry behind their representation; 0 for none.
   public var coordinates = 0
 
@@ -57,6 +59,9 @@ public struct BlockParts: Sendable, Hashable {
     if let rotary, !(rotary.base > 1 && rotary.base <= 1e12) {
       return "rotary: base is \(rotary.base); it must be above 1 and at most 1e12"
     }
+    if let convolution, !(2...16).contains(convolution) {
+      return "convolution is \(convolution); it must be within 2...16, or absent"
+    }
     guard (0...64).contains(coordinates) else {
       return "coordinates is \(coordinates); it must be within 0...64"
     }
@@ -77,7 +82,7 @@ public struct BlockParts: Sendable, Hashable {
 
 extension BlockParts: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case norm, epsilon, feed, biases, keyHeads, rotary, coordinates
+    case norm, epsilon, feed, biases, keyHeads, rotary, convolution, coordinates
   }
 
   public init(from decoder: any Decoder) throws {
@@ -91,6 +96,7 @@ extension BlockParts: Codable {
     try read(.biases, \.biases)
     keyHeads = try fields.decodeIfPresent(Int.self, forKey: .keyHeads)
     rotary = try fields.decodeIfPresent(Rotary.self, forKey: .rotary)
+    convolution = try fields.decodeIfPresent(Int.self, forKey: .convolution)
     try read(.coordinates, \.coordinates)
   }
 
@@ -102,6 +108,7 @@ extension BlockParts: Codable {
     try fields.encode(biases, forKey: .biases)
     try fields.encodeIfPresent(keyHeads, forKey: .keyHeads)
     try fields.encodeIfPresent(rotary, forKey: .rotary)
+    try fields.encodeIfPresent(convolution, forKey: .convolution)
     if coordinates > 0 { try fields.encode(coordinates, forKey: .coordinates) }
   }
 }

@@ -140,6 +140,10 @@ public struct Blueprint: Sendable, Hashable {
       throw .blueprint(
         "parts: the rows of a set have no positions; leave rotary out, or take family 'sequence'")
     }
+    if family != .sequence, parts.convolution != nil {
+      throw .blueprint(
+        "parts: the rows of a set have no row before them; leave convolution out, or take family 'sequence'")
+    }
     guard memories.count <= layers else {
       throw .blueprint("memories are given for \(memories.count) layers; there are \(layers)")
     }

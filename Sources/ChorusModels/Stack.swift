@@ -126,7 +126,10 @@ package final class Stack: Sendable {
 
   /// What all memories can do.
   package var capability: Capability {
-    memories.dropFirst().reduce(memories[0].capability) { $0.both($1.capability) }
+    var both = memories.dropFirst().reduce(memories[0].capability) { $0.both($1.capability) }
+    // A short convolution takes in the row before, whatever a plan says.
+    if blocks.contains(where: { $0.mixer.convolution != nil }) { both.subsetReads = false }
+    return both
   }
 
   package func run<R>(on pool: ThreadPool? = nil, _ body: (Workspace) throws -> R) rethrows -> R {
@@ -250,11 +253,13 @@ package final class Stack: Sendable {
       let (mark, memory) = (arena.mark, memories[index])
       var normed = block.normed(h, rows: rows, run)
       if places.commits.count > 0 {
+        let buffer = buffers[index] as? ConvolvedBuffer
         let stored = block.store(
           gather(normed, places.commits, into: committed), rows: places.commits.count, turns: turnedCommits,
-          run)
+          committed: buffer.map { (places.committed, $0.recent) }, run)
         memory.append(
-          stored, places.committed, anyContext: contexts[index], toAny: buffers[index], scratch: arena)
+          stored, places.committed, anyContext: contexts[index], toAny: buffer?.memory ?? buffers[index],
+          scratch: arena)
         if index == blocks.count - 1 {
           normed = gather(normed, places.asked, into: askedNormed)
           h = block.readsInPlace ? normed : gather(h, places.asked, into: askedH)
@@ -263,7 +268,8 @@ package final class Stack: Sendable {
         }
       }
       block.transform(h, normed, rows: rows, turns: turned, run) { queries, out in
-        read(memory, queries, visible, contexts[index], buffers[index], into: out, run)
+        let buffer = (buffers[index] as? ConvolvedBuffer)?.memory ?? buffers[index]
+        read(memory, queries, visible, contexts[index], buffer, into: out, run)
       }
       arena.rewind(to: mark)
     }
@@ -373,10 +379,30 @@ package final class Stack: Sendable {
   }
 
   package func buffers(paths: Int, capacity: Int) -> [AnyObject] {
-    memories.map { $0.anyBuffer(paths: paths, capacity: capacity) }
+    zip(blocks, memories).map { block, memory in
+      let buffer = memory.anyBuffer(paths: paths, capacity: capacity)
+      let recent = block.mixer.recent(paths: paths, capacity: capacity, reach: Self.reach(memory))
+      return recent.map { ConvolvedBuffer(memory: buffer, recent: $0) } ?? buffer
+    }
   }
+
+  /// How many rows a memory takes back; nil for all.
+  private static func reach(_ memory: any Memory) -> Int? {
+    if case .newest(let chunk) = memory.capability.prefixReads { chunk } else { nil }
+  }
+
+  /// A memory's buffer beside the rows that a short convolution takes in.
+  private final class ConvolvedBuffer {
+    let memory: AnyObject
+    let recent: RecentRows
+    init(memory: AnyObject, recent: RecentRows) { (self.memory, self.recent) = (memory, recent) }
+  }
+
   func contextBytes(rows: Int) -> Int { memories.reduce(0) { $0 + $1.contextBytes(rows: rows) } }
   package func bufferBytes(capacity: Int) -> Int {
-    memories.reduce(0) { $0 + $1.bufferBytes(capacity: capacity) }
+    zip(blocks, memories).reduce(0) { sum, layer in
+      sum + layer.1.bufferBytes(capacity: capacity)
+        + layer.0.mixer.recentBytes(capacity: capacity, reach: Self.reach(layer.1))
+    }
   }
 }

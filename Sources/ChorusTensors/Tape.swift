@@ -75,6 +75,7 @@ public final class Tape {
     case rmsNorm(x: Node, gain: Parameter, scales: UnsafeMutablePointer<Float>)
     case gatedUnit(gate: Node, up: Node)
     case rotate(x: Node, Turns)
+    case convolve(x: Node, taps: Parameter)
     case attention(
       queries: Node, keyValues: Node, AttentionSizes, [VisibleBlock], lse: [UnsafeMutablePointer<Float>])
     /// A loss over rows whose gradient is known as soon as it is.

@@ -97,6 +97,8 @@ import Testing
     (#"{"version": 2, "parts": {"epsilon": 0}}"#, "epsilon"),
     (#"{"version": 2, "parts": {"rotary": {}}}"#, "sequence"),
     (#"{"version": 2, "family": "sequence", "parts": {"rotary": {"base": 1}}}"#, "base"),
+    (#"{"version": 2, "parts": {"convolution": 4}}"#, "sequence"),
+    (#"{"version": 2, "family": "sequence", "parts": {"convolution": 1}}"#, "convolution"),
     (#"{"version": 2, "head": {"name": "mixture", "around": 3}}"#, "around"),
     (#"{"version": 2, "hints": [{"name": "trend-and-waves", "waves": 0}]}"#, "waves"),
   ]
