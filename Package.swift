@@ -73,7 +73,7 @@ let package = Package(
     module("Inference", "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Storage", "Tensors"),
     module(
       "Language", "CChorusKernels", "Models", "Layers", "Memories", "Plans", "Storage", "Tensors"),
-    module("Priors", "Tensors", "Data"),
+    module("Priors", "Memories", "Tensors", "Data"),
     module(
       "Training", "Files", "Models", "Layers", "Hints", "Data", "Priors", "Storage", "Tensors",
       "CChorusKernels"),
@@ -81,7 +81,8 @@ let package = Package(
       "Evaluation", "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Data", "Priors", "Tensors"
     ),
     module(
-      "Experiments", "Training", "Evaluation", "Inference", "Models", "Plans", "Priors", "Data", "Storage",
+      "Experiments", "Training", "Evaluation", "Inference", "Models", "Memories", "Plans", "Priors", "Data",
+      "Storage",
       "Files",
       "Tensors"),
     module("Tables", "Data", "Files", "Tensors"),
@@ -149,13 +150,15 @@ let package = Package(
       dependencies: ["ChorusLanguage", "ChorusStorage", "ChorusTensors"],
       path: "Tests/ChorusLanguageFixtures", swiftSettings: swiftSettings),
     tests(
-      "Language", uses: "LanguageFixtures", "Models", "Layers", "Memories", "Plans", "Storage", "Tensors"),
+      "Language", uses: "LanguageFixtures", "Models", "Layers", "Hints", "Memories", "Plans", "Storage",
+      "Tensors"),
     .testTarget(
       name: "ChorusCTests",
       dependencies: ["CChorus", "ChorusC", "ChorusData", "ChorusInference", "ChorusModels"],
       swiftSettings: swiftSettings),
     tests(
-      "Experiments", uses: "Training", "Evaluation", "Inference", "Models", "Layers", "Plans", "Priors",
+      "Experiments", uses: "Training", "Evaluation", "Inference", "Models", "Layers", "Memories", "Plans",
+      "Priors",
       "Data",
       "Tensors"),
     tests("Priors", uses: "Tensors", "Data"),

@@ -262,7 +262,10 @@ public enum MemoryError: Error, Sendable, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .refused(let why): "this memory is not available: \(why)"
-    case .unknown(let name, let known): "no '\(name)'; there are \(known.joined(separator: ", "))"
+    case .unknown(let name, let known):
+      "no '\(name)'"
+        + (Suggestion.nearest(to: name, among: known).map { "; '\($0)' is near" } ?? "")
+        + "; there are \(known.joined(separator: ", "))"
     case .notASet(let name, let instead):
       "\(name) depends on the order of its rows and cannot hold a set context; these can: "
         + instead.joined(separator: ", ")

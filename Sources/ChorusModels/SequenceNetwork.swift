@@ -91,6 +91,11 @@ public final class SequenceNetwork<H: Head>: Architecture {
   public func contextBytes(rows: Int) -> Int { 4 * rows }
   public func bufferBytes(capacity: Int) -> Int { stack.bufferBytes(capacity: capacity + 1) }
 
+  // MARK: As a network of tokens
+
+  /// What is between a token's representation and the raw numbers of the next.
+  package var parts: (stack: StackLayers, raw: FeedForward) { (layers.stack, layers.head.map) }
+
   // MARK: Advance
 
   /// The rows of some paths and what each says of the next value.
@@ -207,6 +212,7 @@ public final class SequenceNetwork<H: Head>: Architecture {
   // MARK: Training
 
   /// The loss of a task's targets, each predicted from all values before it: context, buffer and targets are one sequence.
+  /// Where only some targets are asked, the weights of all are theirs, and so are the log-densities.
   public func loss(
     _ batch: TaskBatch, task: Int, prefixes: [Int32], weight: Float, on tape: Tape
   ) -> (loss: Node, logDensities: [Float]) {
@@ -237,9 +243,33 @@ public final class SequenceNetwork<H: Head>: Architecture {
           queries: 0..<rows.count, shared: 0..<0, own: 0..<count, limits: rows.map { Int32($0 + 1) })
       ]
     }
+    let asked = batch.asked[task].isEmpty ? nil : batch.asked[task].indices.filter { batch.asked[task][$0] }
+    let share = weight * Float(batch.targets) / Float(max(asked?.count ?? batch.targets, 1))
+    let places = asked ?? Array(0..<batch.targets)
+    let answering = asked.map {
+      tape.gather([.node(read, $0.map(Int32.init))], rows: $0.count, columns: read.columns)
+    }
     return layers.head.loss(
-      layers.head.map.record(read, on: tape),
+      layers.head.map.record(answering ?? read, on: tape),
       Targets(
-        values: Array(values[targets]), weights: [Float](repeating: weight, count: batch.targets)), on: tape)
+        values: places.map { values[targets.lowerBound + $0] },
+        weights: [Float](repeating: share, count: places.count)), on: tape)
+  }
+}
+
+extension SequenceNetwork where H == CategoricalHead {
+  /// Levels that a token may have.
+  package var levels: Int { layers.head.levels }
+
+  /// Representations of the levels as tokens and, behind them, of the token before the first, `[levels + 1, width]`.
+  package var tokenRows: FloatBuffer {
+    let (d, width) = (blueprint.width, layers.tokens.inputs)
+    let rows = FloatBuffer(count: (levels + 1) * d)
+    let run = Workspace(weights, Arena())
+    let features = run.arena.zeros(levels * width)
+    for level in 0..<levels { layers.head.describe(Float(level), into: features + level * width) }
+    layers.tokens.apply(features, rows: levels, into: rows.pointer, run)
+    (rows.pointer + levels * d).update(from: weights[layers.start], count: d)
+    return rows
   }
 }

@@ -93,7 +93,7 @@ public struct LossSums: Sendable, Hashable {
     }
     free += sums.free / Double(max(counts.free, 1))
     buffered += sums.buffered / Double(max(counts.buffered, 1))
-    isHalved = isHalved && counts.free - counts.buffered == logDensities.count % 2
+    isHalved = isHalved && counts.buffered > 0 && counts.free - counts.buffered == logDensities.count % 2
     all += (sums.free + sums.buffered) / Double(max(logDensities.count, 1))
     tasks += 1
   }

@@ -52,6 +52,7 @@ public struct Run {
   /// Opens a folder.
   ///
   /// - Parameters:
+  ///   - validation: where tasks that are never trained on come from; nil for the same prior, from other streams.
   ///   - resume: go on from the newest checkpoint; without it the folder must not hold any.
   ///   - start: a model to take the first weights from.
   ///   - base: the model that an adapter changes, where the configuration asks for one.
@@ -60,11 +61,12 @@ public struct Run {
   /// - Throws: `TrainingError` for a folder that holds something else than this run, or only damaged checkpoints: nothing in
   ///   it is changed then. `StorageError` (`busy`) while another process trains in it.
   public init(
-    _ configuration: TrainingConfiguration, prior: any Prior, folder: String, resume: Bool,
+    _ configuration: TrainingConfiguration, prior: any Prior, validation: (any Prior)? = nil,
+    folder: String, resume: Bool,
     start: Model? = nil, base: Model? = nil, origin: [String: String] = [:], on pool: ThreadPool
   ) throws {
     self.folder = folder
-    trainer = try Trainer(configuration, prior: prior, base: base, on: pool)
+    trainer = try Trainer(configuration, prior: prior, validation: validation, base: base, on: pool)
     var origin = origin
     if let base { origin["adapt"] = try base.fingerprint }
     if let start {
@@ -126,6 +128,18 @@ public struct Run {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     try AtomicFile.write(try encoder.encode(trainer.configuration), to: folder + "/configuration.json")
+  }
+
+  /// What the run of a folder logged, and the seconds of training that it took, whether in one process or in several.
+  public static func log(in folder: String) -> (entries: [Entry], seconds: Double) {
+    guard let data = try? RegularFile.read(folder + "/log.jsonl", limit: 1 << 28) else { return ([], 0) }
+    let entries = data.split(separator: 0x0A).compactMap { try? JSONDecoder().decode(Entry.self, from: $0) }
+    var (seconds, before) = (0.0, 0)
+    for entry in entries {
+      seconds += Double(entry.tasks - before) / max(entry.tasksPerSecond, 1e-9)
+      before = entry.tasks
+    }
+    return (entries, seconds)
   }
 
   /// The largest configuration that is read, in bytes.

@@ -38,6 +38,7 @@ public struct TaskSource: Sendable {
     guard !tells else { return try storeTold(task, index, into: &batch) }
     let preparation = try preparation(of: task)
     do { try batch.store(index, x: task.x, y: task.y, preparation: preparation) } catch { throw .data(error) }
+    batch.asked[index] = task.asked
   }
 
   /// Packs a task of a table: of the context what estimators say without each row, of the others what they say with all of it.

@@ -32,22 +32,29 @@ public final class Trainer: Sendable {
   /// Tasks seen so far.
   public var tasksSeen: Int { step * configuration.batch }
 
-  /// - Parameter base: the model that an adapter changes, where `configuration.adapterRank` asks for one.
+  /// - Parameters:
+  ///   - validation: where tasks that are never trained on come from; nil for the same prior, from other streams.
+  ///   - base: the model that an adapter changes, where `configuration.adapterRank` asks for one.
   public init(
-    _ configuration: TrainingConfiguration, prior: any Prior, base: Model? = nil, on pool: ThreadPool
+    _ configuration: TrainingConfiguration, prior: any Prior, validation other: (any Prior)? = nil,
+    base: Model? = nil, on pool: ThreadPool
   ) throws {
     try configuration.validate()
     self.configuration = configuration
-    func source(_ domain: StreamDomain) -> TaskSource {
+    func source(_ prior: any Prior, _ domain: StreamDomain) -> TaskSource {
       TaskSource(TaskGenerator(prior, seed: configuration.seed, domain: domain), for: configuration.blueprint)
     }
-    (tasks, validation) = (source(.tasks), source(.evaluation))
+    (tasks, validation) = (source(prior, .tasks), source(other ?? prior, .evaluation))
     self.pool = pool
     let declared = try Declaration(configuration.blueprint)
     if let wrong = configuration.dimensions.first(where: { !prior.dimensions.contains($0) }) {
       throw TrainingError.configuration(
         "prior '\(prior.name)' draws \(prior.dimensions.lowerBound) to \(prior.dimensions.upperBound) inputs, not \(wrong)"
       )
+    }
+    guard !prior.isSequence || configuration.blueprint.family == .sequence else {
+      throw TrainingError.configuration(
+        "prior '\(prior.name)' draws sequences; give blueprint.family 'sequence'")
     }
     guard (base != nil) == (configuration.adapterRank > 0) else {
       throw TrainingError.configuration(

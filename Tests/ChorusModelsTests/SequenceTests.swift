@@ -99,6 +99,54 @@ import Testing
     check(network, try Self.batch(70, targets: 4, levels: 5))
   }
 
+  /// A short convolution before memories of all kinds, with rotary positions and without.
+  @Test(arguments: memories + ["delta-product", "mesa"], [false, true])
+  func aShortConvolution(memories: String, rotary: Bool) throws {
+    var blueprint = try Self.blueprint(memories, .categorical(levels: 5))
+    blueprint.parts.convolution = 3
+    if rotary { blueprint.parts.rotary = Rotary(base: 100) }
+    let declared = try Declaration(blueprint)
+    #expect(declared.table.all.contains { $0.path == "block.1.convolution" && $0.rows == 3 })
+    let network = try #require(
+      declared.network(randomWeights(declared)) as? SequenceNetwork<CategoricalHead>)
+    check(network, try Self.batch(90, targets: 4, levels: 5))
+    // It is there: without it the answers are others.
+    blueprint.parts.convolution = nil
+    #expect(try Declaration(blueprint).table.all.allSatisfy { !$0.path.contains("convolution") })
+    #expect(!network.memoryCapability.subsetReads)
+  }
+
+  /// Bytes of state by hand: heads·d² of retention, 2·N·d of softmax, and the rows that a convolution takes in.
+  @Test func bytesOfStates() throws {
+    var blueprint = try Self.blueprint("retention", .categorical(levels: 5))
+    #expect(try blueprint.stateBytes(rows: 40) == 4 * 2 * 2 * 8 * 8)
+    blueprint.parts.convolution = 4
+    #expect(try blueprint.stateBytes(rows: 40) == 4 * 2 * (2 * 8 * 8 + 3 * 32))
+    #expect(try blueprint.stateBytes(rows: 2) == 4 * 2 * (2 * 8 * 8 + 2 * 32))
+    blueprint.parts.convolution = nil
+    blueprint.memories = [.softmax]
+    #expect(try blueprint.stateBytes(rows: 40) == 4 * 2 * 40 * 32)
+  }
+
+  /// Only what is asked counts: the loss is the mean over those rows, whatever the others are.
+  @Test func onlyWhatIsAskedCounts() throws {
+    let declared = try Declaration(Self.blueprint("gated-delta", .categorical(levels: 5)))
+    let network = try #require(
+      declared.network(randomWeights(declared)) as? SequenceNetwork<CategoricalHead>)
+    var batch = try Self.batch(20, targets: 6, levels: 5)
+    func loss() -> (Float, [Float]) {
+      let tape = Tape(network.weights)
+      let (loss, logp) = network.loss(
+        batch, task: 0, prefixes: [0, 0, 0, 0, 0, 0], weight: 1 / 6, on: tape)
+      return (tape.values(loss)[0], logp)
+    }
+    let all = loss().1
+    batch.asked = [[false, true, false, false, true, false]]
+    let (some, logp) = loss()
+    #expect(distance(logp, [all[1], all[4]]) < 1e-6)
+    #expect(abs(some + (all[1] + all[4]) / 2) < 1e-5)
+  }
+
   @Test func memoriesOfSequencesHoldNoSet() throws {
     for name in ["retention", "delta", "gla"] {
       var blueprint = try Self.blueprint(name, .categorical(levels: 5))
