@@ -154,17 +154,8 @@ public struct ExperimentRun: Sendable {
 
   /// What a network's training logged, and the hours it took.
   public func trainingLog(of network: String, seed: UInt64) -> (entries: [Run.Entry], hours: Double) {
-    let path = folder(of: network, seed: seed) + "/log.jsonl"
-    guard let data = try? RegularFile.read(path, limit: 1 << 28) else { return ([], 0) }
-    let entries = data.split(separator: 0x0A).compactMap {
-      try? JSONDecoder().decode(Run.Entry.self, from: $0)
-    }
-    var (seconds, before) = (0.0, 0)
-    for entry in entries {
-      seconds += Double(entry.tasks - before) / max(entry.tasksPerSecond, 1e-9)
-      before = entry.tasks
-    }
-    return (entries, seconds / 3600)
+    let log = Run.log(in: folder(of: network, seed: seed))
+    return (log.entries, log.seconds / 3600)
   }
 
   // MARK: Scores

@@ -1,0 +1,106 @@
+import ChorusMemories
+import ChorusPriors
+import ChorusTensors
+import ChorusTraining
+import Foundation
+import Testing
+
+@testable import ChorusExperiments
+
+/// Networks that differ in their memory, trained side by side.
+@Suite struct MemoryTrialTests {
+  private final class Scratch {
+    let path = NSTemporaryDirectory() + "chorus-trials-" + UUID().uuidString
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+  }
+
+  /// Two pairs in twelve tokens of sixteen: learned in a second.
+  private static func configuration(steps: Int) throws -> TrainingConfiguration {
+    var configuration = try TrainingConfiguration.preset("recall")
+    configuration.blueprint.head = .categorical(levels: 16)
+    (configuration.blueprint.width, configuration.blueprint.layers) = (32, 1)
+    (configuration.blueprint.heads, configuration.blueprint.feedForward) = (1, 32)
+    (configuration.blueprint.embedderHidden, configuration.blueprint.headHidden) = (32, 32)
+    (configuration.context, configuration.targets) = ([4, 4], 8)
+    (configuration.batch, configuration.steps, configuration.rate) = (16, steps, 1e-2)
+    (configuration.validateEvery, configuration.checkpointEvery, configuration.validationTasks) = (50, 10, 16)
+    return configuration
+  }
+
+  private static func trials(
+    _ folder: String, _ memories: [String], steps: Int, threads: Int = 2
+  ) throws -> MemoryTrials {
+    try MemoryTrials(
+      configuration(steps: steps), memories: memories, folder: folder, prior: RecallPrior(vocabulary: 16),
+      on: ThreadPool(threads: threads))
+  }
+
+  @Test func pairsAreRecalledBetterThanByChance() throws {
+    let folder = Scratch()
+    let trials = try Self.trials(folder.path, ["softmax", "gated-delta"], steps: 250)
+    #expect(try trials.train(stop: { false }, report: { _, _, _ in }))
+    let rows = try trials.rows(tasks: 200)
+    #expect(rows.map(\.memory) == ["softmax", "gated-delta"] && rows.allSatisfy { $0.steps == 250 })
+    // A conv of 4 rows beside 32 keys and values; softmax holds 12 rows.
+    #expect(rows.map(\.stateBytes) == [4 * (12 * 64 + 3 * 64), 4 * (32 * 32 + 3 * 64)])
+    for row in rows {
+      // By chance 1/8 of the values, and 1/2 for whoever knows which two were told.
+      let accuracy = try #require(row.mean(\.accuracy))
+      #expect(accuracy.value > 0.65 && accuracy.error < 0.05, "\(row.memory): \(accuracy)")
+      #expect(row.means(\.logDensity).count == 1 && row.seconds > 0)
+      #expect(row.mean(\.squaredError) == nil)
+    }
+  }
+
+  /// Stopped in the middle of the second network, with other threads: the bytes of trials that never stopped.
+  @Test func stoppedTrialsGoOn() throws {
+    let (straight, broken) = (Scratch(), Scratch())
+    let memories = ["retention", "deltanet"]
+    #expect(
+      try Self.trials(straight.path, memories, steps: 30).train(stop: { false }, report: { _, _, _ in }))
+    var calls = 0
+    let first = try Self.trials(broken.path, memories, steps: 30, threads: 1).train(
+      stop: {
+        calls += 1
+        return calls > 45
+      }, report: { _, _, _ in })
+    #expect(!first)
+    #expect(try Self.trials(broken.path, memories, steps: 30).rows(tasks: 4).map(\.steps) == [30, 15])
+    #expect(
+      try Self.trials(broken.path, memories, steps: 30).train(stop: { false }, report: { _, _, _ in }))
+    for memory in memories {
+      let path = "/\(memory)-1/model.safetensors"
+      let (a, b) = (
+        FileManager.default.contents(atPath: straight.path + path),
+        FileManager.default.contents(atPath: broken.path + path)
+      )
+      #expect(a != nil && a == b, "\(memory)")
+    }
+    // Another configuration does not go on with it.
+    var other = try Self.configuration(steps: 30)
+    other.rate = 1e-3
+    let trials = try MemoryTrials(
+      other, memories: memories, folder: broken.path, prior: RecallPrior(vocabulary: 16),
+      on: ThreadPool(threads: 1))
+    #expect(throws: TrainingError.self) {
+      _ = try trials.train(stop: { false }, report: { _, _, _ in })
+    }
+  }
+
+  @Test func whatCannotBeTriedIsRefused() throws {
+    let error = #expect(throws: MemoryError.self) { try Self.trials("none", ["gated-dleta"], steps: 5) }
+    #expect(error?.description.contains("'gated-delta' is near") == true)
+    var set = try Self.configuration(steps: 5)
+    set.blueprint.family = .set
+    set.blueprint.parts.convolution = nil
+    set.blueprint.trainedBuffer = 8
+    let folder = Scratch()
+    let trials = try MemoryTrials(
+      set, memories: ["softmax"], folder: folder.path, prior: RecallPrior(vocabulary: 16),
+      on: ThreadPool(threads: 1))
+    let refused = #expect(throws: TrainingError.self) {
+      _ = try trials.train(stop: { false }, report: { _, _, _ in })
+    }
+    #expect(refused?.description.contains("draws sequences") == true)
+  }
+}
