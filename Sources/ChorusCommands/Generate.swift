@@ -71,7 +71,7 @@ struct Generate: ParsableCommand {
       guard length <= model.trainedLength else {
         throw LanguageError.tooLong(tokens: length, trained: model.trainedLength)
       }
-      let access = template == .sequential ? nil : try Access(template, tokens: length)
+      let access = template == .sequential ? nil : try model.access(template, tokens: length)
       Interruption.watch()
       let choice = TokenChoice(temperature: temperature, topK: topK, topP: topP, seed: common.seed)
       let clock = ContinuousClock()

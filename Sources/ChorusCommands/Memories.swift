@@ -8,7 +8,7 @@ import Foundation
 struct Memories: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the memories a layer can have, or compare models that differ in them.",
-    subcommands: [ListMemories.self, CompareMemories.self, GoldenMemories.self])
+    subcommands: [ListMemories.self, CompareMemories.self, GoldenMemories.self, TextMemories.self])
 }
 
 struct ListMemories: ParsableCommand {

@@ -11,15 +11,19 @@ import Foundation
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Train a model on a prior, or on tasks of your own.",
+    abstract: "Train a model on a prior, on tasks of your own, or on a text.",
     discussion: """
       WHAT is a prior (\(Priors.names.joined(separator: ", "))) or a configuration as JSON; its fields are those \
-      that a run writes into configuration.json. The run's folder gets checkpoints, log.jsonl (one line a \
+      that a run writes into configuration.json. `chorus train text FILE` trains a model that foretells the next byte of a \
+      text; its last tenth is held out and judges it (validation, in bits a byte), and chorus generate goes on with it. The run's folder gets checkpoints, log.jsonl (one line a \
       validation) and model.safetensors (the weights averaged so far). Ctrl-C saves and stops; --resume goes on.
       """)
 
-  @Argument(help: "A prior's name or a configuration file.")
+  @Argument(help: "A prior's name, text, or a configuration file.")
   var what: String
+
+  @Argument(help: ArgumentHelp("The text, where WHAT is text.", valueName: "file"))
+  var text: String?
 
   @Option(help: "Steps of the whole run; the learning rate comes down over them.")
   var steps: Int?
@@ -62,8 +66,14 @@ struct Train: ParsableCommand {
   func validate() throws {
     try Outputs.check(folder: out, "--out")
     var outputs = Outputs(reading: [
-      "WHAT": resume ? nil : what, "--tasks": tasks, "--start": start, "--adapt": adapt,
+      "WHAT": resume ? nil : what, "the text": text, "--tasks": tasks, "--start": start, "--adapt": adapt,
     ])
+    if what == "text", text == nil {
+      throw ValidationError("name the text to train on: chorus train text FILE --out DIR")
+    }
+    if text != nil, tasks != nil || adapt != nil {
+      throw ValidationError("a text is what is trained on; leave --tasks and --adapt out")
+    }
     if rank != nil, adapt == nil {
       throw ValidationError("--rank belongs to --adapt; name the model to change")
     }
@@ -80,14 +90,15 @@ struct Train: ParsableCommand {
     try reporting {
       let configuration = try configured()
       let stored = try tasks.map { try self.stored($0, configuration) }
-      let prior = try self.prior(configuration, stored)
+      let text = try self.text(configuration)
+      let prior = try text?.training ?? self.prior(configuration, stored)
       let from = try start.map { try Model(named: $0) }
       Interruption.watch()  // after a second Ctrl-C the newest checkpoint stays
       let run = try Run(
-        configuration, prior: prior, folder: out, resume: resume, start: from,
+        configuration, prior: prior, validation: text?.validation, folder: out, resume: resume, start: from,
         base: try adapt.map { try Model(named: $0) },
-        origin: try stored.map { ["tasks": try Self.checksum($0.sets, keepsColumns: $0.keepsColumns)] }
-          ?? [:],
+        origin: try text?.origin
+          ?? stored.map { ["tasks": try Self.checksum($0.sets, keepsColumns: $0.keepsColumns)] } ?? [:],
         on: common.pool)
       for text in run.skipped { common.say("skipped a checkpoint: \(text)") }
       if run.trainer.step > 0 {
@@ -102,7 +113,8 @@ struct Train: ParsableCommand {
 
   private func train(_ run: Run, _ configuration: TrainingConfiguration) throws {
     let command =
-      "chorus train \(what) --steps \(configuration.steps) --batch \(configuration.batch)"
+      "chorus train \(what)" + (text.map { " \($0)" } ?? "")
+      + " --steps \(configuration.steps) --batch \(configuration.batch)"
       + " --seed \(configuration.seed)" + (tasks.map { " --tasks \($0)" } ?? "")
       + (start.map { " --start \($0)" } ?? "")
       + (adapt.map { " --adapt \($0) --rank \(configuration.adapterRank)" } ?? "")
@@ -122,9 +134,12 @@ struct Train: ParsableCommand {
     let left =
       Double(configuration.steps - entry.step) * Double(configuration.batch)
       / max(entry.tasksPerSecond, 1e-9)
+    let isText = configuration.prior == "text"
     let line =
-      "step \(entry.step)/\(configuration.steps)  loss \(rounded(entry.loss))"
-      + (entry.validation.map { "  validation \(rounded($0))" } ?? "")
+      "step \(entry.step)/\(configuration.steps)  loss \(rounded(isText ? entry.loss / log(2) : entry.loss))"
+      + (entry.validation.map {
+        isText ? "  validation \(rounded($0 / log(2))) bits a byte" : "  validation \(rounded($0))"
+      } ?? "")
       + "  \(Int(entry.tasksPerSecond)) tasks/s  \(duration(left)) left"
     if entry.validation != nil {
       common.progress("")
@@ -248,6 +263,22 @@ struct Train: ParsableCommand {
       throw TrainingError.configuration("this run trains on tasks of a file; pass --tasks FILE.jsonl")
     }
     return try Priors.named(configuration.prior)
+  }
+
+  /// The text, cut into what is trained on and what judges it; nil where something else is trained on.
+  private func text(_ configuration: TrainingConfiguration) throws -> TrainingText? {
+    guard configuration.prior == "text" else {
+      guard text == nil else {
+        throw TrainingError.configuration(
+          "\(what) trains on prior '\(configuration.prior)'; leave the text out, or give a configuration of prior 'text'"
+        )
+      }
+      return nil
+    }
+    guard let text else {
+      throw TrainingError.configuration("this run trains on a text; name it: chorus train \(what) FILE")
+    }
+    return try TrainingText(path: text, configuration)
   }
 
   private func rounded(_ value: Double) -> String { String((value * 1e4).rounded() / 1e4) }

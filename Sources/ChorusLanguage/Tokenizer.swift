@@ -38,6 +38,20 @@ public struct Tokenizer: Sendable {
     public var unknownBytes = 0
   }
 
+  // MARK: Bytes
+
+  /// Tokens that are single bytes.
+  public static let byteCount = 256
+
+  /// Every byte is a token, and token 256 begins a text.
+  static let bytes = Tokenizer()
+
+  private init() {
+    texts = (0..<Self.byteCount).map { [UInt8($0)] } + [nil]
+    ofByte = (0..<Int32(Self.byteCount)).map { $0 }
+    (merges, splitter, end, start) = ([:], .gpt2, nil, Int32(Self.byteCount))
+  }
+
   // MARK: Reading a file
 
   private static func fault(_ file: GGUF, _ text: String) -> StorageError {
