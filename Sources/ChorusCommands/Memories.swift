@@ -8,7 +8,10 @@ import Foundation
 struct Memories: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the memories a layer can have, or compare models that differ in them.",
-    subcommands: [ListMemories.self, CompareMemories.self, GoldenMemories.self, TextMemories.self])
+    subcommands: [
+      ListMemories.self, CompareMemories.self, GoldenMemories.self, TextMemories.self,
+      RegressionMemories.self,
+    ])
 }
 
 struct ListMemories: ParsableCommand {

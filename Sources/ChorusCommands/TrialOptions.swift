@@ -117,8 +117,12 @@ struct TrialOptions: ParsableArguments {
         })
       common.progress("")
     }
-    try TrialTable(rows: try trials.rows(tasks: questions, of: measure.shape), measure: measure).write(
-      format, plot: plot)
+    let oracle = try measure.oracle.flatMap { name in
+      try trials.oracle(tasks: questions, of: measure.shape).map { (name, $0) }
+    }
+    try TrialTable(
+      rows: try trials.rows(tasks: questions, of: measure.shape), oracle: oracle, measure: measure
+    ).write(format, plot: plot)
     if !finished {
       common.say("stopped; the same command goes on (folder \(trials.folder))")
       throw ExitCode(Exit.interrupted)
@@ -134,6 +138,8 @@ struct TrialMeasure {
   var columns: [(name: String, factor: Double, of: (SequenceScores) -> OracleComparison.Estimate?)]
   /// What is asked; nil for tasks as those trained on.
   var shape: TaskShape?
+  /// What somebody is called who knows the law of the tasks; nil for none.
+  var oracle: String?
   /// Of the picture.
   var title: String
   var axis: Axis
@@ -143,6 +149,7 @@ struct TrialMeasure {
 /// One line a memory: bytes of its state, and what its networks have come to.
 struct TrialTable {
   let rows: [MemoryTrials.Row]
+  let oracle: (name: String, scores: SequenceScores)?
   let measure: TrialMeasure
 
   private var names: [String] {
@@ -172,6 +179,17 @@ struct TrialTable {
       let writer = try RowWriter(
         columns: names, format: TableFormat(rawValue: format) ?? .csv, to: .standardOutput)
       for row in rows { try writer.write(cells(row)) }
+      if let oracle {
+        try writer.write(
+          [.text(oracle.name)] + [Cell](repeating: .missing, count: 5)
+            + measure.columns.flatMap { column -> [Cell] in
+              guard let told = column.of(oracle.scores) else { return [.missing, .missing, .missing] }
+              return [
+                .number(told.mean * column.factor), .number(abs(told.standardError * column.factor)),
+                .missing,
+              ]
+            })
+      }
       try writer.finish()
     }
     if let plot { try PictureFile.write(figure, title: measure.title, to: plot) }
@@ -181,7 +199,7 @@ struct TrialTable {
     let heads =
       ["memory", "state, bytes", "parameters", "steps", "seconds"]
       + measure.columns.map { $0.name.replacing("_", with: " ") }
-    let lines = rows.map { row in
+    var lines = rows.map { row in
       let figures = measure.columns.map { column -> String in
         guard let mean = row.mean(column.of) else { return "" }
         return String(
@@ -190,6 +208,14 @@ struct TrialTable {
       return
         "| \(row.memory) | \(row.stateBytes) | \(row.parameters) | \(row.steps) | \(Int(row.seconds.rounded())) | "
         + figures.joined(separator: " | ") + " |"
+    }
+    if let oracle {
+      let figures = measure.columns.map { column in
+        column.of(oracle.scores).map {
+          String(format: "%.3f ± %.3f", $0.mean * column.factor, abs($0.standardError * column.factor))
+        } ?? ""
+      }
+      lines.append("| \(oracle.name) | | | | | " + figures.joined(separator: " | ") + " |")
     }
     let rule = "|" + heads.map { _ in "---|" }.joined()
     return (["| " + heads.joined(separator: " | ") + " |", rule] + lines).joined(separator: "\n") + "\n"
@@ -203,11 +229,17 @@ struct TrialTable {
         row.memory, x: [Double(row.stateBytes) / 1024], y: [mean.value * first.factor],
         colour: .palette(index))
     }
+    let floor = oracle.flatMap { oracle in
+      first.of(oracle.scores).map {
+        Series(oracle.name, .rule(y: $0.mean * first.factor), colour: .muted, isDashed: true)
+      }
+    }
     return Figure(
       title: measure.title,
       charts: [
         Chart(
-          x: Axis("state of a sequence", unit: "KiB", scale: .log10), y: measure.axis, series: series,
+          x: Axis("state of a sequence", unit: "KiB", scale: .log10), y: measure.axis,
+          series: series + [floor].compactMap { $0 },
           height: 380)
       ], columns: 1, caption: measure.caption, width: 760)
   }

@@ -26,23 +26,46 @@ public struct SequenceScores: Sendable {
     let network = model.network
     let scored: [Task] = try pool.map(tasks) { index in
       let task = try generator.task(index, step: 0, shape: shape)
-      return Task(task, Self.laws(network, task))
+      return Task(Self.laws(network, task))
     }
-    self.tasks = tasks
+    self.init(scored)
+  }
+
+  /// How well somebody does who knows the law that tasks are drawn from; nil where a task has no such oracle.
+  public init?(
+    oracleOf generator: TaskGenerator, _ shape: TaskShape, tasks: Int, on pool: ThreadPool
+  ) throws {
+    let scored: [Task?] = try pool.map(tasks) { index in
+      let task = try generator.task(index, step: 0, shape: shape)
+      guard let oracle = task.oracle else { return nil }
+      let laws = try Self.asked(of: task).map { row in
+        (law: try oracle.density(of: row..<row + 1, given: 0..<row), came: task.y[row])
+      }
+      return Task(laws)
+    }
+    guard scored.allSatisfy({ $0 != nil }) else { return nil }
+    self.init(scored.compactMap { $0 })
+  }
+
+  private init(_ scored: [Task]) {
+    tasks = scored.count
     logDensity = .init(scored.map(\.logDensity))
     accuracy = scored.allSatisfy { $0.accuracy != nil } ? .init(scored.compactMap(\.accuracy)) : nil
     squaredError =
       scored.allSatisfy { $0.squaredError != nil } ? .init(scored.compactMap(\.squaredError)) : nil
   }
 
+  private static func asked(of task: PriorTask) -> [Int] {
+    task.targetRows.filter { task.asked.isEmpty || task.asked[$0 - task.targetRows.lowerBound] }
+  }
+
   /// The law of every asked target given the values before it, with what came.
   private static func laws<A: Architecture>(
     _ network: A, _ task: PriorTask
   ) -> [(law: any Predictive, came: Double)] {
-    let asked = task.targetRows.filter {
-      task.asked.isEmpty || task.asked[$0 - task.targetRows.lowerBound]
-    }
-    let rows = NetworkRows(x: [], y: [], dimensions: 1)
+    let asked = Self.asked(of: task)
+    let dimensions = task.shape.dimensions
+    let rows = NetworkRows(x: [], y: [], dimensions: dimensions)
     let context = network.encode(rows, HintFits(), on: nil)
     let paths = network.branch(paths: 1, capacity: task.shape.rows)
     var call = RowBatch()
@@ -54,7 +77,7 @@ public struct SequenceScores: Sendable {
     for row in asked { call.query(input: Int32(row), reads: .prefix(row)) }
     var laws: [(law: any Predictive, came: Double)] = []
     network.advance(
-      paths, context, network.embed(task.x.map(Float.init), dimensions: 1, for: context), call
+      paths, context, network.embed(task.x.map(Float.init), dimensions: dimensions, for: context), call
     ) { answer in laws.append((answer.law, task.y[asked[laws.count]])) }
     return laws
   }
@@ -64,7 +87,14 @@ public struct SequenceScores: Sendable {
     let accuracy: Double?
     let squaredError: Double?
 
-    init(_ task: PriorTask, _ laws: [(law: any Predictive, came: Double)]) {
+    init(_ laws: [(law: OracleDensity, came: Double)]) {
+      let count = Double(max(laws.count, 1))
+      logDensity = laws.reduce(0) { $0 + $1.law.joint } / count
+      accuracy = nil
+      squaredError = laws.reduce(0) { $0 + ($1.law.means[0] - $1.came) * ($1.law.means[0] - $1.came) } / count
+    }
+
+    init(_ laws: [(law: any Predictive, came: Double)]) {
       let count = Double(max(laws.count, 1))
       var (sum, right, squares, levels) = (0.0, 0.0, 0.0, 0)
       for (law, came) in laws {

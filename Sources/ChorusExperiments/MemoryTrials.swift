@@ -121,16 +121,25 @@ public struct MemoryTrials: Sendable {
     return max(50, Int(seconds / each))
   }
 
+  /// What somebody says of the same tasks who knows the law that they are drawn from; nil where nobody does.
+  public func oracle(tasks: Int, of asked: TaskShape? = nil) throws -> SequenceScores? {
+    try SequenceScores(oracleOf: generator, asked ?? shape, tasks: tasks, on: pool)
+  }
+
+  private var generator: TaskGenerator {
+    TaskGenerator(validation ?? prior, seed: 101, domain: .evaluation)
+  }
+  private var shape: TaskShape {
+    TaskShape(
+      context: configuration.context[1], buffer: configuration.buffers.max() ?? 0,
+      targets: configuration.targets, dimensions: configuration.dimensions[0])
+  }
+
   /// What the trained networks, and those that are not yet, say of `tasks` tasks that none has seen.
   ///
   /// - Parameter shape: of these tasks; nil for the one that is trained on.
   public func rows(tasks: Int, of asked: TaskShape? = nil) throws -> [Row] {
-    let shape =
-      asked
-      ?? TaskShape(
-        context: configuration.context[1], buffer: configuration.buffers.max() ?? 0,
-        targets: configuration.targets, dimensions: configuration.dimensions[0])
-    let generator = TaskGenerator(validation ?? prior, seed: 101, domain: .evaluation)
+    let shape = asked ?? self.shape
     return try memories.compactMap { memory in
       var (scores, steps, seconds, parameters) = ([SequenceScores](), Int.max, 0.0, 0)
       for seed in 1...max(seeds, 1) {

@@ -41,6 +41,8 @@ public struct Blueprint: Sendable, Hashable {
   public var embedderHidden = 256
   /// Largest number of inputs; fewer are padded with zeros and told apart by a mask.
   public var inputDimensions = 1
+  /// Whether a row of a sequence is told its inputs beside the value before it.
+  public var tellsInputs = false
   /// Octaves of sine and cosine features given to the input embedder beside the raw input; 0 for none.
   public var frequencies = 0
   /// Length of a learned table of buffer positions; 0 (the default) for none.
@@ -129,6 +131,9 @@ public struct Blueprint: Sendable, Hashable {
     if family == .sequence, !hints.hints.isEmpty || hints.rows != nil {
       throw .blueprint("family 'sequence' knows no inputs that hints could be told of; leave hints out")
     }
+    if family != .sequence, tellsInputs {
+      throw .blueprint("rows of other families are told their inputs as they are; leave tellsInputs out")
+    }
     guard width % heads == 0, (width / heads) % 4 == 0 else {
       throw .blueprint("width \(width) must be a multiple of 4·heads (heads is \(heads))")
     }
@@ -198,7 +203,8 @@ public struct Blueprint: Sendable, Hashable {
 extension Blueprint: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case version, family, width, layers, heads, norm, feedForward, parts, memories, encoder
-    case embedderHidden, inputDimensions, frequencies, bufferPositions, scaling, hints, headHidden, head
+    case embedderHidden, inputDimensions, tellsInputs, frequencies, bufferPositions, scaling, hints,
+      headHidden, head
     case trainedContext, trainedBuffer
   }
 
@@ -227,6 +233,7 @@ extension Blueprint: Codable {
     try read(.encoder, \.encoder)
     try read(.embedderHidden, \.embedderHidden)
     try read(.inputDimensions, \.inputDimensions)
+    try read(.tellsInputs, \.tellsInputs)
     try read(.frequencies, \.frequencies)
     try read(.bufferPositions, \.bufferPositions)
     try read(.scaling, \.scaling)
@@ -252,6 +259,7 @@ extension Blueprint: Codable {
     if self.encoder != .shared { try fields.encode(self.encoder, forKey: .encoder) }
     try fields.encode(embedderHidden, forKey: .embedderHidden)
     try fields.encode(inputDimensions, forKey: .inputDimensions)
+    if tellsInputs { try fields.encode(tellsInputs, forKey: .tellsInputs) }
     try fields.encode(frequencies, forKey: .frequencies)
     try fields.encode(bufferPositions, forKey: .bufferPositions)
     try fields.encode(scaling, forKey: .scaling)

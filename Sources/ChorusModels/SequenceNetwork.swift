@@ -12,6 +12,8 @@ struct SequenceLayers<H: Head>: Sendable {
   let tokens: Embedder
   /// The token before the first value.
   let start: Parameter
+  /// From the inputs of a value to what is added to the token before it; nil where nothing is told of them.
+  let inputs: Embedder?
   let stack: StackLayers
   let head: H
 
@@ -25,6 +27,12 @@ struct SequenceLayers<H: Head>: Sendable {
     let features = head(d, blueprint.headHidden, &unused).valueFeatures
     tokens = scope.nested("embed.y") { Embedder(features, hidden: blueprint.embedderHidden, d, &$0) }
     start = scope.parameter("token.start", 1, d, .normal(deviation: 0.1))
+    inputs =
+      blueprint.tellsInputs
+      ? scope.nested("embed.x") {
+        Embedder(blueprint.inputDimensions, hidden: blueprint.embedderHidden, d, &$0)
+      }
+      : nil
     stack = try StackLayers(blueprint, &scope)
     self.head = scope.nested("head") { head(d, blueprint.headHidden, &$0) }
   }
@@ -40,7 +48,8 @@ struct SequenceLayers<H: Head>: Sendable {
 /// A network of tokens one after another: the case of an empty context whose committed rows themselves predict.
 ///
 /// A context is the values so far. Every path commits them to its own buffer before anything else; a query that reads the first n
-/// rows of its path is answered by the last of them. Values are asked for in their order: inputs say nothing.
+/// rows of its path is answered by the last of them. Values are asked for in their order, so that the row of a value can be told
+/// the inputs of the next one; without `Blueprint.tellsInputs` inputs say nothing.
 public final class SequenceNetwork<H: Head>: Architecture {
   public let blueprint: Blueprint
   public let weights: Weights
@@ -71,13 +80,26 @@ public final class SequenceNetwork<H: Head>: Architecture {
     let fits: HintFits
   }
 
-  /// Inputs say nothing of a value but its place.
-  public struct Questions: Sendable {}
+  /// Inputs of the values that are asked for, in their order; none where nothing is told of them.
+  public struct Questions: Sendable {
+    fileprivate let inputs: [[Float]]
+  }
 
   public func encode(_ rows: NetworkRows, _ fits: HintFits, on pool: ThreadPool?) -> Context {
     Context(rows: rows, fits: fits)
   }
-  public func embed(_ x: [Float], dimensions: Int, for context: Context) -> Questions { Questions() }
+  public func embed(_ x: [Float], dimensions: Int, for context: Context) -> Questions {
+    Questions(inputs: told(x, dimensions: dimensions))
+  }
+
+  /// Inputs row by row, with zeros for dimensions that there are not; none where nothing is told of them.
+  private func told(_ x: [Float], dimensions: Int) -> [[Float]] {
+    guard layers.inputs != nil else { return [] }
+    let padding = [Float](repeating: 0, count: max(0, blueprint.inputDimensions - dimensions))
+    return stride(from: 0, to: x.count, by: max(dimensions, 1)).map {
+      Array(x[$0..<min($0 + dimensions, x.count)]) + padding
+    }
+  }
   public func fits(of context: Context) -> HintFits { context.fits }
   public func raised(_ context: Context) -> Double { 0 }
   public func observing(_ context: Context, _ rows: NetworkRows, removing: Bool) -> Context? {
@@ -127,7 +149,7 @@ public final class SequenceNetwork<H: Head>: Architecture {
     _ paths: Paths, _ context: Context, _ questions: Questions, _ batch: RowBatch, _ body: (H.Answer) -> Void
   ) {
     let outputs = layers.head.map.outputs
-    let held = paths.held ?? begin(paths, context)
+    let held = paths.held ?? begin(paths, context, questions)
     paths.held = held
     var commits: [Row] = []
     var place = 0
@@ -135,7 +157,8 @@ public final class SequenceNetwork<H: Head>: Architecture {
       precondition(Int(batch.slots[row]) < paths.capacity, "a slot lies within the paths' capacity")
       commits.append(
         Row(
-          path: batch.path[row], slot: batch.slots[row] + Int32(held.before), value: batch.values[place]))
+          path: batch.path[row], slot: batch.slots[row] + Int32(held.before), value: batch.values[place],
+          inputs: questions.inputs.dropFirst(Int(batch.inputs[row]) + 1).first))
       place += 1
     }
     send(commits, paths, held)
@@ -151,21 +174,27 @@ public final class SequenceNetwork<H: Head>: Architecture {
     let slot: Int32
     /// Nil for the token before the first value.
     let value: Float?
+    /// Of the value after this one; nil where there is none, or nothing is told of it.
+    let inputs: [Float]?
   }
 
   /// Commits the start and the values so far to every path.
-  private func begin(_ paths: Paths, _ context: Context) -> Paths.Held {
+  private func begin(_ paths: Paths, _ context: Context, _ questions: Questions) -> Paths.Held {
     let before = 1 + context.rows.count
     let rows = before + paths.capacity
     let held = Paths.Held(
       layers: stack.buffers(paths: paths.count, capacity: rows), before: before,
       raw: FloatBuffer(count: paths.count * rows * layers.head.map.outputs), rows: rows)
+    var inputs = told(context.rows.x, dimensions: context.rows.dimensions)
+    inputs += questions.inputs.prefix(1)
     for path in 0..<paths.count {
-      let own = [Row(path: Int32(path), slot: 0, value: nil)]
-      let values = context.rows.y.enumerated().map {
-        Row(path: Int32(path), slot: Int32($0.offset + 1), value: $0.element)
-      }
-      send(own + values, paths, held)
+      let values: [Float?] = [nil] + context.rows.y
+      send(
+        values.enumerated().map {
+          Row(
+            path: Int32(path), slot: Int32($0.offset), value: $0.element,
+            inputs: inputs.dropFirst($0.offset).first)
+        }, paths, held)
     }
     return held
   }
@@ -207,6 +236,14 @@ public final class SequenceNetwork<H: Head>: Architecture {
     for (index, row) in rows.enumerated() where row.value == nil {
       (h + index * d).update(from: weights[layers.start], count: d)
     }
+    guard let inputs = layers.inputs else { return }
+    let told = run.arena.zeros(rows.count * inputs.inputs)
+    for (index, row) in rows.enumerated() {
+      if let own = row.inputs { (told + index * inputs.inputs).update(from: own, count: own.count) }
+    }
+    let added = run.arena.floats(rows.count * d)
+    inputs.apply(told, rows: rows.count, into: added, run)
+    for place in 0..<rows.count * d { h[place] += added[place] }
   }
 
   // MARK: Training
@@ -233,6 +270,12 @@ public final class SequenceNetwork<H: Head>: Architecture {
       let tokens = layers.tokens.record(
         tape.constant(features, rows: count - 1, columns: width), on: tape)
       terms.append(.node(tokens, (0..<Int32(count)).map { $0 - 1 }))
+    }
+    if let inputs = layers.inputs {
+      let own = batch.x[task * batch.rows * batch.dimensions..<(task + 1) * batch.rows * batch.dimensions]
+      let x = told(Array(own), dimensions: batch.dimensions).flatMap { $0 }
+      let added = inputs.record(tape.constant(x, rows: count, columns: inputs.inputs), on: tape)
+      terms.append(.node(added, (0..<Int32(count)).map { $0 }))
     }
     let h = tape.gather(terms, rows: count, columns: blueprint.width)
     let targets = count - batch.targets..<count

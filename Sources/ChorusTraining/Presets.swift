@@ -85,6 +85,15 @@ extension TrainingConfiguration {
       configuration.context = [8, 8]
       configuration.targets = 56
       configuration.blueprint.trainedContext = 64
+    case "linear-regression":
+      configuration.blueprint = sequence(levels: 2)
+      configuration.blueprint.head = .mixture(components: 4)
+      configuration.blueprint.tellsInputs = true
+      configuration.blueprint.inputDimensions = 8
+      configuration.dimensions = [8]
+      configuration.context = [0, 0]
+      configuration.targets = 32
+      configuration.blueprint.trainedContext = 32
     case "text":
       configuration.blueprint = sequence(levels: 256)
       configuration.blueprint.feedForward = 192

@@ -87,6 +87,34 @@ import Testing
     }
   }
 
+  /// Linear functions of two inputs: a network does better than who knows nothing, and no better than ridge regression that
+  /// knows the law.
+  @Test func linearFunctionsAreFittedInContext() throws {
+    var configuration = try TrainingConfiguration.preset("linear-regression")
+    (configuration.blueprint.width, configuration.blueprint.layers) = (32, 1)
+    (configuration.blueprint.heads, configuration.blueprint.feedForward) = (1, 32)
+    (configuration.blueprint.embedderHidden, configuration.blueprint.headHidden) = (32, 32)
+    (configuration.blueprint.inputDimensions, configuration.dimensions) = (2, [2])
+    (configuration.targets, configuration.batch, configuration.steps) = (12, 16, 250)
+    (configuration.rate, configuration.validateEvery, configuration.checkpointEvery) = (1e-2, 250, 250)
+    let folder = Scratch()
+    let trials = try MemoryTrials(
+      configuration, memories: ["softmax"], folder: folder.path, prior: LinearRegressionPrior(),
+      on: ThreadPool(threads: 2))
+    #expect(try trials.train(stop: { false }, report: { _, _, _ in }))
+    let shape = TaskShape(context: 6, targets: 6, dimensions: 2)
+    let row = try #require(try trials.rows(tasks: 200, of: shape).first)
+    let oracle = try #require(try trials.oracle(tasks: 200, of: shape))
+    let (own, exact) = (try #require(row.mean(\.squaredError)), try #require(oracle.squaredError))
+    // The values' own variance is 1/4 + 1 and the noise's.
+    #expect(own.value < 0.8 && own.value > exact.mean && exact.mean < 0.2)
+    #expect(try #require(row.mean(\.logDensity)).value < oracle.logDensity.mean)
+    #expect(oracle.accuracy == nil && row.mean(\.accuracy) == nil)
+    // Where no oracle is there is none.
+    let recall = try Self.trials(folder.path, ["softmax"], steps: 1)
+    #expect(try recall.oracle(tasks: 3) == nil)
+  }
+
   @Test func whatCannotBeTriedIsRefused() throws {
     let error = #expect(throws: MemoryError.self) { try Self.trials("none", ["gated-dleta"], steps: 5) }
     #expect(error?.description.contains("'gated-delta' is near") == true)

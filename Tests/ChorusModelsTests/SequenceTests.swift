@@ -36,8 +36,12 @@ import Testing
     // The first rows as a context, the others committed one by one on two paths side by side.
     let known = batch.rows - batch.targets
     let rows = NetworkRows(
-      x: Array(batch.x[..<known]), y: Array(batch.y[..<known]), dimensions: 1)
+      x: Array(batch.x[..<(known * batch.dimensions)]), y: Array(batch.y[..<known]),
+      dimensions: batch.dimensions)
     let context = network.encode(rows, HintFits(), on: nil)
+    let questions = network.embed(
+      Array(batch.x[known * batch.dimensions..<batch.rows * batch.dimensions]),
+      dimensions: batch.dimensions, for: context)
     let paths = network.branch(paths: 2, capacity: batch.targets)
     var stepped: [[Float]] = [[], []]
     for step in 0..<batch.targets {
@@ -51,7 +55,7 @@ import Testing
         call.query(input: Int32(step), reads: .prefix(step))
       }
       var path = 0
-      network.advance(paths, context, SequenceNetwork<H>.Questions(), call) { answer in
+      network.advance(paths, context, questions, call) { answer in
         stepped[path].append(
           Float(answer.law.logDensity(H.Answer.Law.value(batch.y[known + step]))))
         path += 1
@@ -126,6 +130,31 @@ import Testing
     blueprint.parts.convolution = nil
     blueprint.memories = [.softmax]
     #expect(try blueprint.stateBytes(rows: 40) == 4 * 2 * 40 * 32)
+  }
+
+  /// Rows that are told the inputs of the value that they predict, fewer of them than there could be.
+  @Test(arguments: ["softmax", "gated-delta", "mesa", "retention,softmax"])
+  func inputsAreTold(memories: String) throws {
+    var blueprint = try Self.blueprint(memories, .mixture(components: 3))
+    (blueprint.inputDimensions, blueprint.tellsInputs, blueprint.parts.convolution) = (3, true, 2)
+    let declared = try Declaration(blueprint)
+    let network = try #require(
+      declared.network(randomWeights(declared)) as? SequenceNetwork<MixtureHead>)
+    check(network, try randomBatch(context: 3, buffer: 30, targets: 5, dimensions: 2))
+    check(network, try randomBatch(context: 0, buffer: 0, targets: 7, dimensions: 3))
+    // They say something.
+    func loss(_ batch: TaskBatch) -> Float {
+      let tape = Tape(network.weights)
+      return tape.values(
+        network.loss(batch, task: 0, prefixes: [0, 0, 0], weight: 1, on: tape).loss)[0]
+    }
+    var batch = try randomBatch(context: 2, buffer: 0, targets: 3, dimensions: 3)
+    let before = loss(batch)
+    batch.x[batch.x.count - 1] += 1
+    #expect(loss(batch) != before)
+    blueprint.family = .set
+    blueprint.parts.convolution = nil
+    #expect(throws: ModelError.self) { try Declaration(blueprint) }
   }
 
   /// Only what is asked counts: the loss is the mean over those rows, whatever the others are.
