@@ -32,7 +32,10 @@ enum Exit {
     // What was asked for, not what a file holds.
     case is PlanTextError, is PlanError, is MemoryError: usage
     case let error as LanguageError:
-      if case .plan = error { usage } else { data }
+      switch error {
+      case .plan, .leavesOut: usage
+      default: data
+      }
     case let error as InferenceError:
       switch error {
       case .tooExpensive, .tooLarge: usage

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ChorusExperiments
+import ChorusLayers
 import ChorusMemories
 import ChorusPriors
 import ChorusReports
@@ -32,6 +33,9 @@ struct Recall: ParsableCommand {
   @Option(help: "Pairs of a sequence.")
   var pairs = 4
 
+  @Option(help: "Tokens that there are: one for nothing, and about half each for keys and values.")
+  var vocabulary = 64
+
   @Option(help: "zeros or random.")
   var fillers = "zeros"
 
@@ -43,8 +47,13 @@ struct Recall: ParsableCommand {
     guard ["zeros", "random"].contains(fillers) else {
       throw ValidationError("--fillers must be zeros or random")
     }
-    let most = RecallPrior().pairs
-    guard (1...most).contains(pairs) else { throw ValidationError("--pairs must be within 1...\(most)") }
+    guard (8...4096).contains(vocabulary) else {
+      throw ValidationError("--vocabulary must be within 8...4096")
+    }
+    let most = RecallPrior(vocabulary: vocabulary).pairs
+    guard (1...most).contains(pairs) else {
+      throw ValidationError("--pairs must be within 1...\(most), the keys of a vocabulary of \(vocabulary)")
+    }
     guard (4 * pairs...8192).contains(length) else {
       throw ValidationError("--length must be within \(4 * pairs)...8192, four tokens a pair and more")
     }
@@ -57,11 +66,13 @@ struct Recall: ParsableCommand {
 
   func run() throws {
     try reporting {
-      let prior = RecallPrior(fillers: fillers == "random" ? .random : .zeros)
+      let prior = RecallPrior(
+        fillers: fillers == "random" ? .random : .zeros, vocabulary: vocabulary)
       var configuration = try TrainingConfiguration.preset(prior.name)
       configuration.context = [2 * pairs, 2 * pairs]
       configuration.targets = length - 2 * pairs
       configuration.blueprint.trainedContext = length
+      configuration.blueprint.head = .categorical(levels: vocabulary)
       trial.apply(to: &configuration)
       let trials = try MemoryTrials(
         configuration, memories: trial.names(default: Self.memories), seeds: trial.seeds, folder: out,

@@ -28,6 +28,12 @@ struct TrialOptions: ParsableArguments {
       "Minutes after which training stops; the same command goes on.", valueName: "minutes"))
   var budget: Double?
 
+  @Option(help: "Sequences of a step.")
+  var batch: Int?
+
+  @Option(help: "Peak learning rate.")
+  var rate: Double?
+
   @Option(help: "How many times each network is trained.")
   var seeds = 1
 
@@ -90,6 +96,8 @@ struct TrialOptions: ParsableArguments {
 
   func apply(to configuration: inout TrainingConfiguration) {
     if let steps { configuration.steps = steps }
+    if let batch { configuration.batch = batch }
+    if let rate { configuration.rate = rate }
     if let width { configuration.blueprint.width = width }
     if let layers { configuration.blueprint.layers = layers }
     if let heads { configuration.blueprint.heads = heads }

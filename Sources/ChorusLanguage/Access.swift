@@ -48,6 +48,8 @@ public enum LanguageError: Error, Sendable, Equatable, CustomStringConvertible {
   /// A text with fewer tokens than are needed.
   case tooShort(tokens: Int, needed: Int)
   case plan(String)
+  /// A plan that leaves out what a model's memories have read already.
+  case leavesOut(plan: String)
 
   public var description: String {
     switch self {
@@ -55,6 +57,8 @@ public enum LanguageError: Error, Sendable, Equatable, CustomStringConvertible {
       "\(tokens) tokens are more than the \(trained) that this model has seen in one sequence; take fewer"
     case .tooShort(let tokens, let needed):
       "the text has \(tokens) tokens, and \(needed) are needed; take a longer one"
+    case .leavesOut(let plan):
+      "'\(plan)' leaves tokens out, which this model's memories have read already; take sequential"
     case .plan(let text): text + "; sequential, window and log-sparse are known"
     }
   }

@@ -65,8 +65,7 @@ public struct LanguageModel: Sendable {
   public func access(_ template: PlanTemplate, tokens count: Int) throws -> Access {
     let access = try Access(template, tokens: count)
     guard network.readsSubsets || access.reads.allSatisfy({ $0 == nil }) else {
-      throw LanguageError.plan(
-        "'\(template)' leaves tokens out, which this model's memories have read; take sequential")
+      throw LanguageError.leavesOut(plan: "\(template)")
     }
     return access
   }
