@@ -2,8 +2,9 @@ import ChorusMemories
 import ChorusTensors
 
 extension Blueprint {
-  /// Bytes that all layers' memories hold of `rows` rows, in their own form and in single precision: what a next row is told
-  /// of all before it. The rows that a short convolution takes in are among them.
+  /// Bytes of what all layers' memories keep of `rows` rows, as a file would hold it: what a next row is told of all before it. The
+  /// rows that a short convolution takes in are among them. Memories whose contexts can be merged keep sums in double precision
+  /// beside what is read.
   public func stateBytes(rows: Int) throws(MemoryError) -> Int {
     var numbers = 0
     for layer in 0..<layers {
