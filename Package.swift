@@ -138,7 +138,7 @@ let package = Package(
     tests("Files"),
     tests("Storage", uses: "CChorusKernels"),
     tests("Memories", uses: "Tensors"),
-    tests("Layers", uses: "Tensors", "Data"),
+    tests("Layers", uses: "Memories", "Tensors", "Data"),
     tests("Hints", uses: "Tensors", "Data", resources: [.copy("Fixtures")]),
     tests(
       "Models", uses: "Layers", "Hints", "Memories", "Tensors", "Data", "Storage", "Plans",
