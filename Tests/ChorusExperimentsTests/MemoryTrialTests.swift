@@ -14,15 +14,13 @@ import Testing
     deinit { try? FileManager.default.removeItem(atPath: path) }
   }
 
-  /// Two pairs in twelve tokens of sixteen: learned in a second.
+  /// Two pairs in twelve tokens: learned in a second.
   private static func configuration(steps: Int) throws -> TrainingConfiguration {
     var configuration = try TrainingConfiguration.preset("recall")
-    configuration.blueprint.head = .categorical(levels: 16)
     (configuration.blueprint.width, configuration.blueprint.layers) = (32, 1)
-    (configuration.blueprint.heads, configuration.blueprint.feedForward) = (1, 32)
-    (configuration.blueprint.embedderHidden, configuration.blueprint.headHidden) = (32, 32)
-    (configuration.context, configuration.targets) = ([4, 4], 8)
-    (configuration.batch, configuration.steps, configuration.rate) = (16, steps, 1e-2)
+    configuration.blueprint.heads = 1
+    (configuration.context, configuration.targets, configuration.steps) = ([4, 4], 8, steps)
+    configuration.blueprint.trainedContext = 12
     (configuration.validateEvery, configuration.checkpointEvery, configuration.validationTasks) = (50, 10, 16)
     return configuration
   }
@@ -31,22 +29,24 @@ import Testing
     _ folder: String, _ memories: [String], steps: Int, threads: Int = 2
   ) throws -> MemoryTrials {
     try MemoryTrials(
-      configuration(steps: steps), memories: memories, folder: folder, prior: RecallPrior(vocabulary: 16),
+      configuration(steps: steps), memories: memories, folder: folder, prior: RecallPrior(),
       on: ThreadPool(threads: threads))
   }
 
   @Test func pairsAreRecalledBetterThanByChance() throws {
     let folder = Scratch()
-    let trials = try Self.trials(folder.path, ["softmax", "gated-delta"], steps: 250)
+    let trials = try Self.trials(folder.path, ["softmax", "retention"], steps: 300)
     #expect(try trials.train(stop: { false }, report: { _, _, _ in }))
     let rows = try trials.rows(tasks: 200)
-    #expect(rows.map(\.memory) == ["softmax", "gated-delta"] && rows.allSatisfy { $0.steps == 250 })
+    #expect(rows.map(\.memory) == ["softmax", "retention"] && rows.allSatisfy { $0.steps == 300 })
     // A conv of 4 rows beside 32 keys and values; softmax holds 12 rows.
     #expect(rows.map(\.stateBytes) == [4 * (12 * 64 + 3 * 64), 4 * (32 * 32 + 3 * 64)])
     for row in rows {
-      // By chance 1/8 of the values, and 1/2 for whoever knows which two were told.
+      // By chance 1/32 of the values; softmax is slower to learn it.
       let accuracy = try #require(row.mean(\.accuracy))
-      #expect(accuracy.value > 0.65 && accuracy.error < 0.05, "\(row.memory): \(accuracy)")
+      #expect(
+        accuracy.value > (row.memory == "softmax" ? 0.15 : 0.7) && accuracy.error < 0.05,
+        "\(row.memory): \(accuracy)")
       #expect(row.means(\.logDensity).count == 1 && row.seconds > 0)
       #expect(row.mean(\.squaredError) == nil)
     }
@@ -80,7 +80,7 @@ import Testing
     var other = try Self.configuration(steps: 30)
     other.rate = 1e-3
     let trials = try MemoryTrials(
-      other, memories: memories, folder: broken.path, prior: RecallPrior(vocabulary: 16),
+      other, memories: memories, folder: broken.path, prior: RecallPrior(),
       on: ThreadPool(threads: 1))
     #expect(throws: TrainingError.self) {
       _ = try trials.train(stop: { false }, report: { _, _, _ in })
@@ -124,7 +124,7 @@ import Testing
     set.blueprint.trainedBuffer = 8
     let folder = Scratch()
     let trials = try MemoryTrials(
-      set, memories: ["softmax"], folder: folder.path, prior: RecallPrior(vocabulary: 16),
+      set, memories: ["softmax"], folder: folder.path, prior: RecallPrior(),
       on: ThreadPool(threads: 1))
     let refused = #expect(throws: TrainingError.self) {
       _ = try trials.train(stop: { false }, report: { _, _, _ in })

@@ -104,7 +104,7 @@ import Testing
   }
 
   /// A short convolution before memories of all kinds, with rotary positions and without.
-  @Test(arguments: memories + ["delta-product", "mesa"], [false, true])
+  @Test(arguments: memories, [false, true])
   func aShortConvolution(memories: String, rotary: Bool) throws {
     var blueprint = try Self.blueprint(memories, .categorical(levels: 5))
     blueprint.parts.convolution = 3
@@ -133,14 +133,14 @@ import Testing
   }
 
   /// Rows that are told the inputs of the value that they predict, fewer of them than there could be.
-  @Test(arguments: ["softmax", "gated-delta", "mesa", "retention,softmax"])
+  @Test(arguments: ["softmax", "gated-delta", "gla", "retention,softmax"])
   func inputsAreTold(memories: String) throws {
     var blueprint = try Self.blueprint(memories, .mixture(components: 3))
     (blueprint.inputDimensions, blueprint.tellsInputs, blueprint.parts.convolution) = (3, true, 2)
     let declared = try Declaration(blueprint)
     let network = try #require(
       declared.network(randomWeights(declared)) as? SequenceNetwork<MixtureHead>)
-    check(network, try randomBatch(context: 3, buffer: 30, targets: 5, dimensions: 2))
+    check(network, try randomBatch(context: 3, buffer: 9, targets: 5, dimensions: 2))
     check(network, try randomBatch(context: 0, buffer: 0, targets: 7, dimensions: 3))
     // They say something.
     func loss(_ batch: TaskBatch) -> Float {
