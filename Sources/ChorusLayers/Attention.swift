@@ -11,6 +11,8 @@ public struct Attention: Sendable {
   public let memory: CompiledMemory
   /// How queries and keys are turned by their places in a sequence; nil where nothing tells them their place.
   public let rotary: Rotary?
+  /// How queries grow with the number of rows read; nil for not at all.
+  let scaling: LengthScaling?
   private let sizes: AttentionSizes
   let parameters: [Parameter]
 
@@ -25,8 +27,16 @@ public struct Attention: Sendable {
     rotary = parts.rotary
     // Other memories than those of keys beside values alone begin as without places.
     let places = shape.stored == 2 * sizes.columns ? parts.places.starts(width, sizes) : nil
-    query = .unbiased("query", width, sizes.columns, start: places?.query, &scope)
-    stored = .unbiased("keyvalue", width, shape.stored, start: places?.stored, &scope)
+    func map(_ name: String, _ outputs: Int, _ start: Start?, _ scope: inout ParameterScope) -> Projection {
+      parts.inputBiases
+        ? Projection(name, width, outputs, start: start, bias: .zeros, &scope)
+        : .unbiased(name, width, outputs, start: start, &scope)
+    }
+    query = map("query", sizes.columns, places?.query, &scope)
+    stored = map("keyvalue", shape.stored, places?.stored, &scope)
+    scaling =
+      parts.lengthScaling == 0
+      ? nil : scope.nested("scaling") { LengthScaling(sizes, hidden: parts.lengthScaling, &$0) }
     parameters = shape.parameters.map {
       scope.parameter("memory." + $0.name, 1, $0.count, .normal(mean: $0.initial, deviation: $0.spread))
     }
@@ -64,13 +74,14 @@ public struct Attention: Sendable {
     return kept
   }
 
-  /// What normed rows ask the memory with, in the arena.
+  /// What normed rows ask a memory of `held` rows with, in the arena.
   func ask(
-    _ normed: UnsafePointer<Float>, rows: Int, turns: UnsafePointer<Float>?, _ run: Workspace
+    _ normed: UnsafePointer<Float>, rows: Int, turns: UnsafePointer<Float>?, held: Int, _ run: Workspace
   ) -> UnsafeMutablePointer<Float> {
     let queries = run.arena.floats(rows * query.outputs)
     query.apply(normed, rows: rows, into: queries, run)
     turn(queries, rows: rows, stride: query.outputs, heads: sizes.heads, turns)
+    scaling?.apply(queries, rows: rows, held: held, run)
     return queries
   }
 
@@ -83,15 +94,22 @@ public struct Attention: Sendable {
 
   // MARK: Training
 
-  /// What rows `reading` of normed rows read of rows `stored`; row i is at place i.
+  /// What rows `reading` of normed rows read of rows `stored`.
+  ///
+  /// - Parameters:
+  ///   - positions: the place of each row; nil: row i is at place i.
+  ///   - held: rows of the context.
   func read(
-    _ normed: Node, stored kept: Range<Int>, reading: Range<Int>, visible: [VisibleBlock], on tape: Tape
+    _ normed: Node, stored kept: Range<Int>, reading: Range<Int>, visible: [VisibleBlock],
+    positions: [Int32]?, held: Int, on tape: Tape
   ) -> Node {
     func turned(_ x: Node, heads: Int, at rows: Range<Int>) -> Node {
       guard let rotary else { return x }
-      return tape.rotate(x, rotary, heads: heads, width: sizes.width, positions: rows.map { Int32($0) })
+      let places = positions.map { Array($0[rows]) } ?? rows.map { Int32($0) }
+      return tape.rotate(x, rotary, heads: heads, width: sizes.width, positions: places)
     }
-    let queries = turned(query.record(normed[reading], on: tape), heads: sizes.heads, at: reading)
+    var queries = turned(query.record(normed[reading], on: tape), heads: sizes.heads, at: reading)
+    if let scaling { queries = scaling.record(queries, held: held, on: tape) }
     let keys = turned(stored.record(normed[kept], on: tape), heads: sizes.keyHeads, at: kept)
     return memory(tape.weights).train(queries: queries, stored: keys, blocks: visible, on: tape)
   }

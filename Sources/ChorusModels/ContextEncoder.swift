@@ -175,9 +175,9 @@ final class ContextEncoder: Sendable {
     for block in 0..<blocks {
       let mark = run.arena.mark
       let context = stack.state(2 * block, of: h, rows: rows, run)
-      stack.read(2 * block, latents, rows: count, context, run)
+      stack.read(2 * block, latents, rows: count, context, held: rows, run)
       let own = stack.state(2 * block + 1, of: latents, rows: count, run)
-      stack.read(2 * block + 1, latents, rows: count, own, run)
+      stack.read(2 * block + 1, latents, rows: count, own, held: count, run)
       run.arena.rewind(to: mark)
       body(block, latents, count)
     }

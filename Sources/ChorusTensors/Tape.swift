@@ -12,6 +12,14 @@ public struct Node: Sendable, Hashable {
   public subscript(range: Range<Int>) -> Node {
     Node(index: index, first: first + range.lowerBound, rows: range.count, columns: columns)
   }
+
+  /// The same numbers in rows of `columns`. Nothing is copied.
+  public func reshaped(columns new: Int) -> Node {
+    precondition(
+      (rows * columns).isMultiple(of: new) && (first * columns).isMultiple(of: new),
+      "rows are cut or joined whole")
+    return Node(index: index, first: first * columns / new, rows: rows * columns / new, columns: new)
+  }
 }
 
 public enum Activation: Int32, Sendable, Codable {
