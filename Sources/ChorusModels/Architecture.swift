@@ -146,6 +146,9 @@ public struct Declaration: Sendable {
     case .streams:
       let layers = try StreamLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
       return (scope, layers.rates, { StreamNetwork(layers, $0) })
+    case .cells:
+      let layers = try CellLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
+      return (scope, layers.rates, { CellNetwork(layers, $0) })
     case .sequence:
       let layers = try SequenceLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
       return (scope, layers.rates, { SequenceNetwork(layers, $0) })

@@ -15,6 +15,8 @@ public struct Blueprint: Sendable, Hashable {
     case set
     /// A set of rows of a table as estimators tell of them (`TableFit`), a causal buffer, targets.
     case table
+    /// A set of rows of a table read cell by cell, columns first, then rows (TabICL, Qu et al. 2025), a causal buffer, targets.
+    case cells
     /// A set of observed rows and targets that have one Gaussian law together: no buffer (TNP-ND, Nguyen and Grover 2022).
     case joint
     /// A set of observed rows, a causal buffer, targets, each with weights of their own (nanoACE's `arbuffer`, Acerbi 2026).
@@ -38,6 +40,8 @@ public struct Blueprint: Sendable, Hashable {
   public var memories: [LayerMemory] = []
   /// How a context is read.
   public var encoder = ContextEncoding.shared
+  /// How rows come of their cells, in the family `cells`.
+  public var cells = CellReading()
   public var embedderHidden = 256
   /// Largest number of inputs; fewer are padded with zeros and told apart by a mask.
   public var inputDimensions = 1
@@ -102,7 +106,7 @@ public struct Blueprint: Sendable, Hashable {
     try check("feedForward", feedForward, 1...16384)
     try check("embedderHidden", embedderHidden, 1...16384)
     try check("headHidden", headHidden, 1...16384)
-    try check("inputDimensions", inputDimensions, 1...64)
+    try check("inputDimensions", inputDimensions, 1...(family == .cells ? 4096 : 64))
     try check("frequencies", frequencies, 0...16)
     try check("bufferPositions", bufferPositions, 0...4096)
     try check("trainedContext", trainedContext, 0...1_000_000)
@@ -118,6 +122,7 @@ public struct Blueprint: Sendable, Hashable {
       throw .blueprint("family 'joint' has no buffer; leave the hint local-splines and bufferPositions out")
     }
     if family == .streams { try validateStreams() }
+    try validateCells()
     // A row of another family has one unit, and a head reads as many as it says.
     if family != .table, let mixture = head.specification as? MixtureHead.Specification, mixture.units != 1 {
       throw .blueprint("head: units is \(mixture.units); only rows of family 'table' have more than one")
@@ -157,6 +162,23 @@ public struct Blueprint: Sendable, Hashable {
     }
   }
 
+  /// What a network of cells has to be: its inputs are told as they are, and its blocks read whatever number of rows.
+  private func validateCells() throws(ModelError) {
+    guard family == .cells else {
+      guard cells == CellReading(), parts.lengthScaling == 0 else {
+        throw .blueprint("only family 'cells' has cells, and parts with lengthScaling; leave them out")
+      }
+      return
+    }
+    guard norm == .pre, hints == Hints(), frequencies == 0, bufferPositions == 0, parts.coordinates == 0
+    else {
+      throw .blueprint(
+        "family 'cells' has pre-norm blocks: leave norm, hints, frequencies, bufferPositions and coordinates out"
+      )
+    }
+    if let fault = cells.fault(width: width) { throw .blueprint("cells: \(fault)") }
+  }
+
   /// What a network of streams has to be: its blocks are of one kind, and its inputs are told as they are.
   private func validateStreams() throws(ModelError) {
     guard norm == .pre, parts == BlockParts(), memories.isEmpty, hints == Hints(), frequencies == 0,
@@ -193,7 +215,7 @@ public struct Blueprint: Sendable, Hashable {
 
 extension Blueprint: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case version, family, width, layers, heads, norm, feedForward, parts, memories, encoder
+    case version, family, width, layers, heads, norm, feedForward, parts, memories, encoder, cells
     case embedderHidden, inputDimensions, frequencies, bufferPositions, scaling, hints, headHidden, head
     case trainedContext, trainedBuffer
   }
@@ -221,6 +243,7 @@ extension Blueprint: Codable {
     try read(.parts, \.parts)
     try read(.memories, \.memories)
     try read(.encoder, \.encoder)
+    try read(.cells, \.cells)
     try read(.embedderHidden, \.embedderHidden)
     try read(.inputDimensions, \.inputDimensions)
     try read(.frequencies, \.frequencies)
@@ -246,6 +269,7 @@ extension Blueprint: Codable {
     if parts != BlockParts() { try fields.encode(parts, forKey: .parts) }
     try fields.encode(memories, forKey: .memories)
     if self.encoder != .shared { try fields.encode(self.encoder, forKey: .encoder) }
+    if cells != CellReading() { try fields.encode(cells, forKey: .cells) }
     try fields.encode(embedderHidden, forKey: .embedderHidden)
     try fields.encode(inputDimensions, forKey: .inputDimensions)
     try fields.encode(frequencies, forKey: .frequencies)
