@@ -85,7 +85,7 @@ let package = Package(
       "Files",
       "Tensors"),
     module("Tables", "Data", "Files", "Tensors"),
-    module("Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Tensors"),
+    module("Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Storage", "Tensors"),
     module(
       "Service", "Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Storage",
       "Playground", "Files"),
