@@ -217,14 +217,18 @@ enum OpenAPI {
     return .members([
       "type": .string("object"),
       "properties": .members([
-        "id": text, "name": text, "model": text, "created": text, "expires": text, "version": integer,
-        "rows": integer, "inputs": texts, "targets": texts, "group": text, "series": integer,
+        "id": text, "name": text, "model": text, "created": text, "expires": text,
+        "kind": .members(["type": .string("string"), "enum": .array(["series", "table"].map(JSON.string))]),
+        "version": integer,
+        "rows": integer, "sent": integer, "inputs": texts, "targets": texts, "group": text, "series": integer,
         "bytes": integer,
         "notes": texts,
       ]),
       "required": .array(
-        ["id", "model", "created", "version", "rows", "inputs", "targets", "series", "bytes", "notes"]
-          .map(JSON.string)),
+        [
+          "id", "model", "created", "kind", "version", "rows", "inputs", "targets", "series", "bytes",
+          "notes",
+        ].map(JSON.string)),
     ])
   }()
 }
