@@ -135,6 +135,12 @@ struct Route: Sendable {
       fields: [HeldRows.field] + TableOptions.fields + [Ask.deadline], success: 200
     ) { service, call in try await service.addRows(call) },
     Route(
+      method: "DELETE", path: "/v1/contexts/{id}/rows", name: "forgetRows",
+      words:
+        "Forgets rows of a context; those that stay are read anew, as if the others had never been sent.",
+      fields: Forgotten.fields, success: 200
+    ) { service, call in try await service.forgetRows(call) },
+    Route(
       method: "POST", path: "/v1/contexts/{id}/sample", name: "sample",
       words: "Coherent paths: values that go together, drawn from the joint distribution.",
       body: .table("points", isRequired: false), fields: Ask.fields + TableOptions.fields, forms: tables,

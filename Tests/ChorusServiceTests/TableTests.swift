@@ -138,9 +138,9 @@ import Testing
     do {
       let first = try makeService(readsTables: true)
       let bytes = try await first.store.description(
-        first.keep(Self.wood(), query: "model=tables&target=price"), tenant: ""
+        first.keep(Self.wood(), query: "model=tables&target=kind"), tenant: ""
       ).bytes
-      let service = try makeService(folder: folder.path, readsTables: true) { $0.memoryBytes = bytes * 3 / 2 }
+      let service = try makeService(folder: folder.path, readsTables: true) { $0.memoryBytes = bytes * 5 / 4 }
       for target in ["price", "kind"] {
         ids.append(try await service.keep(Self.wood(0..<30), query: "model=tables&target=\(target)&min=0"))
       }
