@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+"""Draws what `tools/load_service.py --sweep` measured: latency against load.
+
+    tools/load_picture.py load.csv docs/images/load.svg
+"""
+import csv
+import math
+import sys
+
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 64, 24, 40, 52
+LINES = [("p50_ms", "median", "#0072b2"), ("p90_ms", "90 %", "#e69f00"), ("p99_ms", "99 %", "#d55e00")]
+
+
+def draw(rows):
+    shares = [float(row["share"]) for row in rows]
+    capacity = float(rows[0]["rate"]) / shares[0]
+    values = [float(row[name]) for row in rows for name, _, _ in LINES if math.isfinite(float(row[name]))]
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    x = lambda share: LEFT + (WIDTH - LEFT - RIGHT) * share / max(shares)
+    y = lambda value: HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (math.log10(value) - low) / (high - low)
+    title = f"Latency against load, capacity {capacity:.0f} requests a second"
+    out = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}" '
+        'font-family="sans-serif" font-size="13">',
+        "<style>text{fill:#333}.grid{stroke:#ddd}@media(prefers-color-scheme:dark){text{fill:#ddd}.grid{stroke:#444}}</style>",
+        f'<text x="{LEFT}" y="22" font-size="15">{title}</text>']
+    for power in range(low, high + 1):
+        place = y(10 ** power)
+        out.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{place:.1f}" y2="{place:.1f}"/>')
+        out.append(f'<text x="{LEFT - 8}" y="{place + 4:.1f}" text-anchor="end">{10 ** power:g}</text>')
+    for tenths in range(0, int(10 * max(shares)) + 1, 5 if max(shares) > 1 else 2):
+        place = x(tenths / 10)
+        out.append(f'<line class="grid" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+        out.append(f'<text x="{place:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{10 * tenths} %</text>')
+    out.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">requests, of what it can answer</text>')
+    out.append(f'<text x="{LEFT}" y="{TOP - 4}">ms</text>')
+    for name, label, colour in LINES:
+        points = [(x(share), y(float(row[name]))) for share, row in zip(shares, rows) if math.isfinite(float(row[name]))]
+        line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
+        out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        out += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>' for a, b in points]
+    for index, (_, label, colour) in enumerate(LINES):
+        top = TOP + 18 + 18 * index
+        out.append(f'<line x1="{LEFT + 12}" x2="{LEFT + 34}" y1="{top - 4}" y2="{top - 4}" stroke="{colour}" stroke-width="2"/>')
+        out.append(f'<text x="{LEFT + 40}" y="{top}">{label}</text>')
+    return "\n".join(out + ["</svg>"]) + "\n"
+
+
+with open(sys.argv[1]) as source, open(sys.argv[2], "w") as target:
+    target.write(draw(list(csv.DictReader(source))))
