@@ -12,13 +12,14 @@ LINES = [("p50_ms", "median", "#0072b2"), ("p90_ms", "90 %", "#e69f00"), ("p99_m
 
 
 def draw(rows):
-    shares = [float(row["share"]) for row in rows]
-    capacity = float(rows[0]["rate"]) / shares[0]
+    rates = [float(row["rate"]) for row in rows]
+    most = max(float(row["answered"]) / float(row["seconds"]) for row in rows)
+    step = next(step for step in (1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000) if max(rates) / step <= 10)
     values = [float(row[name]) for row in rows for name, _, _ in LINES if math.isfinite(float(row[name]))]
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
-    x = lambda share: LEFT + (WIDTH - LEFT - RIGHT) * share / max(shares)
+    x = lambda rate: LEFT + (WIDTH - LEFT - RIGHT) * rate / max(rates)
     y = lambda value: HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (math.log10(value) - low) / (high - low)
-    title = f"Latency against load, capacity {capacity:.0f} requests a second"
+    title = f"Latency against load; at most {most:.0f} requests a second are answered"
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{title}" '
         'font-family="sans-serif" font-size="13">',
@@ -28,14 +29,14 @@ def draw(rows):
         place = y(10 ** power)
         out.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{place:.1f}" y2="{place:.1f}"/>')
         out.append(f'<text x="{LEFT - 8}" y="{place + 4:.1f}" text-anchor="end">{10 ** power:g}</text>')
-    for tenths in range(0, int(10 * max(shares)) + 1, 5 if max(shares) > 1 else 2):
-        place = x(tenths / 10)
+    for rate in range(0, int(max(rates)) + 1, step):
+        place = x(rate)
         out.append(f'<line class="grid" x1="{place:.1f}" x2="{place:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
-        out.append(f'<text x="{place:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{10 * tenths} %</text>')
-    out.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">requests, of what it can answer</text>')
+        out.append(f'<text x="{place:.1f}" y="{HEIGHT - BOTTOM + 20}" text-anchor="middle">{rate}</text>')
+    out.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">requests a second, at random times</text>')
     out.append(f'<text x="{LEFT}" y="{TOP - 4}">ms</text>')
     for name, label, colour in LINES:
-        points = [(x(share), y(float(row[name]))) for share, row in zip(shares, rows) if math.isfinite(float(row[name]))]
+        points = [(x(rate), y(float(row[name]))) for rate, row in zip(rates, rows) if math.isfinite(float(row[name]))]
         line = " ".join(f"{a:.1f},{b:.1f}" for a, b in points)
         out.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
         out += [f'<circle cx="{a:.1f}" cy="{b:.1f}" r="3" fill="{colour}"/>' for a, b in points]

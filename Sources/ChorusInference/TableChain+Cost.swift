@@ -16,7 +16,7 @@ extension TableChain {
     return steps.reduce(0) { sum, step in
       let columns = Double(step.inputs.count)
       // A category has estimators of its own for every level.
-      let estimators = 40 * read * read * (read + 20 * columns) + 4e4 * fitted * (columns + 4)
+      let estimators = 3 * read * read * (read + 20 * columns) + 1e5 * fitted * (columns + 4)
       let network =
         step.levels == nil
         ? Posterior.flops(toRead: rows, dimensions: model.blueprint.inputDimensions, by: model) : 0

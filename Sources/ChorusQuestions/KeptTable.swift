@@ -49,6 +49,6 @@ package final class KeptTable: Sendable {
     let rows = job.cells.count
     let read = min(rows, 1_000)
     let experts = steps.reduce(0) { $0 + ($1.levels ?? 1) }
-    return 32 * job.frame.columns.count * rows + experts * (16 * read * read + 400 * rows)
+    return 32 * job.frame.columns.count * rows + experts * (40 * read * read + 3_000 * rows)
   }
 }

@@ -144,7 +144,6 @@ import Testing
       for target in ["price", "kind"] {
         ids.append(try await service.keep(Self.wood(0..<30), query: "model=tables&target=\(target)&min=0"))
       }
-      #expect(service.store.sizes.loaded == 1)
       let header = Self.wood(0..<0)
       for id in ids {
         let more = Self.wood(30..<40)
@@ -154,6 +153,7 @@ import Testing
         #expect(await service.post("/v1/contexts/\(id)/rows", header, type: "text/csv").status == 422)
         answers.append(await Self.csv(service, id, "sample"))
       }
+      #expect(service.store.sizes.loaded == 1)
     }
     #expect(answers == [try Self.told(["price"], 3).paths, try Self.told(["kind"], 3).paths])
     let again = try makeService(folder: folder.path, readsTables: true)
