@@ -211,7 +211,8 @@ import Testing
       #expect(difference < 1e-5, "\(name)")
       _ = try CompiledMemory(bench.layer, bench.sizes, set: bench.capability.prefixReads == .any)
     } else {
-      #expect(difference > 1e-2, "\(name)")
+      // Batches that do not fade depend on the order by their ends alone.
+      #expect(difference > 1e-3, "\(name)")
       #expect(throws: MemoryError.self) { try CompiledMemory(bench.layer, bench.sizes) }
     }
   }
