@@ -18,6 +18,8 @@ func module(
 
 /// What only `chorus serve` needs.
 let service = TargetDependencyCondition.when(traits: ["Service"])
+/// What only training in several processes needs.
+let mpi = TargetDependencyCondition.when(traits: ["MPI"])
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
 /// The tests of one module; `uses` names further modules the tests import.
@@ -44,7 +46,12 @@ let package = Package(
     .trait(
       name: "Service",
       description:
-        "chorus serve: contexts over HTTP. Off by default, since it builds an HTTP server beside Chorus.")
+        "chorus serve: contexts over HTTP. Off by default, since it builds an HTTP server beside Chorus."),
+    .trait(
+      name: "MPI",
+      description:
+        "chorus train --ranks: one training in many processes. Off by default, since it needs Open MPI (libopenmpi-dev)."
+    ),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -73,7 +80,7 @@ let package = Package(
     module("Inference", "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Storage", "Tensors"),
     module(
       "Language", "CChorusKernels", "Models", "Layers", "Memories", "Plans", "Storage", "Tensors"),
-    module("Priors", "Tensors", "Data"),
+    module("Priors", "Memories", "Tensors", "Data"),
     module(
       "Training", "Files", "Models", "Layers", "Hints", "Data", "Priors", "Storage", "Tensors",
       "CChorusKernels"),
@@ -81,11 +88,12 @@ let package = Package(
       "Evaluation", "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Data", "Priors", "Tensors"
     ),
     module(
-      "Experiments", "Training", "Evaluation", "Inference", "Models", "Plans", "Priors", "Data", "Storage",
+      "Experiments", "Training", "Evaluation", "Inference", "Models", "Memories", "Plans", "Priors", "Data",
+      "Storage",
       "Files",
       "Tensors"),
     module("Tables", "Data", "Files", "Tensors"),
-    module("Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Tensors"),
+    module("Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Storage", "Tensors"),
     module(
       "Service", "Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Storage",
       "Playground", "Files"),
@@ -102,10 +110,15 @@ let package = Package(
       "Training", "Experiments", "Questions", "Tables", "Data", "Storage", "Reports", "Playground", "Tensors",
       "CChorusKernels",
       products: [
-        argumentParser, .target(name: "ChorusService", condition: service),
+        argumentParser, "ChorusMPI", .target(name: "ChorusService", condition: service),
         .target(name: "ChorusHTTP", condition: service),
       ]),
-    // Empty without the trait.
+    // These two are empty without their traits.
+    .target(
+      name: "ChorusMPI",
+      dependencies: ["ChorusTraining", .target(name: "CMPI", condition: mpi)], swiftSettings: swiftSettings),
+    .systemLibrary(
+      name: "CMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"]), .brew(["open-mpi"])]),
     .target(
       name: "ChorusHTTP",
       dependencies: [
@@ -137,7 +150,7 @@ let package = Package(
     tests("Files"),
     tests("Storage", uses: "CChorusKernels"),
     tests("Memories", uses: "Tensors"),
-    tests("Layers", uses: "Tensors", "Data"),
+    tests("Layers", uses: "Memories", "Tensors", "Data"),
     tests("Hints", uses: "Tensors", "Data", resources: [.copy("Fixtures")]),
     tests(
       "Models", uses: "Layers", "Hints", "Memories", "Tensors", "Data", "Storage", "Plans",
@@ -149,13 +162,15 @@ let package = Package(
       dependencies: ["ChorusLanguage", "ChorusStorage", "ChorusTensors"],
       path: "Tests/ChorusLanguageFixtures", swiftSettings: swiftSettings),
     tests(
-      "Language", uses: "LanguageFixtures", "Models", "Layers", "Memories", "Plans", "Storage", "Tensors"),
+      "Language", uses: "LanguageFixtures", "Models", "Layers", "Hints", "Memories", "Plans", "Storage",
+      "Tensors"),
     .testTarget(
       name: "ChorusCTests",
       dependencies: ["CChorus", "ChorusC", "ChorusData", "ChorusInference", "ChorusModels"],
       swiftSettings: swiftSettings),
     tests(
-      "Experiments", uses: "Training", "Evaluation", "Inference", "Models", "Layers", "Plans", "Priors",
+      "Experiments", uses: "Training", "Evaluation", "Inference", "Models", "Layers", "Memories", "Plans",
+      "Priors",
       "Data",
       "Tensors"),
     tests("Priors", uses: "Tensors", "Data"),

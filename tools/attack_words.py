@@ -47,7 +47,7 @@ VALUES = {
               "..", "0..5/-1", "1e308..-1e308/1e300", "0..9007199254740993/4503599627370496", "1e200", "0..1", "0..1/1,0..1/1",
               "-1e-320", "0..5e-324/5e-324", "2019-02-29", "9999-12-31..10000-01-02/1d", "2020-01-31..2020-12-31/1mo"]),
     "plan": (["auto", "independent", "sequential", "sequential(capacity:4)", "coarse-to-fine(r:2)", "blocks(of:2)", "log-sparse",
-              "window(sinks:1,span:2)", "speculative(draft:2)", "lineage(r:2)", "random-sparse(reads:2)", "coarse-to-fine-verified(r:2)"],
+              "window(sinks:1,span:2)", "speculative(draft:2)", "lineage(r:2)", "random-sparse(reads:2)", "coarse-to-fine-verified(r:2)", "trusted(millinats:5)"],
              ["", "nosuch", "blocks", "blocks(of:0)", "blocks(of:9223372036854775807)", "sequential(capacity:9223372036854775807)",
               "window(sinks:9223372036854775807,span:9223372036854775807)", "coarse-to-fine(r:9223372036854775807,anchors:1)", "(", ")",
               "blocks(of:2", "blocks(of:2))", "blocks(of:2,of:3)", "sequential(strict,strict)", "speculative(draft:99999999999999999999)",

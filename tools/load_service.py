@@ -4,6 +4,8 @@
     .build/release/chorus serve --port 8080 --quiet &
     tools/load_service.py --pid $! --capacity             # as fast as it answers
     tools/load_service.py --pid $! --rate 70 --seconds 30 # requests come at random times, whatever is answered
+    tools/load_service.py --pid $! --sweep load.csv       # what it can do, then parts and multiples of that
+    tools/load_picture.py load.csv load.svg
 
 The question is one to a kept context: --rows of a wave, --points, --samples paths. Every request has a seed of its own but every tenth, whose
 answers are compared: the same question has the same bytes.
@@ -80,9 +82,17 @@ class Client:
                 self.first = self.first or body
                 self.different += body != self.first
 
-    def report(self, seconds, pid, before):
+    def close(self):
+        for _, writer in self.free:
+            writer.close()
+
+    def at(self, share):
+        """A quantile of the latencies, in milliseconds."""
         latencies = sorted(self.latencies)
-        at = lambda share: 1000 * latencies[min(len(latencies) - 1, int(share * len(latencies)))] if latencies else float("nan")
+        return 1000 * latencies[min(len(latencies) - 1, int(share * len(latencies)))] if latencies else math.nan
+
+    def report(self, seconds, pid, before):
+        at = self.at
         print(f"{sum(self.outcomes.values())} answers in {seconds:.1f} s, {self.outcomes.get(200, 0) / seconds:.1f} of 200 a second")
         print("outcomes " + ", ".join(f"{status}: {count}" for status, count in sorted(self.outcomes.items())))
         print(f"lost {self.lost}, with other bytes than the first {self.different}")
@@ -91,6 +101,73 @@ class Client:
             print(f"memory {before[0]} MiB before, {memory(pid)[0]} after, {memory(pid)[1]} at most")
             spent = 1000 * (processor(pid) - before[2]) / max(1, sum(self.outcomes.values()))
             print(f"{spent:.2f} ms of processor an answer; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+
+
+async def as_fast(client, options):
+    """As many connections as are told, without a pause."""
+    start, left = time.perf_counter(), options.requests or math.inf
+
+    async def one():
+        nonlocal left
+        while left > 0 and (options.requests or time.perf_counter() - start < options.seconds):
+            left -= 1
+            await client.ask()
+    await asyncio.gather(*(one() for _ in range(options.connections)))
+    return time.perf_counter() - start
+
+
+async def at_rate(client, options, rate):
+    """Requests at random times, whatever is answered."""
+    generator, tasks, start, left = random.Random(1), set(), time.perf_counter(), options.requests or math.inf
+    due = start
+    while left > 0 and (options.requests or time.perf_counter() - start < options.seconds):
+        left -= 1
+        due += generator.expovariate(rate)
+        await asyncio.sleep(max(0, due - time.perf_counter()))
+        task = asyncio.create_task(client.ask())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    await asyncio.gather(*tasks)
+    return time.perf_counter() - start
+
+
+async def dawdle(host, port, request):
+    """A client that sends a byte a second and again from the start when it is turned away."""
+    while True:
+        try:
+            _, writer = await asyncio.open_connection(host, port)
+            for byte in request:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(1)
+        except OSError:
+            await asyncio.sleep(1)
+
+
+async def sweep(make, options):
+    """Latencies at parts and multiples of what it can do, a line each."""
+    client = make()
+    seconds = await as_fast(client, options)
+    client.close()
+    capacity = client.outcomes.get(200, 0) / seconds
+    print(f"{capacity:.1f} a second by {options.connections} connections without a pause")
+    with open(options.sweep, "w") as file:
+        print("share,rate,seconds,answered,refused,lost,different,p50_ms,p90_ms,p99_ms", file=file)
+        for share in SHARES:
+            client = make()
+            seconds = await at_rate(client, options, share * capacity)
+            answered = client.outcomes.get(200, 0)
+            refused = sum(client.outcomes.values()) - answered
+            line = [share, share * capacity, seconds, answered, refused, client.lost, client.different,
+                    *(client.at(part) for part in (0.5, 0.9, 0.99))]
+            print(",".join(f"{value:.4g}" for value in line), file=file, flush=True)
+            print(f"{share:4.0%}: {answered / seconds:.1f} a second answered, {refused} refused, {client.lost} lost, "
+                  f"p50 {client.at(0.5):.1f} ms, p99 {client.at(0.99):.1f} ms", flush=True)
+            client.close()
+            await asyncio.sleep(1)
+
+
+SHARES = [0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 2]
 
 
 async def main():
@@ -106,6 +183,8 @@ async def main():
     parser.add_argument("--capacity", action="store_true", help="as many connections as --connections, without a pause")
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--rate", type=float, default=50, help="requests a second, at random times")
+    parser.add_argument("--sweep", help="a file for the latencies at parts and multiples of the capacity, --seconds each")
+    parser.add_argument("--dawdlers", type=int, default=0, help="beside, clients that send a byte a second")
     parser.add_argument("--pid", type=int)
     options = parser.parse_args()
     base = f"http://{options.host}:{options.port}"
@@ -119,33 +198,25 @@ async def main():
             f"POST /v1/contexts/{context}/sample HTTP/1.1\r\nhost: {options.host}:{options.port}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(question)}\r\n\r\n{question}").encode()
 
-    client = Client(options.host, options.port, request)
+    def make():
+        return Client(options.host, options.port, request)
+
+    client = make()
     before = (*memory(options.pid), processor(options.pid)) if options.pid else None
     await client.ask()
-    start = time.perf_counter()
-    left = options.requests or math.inf
-
-    def goes_on():
-        return left > 0 and (options.requests or time.perf_counter() - start < options.seconds)
-
+    slow = [asyncio.create_task(dawdle(options.host, options.port, request(0))) for _ in range(options.dawdlers)]
+    if options.sweep:
+        await sweep(make, options)
+        if options.pid:
+            print(f"memory {before[0]} MiB before, {memory(options.pid)[0]} after, {memory(options.pid)[1]} at most")
+        return
     if options.capacity:
-        async def one():
-            nonlocal left
-            while goes_on():
-                left -= 1
-                await client.ask()
-        await asyncio.gather(*(one() for _ in range(options.connections)))
+        seconds = await as_fast(client, options)
     else:
-        generator, tasks, due = random.Random(1), set(), start
-        while goes_on():
-            left -= 1
-            due += generator.expovariate(options.rate)
-            await asyncio.sleep(max(0, due - time.perf_counter()))
-            task = asyncio.create_task(client.ask())
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-        await asyncio.gather(*tasks)
-    client.report(time.perf_counter() - start, options.pid, before)
+        seconds = await at_rate(client, options, options.rate)
+    for task in slow:
+        task.cancel()
+    client.report(seconds, options.pid, before)
 
 
 asyncio.run(main())

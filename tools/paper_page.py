@@ -4,8 +4,8 @@
     chorus experiment run gp > docs/paper/gp.csv
     tools/paper_page.py
 
-A line `<!-- table NAME -->` of the page is followed by the table of docs/paper/NAME.csv, up to `<!-- end -->`. Python's standard
-library is enough.
+A line `<!-- table NAME -->` of the page is followed by the table of docs/paper/NAME.csv, up to `<!-- end -->`; a line
+`<!-- sizes NAME -->` by one with a column for every number of targets. Python's standard library is enough.
 """
 
 import csv
@@ -60,15 +60,30 @@ def table(name):
     return "\n".join(lines)
 
 
+def sizes(name):
+    """A line for each column, a cell for each number of targets: all context sizes together."""
+    with open(ROOT / "docs" / "paper" / f"{name}.csv", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["context"] == "all"]
+    targets = list(dict.fromkeys(row["targets"] for row in rows))
+    lines = ["| nats a target | " + " | ".join("M = " + count for count in targets) + " | tasks |", "|" + "---|" * (len(targets) + 2)]
+    for column in dict.fromkeys(row["column"] for row in rows):
+        own = {row["targets"]: row for row in rows if row["column"] == column}
+        tasks = next(row["training_tasks"] for row in own.values())
+        cells = [with_error(own[count], "log_density") if count in own else "" for count in targets]
+        lines.append("| " + " | ".join([column] + cells + [f"{int(tasks) // 1000} k" if tasks else ""]) + " |")
+    return "\n".join(lines) + "\n\n"
+
+
 def main():
     text = PAGE.read_text()
     names = []
 
     def fill(match):
-        names.append(match[1])
-        return f"<!-- table {match[1]} -->\n\n{table(match[1])}<!-- end -->"
+        kind, name = match.groups()
+        names.append(name)
+        return f"<!-- {kind} {name} -->\n\n{(table if kind == 'table' else sizes)(name)}<!-- end -->"
 
-    text = re.sub(r"<!-- table ([a-z0-9-]+) -->.*?<!-- end -->", fill, text, flags=re.S)
+    text = re.sub(r"<!-- (table|sizes) ([a-z0-9-]+) -->.*?<!-- end -->", fill, text, flags=re.S)
     PAGE.write_text(text)
     print("filled: " + ", ".join(names), file=sys.stderr)
 

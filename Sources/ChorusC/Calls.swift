@@ -15,6 +15,8 @@ import Synchronization
 struct CallError: Error, CustomStringConvertible {
   let code: Int32
   let text: String
+  /// Whether the words name a context already: one that could not be read tells so at every later call.
+  private var namesContext = false
   var description: String { text }
 
   static func usage(_ text: String) -> CallError { CallError(code: CHORUS_USAGE, text) }
@@ -55,7 +57,10 @@ struct CallError: Error, CustomStringConvertible {
 
   /// The same, said of one context of many.
   func of(context: Int, among count: Int) -> CallError {
-    count == 1 ? self : CallError(code: chorus_code(UInt32(code)), "context \(context): \(text)")
+    guard count > 1, !namesContext else { return self }
+    var error = CallError(code: chorus_code(UInt32(code)), "context \(context): \(text)")
+    error.namesContext = true
+    return error
   }
 }
 

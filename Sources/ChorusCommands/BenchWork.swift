@@ -43,9 +43,20 @@ struct ExecutedWork {
       switch instruction {
       case .call(let call): each += query(call.predict, known: known)
       case .verify(let range): each += verify(range, known: known)
+      case .trust(let trust): each += draw(trust, known: known)
       }
     }
     return Double(plan.targets) * rates.input.total + Double(paths) * each
+  }
+
+  /// A context for every value, and the buffer asked before each.
+  private func draw(_ trust: Plan.Trust, known: Int) -> Double {
+    trust.positions.indices.reduce(0) { sum, place in
+      let seen = Double(known + place)
+      guard place > 0 else { return query(1, reads: seen) }
+      return sum + commit(1, reads: seen) + query(1, reads: seen) + encode(known + place)
+        + query(1, reads: seen)
+    }
   }
 
   /// Rounds in which every second draft is refused; the first round's pending rows are counted apart.

@@ -17,7 +17,7 @@ public struct Chorus: ParsableCommand {
     version: version,
     subcommands: [
       Predict.self, Fill.self, Condition.self, Report.self, Score.self, Evaluate.self, Plans.self,
-      Memories.self,
+      Memories.self, Recall.self,
       Explain.self, Train.self, ExperimentCommand.self, Info.self, Export.self, Import.self, Generate.self,
       Surprisal.self, Serve.self, Playground.self, Bench.self,
     ])

@@ -73,7 +73,7 @@ struct Condition: ParsableCommand {
   @OptionGroup var common: WorkOptions
 
   func validate() throws {
-    _ = try TableJob.told(asOption)
+    try TableJob.checkTold(asOption)
     guard append != nil else {
       _ = try outputs()
       return
@@ -114,15 +114,14 @@ struct Condition: ParsableCommand {
   private func keepsTable() throws -> Bool {
     if let append {
       guard let saved = try SavedTable(path: append) else { return false }
-      let job = try saved.appending(reading.rows(file).table())
-      try keep(
-        job, saved.model(givenModel), targets: saved.targets, saved.inputs, saved.limits, saved.isWhole)
+      _ = try saved.model(givenModel)
+      try keep(saved.appending(reading.rows(file).table()))
       return true
     }
     let isTold =
       try asOption != nil || givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
     guard isTold || givenModel == nil && target != nil && file != "-" else { return false }
-    if !isTold, try !TableJob.mayBe(input: input, target: target, file, reading) { return false }
+    if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return false }
     let table = try reading.rows(file).table()
     let (targets, inputs) = (TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table))
     guard try isTold || TableJob.isTable(table, targets, inputs) else { return false }
@@ -141,19 +140,19 @@ struct Condition: ParsableCommand {
     guard model.blueprint.family == .table else {
       throw ModelError.input("model '\(model.name)' does not read tables; take model 'tables'")
     }
-    try keep(job, model, targets: targets, inputs, scale.limits, scale.isWhole)
+    try keep(
+      SavedTable(
+        job, model: model, targets: targets, inputs: inputs, limits: scale.limits, whole: scale.isWhole,
+        name: file))
     return true
   }
 
-  private func keep(
-    _ job: TableJob, _ model: Model, targets: [String], _ inputs: [String]?, _ limits: ClosedRange<Double>?,
-    _ isWhole: Bool
-  ) throws {
-    let steps = job.steps(limits: limits, whole: isWhole)
+  private func keep(_ table: SavedTable) throws {
+    let job = try table.job
+    let steps = job.steps(limits: table.limits, whole: table.isWhole)
     if let refusal = job.refusal(steps) { throw InferenceError.input("\(file): \(refusal)") }
     try outputs().checkPlaces()
-    try SavedTable.write(
-      job, model: model, targets: targets, inputs: inputs, limits: limits, whole: isWhole, to: output)
+    try table.write(to: output)
     common.say(job.found(steps))
     for words in job.words { common.say("note: \(words)") }
     common.say(

@@ -30,9 +30,9 @@ enum Exit {
       if case .missing = error { noInput } else { data }
     case is DataError, is OracleError: data
     // What was asked for, not what a file holds.
-    case is PlanTextError, is PlanError, is MemoryError: usage
+    case is PlanTextError, is PlanError, is MemoryError, is AccessError: usage
     case let error as LanguageError:
-      if case .plan = error { usage } else { data }
+      if case .leavesOut = error { usage } else { data }
     case let error as InferenceError:
       switch error {
       case .tooExpensive, .tooLarge: usage
@@ -54,7 +54,11 @@ enum Exit {
     case let error as PriorError:
       if case .unknown = error { usage } else { data }
     case let error as TrainingError:
-      if case .configuration = error { usage } else { data }
+      switch error {
+      case .configuration: usage
+      case .rank: io
+      default: data
+      }
     case let error as ExperimentError:
       if case .run = error { usage } else { data }
     case let error as SeriesError: code(for: error.underlying)

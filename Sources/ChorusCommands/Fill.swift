@@ -70,7 +70,7 @@ struct Fill: ParsableCommand {
     for level in try numberList(quantiles, option: "--quantiles") where !(0...1).contains(level) {
       throw ValidationError("--quantiles: \(level) is not between 0 and 1")
     }
-    _ = try TableJob.told(asOption)
+    try TableJob.checkTold(asOption)
     _ = try outputs()
   }
 

@@ -1,6 +1,7 @@
 import ArgumentParser
 import ChorusFiles
 import ChorusLanguage
+import ChorusModels
 import ChorusPlans
 import Foundation
 
@@ -14,6 +15,10 @@ struct Generate: ParsableCommand {
       --plan says what each token reads of those before it: sequential (everything), window(sinks:4,span:64), log-sparse, \
       random-sparse(reads:32). Positions stay those of the text. Plans that take their targets in another order than a text \
       has are refused.
+
+      --draft names a smaller or more coarsely quantised model with the same tokens. It proposes --draft-tokens tokens, and \
+      --model verifies them in one call: what is written has the same law as without, and the likeliest tokens are the same \
+      ones. It pays where proposals are cheap and mostly stand; stderr tells how many did.
       """)
 
   @OptionGroup var language: LanguageOptions
@@ -39,6 +44,12 @@ struct Generate: ParsableCommand {
   @Option(help: "What each token reads.")
   var plan = "sequential"
 
+  @Option(help: ArgumentHelp("A model that proposes tokens, for --model to verify.", valueName: "file"))
+  var draft: String?
+
+  @Option(help: "Tokens that --draft proposes at a time; 4 by default.")
+  var draftTokens: Int?
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -54,6 +65,12 @@ struct Generate: ParsableCommand {
     if let topK, topK < 1 { throw ValidationError("--top-k must be at least 1") }
     if let topP, !(topP > 0 && topP <= 1) {
       throw ValidationError("--top-p must be above 0 and at most 1")
+    }
+    if let draftTokens, !(1...64).contains(draftTokens) {
+      throw ValidationError("--draft-tokens must be within 1...64")
+    }
+    if draftTokens != nil, draft == nil {
+      throw ValidationError("--draft-tokens is for --draft; give it too")
     }
     if temperature == 0, topK != nil || topP != nil {
       throw ValidationError("--top-k and --top-p are for drawn tokens; give --temperature too")
@@ -71,14 +88,17 @@ struct Generate: ParsableCommand {
       guard length <= model.trainedLength else {
         throw LanguageError.tooLong(tokens: length, trained: model.trainedLength)
       }
-      let access = template == .sequential ? nil : try Access(template, tokens: length)
+      let access = template == .sequential ? nil : try model.access(template, tokens: length)
+      let drafting = try draft.map {
+        try Draft(LanguageModel(path: $0), length: draftTokens ?? 4, for: model)
+      }
       Interruption.watch()
       let choice = TokenChoice(temperature: temperature, topK: topK, topP: topP, seed: common.seed)
       let clock = ContinuousClock()
       let start = clock.now
       var (first, count, characters): (ContinuousClock.Instant?, Int, CharacterStream) = (nil, 0, .init())
-      let ending = try model.generate(
-        after: given, tokens: tokens, by: choice, access: access, on: common.pool,
+      let told = try model.generate(
+        after: given, tokens: tokens, by: choice, access: access, draft: drafting, on: common.pool,
         stop: { Interruption.wanted }
       ) { token in
         first = first ?? clock.now
@@ -91,8 +111,14 @@ struct Generate: ParsableCommand {
       common.say(
         "\(given.count) tokens read in \(Self.words(given.count, read)), "
           + "\(count) made in \(Self.words(max(count - 1, 0), made))"
-          + (ending == .endOfText ? "; the text has ended" : ""))
-      if ending == .stopped { throw ExitCode(Exit.interrupted) }
+          + (told.ending == .endOfText ? "; the text has ended" : ""))
+      if drafting != nil {
+        common.say(
+          "\(told.accepted) of \(told.proposed) proposed tokens stand"
+            + String(format: " (%.0f %%)", 100 * Double(told.accepted) / Double(max(told.proposed, 1)))
+            + "; \(told.calls) calls of the model and \(told.draftCalls) of the draft")
+      }
+      if told.ending == .stopped { throw ExitCode(Exit.interrupted) }
     }
   }
 

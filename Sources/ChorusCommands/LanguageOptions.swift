@@ -7,7 +7,7 @@ import Foundation
 struct LanguageOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "A language model: a GGUF file of the architecture llama (tools/fetch_smollm2 fetches a small one).",
+      "A language model: a GGUF file of the architecture llama (tools/fetch_smollm2 fetches a small one), or one that `chorus train text` has made.",
       valueName: "file"))
   var model: String
 

@@ -8,7 +8,10 @@ import Foundation
 struct Memories: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "List the memories a layer can have, or compare models that differ in them.",
-    subcommands: [ListMemories.self, CompareMemories.self, GoldenMemories.self])
+    subcommands: [
+      ListMemories.self, CompareMemories.self, GoldenMemories.self, TextMemories.self,
+      RegressionMemories.self,
+    ])
 }
 
 struct ListMemories: ParsableCommand {
@@ -80,7 +83,7 @@ struct ListMemories: ParsableCommand {
     let can = memory.capability
     return [
       Entry(entry.name), Entry(spec.weights.rawValue), Entry(spec.features), Entry(spec.function.rawValue),
-      Entry(spec.loss.rawValue), Entry(spec.optimiser.text), Entry(spec.readOut.rawValue),
+      Entry(spec.loss.text), Entry(spec.optimiser.text), Entry(spec.readOut.rawValue),
       Entry(entry.layer.buffer.flatMap { MemoryRegistry.name(of: LayerMemory($0)) } ?? ""),
       Entry(can.holdsSet), Entry(can.fixedState), Entry(can.merge), Entry(entry.state),
       Entry(memory.contextBytes(rows: context)), Entry(entry.cost), Entry(entry.source),

@@ -196,7 +196,7 @@ struct Predict: ParsableCommand {
       return
     }
     if file == nil { throw ValidationError("Missing expected argument '<file>'") }
-    _ = try TableJob.told(asOption)
+    try TableJob.checkTold(asOption)
   }
 
   func run() throws {

@@ -19,7 +19,7 @@ extension Predict {
     let mayBe = givenModel == nil && points.horizon == nil && points.at == nil && target != nil
     guard isTold || mayBe || asOption != nil else { return (nil, nil) }
     let isSaid = isTold || asOption != nil
-    if !isSaid, try !TableJob.mayBe(input: input, target: target, file, reading) { return (nil, nil) }
+    if !isSaid, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return (nil, nil) }
     let table = try reading.rows(file).table()
     let (targets, inputs) = (
       TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table)
@@ -94,7 +94,7 @@ extension Predict {
       let answers = try self.answers(asker, asked, batch)
       for (answer, _) in answers {
         // Files first: whoever reads stdout may stop early.
-        if let paths { try answer.writePaths(to: paths) }
+        if let paths { try answer.forEachPathRow(paths.write) }
         try draw(answer)
         for words in (said.isEmpty ? first.words : []) + answer.notes where said.insert(words).inserted {
           common.say("note: \(answer.group.map { "group '\($0)': " } ?? "")\(words)")
@@ -134,99 +134,5 @@ extension Predict {
     let figure = TablePicture(job: answer.job, steps: answer.steps, drawn: drawn).figure()
     if let plot { try PictureFile.write(figure, title: figure.title, to: plot) }
     if show { Terminal.standardError.show(figure) }
-  }
-}
-
-/// What is done with each table of a file.
-struct TableAsker: Sendable {
-  let model: Model
-  let template: PlanTemplate
-  let samples: Int
-  let seed: UInt64
-  let levels: [Double]
-  let functionals: [Functional]
-  let flopLimit: Double
-  let limits: ClosedRange<Double>?
-  let whole: Bool
-  let known: [KnownStatement]
-
-  func steps(_ job: TableJob) -> [TableChain.Step] { job.steps(limits: limits, whole: whole) }
-
-  /// The tables that lack something, after what cannot be asked is refused.
-  func asked(_ jobs: TableJobs) throws -> [(group: String?, job: TableJob)] {
-    let (first, steps) = (jobs.all[0].job, steps(jobs.all[0].job))
-    let columns = steps.map { first.column($0) }
-    if !functionals.isEmpty {
-      guard steps.count == 1, columns[0].kind == .number else {
-        throw ValidationError("--functional is of one column of numbers; name one target")
-      }
-      if let needy = functionals.first(where: \.needsOrder) {
-        throw ValidationError(
-          "--functional: '\(needy)' goes along an input, and rows of a table have no order")
-      }
-    }
-    let asked = jobs.all.filter { $0.job.lacks(steps) }
-    guard !asked.isEmpty else {
-      throw InferenceError.input(
-        "\(first.frame.source): no row lacks a value of '\(columns.map(\.name).joined(separator: "' or '"))', so there is nothing to predict; "
-          + "leave the cells empty that you want, or give rows with --at-file FILE")
-    }
-    if asked.allSatisfy({ $0.job.refusal(steps) != nil }), let refusal = asked[0].job.refusal(steps) {
-      let place = asked[0].group.map { "no group has enough rows; group '\($0)': " } ?? ""
-      throw InferenceError.input("\(first.frame.source): \(place)\(refusal)")
-    }
-    try TableKnown.check(known, asked.map(\.job))
-    return asked
-  }
-
-  /// How many tables, of some, are answered side by side: their drawn values are held at once, half a gigabyte of them at most.
-  func atOnce(_ asked: ArraySlice<(group: String?, job: TableJob)>) -> Int {
-    var values = 0.0
-    for (index, one) in asked.prefix(64).enumerated() {
-      values += Double(samples) * Double(one.job.asked.count)
-      if index > 0, values > 5e7 { return index }
-    }
-    return min(asked.count, 64)
-  }
-
-  func answer(
-    _ asked: (group: String?, job: TableJob), on pool: ThreadPool?, say: ((String) -> Void)? = nil,
-    progress: (@Sendable (Int) -> Void)? = nil
-  ) throws -> (answer: TableAnswer, rows: [[ChorusTables.Cell]]) {
-    let (group, job) = asked
-    let steps = steps(job)
-    if let refusal = job.refusal(steps) {
-      let answer = TableAnswer(
-        job: job, steps: steps, drawn: nil, levels: levels, group: group, refusal: refusal)
-      return (
-        answer, try functionals.isEmpty ? answer.rows : answer.functionalRows(functionals, independent: [])
-      )
-    }
-    do {
-      let given = try TableKnown(known, of: job, steps)
-      let chain = try TableChain(
-        model, job.cells, steps: steps, rows: Set(job.asked), pins: given.pins, on: pool)
-      if let say {
-        for (index, step) in steps.enumerated() {
-          if let words = chain.relevance(index).flatMap({ job.importance(step, $0) }) { say(words) }
-        }
-      }
-      func draw(_ plan: PlanTemplate, _ progress: (@Sendable (Int) -> Void)?) throws -> TableChain.Drawn {
-        try chain.sample(
-          samples, given: given.conditions, seed: seed, plan: plan, flopLimit: flopLimit, progress: progress)
-      }
-      let answer = TableAnswer(
-        job: job, steps: steps, drawn: try draw(template, progress), levels: levels, group: group)
-      guard functionals.isEmpty else {
-        return (
-          answer, try answer.functionalRows(functionals, independent: draw(.independent, nil).paths)
-        )
-      }
-      return (answer, answer.rows)
-    } catch {
-      // One of many: say which.
-      guard let group else { throw error }
-      throw SeriesError(file: job.frame.source, group: group, underlying: error)
-    }
   }
 }

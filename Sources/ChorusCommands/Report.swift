@@ -110,7 +110,7 @@ struct Report: ParsableCommand {
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
     try points.check(file: file)
-    _ = try TableJob.told(asOption)
+    try validating { _ = try TableJob.told(asOption) }
     _ = try outputs()
   }
 

@@ -1,12 +1,12 @@
 import ArgumentParser
 import ChorusData
 import ChorusEvaluation
-import ChorusStorage
 import ChorusInference
 import ChorusModels
 import ChorusPlans
 import ChorusQuestions
 import ChorusReports
+import ChorusStorage
 import ChorusTables
 import ChorusTensors
 import Foundation
@@ -21,7 +21,7 @@ extension Report {
       givenModel == nil && target != nil && points.horizon == nil && points.at == nil && last == nil
       && file != "-"
     guard isTold || mayBe else { return nil }
-    if !isTold, try !TableJob.mayBe(input: input, target: target, file, reading) { return nil }
+    if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return nil }
     let table = try reading.rows(file).table()
     let (targets, inputs) = (TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table))
     guard try isTold || TableJob.isTable(table, targets, inputs) else { return nil }

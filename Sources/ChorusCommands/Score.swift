@@ -180,7 +180,7 @@ struct Score: ParsableCommand {
     guard repetitions == nil || folds == nil && groupFolds == nil else {
       throw ValidationError("--repetitions does not go with folds: every fold is one")
     }
-    _ = try TableJob.told(asOption)
+    try TableJob.checkTold(asOption)
     if let holdout, !(holdout > 0 && holdout <= 0.9) {
       throw ValidationError("--holdout must be above 0 and at most 0.9")
     }

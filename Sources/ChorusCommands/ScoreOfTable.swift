@@ -21,7 +21,7 @@ extension Score {
         || (givenModel == nil && target != nil && group == nil && last == nil && windows == nil
           && file != "-")
     else { return nil }
-    if !isTold, try !TableJob.mayBe(input: input, target: target, file, reading) { return nil }
+    if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return nil }
     let table = try reading.rows(file).table()
     let (targets, inputs) = (
       TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table)

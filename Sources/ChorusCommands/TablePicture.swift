@@ -1,4 +1,5 @@
 import ChorusInference
+import ChorusQuestions
 import ChorusReports
 import ChorusTables
 

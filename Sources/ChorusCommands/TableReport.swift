@@ -57,7 +57,8 @@ struct TableReport {
         .paragraph(
           "\(column.name) (\(column.words)) by \(job.inputs.count) columns: "
             + (paths ?? "no row lacks a value; ")
-            + "\(levels == nil ? "model \(modelName)" : "estimators fitted to the rows"), after \(known) rows with a value; seed \(seed).")
+            + "\(levels == nil ? "model \(modelName)" : "estimators fitted to the rows"), after \(known) rows with a value; seed \(seed)."
+        )
       ] + predictionBlocks() + calibrationBlocks() + importanceBlocks() + dataBlocks()
       + ReportBlocks.notes(job.words + (drawn?.joint.notes ?? []))
       + (levels == nil ? ReportBlocks.model(model, modelName) : estimatorBlocks)

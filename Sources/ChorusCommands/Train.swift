@@ -1,5 +1,6 @@
 import ArgumentParser
 import ChorusData
+import ChorusMPI
 import ChorusMemories
 import ChorusModels
 import ChorusPriors
@@ -11,21 +12,34 @@ import Foundation
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Train a model on a prior, or on tasks of your own.",
+    abstract: "Train a model on a prior, on tasks of your own, or on a text.",
     discussion: """
       WHAT is a prior (\(Priors.names.joined(separator: ", "))) or a configuration as JSON; its fields are those \
-      that a run writes into configuration.json. The run's folder gets checkpoints, log.jsonl (one line a \
+      that a run writes into configuration.json. `chorus train text FILE` trains a model that foretells the next byte of a \
+      text; its last tenth is held out and judges it (validation, in bits a byte), and chorus generate goes on with it. The run's folder gets checkpoints, log.jsonl (one line a \
       validation) and model.safetensors (the weights averaged so far). Ctrl-C saves and stops; --resume goes on.
       """)
 
-  @Argument(help: "A prior's name or a configuration file.")
+  @Argument(help: "A prior's name, text, or a configuration file.")
   var what: String
+
+  @Argument(help: ArgumentHelp("The text, where WHAT is text.", valueName: "file"))
+  var text: String?
 
   @Option(help: "Steps of the whole run; the learning rate comes down over them.")
   var steps: Int?
 
   @Option(help: "Tasks a step.")
   var batch: Int?
+
+  @Option(
+    help:
+      "Parts that a step's tasks are divided into, a power of two: their gradients are added as a tree, and the bytes depend on this number, not on that of processes. (with --ranks: \(TrainingConfiguration.usualLeaves))"
+  )
+  var leaves: Int?
+
+  @Flag(help: "Train with the other processes that mpirun has started; a build has it with --traits MPI.")
+  var ranks = false
 
   @Option(help: ArgumentHelp("Folder of the run.", valueName: "dir"))
   var out: String
@@ -62,12 +76,23 @@ struct Train: ParsableCommand {
   func validate() throws {
     try Outputs.check(folder: out, "--out")
     var outputs = Outputs(reading: [
-      "WHAT": resume ? nil : what, "--tasks": tasks, "--start": start, "--adapt": adapt,
+      "WHAT": resume ? nil : what, "the text": text, "--tasks": tasks, "--start": start, "--adapt": adapt,
     ])
+    if what == "text", text == nil {
+      throw ValidationError("name the text to train on: chorus train text FILE --out DIR")
+    }
+    if text != nil, tasks != nil || adapt != nil {
+      throw ValidationError("a text is what is trained on; leave --tasks and --adapt out")
+    }
     if rank != nil, adapt == nil {
       throw ValidationError("--rank belongs to --adapt; name the model to change")
     }
     if let rank, rank < 1 { throw ValidationError("--rank must be at least 1") }
+    let started = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"].compactMap { ProcessInfo.processInfo.environment[$0] }
+    if !ranks, let count = started.compactMap({ Int($0) }).max(), count > 1 {
+      throw ValidationError(
+        "\(count) processes were started by mpirun; pass --ranks, so that they train together")
+    }
     if adapt != nil, start != nil || memory != nil {
       throw ValidationError("--adapt changes a model as it is; leave --start and --memory out")
     }
@@ -78,17 +103,28 @@ struct Train: ParsableCommand {
 
   func run() throws {
     try reporting {
-      let configuration = try configured()
+      let exchange = try exchange()
+      let configuration = try TrainingConfiguration.shared(
+        exchange.rank == 0 ? try configured() : nil, over: exchange)
       let stored = try tasks.map { try self.stored($0, configuration) }
-      let prior = try self.prior(configuration, stored)
-      let from = try start.map { try Model(named: $0) }
+      let text = try self.text(configuration)
+      let prior = try text?.training ?? self.prior(configuration, stored)
+      let base = try adapt.map { try Model(named: $0) }
       Interruption.watch()  // after a second Ctrl-C the newest checkpoint stays
+      guard exchange.rank == 0 else {
+        let trainer = try Trainer(
+          configuration, prior: prior, validation: text?.validation, base: base, on: common.pool,
+          with: exchange)
+        try trainer.follow { Interruption.wanted }
+        return try leave(exchange, trainer)
+      }
+      let from = try start.map { try Model(named: $0) }
       let run = try Run(
-        configuration, prior: prior, folder: out, resume: resume, start: from,
-        base: try adapt.map { try Model(named: $0) },
-        origin: try stored.map { ["tasks": try Self.checksum($0.sets, keepsColumns: $0.keepsColumns)] }
-          ?? [:],
-        on: common.pool)
+        configuration, prior: prior, validation: text?.validation, folder: out, resume: resume, start: from,
+        base: base,
+        origin: try text?.origin
+          ?? stored.map { ["tasks": try Self.checksum($0.sets, keepsColumns: $0.keepsColumns)] } ?? [:],
+        on: common.pool, with: exchange)
       for text in run.skipped { common.say("skipped a checkpoint: \(text)") }
       if run.trainer.step > 0 {
         common.say("going on from step \(run.trainer.step) of \(configuration.steps)")
@@ -97,13 +133,38 @@ struct Train: ParsableCommand {
         common.say("the model there is of step \(later); it stays until the run has come as far again")
       }
       try train(run, configuration)
+      try leave(exchange, run.trainer)
     }
+  }
+
+  /// The processes that train together.
+  private func exchange() throws -> any Exchange {
+    guard ranks else { return Alone() }
+    #if MPI
+      Interruption.watch()
+      let common = common
+      return try Processes(isEnding: { Interruption.wanted }, say: { words in common.say(words) })
+    #else
+      throw ValidationError(
+        "--ranks needs MPI, which this build is without; swift build -c release --traits MPI has it (docs/install.md)"
+      )
+    #endif
+  }
+
+  private func leave(_ exchange: any Exchange, _ trainer: Trainer) throws {
+    #if MPI
+      (exchange as? Processes)?.end()
+    #endif
+    if trainer.step < trainer.configuration.steps { throw ExitCode(Exit.interrupted) }
   }
 
   private func train(_ run: Run, _ configuration: TrainingConfiguration) throws {
     let command =
-      "chorus train \(what) --steps \(configuration.steps) --batch \(configuration.batch)"
-      + " --seed \(configuration.seed)" + (tasks.map { " --tasks \($0)" } ?? "")
+      "chorus train \(what)" + (text.map { " \($0)" } ?? "")
+      + " --steps \(configuration.steps) --batch \(configuration.batch)"
+      + " --seed \(configuration.seed)"
+      + (configuration.leaves > 0 ? " --leaves \(configuration.leaves)" : "")
+      + (tasks.map { " --tasks \($0)" } ?? "")
       + (start.map { " --start \($0)" } ?? "")
       + (adapt.map { " --adapt \($0) --rank \(configuration.adapterRank)" } ?? "")
       + (memory.map { " --memory \($0)" } ?? "")
@@ -114,7 +175,6 @@ struct Train: ParsableCommand {
     common.say("model: \(run.modelPath)")
     if run.trainer.step < configuration.steps {
       common.say("stopped at step \(run.trainer.step); --resume goes on")
-      throw ExitCode(Exit.interrupted)
     }
   }
 
@@ -122,9 +182,12 @@ struct Train: ParsableCommand {
     let left =
       Double(configuration.steps - entry.step) * Double(configuration.batch)
       / max(entry.tasksPerSecond, 1e-9)
+    let isText = configuration.prior == "text"
     let line =
-      "step \(entry.step)/\(configuration.steps)  loss \(rounded(entry.loss))"
-      + (entry.validation.map { "  validation \(rounded($0))" } ?? "")
+      "step \(entry.step)/\(configuration.steps)  loss \(rounded(isText ? entry.loss / log(2) : entry.loss))"
+      + (entry.validation.map {
+        isText ? "  validation \(rounded($0 / log(2))) bits a byte" : "  validation \(rounded($0))"
+      } ?? "")
       + "  \(Int(entry.tasksPerSecond)) tasks/s  \(duration(left)) left"
     if entry.validation != nil {
       common.progress("")
@@ -156,6 +219,8 @@ struct Train: ParsableCommand {
   private func applyFlags(_ configuration: inout TrainingConfiguration) throws {
     if let steps { configuration.steps = steps }
     if let batch { configuration.batch = batch }
+    if let leaves { configuration.leaves = leaves }
+    if ranks, configuration.leaves == 0 { configuration.leaves = TrainingConfiguration.usualLeaves }
     if let seed = common.givenSeed { configuration.seed = seed }
     if tasks != nil { configuration.prior = "tasks" }
     if let adapt {
@@ -248,6 +313,22 @@ struct Train: ParsableCommand {
       throw TrainingError.configuration("this run trains on tasks of a file; pass --tasks FILE.jsonl")
     }
     return try Priors.named(configuration.prior)
+  }
+
+  /// The text, cut into what is trained on and what judges it; nil where something else is trained on.
+  private func text(_ configuration: TrainingConfiguration) throws -> TrainingText? {
+    guard configuration.prior == "text" else {
+      guard text == nil else {
+        throw TrainingError.configuration(
+          "\(what) trains on prior '\(configuration.prior)'; leave the text out, or give a configuration of prior 'text'"
+        )
+      }
+      return nil
+    }
+    guard let text else {
+      throw TrainingError.configuration("this run trains on a text; name it: chorus train \(what) FILE")
+    }
+    return try TrainingText(path: text, configuration)
   }
 
   private func rounded(_ value: Double) -> String { String((value * 1e4).rounded() / 1e4) }

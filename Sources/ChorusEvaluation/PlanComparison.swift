@@ -232,7 +232,7 @@ public struct PlanComparison: Sendable {
   ) throws -> (calls: Double, lockStep: Int, encodes: Double, reads: Double) {
     let (posterior, inputs) = try posterior(context: context, on: nil)
     let plan = try posterior.plan(template, at: inputs, unsupported: .reencode)
-    guard plan.verifiesDrafts else {
+    guard plan.goesByDraws else {
       let cost = try plan.cost()
       return (Double(cost.calls), cost.calls, Double(cost.encodes), Double(cost.reads))
     }

@@ -154,17 +154,8 @@ public struct ExperimentRun: Sendable {
 
   /// What a network's training logged, and the hours it took.
   public func trainingLog(of network: String, seed: UInt64) -> (entries: [Run.Entry], hours: Double) {
-    let path = folder(of: network, seed: seed) + "/log.jsonl"
-    guard let data = try? RegularFile.read(path, limit: 1 << 28) else { return ([], 0) }
-    let entries = data.split(separator: 0x0A).compactMap {
-      try? JSONDecoder().decode(Run.Entry.self, from: $0)
-    }
-    var (seconds, before) = (0.0, 0)
-    for entry in entries {
-      seconds += Double(entry.tasks - before) / max(entry.tasksPerSecond, 1e-9)
-      before = entry.tasks
-    }
-    return (entries, seconds / 3600)
+    let log = Run.log(in: folder(of: network, seed: seed))
+    return (log.entries, log.seconds / 3600)
   }
 
   // MARK: Scores
@@ -255,6 +246,14 @@ public struct ExperimentRun: Sendable {
   private func value(
     of model: Model, _ column: Experiment.Column, _ size: Experiment.Size, _ task: PriorTask, _ index: Int
   ) throws -> Double {
+    if case .plan(let plan) = column.law, model.blueprint.family == .sequence,
+      model.blueprint.scaling == .none
+    {
+      // Values in their order, each of which reads what the plan shows it.
+      let own = try model.network.logDensities(inOrder: task.y.map { Float($0) }, reading: plan)
+        .suffix(size.targets)
+      return own.reduce(0, +) / Double(size.targets)
+    }
     let observed = try task.dataset(task.contextRows)
     let asked = try task.dataset(task.targetRows)
     let seed = experiment.evaluation.seed &+ UInt64(index) &* 0x9E37_79B9_7F4A_7C15

@@ -21,6 +21,8 @@ public struct TaskBatch: Sendable, Hashable {
   public var y: [Float]
   /// What hints found in each task's context; nil where nobody has looked.
   public var fits: [HintFits?]
+  /// Of every task which targets are asked; empty where all are.
+  public var asked: [[Bool]]
 
   /// Rows a task: context, then buffer, then targets.
   public var rows: Int { context + buffer + targets }
@@ -50,6 +52,7 @@ public struct TaskBatch: Sendable, Hashable {
     x = Array(repeating: 0, count: cells)
     y = Array(repeating: 0, count: tasks * rows)
     fits = Array(repeating: nil, count: tasks)
+    asked = Array(repeating: [], count: tasks)
   }
 
   /// Writes task `index`: inputs [rows, dimensions] and outputs [rows] in Double, prepared on the way.

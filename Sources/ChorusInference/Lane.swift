@@ -44,6 +44,7 @@ struct Program: Sendable {
   enum Instruction: Sendable {
     case call(Call)
     case verify(Verification)
+    case trust(Plan.Trust)
   }
 
   /// A masked pass of the density.
@@ -76,6 +77,7 @@ struct Program: Sendable {
           Verification(
             encodes: range.encodes, context: range.context, positions: range.positions, draft: range.draft,
             pending: range.pending.map(PlannedRow.init), buffered: range.buffered))
+      case .trust(let trust): .trust(trust)
       }
     }
   }
@@ -87,7 +89,7 @@ struct Program: Sendable {
 /// beside it.
 struct Lane<Law: Predictive> {
   /// What is done with the answers of a call.
-  enum Phase { case draw, draft, verify, score, smooth }
+  enum Phase { case draw, draft, verify, probe, renew, score, smooth }
 
   let path: Int
   let seed: UInt64
@@ -101,7 +103,9 @@ struct Lane<Law: Predictive> {
   private(set) var smoothed: [Float] = []
   /// log-density of the values scored so far.
   private(set) var score = 0.0
-  /// The rounds of verified drafts so far.
+  /// Whether values are given and scored instead of drawn.
+  private let isGiven: Bool
+  /// The rounds of verified drafts, or of a trusted buffer, so far.
   private(set) var rounds: [Trace.Round] = []
 
   private(set) var commit: ArraySlice<PlannedRow> = []
@@ -112,6 +116,20 @@ struct Lane<Law: Predictive> {
   private(set) var context = RangeSet<Int>()
   private(set) var held = 0
   private var verifying: Drafts?
+  private var trusting: Trusting?
+
+  /// A round of a trusted buffer.
+  private struct Trusting {
+    let plan: Plan.Trust
+    /// The first position of the round, and the next one to be drawn.
+    var first: Int
+    var next: Int
+    /// How many positions the round has.
+    var span = 1
+    /// What the buffer says of the next position, once the round is at its end.
+    var law: Law?
+    var isTrusted = false
+  }
 
   /// A verification under way.
   private struct Drafts {
@@ -126,7 +144,9 @@ struct Lane<Law: Predictive> {
     var refused: Int?
   }
 
-  init(path: Int, seed: UInt64, order: [Int], values: [Float]) {
+  /// - Parameter isGiven: whether `values` are scored along a program that goes by them.
+  init(path: Int, seed: UInt64, order: [Int], values: [Float], isGiven: Bool = false) {
+    self.isGiven = isGiven
     self.path = path
     self.seed = seed
     self.order = order
@@ -171,7 +191,33 @@ struct Lane<Law: Predictive> {
         verify(drafts)
       }
       return false
+    case .trust(let plan):
+      let encodes = trusting == nil && (instruction > 0 || !plan.context.isEmpty)
+      if trusting == nil {
+        (context, held) = (plan.context, 0)
+        trusting = Trusting(
+          plan: plan, first: plan.positions.lowerBound, next: plan.positions.lowerBound)
+      }
+      return ask() || encodes
     }
+  }
+
+  /// The next call of a trusted buffer.
+  ///
+  /// - Returns: whether it needs a context of everything drawn.
+  private mutating func ask() -> Bool {
+    guard let round = trusting else { return false }
+    if round.law != nil {
+      phase = .renew
+      (context, held) = (RangeSet(0..<round.next), 0)
+      query = [PlannedRow(position: round.next, prefix: 0)]
+      return true
+    }
+    held = round.next - round.first
+    phase = held == round.span ? .probe : .draw
+    if held > 0 { commit = [row(round.next - 1, slot: held - 1)] }
+    query = [PlannedRow(position: round.next, prefix: held)]
+    return false
   }
 
   /// Asks for the next positions side by side, each reading everything held.
@@ -214,12 +260,22 @@ struct Lane<Law: Predictive> {
       draw(answer, target)
       verifying?.laws.append(answer.law)
     case .verify: judge(answer.law, target, index + 1)
+    case .probe: trusting?.law = answer.law
+    case .renew:
+      if let round = trusting, let law = round.law {
+        trusting?.isTrusted = answer.law.divergence(from: law) < round.plan.nats
+      }
+      draw(answer, target)
     case .score: score += answer.law.logDensity(Law.value(values[target]))
     case .smooth: smoothed[target] = Float(answer.law.mean)
     }
   }
 
-  private mutating func draw(_ answer: some Answer, _ target: Int) {
+  private mutating func draw<A: Answer>(_ answer: A, _ target: Int) where A.Law == Law {
+    if isGiven {
+      score += answer.law.logDensity(Law.value(values[target]))
+      return
+    }
     var stream = RandomStream(seed: seed, .paths, UInt64(path), UInt64(target))
     let (value, mean) = answer.drawn(from: &stream)
     values[target] = value.stored
@@ -239,10 +295,32 @@ struct Lane<Law: Predictive> {
     verifying?.refused = index
   }
 
+  /// Ends a call of a trusted buffer.
+  private mutating func goOn() {
+    guard var round = trusting, phase == .draw || phase == .renew else { return }
+    func close() {
+      rounds.append(
+        Trace.Round(drafted: round.next - round.first, accepted: round.next - round.first))
+    }
+    if phase == .renew {
+      close()
+      round.span = round.plan.next(after: round.next - round.first, trusted: round.isTrusted)
+      (round.first, round.law) = (round.next, nil)
+    }
+    round.next += 1
+    trusting = round
+    guard round.next == round.plan.positions.upperBound else { return }
+    close()
+    trusting = nil
+    held = round.next - 1 - round.first
+    instruction += 1
+  }
+
   /// Ends a call.
   ///
   /// - Returns: how many buffer rows stay, where later ones are to be forgotten.
   mutating func finish() -> Int? {
+    if trusting != nil { goOn() }
     guard var drafts = verifying, phase != .draft else { return nil }
     // The last value that stands, accepted or replaced, waits to be committed with the next call.
     let drafted = max(drafts.laws.count, 1)

@@ -44,7 +44,7 @@ package struct Sampler<C: Conditioner>: Sendable {
     let paths = lanes.map { latent ? $0.smoothed : $0.values }
     return Drawn(
       paths: paths, means: Self.average(latent ? paths : lanes.map(\.means), targets: plan.targets),
-      trace: plan.verifiesDrafts ? Trace(paths: lanes.map(\.rounds)) : nil)
+      trace: plan.goesByDraws ? Trace(paths: lanes.map(\.rounds)) : nil)
   }
 
   /// The mean over paths of each target, summed in the order of the paths.
@@ -57,6 +57,7 @@ package struct Sampler<C: Conditioner>: Sendable {
   /// log p(y) of given values under each of `orders` orders, in the network's units, orders side by side over the
   /// shared context.
   package func logDensities(of y: [Float], orders count: Int) throws(InferenceError) -> [Double] {
+    if plan.requirements.decides { return try logDensitiesInTurn(of: y, orders: count) }
     let passes = Program.passes(of: plan)
     let capacity = passes.reduce(0) { max($0, $1.buffered.count) }
     let most = max(1, min(SamplerTile.most, 1024 / max(plan.targets, 1)))
@@ -67,6 +68,24 @@ package struct Sampler<C: Conditioner>: Sendable {
       var tile = Tile(conditioner, lanes: lanes, capacity: capacity)
       tile.score(passes)
       return tile.lanes
+    }.map(\.score)
+  }
+
+  /// The same of a plan that goes by the values, call by call as they would be drawn.
+  private func logDensitiesInTurn(of y: [Float], orders count: Int) throws(InferenceError)
+    -> [Double]
+  {
+    let program = Program(plan)
+    let capacity = plan.peakBufferRows
+    return try tiles(
+      count, atMost: SamplerTile.most(bytes: conditioner.bufferBytes(capacity: capacity))
+    ) { members, stopped in
+      let lanes = members.map {
+        Lane<C.Answer.Law>(
+          path: $0, seed: seed, order: plan.order(path: $0, seed: seed), values: y, isGiven: true)
+      }
+      var tile = Tile(conditioner, lanes: lanes, capacity: capacity)
+      return tile.run(program, stopped: stopped) ? tile.lanes : []
     }.map(\.score)
   }
 
@@ -130,10 +149,10 @@ extension Plan {
     return isPrefix && !requirements.subsetReads
   }
 
-  /// Whether some positions are drawn by drafts, so that what happens depends on the draws.
-  package var verifiesDrafts: Bool {
+  /// Whether some positions are drawn by drafts or from a trusted buffer, so that what happens depends on the draws.
+  package var goesByDraws: Bool {
     instructions.contains { instruction in
-      if case .verify = instruction { true } else { false }
+      if case .call = instruction { false } else { true }
     }
   }
 

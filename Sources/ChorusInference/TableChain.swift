@@ -70,7 +70,8 @@ public struct TableChain: Sendable {
     public let notes: [String]
   }
 
-  private enum Law: Sendable {
+  /// What a step says of rows.
+  public enum Law: Sendable {
     case number(TablePosterior)
     case category(ClassPosterior)
     /// All rows have the same value.
@@ -174,9 +175,42 @@ public struct TableChain: Sendable {
     return (sorted, places)
   }
 
+  private init(_ other: TableChain, asking table: Cells) {
+    (steps, chain, places) = (other.steps, other.chain, other.places)
+    (laws, pool) = (other.laws, other.pool)
+    self.table = table
+    let rows = other.table.count..<table.count
+    asked = chain.map { step in rows.filter { table[$0, step.column].isNaN } }
+    weighing = chain.map { _ in [] }
+  }
+
+  /// Whether these are the rows that the steps were fitted to, with others after them.
+  public func hasRead(_ cells: Cells, steps: [Step]) -> Bool {
+    steps == self.steps && !isWeighing && cells.categories == table.categories && cells.count >= table.count
+      && zip(cells.values, table.values).allSatisfy {
+        $0.bitPattern == $1.bitPattern || $0.isNaN && $1.isNaN
+      }
+  }
+
+  /// The same laws, asked for rows that follow those they were fitted to; nil where a chain of all these rows would say something
+  /// else, because they differ from the rows that were read, or the ones that follow have values to learn from.
+  public func asking(_ cells: Cells, steps: [Step]) -> TableChain? {
+    guard hasRead(cells, steps: steps),
+      steps.allSatisfy({ step in
+        (table.count..<cells.count).allSatisfy { cells[$0, step.column].isNaN }
+      })
+    else { return nil }
+    return TableChain(self, asking: cells)
+  }
+
+  /// What a step says, told by the steps before it.
+  public func law(_ step: Int) -> Law {
+    places.firstIndex(of: step).map { laws[$0] } ?? .constant(.nan)
+  }
+
   /// How much each input of a step tells alone; nil where all values are the same.
   public func relevance(_ step: Int) -> [Double]? {
-    switch places.firstIndex(of: step).map({ laws[$0] }) ?? .constant(0) {
+    switch law(step) {
     case .number(let posterior): posterior.fit.relevance
     case .category(let posterior): posterior.relevance
     case .constant: nil

@@ -51,6 +51,9 @@ struct WholeLaw<Base: Predictive>: Predictive, Answer {
     guard case .number(let z) = value else { return -.infinity }
     return base.logMass(in: unit.whole(z).range)
   }
+
+  /// That of the values before they are made whole, which is not less.
+  func divergence(from other: Self) -> Double { base.divergence(from: other.base) }
 }
 
 /// The law of the whole number next to Y, in the data's units: P(k) = P(k − ½ < Y ≤ k + ½).

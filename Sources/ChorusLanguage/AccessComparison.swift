@@ -1,3 +1,4 @@
+import ChorusModels
 import ChorusPlans
 import ChorusTensors
 import Foundation
@@ -39,7 +40,7 @@ public struct AccessComparison: Sendable {
     _ plans: [PlanTemplate], on pool: ThreadPool, stop: @escaping @Sendable () -> Bool = { false }
   ) throws -> [Row]? {
     let length = passages.first?.count ?? 0
-    let accesses = try [Access(tokens: length)] + plans.map { try Access($0, tokens: length) }
+    let accesses = try [Access(tokens: length)] + plans.map { try model.access($0, tokens: length) }
     let found: [[Double]?] = try pool.map(accesses.count * passages.count) { index in
       let (access, passage) = index.quotientAndRemainder(dividingBy: passages.count)
       return scored(passages[passage], accesses[access], stop)

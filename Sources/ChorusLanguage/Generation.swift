@@ -1,3 +1,4 @@
+import ChorusLayers
 import ChorusTensors
 import Foundation
 
@@ -25,14 +26,25 @@ public struct TokenChoice: Sendable, Hashable {
       for token in logits.indices where logits[token] > logits[best] { best = token }
       return Int32(best)
     }
+    let (tokens, weights) = kept(logits)
+    var stream = RandomStream(seed: seed, 0x70CE, UInt64(place))
+    var rest = stream.uniform() * weights.reduce(0, +)
+    for (index, weight) in weights.enumerated() {
+      rest -= weight
+      if rest < 0 { return Int32(tokens[index]) }
+    }
+    return Int32(tokens[weights.lastIndex { $0 > 0 } ?? 0])
+  }
+
+  /// The tokens that may be drawn, with their weights.
+  private func kept(_ logits: UnsafeBufferPointer<Float>) -> (tokens: [Int], weights: [Double]) {
     let top = logits.max() ?? 0
-    func weight(_ token: Int) -> Double { exp(Double(logits[token] - top) / temperature) }
     var tokens = Array(logits.indices)
     if topK != nil || topP != nil {
       tokens.sort { (logits[$0], $1) > (logits[$1], $0) }
       if let topK { tokens = Array(tokens.prefix(topK)) }
     }
-    var weights = tokens.map(weight)
+    var weights = tokens.map { exp(Double(logits[$0] - top) / temperature) }
     if let topP {
       let enough = topP * weights.reduce(0, +)
       var (count, sum) = (0, 0.0)
@@ -42,63 +54,19 @@ public struct TokenChoice: Sendable, Hashable {
       }
       weights = Array(weights.prefix(count))
     }
-    var stream = RandomStream(seed: seed, 0x70CE, UInt64(place))
-    var rest = stream.uniform() * weights.reduce(0, +)
-    for (index, weight) in weights.enumerated() {
-      rest -= weight
-      if rest < 0 { return Int32(tokens[index]) }
-    }
-    return Int32(tokens[weights.lastIndex { $0 > 0 } ?? 0])
+    return (tokens, weights)
   }
-}
 
-extension LanguageModel {
-  /// Why a text that was going on has ended.
-  public enum Ending: Sendable, Equatable { case endOfText, enoughTokens, stopped }
-
-  /// Goes on with a text, token by token.
-  ///
-  /// - Parameters:
-  ///   - prompt: at least one token.
-  ///   - count: the most tokens to add.
-  ///   - access: what each token reads, of at least prompt + count tokens; nil for everything before it.
-  ///   - stop: asked before every call of the network.
-  ///   - emit: gets each token as soon as it is chosen.
-  public func generate(
-    after prompt: [Int32], tokens count: Int, by choice: TokenChoice = .greedy, access: Access? = nil,
-    on pool: ThreadPool? = nil, stop: () -> Bool = { false }, emit: (Int32) throws -> Void
-  ) throws -> Ending {
-    guard !prompt.isEmpty else { throw LanguageError.tooShort(tokens: 0, needed: 1) }
-    guard prompt.count + count <= trainedLength else {
-      throw LanguageError.tooLong(tokens: prompt.count + count, trained: trainedLength)
+  /// The law that `token` draws from: without what is cut off, and at temperature 0 of one token alone.
+  public func law(_ logits: UnsafeBufferPointer<Float>) -> Categorical {
+    var kept = [Double](repeating: -.infinity, count: logits.count)
+    if temperature > 0 {
+      let (tokens, weights) = self.kept(logits)
+      for (token, weight) in zip(tokens, weights) { kept[token] = log(weight) }
+    } else {
+      kept[Int(token(logits, at: 0))] = 0
     }
-    let paths = network.paths(capacity: prompt.count + count)
-    var waiting = prompt[...]
-    var place = 0
-    for _ in 0..<count {
-      var next: Int32?
-      while next == nil {
-        if stop() { return .stopped }
-        let piece = waiting.prefix(TokenNetwork.piece)
-        waiting = waiting.dropFirst(piece.count)
-        let rows = piece.enumerated().map { index, token in
-          TokenNetwork.Row(
-            token, at: place + index, reads: access?.reads[place + index],
-            asked: waiting.isEmpty && index == piece.count - 1)
-        }
-        place += piece.count
-        next = network.read(rows[...], into: paths, on: pool) { said in
-          guard said.count > 0 else { return nil }
-          let logits = UnsafeBufferPointer(start: said.logits(0..<1), count: network.vocabulary)
-          return choice.token(logits, at: place)
-        }
-      }
-      guard let next else { break }
-      if next == tokenizer.end { return .endOfText }
-      try emit(next)
-      waiting = [next]
-    }
-    return .enoughTokens
+    return Categorical(logits: kept)
   }
 }
 

@@ -1,6 +1,7 @@
 import ChorusLayers
 import ChorusMemories
 import ChorusModels
+import ChorusPlans
 import ChorusStorage
 import ChorusTensors
 
@@ -21,7 +22,19 @@ public struct LanguageModel: Sendable {
   /// What the file calls itself, where it does.
   public let name: String?
 
-  public init(path: String) throws { try self.init(GGUF(path: path)) }
+  init(network: TokenNetwork, tokenizer: Tokenizer, trainedLength: Int, name: String?) {
+    (self.network, self.tokenizer) = (network, tokenizer)
+    (self.trainedLength, self.name) = (trainedLength, name)
+  }
+
+  /// Reads a GGUF file, or a model of bytes that was trained here.
+  public init(path: String) throws {
+    if path.hasSuffix(".safetensors") {
+      try self.init(Model(path: path))
+    } else {
+      try self.init(GGUF(path: path))
+    }
+  }
 
   public init(_ file: GGUF) throws {
     tokenizer = try Tokenizer(file)
@@ -43,6 +56,18 @@ public struct LanguageModel: Sendable {
 
   private static func fault(_ file: GGUF, _ detail: String) -> StorageError {
     StorageError(.malformed, file: file.file, detail)
+  }
+
+  /// What each of so many tokens reads under a plan.
+  ///
+  /// - Throws: `LanguageError.plan` for a plan that says nothing about texts, or leaves out what this model's memories have
+  ///   read already.
+  public func access(_ template: PlanTemplate, tokens count: Int) throws -> Access {
+    let access = try Access(template, tokens: count)
+    guard network.readsSubsets || access.reads.allSatisfy({ $0 == nil }) else {
+      throw LanguageError.leavesOut(plan: "\(template)")
+    }
+    return access
   }
 
   // MARK: The blueprint

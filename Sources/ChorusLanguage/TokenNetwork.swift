@@ -18,9 +18,20 @@ public final class TokenNetwork: Sendable {
 
   init(_ layers: TokenLayers, _ blueprint: Blueprint, _ weights: Weights) {
     (self.layers, self.blueprint, self.weights) = (layers, blueprint, weights)
-    vocabulary = layers.tokens.columns
+    vocabulary = layers.logits.outputs
     stack = Stack(layers.stack, weights)
   }
+
+  /// The network of a sequence model of levels, whose first token is the one behind its levels.
+  convenience init(_ network: SequenceNetwork<CategoricalHead>) {
+    let (stack, logits) = network.parts
+    self.init(
+      TokenLayers(tokens: .rows(network.tokenRows), stack: stack, logits: logits), network.blueprint,
+      network.weights)
+  }
+
+  /// Whether a token may read some of those before it: not where it is told by a state that has read all of them.
+  public var readsSubsets: Bool { stack.capability.subsetReads }
 
   /// Numbers that a token's representation has.
   public var width: Int { blueprint.width }
@@ -70,9 +81,8 @@ public final class TokenNetwork: Sendable {
     /// Logits of the next token behind some of the rows, `[rows, vocabulary]`, valid as long as this.
     public func logits(_ rows: Range<Int>) -> UnsafeMutablePointer<Float> {
       let out = run.arena.floats(rows.count * network.vocabulary)
-      network.weights.linear(
-        hidden + rows.lowerBound * network.width, rows: rows.count, network.layers.logits, into: out,
-        on: run.pool)
+      network.layers.logits.apply(
+        hidden + rows.lowerBound * network.width, rows: rows.count, into: out, run)
       return out
     }
 
@@ -118,36 +128,94 @@ public final class TokenNetwork: Sendable {
     _ rows: ArraySlice<Row>, into paths: Paths, on pool: ThreadPool?, _ body: (Said) throws -> R
   ) rethrows -> R {
     try stack.run(on: pool) { run in
-      let arena = run.arena
-      let h = arena.floats(rows.count * width)
-      let table = weights.block(layers.tokens)
-      for (index, row) in rows.enumerated() { table?.expand(Int(row.token), into: h + index * width) }
-      let reads = rows.contains { $0.reads != nil } ? rows.map { $0.reads ?? .prefix($0.place + 1) } : nil
-      let asked = rows.enumerated().filter(\.element.asked).map { Int32($0.offset) }
-      let places = Places(
-        sequence: rows.map { Int32($0.path) }, slots: rows.map { Int32($0.place) }, reads: reads,
-        asked: asked, arena)
-      let said = stack.advance(h, places, contexts: stack.emptyContexts, buffers: paths.memories, run)
-      return try body(Said(network: self, hidden: UnsafePointer(said), run: run, count: asked.count))
+      let pieces = pieces(rows)
+      guard pieces.count > 1 else {
+        let said = advance(rows, into: paths, run)
+        return try body(Said(network: self, hidden: said.hidden, run: run, count: said.count))
+      }
+      let hidden = run.arena.floats(rows.count { $0.asked } * width)
+      var count = 0
+      for piece in pieces {
+        let mark = run.arena.mark
+        let said = advance(piece, into: paths, run)
+        (hidden + count * width).update(from: said.hidden, count: said.count * width)
+        count += said.count
+        run.arena.rewind(to: mark)
+      }
+      return try body(Said(network: self, hidden: UnsafePointer(hidden), run: run, count: count))
     }
+  }
+
+  /// Rows cut so that no path has more of them in a piece than its memories read behind its newest row.
+  private func pieces(_ rows: ArraySlice<Row>) -> [ArraySlice<Row>] {
+    guard case .newest(let chunk) = stack.capability.prefixReads else { return [rows] }
+    var (pieces, first, own) = ([ArraySlice<Row>](), rows.startIndex, 0)
+    for index in rows.indices {
+      own = index > first && rows[index].path == rows[index - 1].path ? own + 1 : 1
+      guard own > chunk else { continue }
+      pieces.append(rows[first..<index])
+      (first, own) = (index, 1)
+    }
+    return pieces + [rows[first...]]
+  }
+
+  /// What rows say that were asked for, in the arena.
+  private func advance(
+    _ rows: ArraySlice<Row>, into paths: Paths, _ run: Workspace
+  ) -> (hidden: UnsafePointer<Float>, count: Int) {
+    let arena = run.arena
+    let h = arena.floats(rows.count * width)
+    layers.tokens.write(rows.lazy.map { Int($0.token) }, width: width, weights, into: h)
+    let reads = rows.contains { $0.reads != nil } ? rows.map { $0.reads ?? .prefix($0.place + 1) } : nil
+    let asked = rows.enumerated().filter(\.element.asked).map { Int32($0.offset) }
+    let places = Places(
+      sequence: rows.map { Int32($0.path) }, slots: rows.map { Int32($0.place) }, reads: reads,
+      asked: asked, arena)
+    let said = stack.advance(h, places, contexts: stack.emptyContexts, buffers: paths.memories, run)
+    return (UnsafePointer(said), asked.count)
   }
 }
 
 /// The parameters of a network of tokens.
 struct TokenLayers: Sendable {
-  let tokens: Parameter
+  /// Where a token's representation comes from.
+  enum Tokens: Sendable {
+    case table(Parameter)
+    /// Representations one after the other.
+    case rows(FloatBuffer)
+
+    func write(
+      _ tokens: some Sequence<Int>, width: Int, _ weights: Weights, into h: UnsafeMutablePointer<Float>
+    ) {
+      switch self {
+      case .table(let parameter):
+        let table = weights.block(parameter)
+        for (index, token) in tokens.enumerated() { table?.expand(token, into: h + index * width) }
+      case .rows(let rows):
+        for (index, token) in tokens.enumerated() {
+          (h + index * width).update(from: rows.pointer + token * width, count: width)
+        }
+      }
+    }
+  }
+
+  let tokens: Tokens
   let stack: StackLayers
-  let logits: Parameter
+  let logits: any Layer
+
+  init(tokens: Tokens, stack: StackLayers, logits: any Layer) {
+    (self.tokens, self.stack, self.logits) = (tokens, stack, logits)
+  }
 
   /// - Parameter tied: whether logits are made with the table of tokens.
   init(
     _ blueprint: Blueprint, vocabulary: Int, tied: Bool, _ scope: inout ParameterScope
   ) throws(ModelError) {
-    tokens = scope.parameter("token.weight", blueprint.width, vocabulary, .normal(deviation: 0.02))
+    let table = scope.parameter("token.weight", blueprint.width, vocabulary, .normal(deviation: 0.02))
+    tokens = .table(table)
     stack = try StackLayers(blueprint, &scope)
     logits =
       tied
-      ? tokens
-      : scope.parameter("logits.weight", blueprint.width, vocabulary, .fan(in: blueprint.width))
+      ? Projection(table) : .unbiased("logits", blueprint.width, vocabulary, &scope)
   }
 }

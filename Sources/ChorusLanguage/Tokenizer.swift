@@ -7,12 +7,12 @@ import ChorusStorage
 /// let tokens = tokenizer.encode("The adventure").tokens
 /// let text = String(decoding: tokenizer.bytes(of: tokens), as: UTF8.self)
 /// ```
-public struct Tokenizer: Sendable {
+public struct Tokenizer: Sendable, Equatable {
   /// Bytes of every token; nil for one that is no text, like the end of one.
   private let texts: [[UInt8]?]
   /// The token of each byte; negative where the vocabulary has none.
   private let ofByte: [Int32]
-  private struct Merge {
+  private struct Merge: Equatable {
     let rank: Int32
     let token: Int32
   }
@@ -36,6 +36,20 @@ public struct Tokenizer: Sendable {
     public var offsets: [Int] = []
     /// Bytes for which the vocabulary has no token; they are left out.
     public var unknownBytes = 0
+  }
+
+  // MARK: Bytes
+
+  /// Tokens that are single bytes.
+  public static let byteCount = 256
+
+  /// Every byte is a token, and token 256 begins a text.
+  static let bytes = Tokenizer()
+
+  private init() {
+    texts = (0..<Self.byteCount).map { [UInt8($0)] } + [nil]
+    ofByte = (0..<Int32(Self.byteCount)).map { $0 }
+    (merges, splitter, end, start) = ([:], .gpt2, nil, Int32(Self.byteCount))
   }
 
   // MARK: Reading a file

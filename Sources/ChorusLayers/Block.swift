@@ -43,21 +43,23 @@ public struct Block: Sendable {
   /// Whether what the mixer reads is `h` itself.
   public var readsInPlace: Bool { order == .post }
 
-  /// What the memory stores of normed rows; `turns` as `Attention.turns` tells.
+  /// What the memory stores of normed rows; `turns` as `Attention.turns` tells, `committed` where the mixer has a short
+  /// convolution.
   public func store(
-    _ normed: UnsafePointer<Float>, rows: Int, turns: UnsafePointer<Float>? = nil, _ run: Workspace
+    _ normed: UnsafePointer<Float>, rows: Int, turns: UnsafePointer<Float>? = nil,
+    committed: (rows: CommittedRows, recent: RecentRows)? = nil, _ run: Workspace
   ) -> UnsafeMutablePointer<Float> {
-    mixer.store(normed, rows: rows, turns: turns, run)
+    mixer.store(normed, rows: rows, turns: turns, committed: committed, run)
   }
 
   /// The rest of the block, in place on `h`: `read` takes queries and fills what they read of the memory, then comes the
-  /// feed-forward part.
+  /// feed-forward part. `held` is the number of the context's rows, for blocks that scale queries by it.
   public func transform(
     _ h: UnsafeMutablePointer<Float>, _ normed: UnsafePointer<Float>, rows: Int,
-    turns: UnsafePointer<Float>? = nil, _ run: Workspace,
+    turns: UnsafePointer<Float>? = nil, held: Int = 0, _ run: Workspace,
     read: (UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
   ) {
-    let queries = mixer.ask(normed, rows: rows, turns: turns, run)
+    let queries = mixer.ask(normed, rows: rows, turns: turns, held: held, run)
     let found = run.arena.floats(rows * mixer.out.inputs)
     read(queries, found)
     mixer.out.apply(found, rows: rows, residual: h, into: h, run)
@@ -72,6 +74,38 @@ public struct Block: Sendable {
     feed.apply(inner, rows: rows, residual: h, into: h, run)
   }
 
+  // MARK: Contexts
+
+  /// Rows of a tile that goes through a block at a time, so that its activations stay in the cache. Fixed, so the bytes do not
+  /// depend on the number of threads.
+  public static let tile = 32
+
+  /// What `memory`, the block's own, holds of these rows, `[rows, width]`.
+  public func state(
+    of h: UnsafeMutablePointer<Float>, rows: Int, in memory: any Memory, _ run: Workspace
+  ) -> any AnyObject & Sendable {
+    let draft = memory.anyDraft(rows: rows)
+    for first in stride(from: 0, to: rows, by: Self.tile) {
+      let range = first..<min(first + Self.tile, rows)
+      let mark = run.arena.mark
+      let normed = normed(h + first * norm1.inputs, rows: range.count, run)
+      memory.write(
+        store(normed, rows: range.count, run), rows: range, toAny: draft, scratch: run.arena)
+      run.arena.rewind(to: mark)
+    }
+    return memory.finish(any: draft)
+  }
+
+  /// Rows go through the block and read a context of `held` rows alone.
+  public func read(
+    _ h: UnsafeMutablePointer<Float>, rows: Int, _ state: any AnyObject & Sendable, held: Int,
+    in memory: any Memory, _ run: Workspace
+  ) {
+    transform(h, normed(h, rows: rows, run), rows: rows, held: held, run) { queries, out in
+      memory.read(queries, rows: rows, anyContext: state, into: out, scratch: run.arena)
+    }
+  }
+
   // MARK: Training
 
   /// The block on a tape.
@@ -79,13 +113,20 @@ public struct Block: Sendable {
   /// - Parameters:
   ///   - stored: the rows of `h` that the memory stores.
   ///   - reading: the rows that go on, counted as in `h`; the last block computes only what is asked for.
+  ///   - keys: which of the stored rows `visible` speaks of; nil for all.
   ///   - visible: who of `reading`, counted from its first row, sees which stored rows.
+  ///   - positions: the places of the rows of `h`, for blocks with rotary positions; nil: row i is at place i.
+  ///   - held: the number of the context's rows, for blocks that scale queries by it.
   /// - Returns: the rows `reading`.
   public func record(
-    _ h: Node, stored: Range<Int>, reading: Range<Int>, visible: [VisibleBlock], on tape: Tape
+    _ h: Node, stored: Range<Int>, reading: Range<Int>, keys: [Int32]? = nil, visible: [VisibleBlock],
+    positions: [Int32]? = nil, held: Int = 0, on tape: Tape
   ) -> Node {
     let normed = order == .pre ? norm1.record(h, on: tape) : h
-    let read = mixer.read(normed, stored: stored, reading: reading, visible: visible, on: tape)
+    let read = mixer.read(
+      normed, stored: stored, reading: reading, keys: keys, visible: visible, positions: positions,
+      held: held,
+      on: tape)
     var h = mixer.out.record(read, residual: h[reading], on: tape)
     if order == .post { h = norm1.record(h, on: tape) }
     let inner = order == .pre ? norm2.record(h, on: tape) : h

@@ -12,10 +12,16 @@ public struct BlockParts: Sendable, Hashable {
   public var feed = FeedKind.gelu
   /// Whether the map of what was read has a bias.
   public var biases = true
+  /// Whether the maps to queries, keys and values have biases.
+  public var inputBiases = false
+  /// Hidden units of the perceptrons by which queries grow with the number of rows read (`LengthScaling`); 0 for none.
+  public var lengthScaling = 0
   /// Heads that have keys and values of their own; nil for all.
   public var keyHeads: Int?
   /// How queries and keys are told their positions; nil for not at all.
   public var rotary: Rotary?
+  /// Rows whose keys and values a stored row takes in by a short convolution, itself included; nil for its own alone.
+  public var convolution: Int?
   /// Coordinates that rows carry behind their representation; 0 for none.
   public var coordinates = 0
 
@@ -24,7 +30,7 @@ public struct BlockParts: Sendable, Hashable {
 
   public init() {}
 
-  func makeNorm(_ name: String, _ width: Int, _ scope: inout ParameterScope) -> any Layer {
+  public func makeNorm(_ name: String, _ width: Int, _ scope: inout ParameterScope) -> any Layer {
     switch norm {
     case .layer: Norm(name, width, places: places.columns, &scope)
     case .rms: RMSNorm(name, width, epsilon: epsilon, &scope)
@@ -57,16 +63,23 @@ public struct BlockParts: Sendable, Hashable {
     if let rotary, !(rotary.base > 1 && rotary.base <= 1e12) {
       return "rotary: base is \(rotary.base); it must be above 1 and at most 1e12"
     }
+    if let convolution, !(2...16).contains(convolution) {
+      return "convolution is \(convolution); it must be within 2...16, or absent"
+    }
     guard (0...64).contains(coordinates) else {
       return "coordinates is \(coordinates); it must be within 0...64"
     }
     if coordinates > 0 {
-      guard norm == .layer, feed == .gelu, sizes.keyHeads == sizes.heads, rotary == nil else {
-        return "rows with coordinates have layer norms, a GELU, all key heads and no rotary positions"
+      guard norm == .layer, feed == .gelu, sizes.keyHeads == sizes.heads, rotary == nil, !inputBiases else {
+        return
+          "rows with coordinates have layer norms, a GELU, all key heads, no rotary positions and no inputBiases"
       }
       guard coordinates + 1 <= sizes.width, places.columns < sizes.columns else {
         return "\(coordinates) coordinates do not fit into heads \(sizes.width) wide"
       }
+    }
+    guard (0...1024).contains(lengthScaling) else {
+      return "lengthScaling is \(lengthScaling); it must be within 0...1024"
     }
     if rotary != nil, !sizes.width.isMultiple(of: 2) {
       return "rotary turns pairs of numbers; a head is \(sizes.width) wide"
@@ -77,7 +90,7 @@ public struct BlockParts: Sendable, Hashable {
 
 extension BlockParts: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case norm, epsilon, feed, biases, keyHeads, rotary, coordinates
+    case norm, epsilon, feed, biases, inputBiases, lengthScaling, keyHeads, rotary, convolution, coordinates
   }
 
   public init(from decoder: any Decoder) throws {
@@ -89,8 +102,11 @@ extension BlockParts: Codable {
     try read(.epsilon, \.epsilon)
     try read(.feed, \.feed)
     try read(.biases, \.biases)
+    try read(.inputBiases, \.inputBiases)
+    try read(.lengthScaling, \.lengthScaling)
     keyHeads = try fields.decodeIfPresent(Int.self, forKey: .keyHeads)
     rotary = try fields.decodeIfPresent(Rotary.self, forKey: .rotary)
+    convolution = try fields.decodeIfPresent(Int.self, forKey: .convolution)
     try read(.coordinates, \.coordinates)
   }
 
@@ -100,8 +116,11 @@ extension BlockParts: Codable {
     try fields.encode(epsilon, forKey: .epsilon)
     try fields.encode(feed, forKey: .feed)
     try fields.encode(biases, forKey: .biases)
+    if inputBiases { try fields.encode(inputBiases, forKey: .inputBiases) }
+    if lengthScaling > 0 { try fields.encode(lengthScaling, forKey: .lengthScaling) }
     try fields.encodeIfPresent(keyHeads, forKey: .keyHeads)
     try fields.encodeIfPresent(rotary, forKey: .rotary)
+    try fields.encodeIfPresent(convolution, forKey: .convolution)
     if coordinates > 0 { try fields.encode(coordinates, forKey: .coordinates) }
   }
 }

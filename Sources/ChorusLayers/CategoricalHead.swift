@@ -104,6 +104,12 @@ public struct Categorical: Predictive, Hashable {
     .level(Self.choose(probabilities, stream.uniform()))
   }
 
+  public func divergence(from other: Categorical) -> Double {
+    zip(probabilities, zip(logProbabilities, other.logProbabilities)).reduce(0) {
+      $1.0 > 0 ? $0 + $1.0 * ($1.1.0 - $1.1.1) : $0
+    }
+  }
+
   /// Exact, in one draw: the positive parts of p − q are known level by level.
   public func residual(beyond draft: Categorical, from stream: inout RandomStream) -> Value {
     let rest = zip(probabilities, draft.probabilities).map { max($0 - $1, 0) }

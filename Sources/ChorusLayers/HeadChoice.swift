@@ -29,7 +29,7 @@ extension HeadSpecification {
 public struct HeadChoice: Sendable {
   /// Every kind of head.
   static let all: [any HeadSpecification.Type] = [
-    MixtureHead.Specification.self, CategoricalHead.Specification.self,
+    MixtureHead.Specification.self, CategoricalHead.Specification.self, QuantileHead.Specification.self,
     JointGaussianHead.Specification.self,
   ]
 

@@ -35,6 +35,8 @@ public protocol Predictive: Sendable {
   /// The law without what lies outside of `range`, renormalised; nil where next to nothing of it lies inside, and for a
   /// law that is not of numbers.
   func within(_ range: ClosedRange<Double>) -> Self?
+  /// The Kullback-Leibler divergence of this law, p, from another, ∫ p·log(p/q), in nats.
+  func divergence(from other: Self) -> Double
   /// A draw from (p − q)₊ / ∫(p − q)₊, where this law is p: what a refused draft from q is replaced by, so that the result
   /// has the law p whatever q was (Leviathan et al. 2023, Alg. 1).
   func residual(beyond draft: Self, from stream: inout RandomStream) -> Value
@@ -78,6 +80,15 @@ extension ContinuousLaw {
     case .number(let y): logDensity(y)
     case .level: -.infinity
     }
+  }
+  /// The mean of log(p/q) over 32 quantiles of p: what two laws differ by where values come to lie, without their tails.
+  public func divergence(from other: Self) -> Double {
+    let count = 32
+    let sum = (0..<count).reduce(0.0) { sum, index in
+      let y = quantile((Double(index) + 0.5) / Double(count))
+      return sum + logDensity(y) - other.logDensity(y)
+    }
+    return max(sum / Double(count), 0)
   }
   public func logMass(in range: ClosedRange<Double>) -> Double {
     log(max(cdf(range.upperBound) - cdf(range.lowerBound), 0))

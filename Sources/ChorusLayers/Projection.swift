@@ -25,10 +25,11 @@ public struct Projection: Layer {
   public static func unbiased(
     _ name: String, _ inputs: Int, _ outputs: Int, start: Start? = nil, _ scope: inout ParameterScope
   ) -> Projection {
-    Projection(weight: scope.parameter(name + ".weight", inputs, outputs, start ?? .fan(in: inputs)))
+    Projection(scope.parameter(name + ".weight", inputs, outputs, start ?? .fan(in: inputs)))
   }
 
-  private init(weight: Parameter) {
+  /// A map by a matrix that is there already, as the table of a language model's tokens.
+  public init(_ weight: Parameter) {
     self.weight = weight
     bias = nil
     activation = .identity

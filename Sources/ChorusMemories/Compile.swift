@@ -10,22 +10,39 @@ public struct CompiledMemory: Sendable {
   let buffer: (any SpecifiedMemory.Type)?
   let layer: LayerMemory
   let sizes: AttentionSizes
+  /// How a path's own rows tell their age; nil where they do not.
+  let ages: RowAges?
 
   /// Features of a head, so that a name in a file cannot ask for all memory: a state has their square.
   public static let featureLimit = 4096
+  /// Numbers of a head's inner network, for the same reason.
+  public static let networkLimit = 1 << 22
 
   /// Chooses the memories of a layer for heads of these sizes.
   ///
   /// - Parameter set: whether the context is a set, so that a memory that depends on the order is refused, and so is one of
   ///   the paths' rows that cannot read any prefix of them, as plans over sets ask for.
-  public init(_ layer: LayerMemory, _ sizes: AttentionSizes, set: Bool = true) throws(MemoryError) {
+  /// - Parameter ages: how a path's own rows tell their age; nil where they do not.
+  public init(
+    _ layer: LayerMemory, _ sizes: AttentionSizes, set: Bool = true, ages: RowAges? = nil
+  ) throws(MemoryError) {
     self.layer = layer
     self.sizes = sizes
+    self.ages = ages
+    if ages != nil, layer != .softmax || sizes.keyHeads != sizes.heads || !sizes.width.isMultiple(of: 4) {
+      throw .refused("rows tell their age to softmax attention with all key heads alone")
+    }
     for spec in [layer.context, layer.buffer].compactMap({ $0 }) {
       let count = try FeatureMaps.named(spec.features).count(sizes.width)
       guard count <= Self.featureLimit else {
         throw .refused(
           "'\(spec.features)' makes \(count) features of a head \(sizes.width) wide; at most \(Self.featureLimit) are held"
+        )
+      }
+      let numbers = InnerNetwork(spec.function, width: sizes.width).count
+      guard spec.function != .perceptron || numbers <= Self.networkLimit else {
+        throw .refused(
+          "an inner network of a head \(sizes.width) wide has \(numbers) numbers; at most \(Self.networkLimit) are held"
         )
       }
     }
@@ -55,13 +72,18 @@ public struct CompiledMemory: Sendable {
         }
     } else {
       buffer = nil
-      capability = context.capability(layer.context)
+      capability = ages == nil ? context.capability(layer.context) : AgedMemory.capability
     }
     self.shape = shape
     guard set else { return }
     let name = MemoryRegistry.name(of: layer) ?? "this memory"
     guard capability.holdsSet else { throw .notASet(name, instead: MemoryRegistry.setMemories) }
     guard capability.prefixReads == .any else { throw .newestOnly(name, instead: MemoryRegistry.setMemories) }
+  }
+
+  /// Columns that a query and a key of all heads are compared in.
+  package var readColumns: Int {
+    sizes.heads * (sizes.width + (ages?.columns(sizes.width) ?? 0))
   }
 
   /// One memory's context, the other's buffer.
@@ -74,6 +96,7 @@ public struct CompiledMemory: Sendable {
 
   /// The memory with its learned numbers: `handles` as the shape tells, of `weights`.
   public func memory(_ weights: Weights, _ handles: [Parameter]) -> any Memory {
+    if let ages { return AgedMemory(ages, sizes, weights) }
     let first = context.init(layer.context, sizes, MemoryValues(weights, Array(handles.prefix(split))))
     guard let buffer, let spec = layer.buffer else { return first }
     let second = buffer.init(spec, sizes, MemoryValues(weights, Array(handles.dropFirst(split))))
@@ -85,6 +108,20 @@ extension MemorySpec {
   /// The memory that computes this, or why none does.
   func kind() throws(MemoryError) -> any SpecifiedMemory.Type {
     let map = try FeatureMaps.named(features)
+    switch optimiser {
+    case .frozen(let chunk), .frozenMomentum(let chunk): return try frozen(chunk)
+    default: break
+    }
+    try require(
+      retention == .quadratic,
+      "\(retention.text) retention is known of gradients that are frozen for a chunk (frozen, frozenMomentum)"
+    )
+    switch loss {
+    case .dot, .squared: break
+    case .power, .huber:
+      throw .refused(
+        "the \(loss.text) loss is known of gradients that are frozen for a chunk (frozen, frozenMomentum)")
+    }
     switch (function, optimiser) {
     case (.localConstant, .exact) where weights == .fadingSimilarity:
       try require(
@@ -198,10 +235,28 @@ extension MemorySpec {
         weights == .decay && loss == .squared && readOut == .raw && features == "unit",
         "recursive least squares has decay weights, squared loss, unit features and a raw read-out")
       return RecurrentMemory<RecursiveRidgeRule>.self
+    case (.linear, .chebyshev(let steps)):
+      try require(
+        weights == .scalarGate && loss == .squared && readOut == .raw && features == "unit",
+        "Chebyshev's iteration has scalar-gate weights, squared loss, unit features and a raw read-out")
+      try requireSteps(steps)
+      return RecurrentMemory<KalmaRule<ScalarGateRule>>.self
+    case (.slots, .gradient(let steps)):
+      try require(
+        steps == 1 && weights == .tiedGate && loss == .squared && readOut == .normalised
+          && features == "identity",
+        "slots have tied-gate weights, squared loss, one step, identity features and a normalised read-out")
+      return RecurrentMemory<SlotRule>.self
+    case (.linear, .implicit) where weights == .tiedGate:
+      try require(
+        loss == .squared && readOut == .raw && features == "identity",
+        "implicit steps have squared loss, identity features and a raw read-out")
+      return RecurrentMemory<LonghornDiagonalRule>.self
     case (.linear, .implicit):
       try require(
         weights == .learned && loss == .squared && readOut == .raw && features == "identity",
-        "implicit steps have learned weights, squared loss, identity features and a raw read-out")
+        "implicit steps have learned weights, or a tied gate where they are taken column by column, squared loss, identity features and a raw read-out"
+      )
       return RecurrentMemory<LonghornRule>.self
     case (.linear, .online):
       try require(
@@ -221,9 +276,39 @@ extension MemorySpec {
       return KernelRidgeMemory.self
     default:
       throw .refused(
-        "no form is known here of a \(function.rawValue) fit of the \(loss.rawValue) loss by \(optimiser.text)"
+        "no form is known here of a \(function.rawValue) fit of the \(loss.text) loss by \(optimiser.text)"
       )
     }
+  }
+
+  /// The memory of gradients that are taken where a chunk begins.
+  private func frozen(_ chunk: Int) throws(MemoryError) -> any SpecifiedMemory.Type {
+    try require(
+      FrozenSettings.chunks.contains(chunk),
+      "a chunk has \(FrozenSettings.chunks.lowerBound) to \(FrozenSettings.chunks.upperBound) rows, not \(chunk)"
+    )
+    try require(
+      [.linear, .normalisedLinear, .perceptron].contains(function),
+      "frozen gradients are those of a linear, normalisedLinear or perceptron fit")
+    try require(readOut == .raw, "a fit by frozen gradients reads raw")
+    try require(
+      features == "unit" || (features == "identity" && function != .linear),
+      "frozen gradients take unit features; with a norm behind them identity features too")
+    if case .frozenMomentum = optimiser {
+      try require(weights == .scalarGate, "frozen gradients with momentum have scalar-gate weights")
+    }
+    try require(
+      weights == .learned || weights == .scalarGate,
+      "frozen gradients have learned weights, which do not fade, or scalar-gate weights")
+    if case .power(let p) = loss {
+      try require((1...8).contains(p), "the power of a loss is within 1...8, not \(p)")
+    }
+    switch retention {
+    case .norm(let q), .printedNorm(let q):
+      try require((2...8).contains(q), "the norm of a retention is that of q within 2...8, not \(q)")
+    case .quadratic, .simplex, .signedSimplex: break
+    }
+    return FrozenMemory.self
   }
 
   /// The memory of rows that fade with those behind them.
@@ -258,23 +343,5 @@ extension MemorySpec {
   }
   private func requireSteps(_ steps: Int) throws(MemoryError) {
     try require((1...256).contains(steps), "steps must be within 1...256, not \(steps)")
-  }
-}
-
-extension MemorySpec.Optimiser {
-  public var text: String {
-    switch self {
-    case .exact: "exact"
-    case .gradient(let steps): "gradient(\(steps))"
-    case .conjugateGradient(let steps): "conjugate-gradient(\(steps))"
-    case .online: "online"
-    case .implicit: "implicit"
-    case .recursive: "recursive"
-    case .momentum: "momentum"
-    case .feedback: "feedback"
-    case .eraseWrite: "erase-write"
-    case .replace: "replace"
-    case .product(let steps): "product(\(steps))"
-    }
   }
 }

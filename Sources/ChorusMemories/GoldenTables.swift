@@ -177,12 +177,10 @@ public enum GoldenTables {
       })
   }
 
-  /// One head of a memory with numbers of our choice.
+  /// A memory with a name, whose keys and queries are stretched and whose reads are multiplied.
   struct Subject {
     let name: String
-    private let memory: any Memory
-    private let width: Int
-    /// What a read is multiplied with, and what keys and queries are.
+    private let trial: MemoryTrial
     private let gain: Double
     private let stretch: Double
 
@@ -190,79 +188,23 @@ public enum GoldenTables {
       _ name: String, _ spec: MemorySpec, _ width: Int, _ numbers: [String: Double] = [:], gain: Double = 1,
       stretch: Double = 1
     ) throws(MemoryError) {
-      let compiled = try CompiledMemory(LayerMemory(spec), AttentionSizes(heads: 1, width: width), set: false)
-      var table = ParameterTable()
-      let handles = compiled.shape.parameters.map { table.declare($0.name, 1, $0.count) }
-      let weights = Weights(table)
-      for (handle, known) in zip(handles, compiled.shape.parameters) {
-        for i in 0..<known.count { weights[handle][i] = Float(numbers[known.name] ?? known.initial) }
-      }
-      memory = compiled.memory(weights, handles)
-      (self.name, self.width, self.gain, self.stretch) = (name, width, gain, stretch)
+      trial = try MemoryTrial(spec, width: width, numbers: numbers)
+      (self.name, self.gain, self.stretch) = (name, gain, stretch)
     }
 
-    private func floats(_ rows: [[Double]], _ factor: Double = 1) -> [Float] {
-      rows.joined().map { Float(factor * $0) }
-    }
-    private func stored(_ keys: [[Double]], _ values: [[Double]]) -> [Float] {
-      let gates = [Float](repeating: 0, count: memory.shape.stored - 2 * width)
-      return zip(keys, values).flatMap { key, value in
-        key.map { Float(stretch * $0) } + value.map { Float($0) } + gates
-      }
-    }
-    private func rows(_ read: [Float], _ count: Int) -> [[Double]] {
-      (0..<count).map { row in (0..<width).map { gain * Double(read[row * memory.shape.read + $0]) } }
-    }
+    private func stretched(_ rows: [[Double]]) -> [[Double]] { rows.map { $0.map { stretch * $0 } } }
+    private func gained(_ rows: [[Double]]) -> [[Double]] { rows.map { $0.map { gain * $0 } } }
 
     /// All rows as a set, read at every query.
     func readSet(_ keys: [[Double]], _ values: [[Double]], at queries: [[Double]]) -> [[Double]] {
-      let arena = Arena(blockCount: 1 << 16)
-      let draft = memory.anyDraft(rows: keys.count)
-      memory.write(stored(keys, values), rows: 0..<keys.count, toAny: draft, scratch: arena)
-      var out = [Float](repeating: 0, count: queries.count * memory.shape.read)
-      memory.read(
-        floats(queries, stretch), rows: queries.count, anyContext: memory.finish(any: draft), into: &out,
-        scratch: arena)
-      return rows(out, queries.count)
+      gained(trial.read(keys: stretched(keys), values: values, at: stretched(queries)))
     }
 
     /// All rows behind an empty set, query i reading the first `limits[i]`.
     func readPrefixes(
       _ keys: [[Double]], _ values: [[Double]], at queries: [[Double]], limits: [Int]
     ) -> [[Double]] {
-      let arena = Arena(blockCount: 1 << 16)
-      let context = memory.finish(any: memory.anyDraft(rows: 0))
-      let buffer = memory.anyBuffer(paths: 1, capacity: keys.count)
-      let paths = arena.integers([Int32](repeating: 0, count: keys.count))
-      let everything = arena.integers([-1])
-      let all = (stored(keys, values), floats(queries, stretch))
-      var out = [Float](repeating: 0, count: queries.count * memory.shape.read)
-      all.0.withUnsafeBufferPointer { rows in
-        all.1.withUnsafeBufferPointer { asked in
-          out.withUnsafeMutableBufferPointer { out in
-            guard let rows = rows.baseAddress, let asked = asked.baseAddress, let out = out.baseAddress else {
-              return
-            }
-            // Limits ascend: a row is committed just before the first query that sees it.
-            var committed = 0
-            for (query, limit) in limits.enumerated() {
-              let new = committed..<max(committed, limit)
-              memory.append(
-                rows + new.lowerBound * memory.shape.stored,
-                CommittedRows(count: new.count, paths: paths, slots: arena.integers(new.map { Int32($0) })),
-                anyContext: context, toAny: buffer, scratch: arena)
-              committed = new.upperBound
-              memory.read(
-                asked + query * width,
-                VisibleRows(
-                  count: 1, paths: paths, limits: arena.integers([Int32(limit)]), maskStarts: everything,
-                  masks: nil), anyContext: context, anyBuffer: buffer,
-                into: out + query * memory.shape.read, scratch: arena)
-            }
-          }
-        }
-      }
-      return rows(out, queries.count)
+      gained(trial.read(keys: stretched(keys), values: values, at: stretched(queries), limits: limits))
     }
   }
 }

@@ -44,6 +44,19 @@ public enum MemoryRegistry {
   private static func product(_ steps: Int, _ weights: MemorySpec.Weights) -> MemorySpec {
     MemorySpec(weights: weights, features: "unit", function: .linear, optimiser: .product(steps: steps))
   }
+  /// Gradients frozen for chunks of 16 rows: Titans and Miras.
+  private static func frozen(
+    _ loss: MemorySpec.Loss = .squared, _ retention: MemorySpec.Retention = .quadratic,
+    optimiser: MemorySpec.Optimiser = .frozen(chunk: 16)
+  ) -> MemorySpec {
+    MemorySpec(
+      weights: .scalarGate, features: "unit", function: .perceptron, loss: loss, optimiser: optimiser,
+      retention: retention)
+  }
+  /// The same by mini-batches that do not fade: TTT.
+  private static func batches(_ function: MemorySpec.FunctionClass) -> MemorySpec {
+    MemorySpec(weights: .learned, function: function, optimiser: .frozen(chunk: 16))
+  }
   private static let ridge = MemorySpec(features: "elu", function: .linear, readOut: .leverage)
 
   public static let all: [Entry] = [
@@ -143,6 +156,10 @@ public enum MemoryRegistry {
       rule: "as deltanet with the rate β/(1 + β‖k‖²): the least ‖S − S₋‖² + β‖v − k·S‖²", state: "d²",
       cost: "d²+2kd, k ≤ 32", source: "Liu et al. 2024, exact; for sequences"),
     Entry(
+      "longhorn-diagonal", MemorySpec(weights: .tiedGate, function: .linear, optimiser: .implicit),
+      rule: "S ← (1 − Δ k²) ⊙ S + Δ k vᵀ, Δ = β/(1 + β‖k‖²)", state: "d²", cost: "d²+3kd, k ≤ 16",
+      source: "Liu et al. 2024, as released; for sequences"),
+    Entry(
       "gated-delta", gatedDelta(.scalarGate), rule: "S ← γ S, then as deltanet", state: "d²",
       cost: "d²+2kd, k ≤ 32",
       source: "Gated DeltaNet, Yang et al. 2025, eq. 10; for sequences"),
@@ -206,6 +223,11 @@ public enum MemoryRegistry {
       cost: "9(2d²+3kd), k ≤ 32",
       source: "MesaNet, von Oswald et al. 2025; for sequences"),
     Entry(
+      "kalma-net",
+      MemorySpec(weights: .scalarGate, features: "unit", function: .linear, optimiser: .chebyshev(steps: 16)),
+      rule: "as mesa with λ = a‖H‖, by 16 steps of Chebyshev's iteration", state: "2d²",
+      cost: "(d+17)(2d²+3kd), k ≤ 32", source: "Gated KalmaNet, arXiv 2511.21016; for sequences"),
+    Entry(
       "gated-ridge", MemorySpec(weights: .scalarGate, features: "unit", function: .linear),
       rule: "the same exactly", state: "2d²",
       cost: "(d+1)(2d²+3kd)+d³/3, k ≤ 32", source: "as mesa, solved exactly; for sequences"),
@@ -219,6 +241,45 @@ public enum MemoryRegistry {
       MemorySpec(weights: .fadingSimilarity, function: .localConstant, readOut: .normalised),
       rule: "softmax with q·k_j/√d + Σ_{i>j} log σ(x_i·w + b)", state: "N(2d+8)", cost: "2(N+k)(d+4)",
       source: "forgetting transformer, Lin et al. 2025; for sequences"),
+    Entry(
+      "gated-slots",
+      MemorySpec(
+        weights: .tiedGate, function: .slots, optimiser: .gradient(steps: 1), readOut: .normalised),
+      rule: "softmax(K̃ q/√d)·Ṽ, K̃ ← Diag(α) K̃ + (1 − α) kᵀ, Ṽ ← Diag(α) Ṽ + (1 − α) vᵀ, α = σ(x·w + b)^(1/8)",
+      state: "2d²", cost: "(d+1)(2d²+3kd), k ≤ 16",
+      source: "gated slot attention, Zhang et al. 2024; for sequences"),
+    Entry(
+      "ttt-linear-batches", batches(.normalisedLinear),
+      rule: "q + LN(q·W + b), of W − τ Σ η u with u of Σ ‖v − k − LN(k·W + b)‖²/2 at W where 16 rows begin",
+      state: "d(d+1)+16(3+2d)", cost: "d²+2kd, k ≤ 16",
+      source: "TTT-Linear, Sun et al. 2024, mini-batches; for sequences"),
+    Entry(
+      "ttt-mlp", batches(.perceptron), rule: "the same with LN(gelu(q·W₁ + b₁)·W₂ + b₂)",
+      state: "8d²+5d+16(3+10d)", cost: "8d²+10kd, k ≤ 16", source: "TTT-MLP, Sun et al. 2024; for sequences"),
+    Entry(
+      "titans", frozen(optimiser: .frozenMomentum(chunk: 16)),
+      rule:
+        "f = q + LN(gelu(q·W₁ + b₁)·W₂ + b₂), P ← μ P − θ u, W ← α W + P, u of ‖f(k) − v‖²/2 at W where 16 rows begin",
+      state: "16d²+10d+16(3+10d)", cost: "16d²+10kd, k ≤ 16",
+      source: "Titans, Behrouz et al. 2024, frozen; for sequences"),
+    Entry(
+      "moneta", frozen(.power(3), .norm(4)),
+      rule: "f as titans, A ← α A − θ u of Σ abs(f(k) − v)³/3, W = sign(A) abs(A)³ / ‖A‖₄²",
+      state: "8d²+5d+16(3+10d)", cost: "256d²", source: "Miras, Behrouz et al. 2025, exact; for sequences"),
+    Entry(
+      "moneta-printed", frozen(.power(3), .printedNorm(4)), rule: "the same with W = A / ‖A‖₄²",
+      state: "8d²+5d+16(3+10d)", cost: "256d²",
+      source: "Miras, Behrouz et al. 2025, as printed; for sequences"),
+    Entry(
+      "yaad", frozen(.huber),
+      rule: "f as titans, W ← α W − θ u of Huber's loss with a threshold δ = softplus(x·w + b)",
+      state: "8d²+5d+16(3+10d)", cost: "8d²+10kd, k ≤ 16", source: "Miras, Behrouz et al. 2025; for sequences"
+    ),
+    Entry(
+      "memora", frozen(.squared, .simplex),
+      rule: "f as titans, A ← α A − θ u of ‖f(k) − v‖²/2, W = c softmax(A) by columns",
+      state: "8d²+5d+16(3+10d)",
+      cost: "256d²", source: "Miras, Behrouz et al. 2025; for sequences"),
   ]
 
   /// What every memory computes and takes, as a table in markdown.

@@ -56,11 +56,41 @@ public struct MemorySpec: Sendable, Hashable {
     case linear
     /// v = k + LN(k·W + b), the inner model of TTT-Linear (Sun et al. 2024).
     case normalisedLinear
+    /// v = k + LN(gelu(k·W₁ + b₁)·W₂ + b₂) with four hidden units a column, the inner model of TTT-MLP, Titans and Miras.
+    case perceptron
     /// A function of the reproducing kernel space of a Gaussian kernel.
     case kernel
+    /// Σ s v / Σ s over as many slots as a head has columns, each a mean of keys and of values.
+    case slots
   }
 
-  public enum Loss: String, Sendable, Codable, CaseIterable { case dot, squared }
+  /// What is summed over the rows, of the fit's error e at a row.
+  public enum Loss: Sendable, Hashable {
+    /// −v·f(k).
+    case dot
+    /// ‖e‖²/2.
+    case squared
+    /// Σ |e|^p / p, smooth at 0.
+    case power(Double)
+    /// ‖e‖²/2 as far as a threshold that is learned from the row, from there on as steep as there.
+    case huber
+  }
+
+  /// How the map W is made of what gradient steps add up, A: what a step keeps of the map before it (Miras, Behrouz et al.
+  /// 2025).
+  public enum Retention: Sendable, Hashable {
+    /// W = A.
+    case quadratic
+    /// W = sign(A) |A|^(q−1) / ‖A‖^(q−2), the norm that of q, of each matrix: what minimises ⟨A₋, W⟩ with a squared norm of the
+    /// dual exponent.
+    case norm(Double)
+    /// W = A / ‖A‖^(q−2), as it is printed for Moneta.
+    case printedNorm(Double)
+    /// Column by column, W = c · softmax(A), with c learned.
+    case simplex
+    /// Column by column, W = c · sinh(A) / Σ cosh(A): the softmax of A and −A, whose difference has both signs.
+    case signedSimplex
+  }
 
   /// How the fit is found.
   public enum Optimiser: Sendable, Hashable {
@@ -68,6 +98,8 @@ public struct MemorySpec: Sendable, Hashable {
     /// Full-batch gradient steps from zero (or from a learned start).
     case gradient(steps: Int)
     case conjugateGradient(steps: Int)
+    /// Chebyshev's iteration, with a ridge that goes with the size of what is solved.
+    case chebyshev(steps: Int)
     /// One step a row, in the rows' order.
     case online
     /// One implicit step a row: what minimises the distance to the state before plus the row's weighed error.
@@ -82,6 +114,11 @@ public struct MemorySpec: Sendable, Hashable {
     case feedback
     /// One step a row with momentum and weight decay.
     case momentum
+    /// One step a row, all gradients of a chunk of so many rows taken where it begins. Chunks are counted from the sequence's
+    /// first row.
+    case frozen(chunk: Int)
+    /// The same with momentum.
+    case frozenMomentum(chunk: Int)
     /// Exactly, with a ridge that fades with the rows: recursive least squares.
     case recursive
   }
@@ -103,18 +140,20 @@ public struct MemorySpec: Sendable, Hashable {
   public var function: FunctionClass
   public var loss: Loss
   public var optimiser: Optimiser
+  public var retention: Retention
   public var readOut: ReadOut
 
   public init(
     weights: Weights = .uniform, features: String = "identity", function: FunctionClass,
     loss: Loss = .squared,
-    optimiser: Optimiser = .exact, readOut: ReadOut = .raw
+    optimiser: Optimiser = .exact, retention: Retention = .quadratic, readOut: ReadOut = .raw
   ) {
     self.weights = weights
     self.features = features
     self.function = function
     self.loss = loss
     self.optimiser = optimiser
+    self.retention = retention
     self.readOut = readOut
   }
 
@@ -125,7 +164,7 @@ public struct MemorySpec: Sendable, Hashable {
 /// Fields that are absent take the defaults of `init`; unknown ones are refused by name.
 extension MemorySpec: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case weights, features, function, loss, optimiser, readOut
+    case weights, features, function, loss, optimiser, retention, readOut
   }
 
   public init(from decoder: any Decoder) throws {
@@ -138,68 +177,8 @@ extension MemorySpec: Codable {
     try read(.features, \.features)
     try read(.loss, \.loss)
     try read(.optimiser, \.optimiser)
+    try read(.retention, \.retention)
     try read(.readOut, \.readOut)
-  }
-}
-
-/// Written as an object with one field, the optimiser's name, whose value holds its steps where it takes some.
-extension MemorySpec.Optimiser: Codable {
-  enum CodingKeys: String, CodingKey, CaseIterable {
-    case exact, gradient, conjugateGradient, online, implicit, product, replace, eraseWrite, feedback,
-      momentum, recursive
-  }
-  private enum Settings: String, CodingKey, CaseIterable { case steps }
-  private struct Steps: Codable {
-    var steps: Int?
-    init(_ steps: Int?) { self.steps = steps }
-    init(from decoder: any Decoder) throws {
-      steps = try decoder.knownFields(Settings.self).decodeIfPresent(Int.self, forKey: .steps)
-    }
-  }
-
-  public init(from decoder: any Decoder) throws {
-    let fields = try decoder.knownFields(CodingKeys.self)
-    guard fields.allKeys.count == 1, let name = fields.allKeys.first else {
-      throw MemoryError.refused(
-        "an optimiser is one of " + CodingKeys.allCases.map(\.rawValue).joined(separator: ", "))
-    }
-    let steps = try fields.decode(Steps.self, forKey: name).steps
-    switch (name, steps) {
-    case (.exact, nil): self = .exact
-    case (.online, nil): self = .online
-    case (.implicit, nil): self = .implicit
-    case (.gradient, let steps?): self = .gradient(steps: steps)
-    case (.conjugateGradient, let steps?): self = .conjugateGradient(steps: steps)
-    case (.product, let steps?): self = .product(steps: steps)
-    case (.replace, nil): self = .replace
-    case (.eraseWrite, nil): self = .eraseWrite
-    case (.feedback, nil): self = .feedback
-    case (.momentum, nil): self = .momentum
-    case (.recursive, nil): self = .recursive
-    case (.exact, _), (.online, _), (.implicit, _), (.recursive, _), (.momentum, _), (.feedback, _),
-      (.eraseWrite, _),
-      (.replace, _):
-      throw MemoryError.refused("the optimiser '\(name.rawValue)' takes no steps")
-    case (.gradient, nil), (.conjugateGradient, nil), (.product, nil):
-      throw MemoryError.refused("the optimiser '\(name.rawValue)' takes a number of steps")
-    }
-  }
-
-  public func encode(to encoder: any Encoder) throws {
-    var fields = encoder.container(keyedBy: CodingKeys.self)
-    switch self {
-    case .exact: try fields.encode(Steps(nil), forKey: .exact)
-    case .gradient(let steps): try fields.encode(Steps(steps), forKey: .gradient)
-    case .conjugateGradient(let steps): try fields.encode(Steps(steps), forKey: .conjugateGradient)
-    case .online: try fields.encode(Steps(nil), forKey: .online)
-    case .implicit: try fields.encode(Steps(nil), forKey: .implicit)
-    case .recursive: try fields.encode(Steps(nil), forKey: .recursive)
-    case .momentum: try fields.encode(Steps(nil), forKey: .momentum)
-    case .feedback: try fields.encode(Steps(nil), forKey: .feedback)
-    case .eraseWrite: try fields.encode(Steps(nil), forKey: .eraseWrite)
-    case .replace: try fields.encode(Steps(nil), forKey: .replace)
-    case .product(let steps): try fields.encode(Steps(steps), forKey: .product)
-    }
   }
 }
 
@@ -262,7 +241,10 @@ public enum MemoryError: Error, Sendable, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .refused(let why): "this memory is not available: \(why)"
-    case .unknown(let name, let known): "no '\(name)'; there are \(known.joined(separator: ", "))"
+    case .unknown(let name, let known):
+      "no '\(name)'"
+        + (Suggestion.nearest(to: name, among: known).map { "; '\($0)' is near" } ?? "")
+        + "; there are \(known.joined(separator: ", "))"
     case .notASet(let name, let instead):
       "\(name) depends on the order of its rows and cannot hold a set context; these can: "
         + instead.joined(separator: ", ")

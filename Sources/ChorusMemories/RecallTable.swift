@@ -4,15 +4,15 @@ import Foundation
 
 /// A sequence of multi-query associative recall (Arora et al. 2024, "Zoology"): keys with their values, then some of the
 /// keys again, each of which asks for its value; everything between is token 0, or drawn at random.
-struct RecallSequence {
-  let tokens: [Int]
+package struct RecallSequence {
+  package let tokens: [Int]
   /// Where a key stands that asks, ascending, and the value that it asks for.
-  let asked: [(place: Int, value: Int)]
+  package let asked: [(place: Int, value: Int)]
 
   /// - Parameters:
   ///   - random: whether tokens between the questions are any of `vocabulary`. One of them may be a key, and what comes
   ///     behind it is then a second value.
-  init(
+  package init(
     length: Int, pairs: Int, vocabulary: Int, random: Bool, _ stream: inout RandomStream
   ) {
     func some(_ range: Range<Int>) -> [Int] {

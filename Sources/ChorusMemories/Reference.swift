@@ -110,6 +110,7 @@ extension CompiledMemory {
     _ query: [Double], context: [[Double]], own: [[Double]], positions: [Int]? = nil, position: Int? = nil,
     numbers: [[Double]]
   ) -> [Double] {
+    if let ages { return AgedMemory.reference(ages, query, sizes, context: context, own: own) }
     let places = Array(0..<context.count) + (positions ?? Array(context.count..<context.count + own.count))
     guard let buffer, let spec = layer.buffer else {
       return read(

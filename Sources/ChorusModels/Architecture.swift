@@ -60,6 +60,12 @@ public protocol Architecture: AnyObject, Sendable {
   func loss(
     _ batch: TaskBatch, task: Int, prefixes: [Int32], weight: Float, on tape: Tape
   ) -> (loss: Node, logDensities: [Float])
+
+  /// log p of each value of a sequence given those before it that a plan shows, in the network's units.
+  ///
+  /// - Throws: `ModelError.input` where the network does not take values in their order, or cannot leave any out;
+  ///   `AccessError`, `PlanError`.
+  func logDensities(inOrder values: [Float], reading template: PlanTemplate) throws -> [Double]
 }
 
 /// Observed rows in the network's units: `x` `[count, dimensions]`, `y` `[count]`.
@@ -87,6 +93,10 @@ public struct NetworkRows: Sendable, Hashable {
 }
 
 extension Architecture {
+  public func logDensities(inOrder values: [Float], reading template: PlanTemplate) throws -> [Double] {
+    throw ModelError.input("only networks of family 'sequence' take values in their order alone")
+  }
+
   /// What a plan may ask of this network.
   public var capability: Plan.Capability {
     Plan.Capability(
@@ -146,6 +156,12 @@ public struct Declaration: Sendable {
     case .streams:
       let layers = try StreamLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
       return (scope, layers.rates, { StreamNetwork(layers, $0) })
+    case .grid:
+      let layers = GridLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
+      return (scope, layers.rates, { GridNetwork(layers, $0) })
+    case .cells:
+      let layers = try CellLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
+      return (scope, layers.rates, { CellNetwork(layers, $0) })
     case .sequence:
       let layers = try SequenceLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
       return (scope, layers.rates, { SequenceNetwork(layers, $0) })

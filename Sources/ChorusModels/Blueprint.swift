@@ -2,6 +2,7 @@ import ChorusData
 import ChorusHints
 import ChorusLayers
 import ChorusMemories
+import ChorusPlans
 import ChorusTensors
 
 /// Everything that fixes a model's arithmetic but its weights: a family, what hints it is told, its blocks and its head.
@@ -15,10 +16,15 @@ public struct Blueprint: Sendable, Hashable {
     case set
     /// A set of rows of a table as estimators tell of them (`TableFit`), a causal buffer, targets.
     case table
+    /// A set of rows of a table read cell by cell, columns first, then rows (TabICL, Qu et al. 2025), a causal buffer, targets.
+    case cells
     /// A set of observed rows and targets that have one Gaussian law together: no buffer (TNP-ND, Nguyen and Grover 2022).
     case joint
     /// A set of observed rows, a causal buffer, targets, each with weights of their own (nanoACE's `arbuffer`, Acerbi 2026).
     case streams
+    /// A set of observed rows along one input, spread on a grid that a convolutional network reads (ConvCNP, Gordon et al. 2020);
+    /// values drawn are read by encoding anew.
+    case grid
     /// Tokens one after another, each of which predicts the next.
     case sequence
   }
@@ -38,13 +44,19 @@ public struct Blueprint: Sendable, Hashable {
   public var memories: [LayerMemory] = []
   /// How a context is read.
   public var encoder = ContextEncoding.shared
+  /// How rows come of their cells, in the family `cells`.
+  public var cells = CellReading()
   public var embedderHidden = 256
   /// Largest number of inputs; fewer are padded with zeros and told apart by a mask.
   public var inputDimensions = 1
+  /// Whether a row of a sequence is told its inputs beside the value before it.
+  public var tellsInputs = false
   /// Octaves of sine and cosine features given to the input embedder beside the raw input; 0 for none.
   public var frequencies = 0
-  /// Length of a learned table of buffer positions; 0 (the default) for none.
-  public var bufferPositions = 0
+  /// What a path's own rows tell of their order.
+  public var bufferPositions = BufferPositions.none
+  /// Points to a unit of the input, of family 'grid'.
+  public var gridDensity = 32
   public var scaling = ScalingRule.none
   /// Classical estimators that the network is told of.
   public var hints = Hints()
@@ -53,6 +65,8 @@ public struct Blueprint: Sendable, Hashable {
   /// Largest context and buffer seen in training; beyond them a run warns. 0 for a buffer that was never trained.
   public var trainedContext = 192
   public var trainedBuffer = 64
+  /// What rows of a sequence read in training; nil for everything before them.
+  public var trainedReads: PlanTemplate?
 
   public init() {}
 
@@ -102,9 +116,9 @@ public struct Blueprint: Sendable, Hashable {
     try check("feedForward", feedForward, 1...16384)
     try check("embedderHidden", embedderHidden, 1...16384)
     try check("headHidden", headHidden, 1...16384)
-    try check("inputDimensions", inputDimensions, 1...64)
+    try check("inputDimensions", inputDimensions, 1...(family == .cells ? 4096 : 64))
     try check("frequencies", frequencies, 0...16)
-    try check("bufferPositions", bufferPositions, 0...4096)
+    if case .learned(let rows) = bufferPositions { try check("bufferPositions", rows, 1...4096) }
     try check("trainedContext", trainedContext, 0...1_000_000)
     try check("trainedBuffer", trainedBuffer, 0...1_000_000)
     do { try hints.validate() } catch { throw .blueprint("hints: \(error)") }
@@ -114,10 +128,27 @@ public struct Blueprint: Sendable, Hashable {
     if (family == .joint) != (head.specification is JointGaussianHead.Specification) {
       throw .blueprint("family 'joint' and head 'joint-gaussian' belong to each other; give both or none")
     }
-    if family == .joint, hints.rows != nil || bufferPositions > 0 {
+    if family == .joint, hints.rows != nil || bufferPositions != .none {
       throw .blueprint("family 'joint' has no buffer; leave the hint local-splines and bufferPositions out")
     }
     if family == .streams { try validateStreams() }
+    if family == .grid { try validateGrid() }
+    if family != .grid, gridDensity != Blueprint().gridDensity {
+      throw .blueprint("only family 'grid' has points of a grid; leave gridDensity out")
+    }
+    if family == .sequence, bufferPositions != .none {
+      throw .blueprint("family 'sequence' has no buffer; leave bufferPositions out, or give parts rotary")
+    }
+    if bufferPositions.ages != nil {
+      guard memories.allSatisfy({ $0 == .softmax }), parts.keyHeads == nil || parts.keyHeads == heads,
+        encoder != .causal
+      else {
+        throw .blueprint(
+          "bufferPositions '\(bufferPositions)' are those of softmax layers beside a set: leave memories, keyHeads and a"
+            + " causal encoder out")
+      }
+    }
+    try validateCells()
     // A row of another family has one unit, and a head reads as many as it says.
     if family != .table, let mixture = head.specification as? MixtureHead.Specification, mixture.units != 1 {
       throw .blueprint("head: units is \(mixture.units); only rows of family 'table' have more than one")
@@ -128,6 +159,10 @@ public struct Blueprint: Sendable, Hashable {
     }
     if family == .sequence, !hints.hints.isEmpty || hints.rows != nil {
       throw .blueprint("family 'sequence' knows no inputs that hints could be told of; leave hints out")
+    }
+    try validateReads()
+    if family != .sequence, tellsInputs {
+      throw .blueprint("rows of other families are told their inputs as they are; leave tellsInputs out")
     }
     guard width % heads == 0, (width / heads) % 4 == 0 else {
       throw .blueprint("width \(width) must be a multiple of 4·heads (heads is \(heads))")
@@ -140,8 +175,25 @@ public struct Blueprint: Sendable, Hashable {
       throw .blueprint(
         "parts: the rows of a set have no positions; leave rotary out, or take family 'sequence'")
     }
+    if family != .sequence, parts.convolution != nil {
+      throw .blueprint(
+        "parts: the rows of a set have no row before them; leave convolution out, or take family 'sequence'")
+    }
     guard memories.count <= layers else {
       throw .blueprint("memories are given for \(memories.count) layers; there are \(layers)")
+    }
+  }
+
+  private func validateReads() throws(ModelError) {
+    guard let trainedReads else { return }
+    guard family == .sequence, memories.allSatisfy({ $0 == .softmax }), parts.convolution == nil, !tellsInputs
+    else {
+      throw .blueprint(
+        "only softmax layers of family 'sequence' leave rows out, without a convolution or inputs; leave trainedReads out"
+      )
+    }
+    do { _ = try Access(trainedReads, tokens: 8, start: true) } catch {
+      throw .blueprint("trainedReads: \(error)")
     }
   }
 
@@ -157,10 +209,27 @@ public struct Blueprint: Sendable, Hashable {
     }
   }
 
+  /// What a network of cells has to be: its inputs are told as they are, and its blocks read whatever number of rows.
+  private func validateCells() throws(ModelError) {
+    guard family == .cells else {
+      guard cells == CellReading(), parts.lengthScaling == 0 else {
+        throw .blueprint("only family 'cells' has cells, and parts with lengthScaling; leave them out")
+      }
+      return
+    }
+    guard norm == .pre, hints == Hints(), frequencies == 0, bufferPositions == .none, parts.coordinates == 0
+    else {
+      throw .blueprint(
+        "family 'cells' has pre-norm blocks: leave norm, hints, frequencies, bufferPositions and coordinates out"
+      )
+    }
+    if let fault = cells.fault(width: width) { throw .blueprint("cells: \(fault)") }
+  }
+
   /// What a network of streams has to be: its blocks are of one kind, and its inputs are told as they are.
   private func validateStreams() throws(ModelError) {
     guard norm == .pre, parts == BlockParts(), memories.isEmpty, hints == Hints(), frequencies == 0,
-      bufferPositions == 0
+      bufferPositions == .none
     else {
       throw .blueprint(
         "family 'streams' has pre-norm blocks with softmax memories: leave norm, parts, memories, hints, frequencies"
@@ -168,9 +237,23 @@ public struct Blueprint: Sendable, Hashable {
     }
   }
 
+  /// What a network on a grid has to be: its rows lie along one input, and its blocks are of one kind.
+  private func validateGrid() throws(ModelError) {
+    guard inputDimensions == 1, norm == .pre, parts == BlockParts(), memories.isEmpty, hints == Hints(),
+      frequencies == 0, bufferPositions == .none
+    else {
+      throw .blueprint(
+        "family 'grid' has one input and pre-norm blocks without memories: leave inputDimensions, norm, parts, memories,"
+          + " hints, frequencies and bufferPositions out")
+    }
+    guard (1...1024).contains(gridDensity) else {
+      throw .blueprint("gridDensity is \(gridDensity); it must be within 1...1024")
+    }
+  }
+
   /// What a network of tables has to be: its rows are what estimators tell, and so many numbers.
   private func validateTable() throws(ModelError) {
-    guard inputDimensions == TableExperts.width, hints == Hints(), frequencies == 0, bufferPositions == 0,
+    guard inputDimensions == TableExperts.width, hints == Hints(), frequencies == 0, bufferPositions == .none,
       scaling == .standardise
     else {
       throw .blueprint(
@@ -193,9 +276,10 @@ public struct Blueprint: Sendable, Hashable {
 
 extension Blueprint: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case version, family, width, layers, heads, norm, feedForward, parts, memories, encoder
-    case embedderHidden, inputDimensions, frequencies, bufferPositions, scaling, hints, headHidden, head
-    case trainedContext, trainedBuffer
+    case version, family, width, layers, heads, norm, feedForward, parts, memories, encoder, cells
+    case embedderHidden, inputDimensions, tellsInputs, frequencies, bufferPositions, gridDensity
+    case scaling, hints, headHidden, head
+    case trainedContext, trainedBuffer, trainedReads
   }
 
   public init(from decoder: any Decoder) throws {
@@ -221,16 +305,20 @@ extension Blueprint: Codable {
     try read(.parts, \.parts)
     try read(.memories, \.memories)
     try read(.encoder, \.encoder)
+    try read(.cells, \.cells)
     try read(.embedderHidden, \.embedderHidden)
     try read(.inputDimensions, \.inputDimensions)
+    try read(.tellsInputs, \.tellsInputs)
     try read(.frequencies, \.frequencies)
     try read(.bufferPositions, \.bufferPositions)
+    try read(.gridDensity, \.gridDensity)
     try read(.scaling, \.scaling)
     try read(.hints, \.hints)
     try read(.headHidden, \.headHidden)
     try read(.head, \.head)
     try read(.trainedContext, \.trainedContext)
     try read(.trainedBuffer, \.trainedBuffer)
+    trainedReads = try fields.decodeIfPresent(PlanTemplate.self, forKey: .trainedReads)
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -246,16 +334,20 @@ extension Blueprint: Codable {
     if parts != BlockParts() { try fields.encode(parts, forKey: .parts) }
     try fields.encode(memories, forKey: .memories)
     if self.encoder != .shared { try fields.encode(self.encoder, forKey: .encoder) }
+    if cells != CellReading() { try fields.encode(cells, forKey: .cells) }
     try fields.encode(embedderHidden, forKey: .embedderHidden)
     try fields.encode(inputDimensions, forKey: .inputDimensions)
+    if tellsInputs { try fields.encode(tellsInputs, forKey: .tellsInputs) }
     try fields.encode(frequencies, forKey: .frequencies)
     try fields.encode(bufferPositions, forKey: .bufferPositions)
+    if family == .grid { try fields.encode(gridDensity, forKey: .gridDensity) }
     try fields.encode(scaling, forKey: .scaling)
     try fields.encode(hints, forKey: .hints)
     try fields.encode(headHidden, forKey: .headHidden)
     try fields.encode(head, forKey: .head)
     try fields.encode(trainedContext, forKey: .trainedContext)
     try fields.encode(trainedBuffer, forKey: .trainedBuffer)
+    try fields.encodeIfPresent(trainedReads, forKey: .trainedReads)
   }
 }
 

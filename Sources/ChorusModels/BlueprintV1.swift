@@ -76,7 +76,7 @@ struct BlueprintV1: Codable {
     (now.width, now.layers, now.heads, now.norm) = (width, layers, heads, norm)
     (now.feedForward, now.embedderHidden, now.headHidden) = (feedForward, embedderHidden, headHidden)
     (now.inputDimensions, now.frequencies, now.bufferPositions) = (
-      inputDimensions, frequencies, bufferPositions
+      inputDimensions, frequencies, bufferPositions == 0 ? .none : .learned(bufferPositions)
     )
     now.memories = memories
     now.scaling = scaling == .none ? .none : .standardise
@@ -91,12 +91,13 @@ struct BlueprintV1: Codable {
   /// The first version's words for a blueprint; nil where it has none.
   init?(_ now: Blueprint) {
     guard now.family == .set, let head = now.head.specification as? MixtureHead.Specification,
-      now.hints.hints.allSatisfy({ $0 is TrendAndWaves }), now.hints.hints.count <= 1
+      now.hints.hints.allSatisfy({ $0 is TrendAndWaves }), now.hints.hints.count <= 1,
+      let positions = now.bufferPositions.learned
     else { return nil }
     (width, layers, heads, norm) = (now.width, now.layers, now.heads, now.norm)
     (feedForward, embedderHidden, headHidden) = (now.feedForward, now.embedderHidden, now.headHidden)
     (inputDimensions, frequencies, bufferPositions) = (
-      now.inputDimensions, now.frequencies, now.bufferPositions
+      now.inputDimensions, now.frequencies, positions
     )
     memories = now.memories
     let waves = now.hints.first(TrendAndWaves.self)

@@ -87,6 +87,7 @@ struct EncoderLayers: Sendable {
     own.layers = blueprint.encoder.blocks(beside: blueprint.layers)
     guard own.layers > 0 else { return nil }
     own.memories = []
+    own.bufferPositions = .none
     if case .latents(let count) = blueprint.encoder {
       latents = scope.parameter("latents", count, blueprint.width, .normal(deviation: 0.5))
     } else {
@@ -175,9 +176,9 @@ final class ContextEncoder: Sendable {
     for block in 0..<blocks {
       let mark = run.arena.mark
       let context = stack.state(2 * block, of: h, rows: rows, run)
-      stack.read(2 * block, latents, rows: count, context, run)
+      stack.read(2 * block, latents, rows: count, context, held: rows, run)
       let own = stack.state(2 * block + 1, of: latents, rows: count, run)
-      stack.read(2 * block + 1, latents, rows: count, own, run)
+      stack.read(2 * block + 1, latents, rows: count, own, held: count, run)
       run.arena.rewind(to: mark)
       body(block, latents, count)
     }

@@ -65,7 +65,7 @@ public struct NanoACE: Sendable {
         "\(path): numbers are \(manifest.dtype), \(manifest.byteOrder); little-endian float16 is read")
     }
     // A name in a file must not lead out of its folder.
-    guard !manifest.weightsFile.contains("/"), !manifest.weightsFile.hasPrefix(".") else {
+    guard !manifest.weightsFile.contains("/" as Character), !manifest.weightsFile.hasPrefix(".") else {
       throw ModelError.weights("\(path): weights_file is '\(manifest.weightsFile)'; a plain name is read")
     }
     let blob = try RegularFile.read(folder + "/" + manifest.weightsFile, limit: Self.blobLimit)

@@ -54,7 +54,9 @@ struct SetLayers<H: Head>: Sendable {
     roleTarget = vectors("role.target", 1, &scope)
     emptyContext = vectors("context.empty", 1, &scope)
     positions =
-      blueprint.bufferPositions > 0 ? vectors("position.buffer", blueprint.bufferPositions, &scope) : nil
+      if let rows = blueprint.bufferPositions.learned, rows > 0 {
+        vectors("position.buffer", rows, &scope)
+      } else { nil }
     encoder = try scope.nested("encoder") { (scope) throws(ModelError) in try EncoderLayers(blueprint, &scope)
     }
     stack = try StackLayers(blueprint, &scope)

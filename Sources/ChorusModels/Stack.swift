@@ -42,7 +42,7 @@ package struct StackLayers: Sendable {
   var rates: [WorkRates.Layer] {
     blocks.map {
       WorkRates.Layer(
-        stored: $0.workStored, asked: $0.workAsked, read: 4 * Double($0.mixer.query.outputs),
+        stored: $0.workStored, asked: $0.workAsked, read: 4 * Double($0.mixer.memory.readColumns),
         exponentials: Double(heads))
     }
   }
@@ -53,7 +53,8 @@ package struct StackLayers: Sendable {
   private static func memory(_ blueprint: Blueprint, layer: Int) throws(ModelError) -> CompiledMemory {
     do {
       return try CompiledMemory(
-        blueprint.memory(layer: layer), blueprint.attention, set: blueprint.family != .sequence)
+        blueprint.memory(layer: layer), blueprint.attention, set: blueprint.family != .sequence,
+        ages: blueprint.bufferPositions.ages)
     } catch {
       throw .blueprint("layer \(layer): \(error)")
     }
@@ -61,15 +62,20 @@ package struct StackLayers: Sendable {
 
   /// All blocks on a tape: `stored` are the rows of `h` that memories store, `asked` those that the last block goes on with;
   /// `visible` tells who sees whom, among all rows or (`askedOnly`) among those asked for, counted from the first.
+  ///
+  /// - Parameters:
+  ///   - held: the number of the context's rows, for blocks that scale queries by it.
+  ///   - keys: which of the stored rows `visible` speaks of; nil for all.
   func record(
-    _ h: Node, stored: Range<Int>, asked: Range<Int>, on tape: Tape,
-    visible: (_ askedOnly: Bool) -> [VisibleBlock]
+    _ h: Node, stored: Range<Int>, asked: Range<Int>, held: Int = 0, on tape: Tape,
+    keys: (_ askedOnly: Bool) -> [Int32]? = { _ in nil }, visible: (_ askedOnly: Bool) -> [VisibleBlock]
   ) -> Node {
     var h = h
     for (index, block) in blocks.enumerated() {
       let last = index == blocks.count - 1
       h = block.record(
-        h, stored: stored, reading: last ? asked : 0..<h.rows, visible: visible(last), on: tape)
+        h, stored: stored, reading: last ? asked : 0..<h.rows, keys: keys(last), visible: visible(last),
+        held: held, on: tape)
     }
     return last?.record(h, on: tape) ?? h
   }
@@ -126,7 +132,10 @@ package final class Stack: Sendable {
 
   /// What all memories can do.
   package var capability: Capability {
-    memories.dropFirst().reduce(memories[0].capability) { $0.both($1.capability) }
+    var both = memories.dropFirst().reduce(memories[0].capability) { $0.both($1.capability) }
+    // A short convolution takes in the row before, whatever a plan says.
+    if blocks.contains(where: { $0.mixer.convolution != nil }) { both.subsetReads = false }
+    return both
   }
 
   package func run<R>(on pool: ThreadPool? = nil, _ body: (Workspace) throws -> R) rethrows -> R {
@@ -134,10 +143,6 @@ package final class Stack: Sendable {
   }
 
   // MARK: Encode
-
-  /// Rows of a tile that goes through a whole block at a time, so that its activations stay in the cache. Fixed, so the
-  /// bytes do not depend on the number of threads.
-  private static let tile = 32
 
   /// What every block holds of `rows` rows that all read each other.
   ///
@@ -147,18 +152,18 @@ package final class Stack: Sendable {
     embed: @escaping @Sendable (Range<Int>, UnsafeMutablePointer<Float>, Workspace) -> Void
   ) -> [State] {
     let h = FloatBuffer(uninitialised: rows * width)
-    let tiles = (rows + Self.tile - 1) / Self.tile
+    let tiles = (rows + Block.tile - 1) / Block.tile
     var states: [State] = []
     for index in blocks.indices {
       let before = states.last
       let memory = memories[index]
       let draft = memory.anyDraft(rows: rows)
       let body: @Sendable (Int) -> Void = { [self] item in
-        let range = item * Self.tile..<min((item + 1) * Self.tile, rows)
+        let range = item * Block.tile..<min((item + 1) * Block.tile, rows)
         run { run in
           let h = h.pointer + range.lowerBound * width
           if index == 0 { embed(range, h, run) }
-          if let before { read(index - 1, h, rows: range.count, before, run) }
+          if let before { read(index - 1, h, rows: range.count, before, held: rows, run) }
           let block = blocks[index]
           let stored = block.store(block.normed(h, rows: range.count, run), rows: range.count, run)
           memory.write(stored, rows: range, toAny: draft, scratch: run.arena)
@@ -174,7 +179,7 @@ package final class Stack: Sendable {
   func through(_ h: UnsafeMutablePointer<Float>, rows: Int, _ run: Workspace) {
     for index in blocks.indices {
       let mark = run.arena.mark
-      read(index, h, rows: rows, state(index, of: h, rows: rows, run), run)
+      read(index, h, rows: rows, state(index, of: h, rows: rows, run), held: rows, run)
       run.arena.rewind(to: mark)
     }
     layers.last?.apply(h, rows: rows, into: h, run)
@@ -182,17 +187,7 @@ package final class Stack: Sendable {
 
   /// What a block holds of these rows, `[rows, width]`.
   func state(_ index: Int, of h: UnsafeMutablePointer<Float>, rows: Int, _ run: Workspace) -> State {
-    let (block, memory) = (blocks[index], memories[index])
-    let draft = memory.anyDraft(rows: rows)
-    for first in stride(from: 0, to: rows, by: Self.tile) {
-      let range = first..<min(first + Self.tile, rows)
-      let mark = run.arena.mark
-      let normed = block.normed(h + first * width, rows: range.count, run)
-      memory.write(
-        block.store(normed, rows: range.count, run), rows: range, toAny: draft, scratch: run.arena)
-      run.arena.rewind(to: mark)
-    }
-    return memory.finish(any: draft)
+    blocks[index].state(of: h, rows: rows, in: memories[index], run)
   }
 
   /// What every block holds of rows each of which reads those before it and itself; nil where a memory cannot take in one row
@@ -214,14 +209,11 @@ package final class Stack: Sendable {
     return states
   }
 
-  /// Rows go through a block that reads a context alone.
+  /// Rows go through a block that reads a context of `held` rows alone.
   func read(
-    _ index: Int, _ h: UnsafeMutablePointer<Float>, rows: Int, _ state: State, _ run: Workspace
+    _ index: Int, _ h: UnsafeMutablePointer<Float>, rows: Int, _ state: State, held: Int, _ run: Workspace
   ) {
-    let (block, memory) = (blocks[index], memories[index])
-    block.transform(h, block.normed(h, rows: rows, run), rows: rows, run) { queries, out in
-      memory.read(queries, rows: rows, anyContext: state, into: out, scratch: run.arena)
-    }
+    blocks[index].read(h, rows: rows, state, held: held, in: memories[index], run)
   }
 
   // MARK: Advance
@@ -229,11 +221,13 @@ package final class Stack: Sendable {
   /// Sends the rows of one call through all blocks: committed rows are appended to the buffers, and every row reads its
   /// context and what it sees of its path's buffer. The last block computes only what is asked for.
   ///
-  /// - Parameter h: representations of all rows, `[rows, width]`; overwritten.
+  /// - Parameters:
+  ///   - h: representations of all rows, `[rows, width]`; overwritten.
+  ///   - held: rows of the contexts, for blocks that scale queries by it.
   /// - Returns: those of the rows asked for behind the last norm, in the arena.
   package func advance(
     _ h: UnsafeMutablePointer<Float>, _ places: Places, contexts: [State], buffers: [AnyObject],
-    _ run: Workspace
+    held: Int = 0, _ run: Workspace
   ) -> UnsafeMutablePointer<Float> {
     let arena = run.arena
     var (h, rows, visible) = (h, places.rows.count, places.rows)
@@ -250,11 +244,13 @@ package final class Stack: Sendable {
       let (mark, memory) = (arena.mark, memories[index])
       var normed = block.normed(h, rows: rows, run)
       if places.commits.count > 0 {
+        let buffer = buffers[index] as? ConvolvedBuffer
         let stored = block.store(
           gather(normed, places.commits, into: committed), rows: places.commits.count, turns: turnedCommits,
-          run)
+          committed: buffer.map { (places.committed, $0.recent) }, run)
         memory.append(
-          stored, places.committed, anyContext: contexts[index], toAny: buffers[index], scratch: arena)
+          stored, places.committed, anyContext: contexts[index], toAny: buffer?.memory ?? buffers[index],
+          scratch: arena)
         if index == blocks.count - 1 {
           normed = gather(normed, places.asked, into: askedNormed)
           h = block.readsInPlace ? normed : gather(h, places.asked, into: askedH)
@@ -262,8 +258,9 @@ package final class Stack: Sendable {
           turned = turns(places.asked)
         }
       }
-      block.transform(h, normed, rows: rows, turns: turned, run) { queries, out in
-        read(memory, queries, visible, contexts[index], buffers[index], into: out, run)
+      block.transform(h, normed, rows: rows, turns: turned, held: held, run) { queries, out in
+        let buffer = (buffers[index] as? ConvolvedBuffer)?.memory ?? buffers[index]
+        read(memory, queries, visible, contexts[index], buffer, into: out, run)
       }
       arena.rewind(to: mark)
     }
@@ -373,10 +370,30 @@ package final class Stack: Sendable {
   }
 
   package func buffers(paths: Int, capacity: Int) -> [AnyObject] {
-    memories.map { $0.anyBuffer(paths: paths, capacity: capacity) }
+    zip(blocks, memories).map { block, memory in
+      let buffer = memory.anyBuffer(paths: paths, capacity: capacity)
+      let recent = block.mixer.recent(paths: paths, capacity: capacity, reach: Self.reach(memory))
+      return recent.map { ConvolvedBuffer(memory: buffer, recent: $0) } ?? buffer
+    }
   }
+
+  /// How many rows a memory takes back; nil for all.
+  private static func reach(_ memory: any Memory) -> Int? {
+    if case .newest(let chunk) = memory.capability.prefixReads { chunk } else { nil }
+  }
+
+  /// A memory's buffer beside the rows that a short convolution takes in.
+  private final class ConvolvedBuffer {
+    let memory: AnyObject
+    let recent: RecentRows
+    init(memory: AnyObject, recent: RecentRows) { (self.memory, self.recent) = (memory, recent) }
+  }
+
   func contextBytes(rows: Int) -> Int { memories.reduce(0) { $0 + $1.contextBytes(rows: rows) } }
   package func bufferBytes(capacity: Int) -> Int {
-    memories.reduce(0) { $0 + $1.bufferBytes(capacity: capacity) }
+    zip(blocks, memories).reduce(0) { sum, layer in
+      sum + layer.1.bufferBytes(capacity: capacity)
+        + layer.0.mixer.recentBytes(capacity: capacity, reach: Self.reach(layer.1))
+    }
   }
 }

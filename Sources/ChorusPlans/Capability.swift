@@ -7,6 +7,8 @@ extension Plan {
     public let rewind: Bool
     /// Drawn values join the context, which is encoded anew as a set.
     public let setContext: Bool
+    /// Which values join the context, and when, depends on the draws.
+    public let decides: Bool
 
     /// The first thing asked for that `capability` lacks.
     func missing(from capability: Capability) -> String? {

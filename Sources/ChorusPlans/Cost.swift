@@ -19,10 +19,16 @@ extension Plan {
     public let peakRows: Int
     /// The most buffer slots of one path in use.
     public let peakSlots: Int
+
+    var expected: ExpectedCost {
+      ExpectedCost(
+        calls: Double(calls), encodes: Double(encodes), queries: Double(queries),
+        reads: Double(reads))
+    }
   }
 
   /// The mean cost of a plan with verifications, if each draft but the first of its round is accepted with the same
-  /// probability, whatever came before.
+  /// probability, whatever came before; of a plan that trusts its buffer, the worst case.
   public struct ExpectedCost: Sendable, Hashable, Codable {
     /// Network calls of one path. Paths in lock step wait for the slowest, so that they make more of them together.
     public let calls: Double
@@ -32,7 +38,8 @@ extension Plan {
   }
 
   /// The cost of drawing `paths` paths (or scoring them step by step) side by side, by enumeration. For a
-  /// verification it is the worst case: the second draft of every round is refused.
+  /// verification it is the worst case: the second draft of every round is refused. So it is for a trusted buffer: every
+  /// value joins the context at once.
   ///
   /// - Parameter context: another number of observed rows than the plan's own.
   public func cost(context: Int? = nil, paths: Int = 1) throws(PlanError) -> Cost {
@@ -50,6 +57,12 @@ extension Plan {
           left -= round.drawn
         }
         tally.calls += calls
+      case .trust(let trust):
+        // A context for every value.
+        let rounds = [Trace.Round](
+          repeating: Trace.Round(drafted: 1, accepted: 1), count: trust.positions.count)
+        tally.calls += try tally.run(rounds, of: trust, paths: paths)
+        tally.encodings += trust.positions.count - 1
       }
     }
     return tally.cost
@@ -85,6 +98,20 @@ extension Plan {
           slowest = max(slowest, calls)
         }
         tally.calls += slowest
+      case .trust(let trust):
+        var (slowest, most) = (0, 0)
+        for (path, rounds) in trace.paths.enumerated() {
+          guard
+            rounds.allSatisfy({ (1...trust.most).contains($0.drafted) && $0.accepted == $0.drafted }
+            ),
+            rounds.reduce(0, { $0 + $1.drawn }) == trust.positions.count
+          else { throw .foreignTrace(path: path) }
+          slowest = max(slowest, try tally.run(rounds, of: trust, paths: 1))
+          most = max(most, rounds.count)
+          next[path] = rounds.count
+        }
+        tally.calls += slowest
+        tally.encodings += most - 1
       }
     }
     for (path, rounds) in trace.paths.enumerated() where next[path] != rounds.count {
@@ -109,6 +136,7 @@ extension Plan {
         let known = Double(tally.known)
         mean.add(
           Self.expected(verification, acceptance: acceptance, known: known), calls: 1, rows: Double(paths))
+      case .trust: return try cost(context: context, paths: paths).expected
       }
     }
     let rest = tally.cost
@@ -192,7 +220,8 @@ public struct Trace: Sendable, Hashable, Codable {
     public var calls: Int { drafted == 1 ? 1 : 2 }
   }
 
-  /// The rounds of each path, those of one verification after those of another.
+  /// The rounds of each path, those of one verification after those of another. A round of a trusted buffer has as many
+  /// accepted as drafted: the values drawn from one context.
   public var paths: [[Round]]
 
   public init(paths: [[Round]]) { self.paths = paths }
@@ -203,7 +232,7 @@ private struct Tally {
   let observed: Int
   let paths: Int
   var calls = 0
-  private var encodings = 0
+  var encodings = 0
   /// Context rows of the current call, and how many paths have such a context of their own.
   private(set) var known = 0
   private var owners = 1
@@ -244,6 +273,9 @@ private struct Tally {
     if case .verify(let verification) = instruction {
       slots = max(slots, verification.buffered + verification.positions.count - 1)
     }
+    if case .trust(let trust) = instruction {
+      slots = max(slots, min(trust.most, trust.positions.count - 1))
+    }
     peakSlots = max(peakSlots, slots)
     var held = Count("the number of rows held")
     try held.add(known, times: owners)
@@ -277,6 +309,36 @@ private struct Tally {
     try add(g - 1, reading: further, paths)
     try queries.add(2 * g - 1, times: paths)
     return round.calls
+  }
+
+  /// The calls of a path whose rounds from a trusted buffer were these, and whose rows it adds.
+  mutating func run(
+    _ rounds: [Trace.Round], of trust: Plan.Trust, paths: Int
+  ) throws(PlanError) -> Int {
+    let first = known
+    var (calls, drawn) = (0, 0)
+    for (index, round) in rounds.enumerated() {
+      let count = round.drawn
+      if index > 0 {
+        known = first + drawn
+        try encodes.add(known, times: paths)
+        try reads.add(reads.product(known, known), times: paths)
+      }
+      let isLast = index == rounds.count - 1
+      // Every value but the last of the plan is committed, and every position asked for; between rounds one is asked twice.
+      let commits = isLast ? count - 1 : count
+      try add(commits, reading: commits * (commits + 1) / 2, paths)
+      try add(commits + 1, reading: commits * (commits + 1) / 2, paths)
+      try queries.add(commits + 1, times: paths)
+      var held = Count("the number of rows held")
+      try held.add(known, times: index > 0 ? paths : owners)
+      try held.add(commits, times: paths)
+      peak = max(peak, held.value)
+      calls += commits + 1
+      drawn += count
+    }
+    known = first
+    return calls
   }
 
   private mutating func add(_ rows: [Plan.Row], times: Int) throws(PlanError) {

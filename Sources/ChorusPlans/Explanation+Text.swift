@@ -78,6 +78,9 @@ extension Plan {
       let number = grouped(instruction.positions.count)
       switch instruction {
       case .call: kind += "draw \(number)"
+      case .trust(let trust):
+        kind +=
+          "draw \(number) one after another, trusting up to \(grouped(trust.most)) of them before encoding anew"
       case .verify(let verification):
         kind += "verify \(number) by \(grouped(min(verification.draft, verification.positions.count)))"
       }
@@ -112,7 +115,7 @@ extension Plan {
 
   private func costLines(rates: WorkRates?, paths: Int, acceptance: Double) throws(PlanError) -> [String] {
     let cost = try cost(paths: paths)
-    let worst = requirements.rewind ? ", at the worst" : ""
+    let worst = requirements.rewind || requirements.decides ? ", at the worst" : ""
     var lines = [
       "calls       S = \(grouped(cost.calls)) network calls\(worst), merges: \(grouped(cost.merges))",
       "encodes     E = \(grouped(cost.encodes)) rows through the network\(worst)",

@@ -107,16 +107,41 @@ extension Plan {
     public let buffered: Int
   }
 
+  /// Positions drawn one after another from a buffer that is trusted for as long as it has proved right.
+  ///
+  /// With s values trusted, at first 1, a round draws s positions: the first reads the context alone, each call after it
+  /// commits the value before and reads all of the round. If positions are left, one more call commits the last value and
+  /// asks for the next position; then all values drawn join the context, which is encoded anew, and the position is asked
+  /// for again, and drawn. If the law from the context is closer to the other than `nats`, the next round has 2s positions,
+  /// else s/2, within 1...most.
+  public struct Trust: Sendable, Hashable {
+    /// The positions drawn, to the last of the plan.
+    public let positions: Range<Int>
+    /// The most positions of a round.
+    public let most: Int
+    /// The KL divergence of the law of the context encoded anew from the buffer's, in nats, below which it is trusted.
+    public let nats: Double
+    /// The positions whose values are context rows in the first round, besides the observed ones.
+    public let context: RangeSet<Int>
+
+    /// How many positions come after a round of `count`.
+    public func next(after count: Int, trusted: Bool) -> Int {
+      min(max(trusted ? 2 * count : count / 2, 1), most)
+    }
+  }
+
   /// What an executor runs at a time.
   public enum Instruction: Sendable, Hashable {
     case call(Call)
     case verify(Verification)
+    case trust(Trust)
 
     /// Whether the context is encoded before it.
     public var encodes: Bool {
       switch self {
       case .call(let call): call.encodes
       case .verify(let verification): verification.encodes
+      case .trust: true
       }
     }
 
@@ -125,6 +150,7 @@ extension Plan {
       switch self {
       case .call(let call): call.context
       case .verify(let verification): verification.context
+      case .trust(let trust): trust.context
       }
     }
 
@@ -133,6 +159,7 @@ extension Plan {
       switch self {
       case .call(let call): call.commit
       case .verify(let verification): verification.pending
+      case .trust: []
       }
     }
 
@@ -141,6 +168,7 @@ extension Plan {
       switch self {
       case .call(let call): call.positions
       case .verify(let verification): verification.positions
+      case .trust(let trust): trust.positions
       }
     }
   }

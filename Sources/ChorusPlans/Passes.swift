@@ -29,6 +29,14 @@ extension Plan {
       switch instruction {
       case .call(let call):
         for row in call.predict { queries.append(numbering.renumber(row, slot: -1)) }
+      case .trust(let trust):
+        // The chain as if all were trusted: every target reads all before it, by one way or the other.
+        for (slot, position) in trust.positions.enumerated() {
+          queries.append(Row(position: position, prefix(slot)))
+          guard position + 1 < trust.positions.upperBound else { continue }
+          numbering.place(slot)
+          buffered.append(Row(position: position, slot: buffered.count, prefix(slot + 1)))
+        }
       case .verify(let verification):
         for (slot, position) in zip(verification.buffered..., verification.positions) {
           queries.append(Row(position: position, prefix(slot)))

@@ -28,6 +28,8 @@ public enum PlanError: Error, Sendable, Hashable {
   case evictsUncommitted(position: Int)
   /// Rows of a verification are taken back from the end, so nothing may have been evicted before it.
   case verifiesAfterEviction(step: Int)
+  /// What a buffer is trusted for depends on the draws, so that the step begins with a context and ends the plan.
+  case misplacedTrust(step: Int)
   /// Committing `position` makes more buffer rows than the plan declared.
   case capacityExceeded(position: Int, capacity: Int)
   /// The value of `reader` would depend on the value of `read`, which depends on that of `reader`.
@@ -84,6 +86,8 @@ extension PlanError: CustomStringConvertible {
     case .verifiesAfterEviction(let step):
       "step \(step): a verification takes rows back from the end of a buffer from which nothing was evicted;"
         + " merge first"
+    case .misplacedTrust(let step):
+      "step \(step): drawing from a trusted buffer begins with a context of everything drawn and ends with the last target"
     case .capacityExceeded(let position, let capacity):
       "committing target \(position) exceeds the buffer capacity of \(capacity) rows; merge first"
     case .cyclic(let reader, let read):

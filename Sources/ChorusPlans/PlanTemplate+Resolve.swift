@@ -84,10 +84,18 @@ extension PlanTemplate {
     case .randomSparse(let reads):
       try check(reads, "reads", in: 1...Int.max)
       try builder.sparse { .ids(Self.randomSubset(of: $0, reads)) }
+    case .periods(let length):
+      try check(length, "r", in: 2...Plan.maximumTargets)
+      try builder.sparse { .ids(Self.periods(before: $0, length)) }
     case .speculative(let draft):
       try check(draft, "draft", in: 1...Int.max)
       while builder.resolver.drawn < targets {
         try builder.verify(targets - builder.resolver.drawn, draft: draft)
+      }
+    case .trusted(let millinats):
+      try check(millinats, "millinats", in: 0...1_000_000)
+      if targets > 0 {
+        try builder.resolver.take(.trust(0..<targets, nats: Double(millinats) / 1000))
       }
     case .coarseToFineVerified(let arity, let anchors):
       let hierarchy = try Hierarchy(targets, arity: arity, anchors: anchors)
@@ -124,6 +132,15 @@ extension PlanTemplate {
     }
     let sorted = geometry.leftToRight
     return hierarchy.places.map { sorted[$0] }
+  }
+
+  /// The positions below `position` from the beginning of the last one's period on, and the ends of the periods before.
+  private static func periods(before position: Int, _ length: Int) -> RangeSet<Int> {
+    guard position > 0 else { return RangeSet() }
+    let begin = (position - 1) / length * length
+    var set = RangeSet(begin..<position)
+    for end in stride(from: length - 1, to: begin, by: length) { set.insert(contentsOf: end..<end + 1) }
+    return set
   }
 
   /// `count` different positions below `position`, or all of them: the same in every run (Floyd's algorithm).

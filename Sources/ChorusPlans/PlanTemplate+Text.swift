@@ -12,15 +12,17 @@ extension PlanTemplate {
   /// The forms that ``init(parsing:)`` reads, with example numbers.
   public static let forms = [
     "independent", "sequential", "sequential(capacity:16)", "reencode", "blocks(of:8)", "coarse-to-fine(r:4)",
-    "lineage(r:4)", "window(sinks:4,span:16)", "log-sparse", "random-sparse(reads:8)", "speculative(draft:8)",
-    "coarse-to-fine-verified(r:2)", "auto",
+    "lineage(r:4)", "window(sinks:4,span:16)", "log-sparse", "random-sparse(reads:8)", "periods(r:8)",
+    "speculative(draft:8)",
+    "coarse-to-fine-verified(r:2)", "trusted(millinats:20)", "auto",
   ]
 
   /// What the arguments mean, for help texts.
   public static let help = """
-    capacity:C (sequential, blocks, speculative, both coarse-to-fine) merges what is drawn into the context as soon as \
-    the buffer would hold C rows; reads:N (coarse-to-fine, not with capacity) reads the N nearest of the targets drawn \
-    before; anchors:N (coarse-to-fine, lineage) begins with up to N targets one after another; \
+    capacity:C (sequential, blocks, speculative, trusted, both coarse-to-fine) merges what is drawn into the context as \
+    soon as the buffer would hold C rows; millinats:M (trusted) is how far, in thousandths of a nat, the buffer may be from \
+    a context encoded anew where both are asked, for twice as many values to be trusted next; reads:N (coarse-to-fine, not \
+    with capacity) reads the N nearest of the targets drawn before; anchors:N (coarse-to-fine, lineage) begins with up to N targets one after another; \
     order:random (the default), given, left-to-right or coarse-to-fine orders the targets of plans that have no order \
     of their own; strict (not with capacity, nor for verified plans) reads everything as context. \
     auto is sequential for no more targets than the model's trained buffer has rows, else coarse-to-fine(r:4) that reads \
@@ -39,8 +41,10 @@ extension PlanTemplate {
     case .window: "window"
     case .logSparse: "log-sparse"
     case .randomSparse: "random-sparse"
+    case .periods: "periods"
     case .speculative: "speculative"
     case .coarseToFineVerified: "coarse-to-fine-verified"
+    case .trusted: "trusted"
     case .auto: "auto"
     }
   }
@@ -61,9 +65,12 @@ extension PlanTemplate {
       Arguments(numbers: [("sinks", 0, nil), ("span", 1, nil)], takesOrder: true, takesStrict: true)
     case .logSparse: Arguments(takesOrder: true, takesStrict: true)
     case .randomSparse: Arguments(numbers: [("reads", 1, nil)], takesOrder: true, takesStrict: true)
+    case .periods: Arguments(numbers: [("r", 2, nil)], takesOrder: true, takesStrict: true)
     case .speculative: Arguments(numbers: [("draft", 1, nil)], takesCapacity: true, takesOrder: true)
     case .coarseToFineVerified:
       Arguments(numbers: [("r", 2, 2), ("anchors", 1, 1)], takesCapacity: true)
+    case .trusted:
+      Arguments(numbers: [("millinats", 0, nil)], takesCapacity: true, takesOrder: true)
     }
   }
 
@@ -71,7 +78,9 @@ extension PlanTemplate {
   private var numbers: [Int] {
     switch rule {
     case .independent, .sequential, .reencode, .logSparse, .auto: []
-    case .blocks(let number), .randomSparse(let number), .speculative(let number): [number]
+    case .blocks(let number), .randomSparse(let number), .periods(let number), .speculative(let number),
+      .trusted(let number):
+      [number]
     case .coarseToFine(let arity, let anchors), .lineage(let arity, let anchors),
       .coarseToFineVerified(let arity, let anchors):
       [arity, anchors]
@@ -84,7 +93,8 @@ extension PlanTemplate {
     let rules: [Rule] = [
       .independent, .sequential, .reencode, .blocks(size: 1), .coarseToFine(arity: 2, anchors: 1),
       .lineage(arity: 2, anchors: 1), .window(sinks: 0, span: 1), .logSparse, .randomSparse(reads: 1),
-      .speculative(draft: 1), .coarseToFineVerified(arity: 2, anchors: 1), .auto,
+      .periods(length: 2), .speculative(draft: 1), .coarseToFineVerified(arity: 2, anchors: 1),
+      .trusted(millinats: 0), .auto,
     ]
     guard let found = rules.map({ PlanTemplate($0) }).first(where: { $0.name == name }) else { return nil }
     self = found
@@ -99,8 +109,10 @@ extension PlanTemplate {
     case .lineage: .lineage(r: numbers[0], anchors: numbers[1])
     case .window: .window(sinks: numbers[0], span: numbers[1])
     case .randomSparse: .randomSparse(reads: numbers[0])
+    case .periods: .periods(r: numbers[0])
     case .speculative: .speculative(draft: numbers[0])
     case .coarseToFineVerified: .coarseToFineVerified(r: numbers[0], anchors: numbers[1])
+    case .trusted: .trusted(millinats: numbers[0])
     }
   }
 }

@@ -18,8 +18,10 @@ public struct PlanTemplate: Sendable, Hashable {
     case window(sinks: Int, span: Int)
     case logSparse
     case randomSparse(reads: Int)
+    case periods(length: Int)
     case speculative(draft: Int)
     case coarseToFineVerified(arity: Int, anchors: Int)
+    case trusted(millinats: Int)
     case auto
   }
 
@@ -111,6 +113,10 @@ public struct PlanTemplate: Sendable, Hashable {
   /// the baseline that a thought-out sparse plan has to beat.
   public static func randomSparse(reads: Int) -> PlanTemplate { PlanTemplate(.randomSparse(reads: reads)) }
 
+  /// One target a call, reading what a deep temporal model passes on in the order of its steps: the values since the period of
+  /// `length` began that the last value belongs to, and of every period before it the last value.
+  public static func periods(r length: Int) -> PlanTemplate { PlanTemplate(.periods(length: length)) }
+
   /// The distribution of ``sequential`` by rounds of `draft` drafts, verified along the chain.
   public static func speculative(draft: Int, capacity: Int? = nil) -> PlanTemplate {
     PlanTemplate(.speculative(draft: draft), capacity: capacity)
@@ -126,6 +132,16 @@ public struct PlanTemplate: Sendable, Hashable {
     r arity: Int, anchors: Int = 1, capacity: Int? = nil
   ) -> PlanTemplate {
     PlanTemplate(.coarseToFineVerified(arity: arity, anchors: anchors), capacity: capacity)
+  }
+
+  /// One target a call, in a buffer that is trusted for as long as it has proved right on the path: whenever as many values
+  /// were drawn as are trusted, they join the context, which is encoded anew, and the law of the next target is compared
+  /// with the one that the buffer would have given. Closer than `millinats` thousandths of a nat (KL divergence), twice as
+  /// many are trusted next; else half as many. The first is trusted alone.
+  ///
+  /// - Parameter capacity: the most values that are trusted at once.
+  public static func trusted(millinats: Int, capacity: Int? = nil) -> PlanTemplate {
+    PlanTemplate(.trusted(millinats: millinats), capacity: capacity)
   }
 
   /// ``sequential`` for no more targets than the model's trained buffer has rows, else `coarse-to-fine(r:4,reads:C)` with

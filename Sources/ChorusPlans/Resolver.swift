@@ -22,6 +22,7 @@ struct Resolver {
   private var rewinds = false
   private var readsSubsets = false
   private var setsContext = false
+  private var decides = false
   /// The first position that later draws passed over, and the draw that passed it.
   private var gap: (position: Int, after: Int)?
   /// The first position in place before it was drawn.
@@ -38,7 +39,8 @@ struct Resolver {
   }
 
   var requirements: Plan.Requirements {
-    Plan.Requirements(subsetReads: readsSubsets, rewind: rewinds, setContext: setsContext)
+    Plan.Requirements(
+      subsetReads: readsSubsets, rewind: rewinds, setContext: setsContext, decides: decides)
   }
 
   mutating func take(_ step: Plan.Step) throws(PlanError) {
@@ -55,6 +57,7 @@ struct Resolver {
     case .commit(let positions, let within, let reads): try commit(positions, within, reads, at: index)
     case .evict(let selector): try evict(selector, at: index)
     case .verify(let positions, let draft): try verify(positions, draft, at: index)
+    case .trust(let positions, let nats): try trust(positions, nats, at: index)
     }
   }
 
@@ -176,6 +179,24 @@ struct Resolver {
     let last = Plan.Row(position: positions.upperBound - 1, slot: slot, buffer.prefix(slot + 1))
     waiting.append(last)
     if draft > 1, positions.count > 1 { rewinds = true }
+  }
+
+  /// What is in the buffer afterwards is known by no step, so that none may follow.
+  private mutating func trust(_ positions: Range<Int>, _ nats: Double, at index: Int)
+    throws(PlanError)
+  {
+    guard encodes, buffer.count == 0, context == .prefix(positions.lowerBound) else {
+      throw .misplacedTrust(step: index)
+    }
+    guard positions.upperBound == targets else { throw .misplacedTrust(step: index) }
+    try draw(positions, at: index)
+    let most = min(capacity ?? targets, max(positions.count - 1, 1))
+    instructions.append(
+      .trust(
+        Plan.Trust(positions: positions, most: most, nats: nats, context: context)))
+    called()
+    peak = max(peak, min(most, positions.count - 1))
+    if positions.count > 1 { (setsContext, decides) = (true, true) }
   }
 
   // MARK: Parts of steps

@@ -53,5 +53,8 @@ extension Plan {
     /// accepted and the first refused one is drawn anew from its residual, so the joint distribution is the chain's.
     /// The step commits what it draws.
     case verify(Range<Int>, draft: Int)
+    /// Draws these positions, the last ones, one after another. Values join the context and are committed by turns that the
+    /// draws decide (``PlanTemplate/trusted(millinats:capacity:)``).
+    case trust(Range<Int>, nats: Double)
   }
 }

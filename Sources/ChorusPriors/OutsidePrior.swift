@@ -67,7 +67,7 @@ public struct OutsidePrior: Prior {
   }
 }
 
-/// Linear functions of up to eight inputs, to be learned in context (Garg et al., "What can transformers learn
+/// Linear functions of up to sixteen inputs, to be learned in context (Garg et al., "What can transformers learn
 /// in-context?", NeurIPS 2022): y = b + w·x + noise with x standard normal, w ~ N(0, I/D), b ~ N(0, 1/4), and the
 /// noise's variance log-uniform on [1e-3, 0.3].
 ///
@@ -75,7 +75,7 @@ public struct OutsidePrior: Prior {
 /// with kernel 1/4 + x·x'/D, which is the same law.
 public struct LinearRegressionPrior: Prior {
   public let name = "linear-regression"
-  public let dimensions = 1...8
+  public let dimensions = 1...16
 
   public init() {}
 

@@ -26,6 +26,9 @@ public protocol Prior: Sendable {
   /// Whether a column means the same in every task. Training then leaves columns in their places; else it puts them in random
   /// order, so that which column is which is no knowledge a model has.
   var keepsColumns: Bool { get }
+  /// Whether rows come one after another and each is to be told from those before it: tasks for networks of the family
+  /// `sequence`.
+  var isSequence: Bool { get }
   /// One task of the given sizes.
   ///
   /// Throws `PriorError.dimensions` when `shape.dimensions` is outside `dimensions`, `.rows` when it cannot give
@@ -35,6 +38,7 @@ public protocol Prior: Sendable {
 
 extension Prior {
   public var keepsColumns: Bool { false }
+  public var isSequence: Bool { false }
 }
 
 /// The sizes of a task: context rows N, buffer rows C, targets M, numbers an input has.
@@ -89,6 +93,8 @@ public struct PriorTask: Sendable {
   /// Which columns are categories: their inputs are level numbers 0, 1, 2 … in no particular order. Empty where all are
   /// numbers.
   public var categories: [Bool]
+  /// Which targets are asked, of a sequence of which others are there to be read only; empty where all are.
+  public var asked: [Bool] = []
 
   /// - Precondition: `categories` is empty or has one element per column.
   public init(
@@ -205,7 +211,7 @@ public enum Priors {
   /// Every built-in prior that models are trained on.
   public static let all: [any Prior] = [
     GPPrior.gp, GPPrior.noisy, SawtoothPrior(), FunctionsPrior(), ObservationsPrior(),
-    TablesPrior(), CausalPrior.plain, CausalPrior.wide,
+    TablesPrior(), CausalPrior.plain, CausalPrior.wide, RecallPrior(), RecallPrior(fillers: .random),
   ]
 
   /// The names, in the order of `all`.
@@ -214,7 +220,7 @@ public enum Priors {
   /// Priors to evaluate on: laws that no model here is trained on, and the families of `functions` one by one.
   public static let evaluation: [any Prior] =
     OutsidePrior.Law.allCases.map(OutsidePrior.init) + [LinearRegressionPrior()] + FunctionsPrior.parts
-    + [SeriesPrior(), GPPrior.small]
+    + [SeriesPrior(), GPPrior.small, DeepTemporalPrior()]
 
   /// The prior of that name. Throws `PriorError.unknown` with the known names.
   public static func named(_ name: String) throws(PriorError) -> any Prior {

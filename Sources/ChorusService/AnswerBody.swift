@@ -59,64 +59,6 @@ enum Npy {
   }
 }
 
-extension Ask {
-  private func beside(_ answers: [Answer]) -> [JSON.Member] {
-    var tally = NoteTally()
-    for answer in answers { tally.add(answer) }
-    return [
-      JSON.Member(key: "plan", value: .string(template.description)),
-      JSON.Member(key: "samples", value: .integer(samples)),
-      JSON.Member(key: "seed", value: .number(String(seed))),
-      JSON.Member(key: "notes", value: .array(tally.notes.map(JSON.string))),
-    ]
-  }
-
-  /// The paths themselves. In JSON a path is a list, with the points once.
-  func paths(_ answers: [Answer], _ form: AnswerForm) throws -> ServiceResponse {
-    let table = try table()
-    switch form {
-    case .json:
-      return ServiceResponse(
-        200, .object([JSON.Member(key: "series", value: .array(answers.map(Self.json)))] + beside(answers)))
-    case .npy:
-      let matrix = answers.count == 1 ? answers[0].samples?.paths : nil
-      return try AnswerBody(columns: [], rows: [], matrix: matrix).response(form)
-    case .csv, .jsonl:
-      var rows: [[Cell]] = []
-      for answer in answers { table.forEachPathRow(answer) { (cells) throws(Never) in rows.append(cells) } }
-      return try AnswerBody(columns: table.pathColumns, rows: rows).response(form)
-    }
-  }
-
-  private static func json(_ answer: Answer) -> JSON {
-    let question = answer.question
-    let selection = question.selection
-    let points = selection.inputs.indices.map { column in
-      JSON.Member(
-        key: selection.inputs[column],
-        value: .array((0..<question.points.count).map { JSON(question.inputCells($0)[column]) }))
-    }
-    let samples = answer.samples
-    return .members([
-      "group": question.observations.group.map(JSON.string), "target": .string(selection.target),
-      "points": .object(points),
-      "paths": .array((samples?.paths ?? []).map { .array($0.map(JSON.double)) }),
-      "means": .array((samples?.means ?? []).map(JSON.double)),
-      "outside": .array((samples?.outside ?? []).map { .string($0.description) }),
-    ])
-  }
-
-  /// Quantiles of the paths, point by point, or functionals where some are asked for.
-  func summary(_ answers: [Answer], _ form: AnswerForm) throws -> ServiceResponse {
-    let table = try table()
-    var body = AnswerBody(columns: table.columns, rows: answers.flatMap(table.rows), beside: beside(answers))
-    if answers.count == 1, functionals.isEmpty, let samples = answers[0].samples {
-      body.matrix = zip(samples.means, samples.quantiles(levels)).map { [$0] + $1 }
-    }
-    return try body.response(form)
-  }
-}
-
 extension JSON {
   /// A cell as JSON lines have it.
   init(_ cell: Cell) {

@@ -5,8 +5,8 @@ import ChorusPlans
 import ChorusQuestions
 import ChorusTables
 
-/// What is asked of a kept context: of which series, where, by which plan and how often.
-struct Ask: Sendable {
+/// What is asked of kept series: of which, where, by which plan and how often.
+struct Ask: ContextQuestion {
   static let points = [
     FieldSpec(
       "at", .text, "Points as a grid, FIRST..LAST/STEP; of several inputs one grid each, separated by commas."
@@ -38,13 +38,8 @@ struct Ask: Sendable {
 
   let context: LoadedContext
   let questions: [Question]
-  let template: PlanTemplate
-  let samples: Int
-  let seed: UInt64
+  let settings: DrawSettings
   let latent: Bool
-  let levels: [Double]
-  let functionals: [Functional]
-  let known: [KnownStatement]
 
   init(_ context: LoadedContext, _ incoming: Incoming) throws {
     let fields = incoming.fields
@@ -53,7 +48,8 @@ struct Ask: Sendable {
     let inputs = context.description.inputs
     let points = try AskedPoints(
       at: fields.text("at"),
-      rows: incoming.source("points", input: inputs.count == 1 ? inputs.first : nil),
+      rows: incoming.source(
+        "points", options: TableOptions(fields), input: inputs.count == 1 ? inputs.first : nil),
       horizon: fields.integer("horizon"), every: fields.text("every"))
     // Where a series ends is its own; all other points are the same for all.
     let shared =
@@ -65,16 +61,8 @@ struct Ask: Sendable {
     guard !questions.isEmpty else {
       throw ServiceError(422, "there is nothing to predict; give 'at', 'points' or 'horizon'")
     }
-    template = try PlanTemplate(parsing: fields.text("plan") ?? "auto")
-    samples = fields.integer("samples") ?? 100
-    seed = fields.seed("seed") ?? 0
+    settings = try DrawSettings(fields, plan: "auto")
     latent = fields.boolean("latent") ?? false
-    known = try (fields.texts("given") ?? []).map(KnownStatement.init)
-    functionals = try FunctionalTable.functionals(fields.texts("functional")?.joined(separator: ","))
-    levels = fields.numbers("quantiles") ?? [0.05, 0.5, 0.95]
-    guard levels.allSatisfy({ (0...1).contains($0) }), Set(levels).count == levels.count else {
-      throw ServiceError(422, "'quantiles' must be different levels between 0 and 1")
-    }
   }
 
   /// The series that are asked: all, or the one that is named.
@@ -91,47 +79,119 @@ struct Ask: Sendable {
     return chosen
   }
 
-  /// Values that are drawn.
-  var values: Int { samples * questions.reduce(0) { $0 + $1.points.count } }
+  var points: Int { questions.reduce(0) { $0 + $1.points.count } }
+  var values: Int { settings.samples * points }
+  var paths: Int { settings.samples * questions.count }
+  var functionals: [Functional] { settings.functionals }
+  var isTypical: Bool { true }
+
+  func check() throws { _ = try table() }
 
   private var isIndependent: Bool {
     !functionals.isEmpty && !(context.series.first?.posterior.model.network.capability.inOrder ?? true)
   }
 
-  /// The arithmetic of the answer. With bounds as conditions paths are drawn until enough meet them, which is not counted.
   func flops() throws -> Double {
     try questions.reduce(0) { sum, question in
       guard let posterior = question.kept else { return sum }
       func work(_ plan: PlanTemplate) throws -> Double {
-        try posterior.cost(at: question.points, plan: plan, paths: samples).work.total
+        try posterior.cost(at: question.points, plan: plan, paths: settings.samples).work.total
       }
-      var own = try work(template) * (latent ? 2 : 1)
+      var own = try work(settings.template) * (latent ? 2 : 1)
       if isIndependent { own += try work(.independent) }
-      if !known.isEmpty {
+      if !settings.known.isEmpty {
         own += Posterior.flops(
-          toRead: posterior.rows + known.count, dimensions: question.points.dimensions, by: posterior.model)
+          toRead: posterior.rows + settings.known.count, dimensions: question.points.dimensions,
+          by: posterior.model)
       }
       return sum + own
     }
   }
 
-  /// Draws. The same question to the command line gives the same numbers.
-  func answers(flopLimit: Double) throws -> [Answer] {
+  func plans() throws -> [JSON] {
+    try questions.map { question -> JSON in
+      guard let posterior = question.kept else { return .null }
+      return try .plan(
+        posterior.plan(settings.template, at: question.points), by: posterior.model, paths: settings.samples,
+        of: question.observations.group)
+    }
+  }
+
+  private func answers(flopLimit: Double) throws -> [Answer] {
     try questions.map { question in
       guard let posterior = question.kept else {
         throw ServiceError(500, "a series lacks its encoded rows")
       }
       let asker = Asker(
-        model: posterior.model, values: .automatic, limits: nil, template: template, samples: samples,
-        seed: seed,
-        latent: latent, flopLimit: flopLimit, independent: isIndependent, known: known)
+        model: posterior.model, values: .automatic, limits: nil, template: settings.template,
+        samples: settings.samples, seed: settings.seed, latent: latent, flopLimit: flopLimit,
+        independent: isIndependent, known: settings.known)
       return try asker.answer(question, on: nil)
     }
   }
 
-  func table() throws -> AnswerTable {
+  func response(_ kind: AnswerKind, _ form: AnswerForm, flopLimit: Double) throws -> ServiceResponse {
+    let answers = try answers(flopLimit: flopLimit)
+    return switch kind {
+    case .paths: try paths(answers, form)
+    case .summary: try summary(answers, form)
+    }
+  }
+
+  private func table() throws -> AnswerTable {
     try AnswerTable(
       of: questions[0].observations, groupColumn: context.description.groupColumn,
-      targets: context.description.targets, levels: levels, functionals: functionals)
+      targets: context.description.targets, levels: settings.levels, functionals: functionals)
+  }
+
+  private func beside(_ answers: [Answer]) -> [JSON.Member] {
+    var tally = NoteTally()
+    for answer in answers { tally.add(answer) }
+    return settings.beside(notes: tally.notes)
+  }
+
+  /// The paths themselves. In JSON a path is a list, with the points once.
+  private func paths(_ answers: [Answer], _ form: AnswerForm) throws -> ServiceResponse {
+    let table = try table()
+    switch form {
+    case .json:
+      return ServiceResponse(
+        200, .object([JSON.Member(key: "series", value: .array(answers.map(Self.json)))] + beside(answers)))
+    case .npy:
+      let matrix = answers.count == 1 ? answers[0].samples?.paths : nil
+      return try AnswerBody(columns: [], rows: [], matrix: matrix).response(form)
+    case .csv, .jsonl:
+      var rows: [[Cell]] = []
+      for answer in answers { table.forEachPathRow(answer) { (cells) throws(Never) in rows.append(cells) } }
+      return try AnswerBody(columns: table.pathColumns, rows: rows).response(form)
+    }
+  }
+
+  private static func json(_ answer: Answer) -> JSON {
+    let question = answer.question
+    let selection = question.selection
+    let points = selection.inputs.indices.map { column in
+      JSON.Member(
+        key: selection.inputs[column],
+        value: .array((0..<question.points.count).map { JSON(question.inputCells($0)[column]) }))
+    }
+    let samples = answer.samples
+    return .members([
+      "group": question.observations.group.map(JSON.string), "target": .string(selection.target),
+      "points": .object(points),
+      "paths": .array((samples?.paths ?? []).map { .array($0.map(JSON.double)) }),
+      "means": .array((samples?.means ?? []).map(JSON.double)),
+      "outside": .array((samples?.outside ?? []).map { .string($0.description) }),
+    ])
+  }
+
+  /// Quantiles of the paths, point by point, or functionals where some are asked for.
+  private func summary(_ answers: [Answer], _ form: AnswerForm) throws -> ServiceResponse {
+    let table = try table()
+    var body = AnswerBody(columns: table.columns, rows: answers.flatMap(table.rows), beside: beside(answers))
+    if answers.count == 1, functionals.isEmpty, let samples = answers[0].samples {
+      body.matrix = zip(samples.means, samples.quantiles(settings.levels)).map { [$0] + $1 }
+    }
+    return try body.response(form)
   }
 }

@@ -1,6 +1,7 @@
 import ChorusInference
 import ChorusModels
 import ChorusQuestions
+import ChorusStorage
 import ChorusTables
 import Foundation
 
@@ -14,9 +15,15 @@ package struct ContextDescription: Codable, Sendable, Equatable {
   /// Seconds since 1970.
   package var created: Double
   package var expires: Double?
-  /// Counted up when rows are added.
+  /// Counted up when rows are added or forgotten.
   package var version = 1
   package var rows: Int
+  /// Rows that were sent so far, those included that lack a value or were forgotten; nil where their numbers were not kept.
+  package var sent: Int?
+  /// How its series are read; nil of a table, which has that itself, and in files of earlier versions.
+  package var reading: SeriesReading?
+  /// Whether it holds a table; nil, as in files of earlier versions, for series.
+  package var isTable: Bool?
   package var inputs: [String]
   package var targets: [String]
   package var groupColumn: String?
@@ -30,11 +37,19 @@ package struct ContextDescription: Codable, Sendable, Equatable {
     .members([
       "id": .string(id), "name": name.map(JSON.string), "model": .string(model),
       "created": .string(Self.time(created)), "expires": expires.map { .string(Self.time($0)) },
-      "version": .integer(version), "rows": .integer(rows), "inputs": .array(inputs.map(JSON.string)),
+      "kind": .string(isTable == true ? "table" : "series"), "version": .integer(version),
+      "rows": .integer(rows), "sent": sent.map(JSON.integer), "inputs": .array(inputs.map(JSON.string)),
       "targets": .array(targets.map(JSON.string)), "group": groupColumn.map(JSON.string),
       "series": .integer(groups?.count ?? 1), "bytes": .integer(bytes),
       "notes": .array(notes.map(JSON.string)),
     ])
+  }
+
+  /// That of the rows after a change.
+  var next: ContextDescription {
+    var next = self
+    next.version += 1
+    return next
   }
 
   private static func time(_ seconds: Double) -> String {
@@ -59,10 +74,20 @@ package struct ContextDescription: Codable, Sendable, Equatable {
   }
 }
 
-/// A context in memory: the series of its rows, in each target by target, all encoded.
+/// A context in memory.
 package struct LoadedContext: Sendable {
+  enum Content: Sendable {
+    /// The series of its rows, in each target by target, all encoded.
+    case series([KeptSeries])
+    case table(KeptTable)
+  }
+
   package let description: ContextDescription
-  package let series: [KeptSeries]
+  let content: Content
+
+  /// None of a table.
+  var series: [KeptSeries] { if case .series(let series) = content { series } else { [] } }
+  var table: KeptTable? { if case .table(let table) = content { table } else { nil } }
 
   /// What its groups are told apart by.
   var groups: Groups? {
@@ -73,7 +98,8 @@ package struct LoadedContext: Sendable {
   /// Bytes of the encoded state, and of the rows beside it.
   static func bytes(_ series: [KeptSeries]) -> Int {
     series.reduce(0) { sum, one in
-      sum + one.posterior.contextBytes + one.observations.data.count * (one.observations.data.dimensions + 1)
+      sum + one.posterior.contextBytes + (one.sent?.bytes ?? 0) + one.observations.data.count
+        * (one.observations.data.dimensions + 1)
         * 16
     }
   }
@@ -94,12 +120,29 @@ struct ContextFolder: Sendable {
     "\(folder(description.id))/\(description.version)-\(index).safetensors"
   }
 
+  private func rows(_ description: ContextDescription, _ index: Int) -> String {
+    "\(folder(description.id))/\(description.version)-\(index)-rows.safetensors"
+  }
+
+  /// The rows as they were sent; nil in contexts of earlier versions.
+  private func sent(_ description: ContextDescription, _ index: Int, dimensions: Int?) throws -> SentRows? {
+    guard description.sent != nil else { return nil }
+    return try SentRows(path: rows(description, index), dimensions: dimensions)
+  }
+
   func write(_ context: LoadedContext) throws {
     let description = context.description
     try FileManager.default.createDirectory(
       atPath: folder(description.id), withIntermediateDirectories: true)
-    for (index, series) in context.series.enumerated() {
-      try series.posterior.write(to: file(description, index), card: series.card.entries)
+    switch context.content {
+    case .series(let series):
+      for (index, series) in series.enumerated() {
+        try series.posterior.write(to: file(description, index), card: series.card.entries)
+        try series.sent?.write(to: rows(description, index))
+      }
+    case .table(let table):
+      try table.saved.write(to: file(description, 0))
+      try table.sent?.write(to: rows(description, 0))
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
@@ -117,14 +160,24 @@ struct ContextFolder: Sendable {
   }
 
   func read(_ description: ContextDescription, _ model: Model) throws -> LoadedContext {
+    if description.isTable == true {
+      guard let saved = try SavedTable(path: file(description, 0)) else {
+        throw StorageError(.malformed, file: file(description, 0), "is no table that was kept")
+      }
+      return LoadedContext(
+        description: description,
+        content: .table(
+          try KeptTable(saved, model, sent: sent(description, 0, dimensions: nil))))
+    }
     let count = (description.groups?.count ?? 1) * description.targets.count
     let series = try (0..<count).map { index in
       let saved = try SavedContext(path: file(description, index))
       return try KeptSeries(
         saved.posterior(model), ContextCard(saved), file: "context",
-        group: description.groups?[index / description.targets.count])
+        group: description.groups?[index / description.targets.count],
+        sent: sent(description, index, dimensions: description.inputs.count))
     }
-    return LoadedContext(description: description, series: series)
+    return LoadedContext(description: description, content: .series(series))
   }
 
   func remove(_ id: String) {

@@ -69,6 +69,15 @@ extension Service {
     return model
   }
 
+  /// A model that reads what these protocols send: values by their inputs.
+  private func seriesModel(_ name: String) throws(ServiceError) -> Model {
+    let model = try model(name)
+    guard model.blueprint.family != .table else {
+      throw ServiceError(422, "model '\(name)' reads tables; keep one by POST /v1/contexts and ask that")
+    }
+    return model
+  }
+
   // MARK: Open Inference Protocol
 
   func serverMetadata() -> ServiceResponse {
@@ -105,7 +114,7 @@ extension Service {
 
   /// Rows as tensors `x` `[N, D]` and `y` `[N]`, points as `points` `[K, D]`; one input needs no second dimension.
   func infer(_ call: Call) async throws -> ServiceResponse {
-    let (json, model) = (try object(call), try model(call.id))
+    let (json, model) = (try object(call), try seriesModel(call.id))
     let tensors = try (json["inputs"]?.array ?? []).map(Tensor.init)
     func tensor(_ name: String) throws(ServiceError) -> Tensor {
       guard let found = tensors.first(where: { $0.name == name }) else {
@@ -194,14 +203,15 @@ extension Service {
   // MARK: KServe's time series
 
   func forecastModels() -> ServiceResponse {
-    ServiceResponse(200, .array(modelNames.map(JSON.string)))
+    ServiceResponse(
+      200, .array(modelNames.filter { models[$0]?.blueprint.family != .table }.map(JSON.string)))
   }
 
   /// Series with a start and a frequency, each by itself.
   func forecast(_ call: Call) async throws -> ServiceResponse {
     let json = try object(call)
     let name = json["model"]?.string ?? ""
-    let model = try model(name)
+    let model = try seriesModel(name)
     guard let inputs = json["inputs"]?.array, !inputs.isEmpty else {
       throw ServiceError(422, "'inputs' has no series")
     }

@@ -57,6 +57,9 @@ enum OpenAPI {
     var statuses = [401]
     if route.parameter != nil || route.name == "forecast" { statuses.append(404) }
     if route.name == "modelReady" { statuses.append(503) }
+    if case .none = route.body, !route.fields.isEmpty {
+      return statuses + [400, 409, 422, 429, 500, 503, 504, 507]
+    }
     guard case .none = route.body else {
       return statuses + [400, 406, 409, 413, 415, 422, 429, 500, 503, 504, 507]
     }
@@ -157,7 +160,7 @@ enum OpenAPI {
 
   private static func success(_ route: Route) -> JSON {
     guard route.success != 204 else { return .members(["description": .string("Done.")]) }
-    let isContext = ["makeContext", "context", "addRows"].contains(route.name)
+    let isContext = ["makeContext", "context", "addRows", "forgetRows"].contains(route.name)
     let schema: JSON =
       isContext
       ? .members(["$ref": .string("#/components/schemas/Context")])
@@ -217,14 +220,18 @@ enum OpenAPI {
     return .members([
       "type": .string("object"),
       "properties": .members([
-        "id": text, "name": text, "model": text, "created": text, "expires": text, "version": integer,
-        "rows": integer, "inputs": texts, "targets": texts, "group": text, "series": integer,
+        "id": text, "name": text, "model": text, "created": text, "expires": text,
+        "kind": .members(["type": .string("string"), "enum": .array(["series", "table"].map(JSON.string))]),
+        "version": integer,
+        "rows": integer, "sent": integer, "inputs": texts, "targets": texts, "group": text, "series": integer,
         "bytes": integer,
         "notes": texts,
       ]),
       "required": .array(
-        ["id", "model", "created", "version", "rows", "inputs", "targets", "series", "bytes", "notes"]
-          .map(JSON.string)),
+        [
+          "id", "model", "created", "kind", "version", "rows", "inputs", "targets", "series", "bytes",
+          "notes",
+        ].map(JSON.string)),
     ])
   }()
 }

@@ -113,7 +113,7 @@ struct Route: Sendable {
     Route(
       method: "POST", path: "/v1/contexts", name: "makeContext",
       words: "Reads rows once and keeps what the model made of them.", body: .table("rows", isRequired: true),
-      fields: NewContext.fields, success: 201
+      fields: NewContextFields.all, success: 201
     ) { service, call in try await service.makeContext(call) },
     Route(
       method: "GET", path: "/v1/contexts", name: "contexts", words: "The contexts that are kept.",
@@ -135,35 +135,41 @@ struct Route: Sendable {
       fields: [HeldRows.field] + TableOptions.fields + [Ask.deadline], success: 200
     ) { service, call in try await service.addRows(call) },
     Route(
+      method: "DELETE", path: "/v1/contexts/{id}/rows", name: "forgetRows",
+      words:
+        "Forgets rows of a context; those that stay are read anew, as if the others had never been sent.",
+      fields: Forgotten.fields, success: 200
+    ) { service, call in try await service.forgetRows(call) },
+    Route(
       method: "POST", path: "/v1/contexts/{id}/sample", name: "sample",
       words: "Coherent paths: values that go together, drawn from the joint distribution.",
       body: .table("points", isRequired: false), fields: Ask.fields + TableOptions.fields, forms: tables,
       success: 200
-    ) { service, call in try await service.ask(call) { try $0.paths($1, $2) } },
+    ) { service, call in try await service.ask(call, .paths) },
     Route(
       method: "POST", path: "/v1/contexts/{id}/marginals", name: "marginals",
       words: "Mean and quantiles of each point, from paths as /sample draws them.",
       body: .table("points", isRequired: false), fields: Ask.fields + [Ask.quantiles] + TableOptions.fields,
       forms: tables, success: 200
-    ) { service, call in try await service.ask(call) { try $0.summary($1, $2) } },
+    ) { service, call in try await service.ask(call, .summary) },
     Route(
       method: "POST", path: "/v1/contexts/{id}/functionals", name: "functionals",
       words: "Distributions of numbers made of a whole path, joint and as independent values would claim.",
       body: .table("points", isRequired: false),
       fields: Ask.fields + [Ask.functionals, Ask.quantiles] + TableOptions.fields, forms: rows, success: 200
-    ) { service, call in try await service.ask(call, needsFunctional: true) { try $0.summary($1, $2) } },
+    ) { service, call in try await service.ask(call, .summary, needsFunctional: true) },
     Route(
       method: "POST", path: "/v1/contexts/{id}/logdensity", name: "logdensity",
       words: "The joint log-density of rows, in nats and the data's units.",
       body: .table("rows", isRequired: true),
-      fields: [HeldRows.field, Ask.plan, HeldScore.orders, Ask.seed, Ask.deadline] + TableOptions.fields,
+      fields: [HeldRows.field, Ask.plan, ScoreSettings.orders, Ask.seed, Ask.deadline] + TableOptions.fields,
       forms: rows, success: 200
     ) { service, call in try await service.score(call, densityAlone: true) },
     Route(
       method: "POST", path: "/v1/contexts/{id}/score", name: "score",
       words: "How well rows are foretold that the context has not read.",
       body: .table("rows", isRequired: true),
-      fields: [HeldRows.field, Ask.plan, HeldScore.samples, HeldScore.orders, Ask.seed, Ask.deadline]
+      fields: [HeldRows.field, Ask.plan, ScoreSettings.samples, ScoreSettings.orders, Ask.seed, Ask.deadline]
         + TableOptions.fields, forms: rows, success: 200
     ) { service, call in try await service.score(call, densityAlone: false) },
     Route(

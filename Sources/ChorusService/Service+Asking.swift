@@ -1,45 +1,44 @@
 import ChorusInference
+import ChorusModels
 import ChorusPlans
 import ChorusQuestions
 import ChorusTables
 
 extension Service {
   /// Answers by draws from a kept context.
-  func ask(
-    _ call: Call, needsFunctional: Bool = false,
-    _ form: @escaping @Sendable (Ask, [Answer], AnswerForm) throws -> ServiceResponse
-  ) async throws -> ServiceResponse {
+  func ask(_ call: Call, _ kind: AnswerKind, needsFunctional: Bool = false) async throws -> ServiceResponse {
     let route = try Route.find(call.request.method, call.request.path).route
-    let accepted = try AnswerForm.accepted(call.request.headers["accept"], among: route.forms)
+    let form = try AnswerForm.accepted(call.request.headers["accept"], among: route.forms)
     let incoming = try Incoming(call.request, route.fields, rows: "points")
-    let ask = try question(call, incoming)
-    if needsFunctional, ask.functionals.isEmpty {
+    let context = try store.context(call.id, tenant: call.tenant)
+    let question = try question(context, incoming)
+    if needsFunctional, question.functionals.isEmpty {
       throw ServiceError(422, "name in 'functional' the numbers that are asked for, as sum")
     }
-    _ = try ask.table()
-    let (flops, limit) = (try ask.flops(), settings.requestFlops)
-    let description = ask.context.description
+    try question.check()
+    let (flops, limit) = (try question.flops(), settings.requestFlops)
+    let description = context.description
     let key = Sharing.Key(
       context: description.id, version: description.version, path: call.request.path,
-      query: call.request.query, contentType: call.request.contentType, form: accepted,
-      body: call.request.body)
+      query: call.request.query, contentType: call.request.contentType, form: form, body: call.request.body)
     let (response, isShared) = try await sharing.answer(key) { [self] in
       try await work(
-        call, cost: flops, deadline: incoming.fields.number("deadline"), isTypical: true
-      ) { try form(ask, ask.answers(flopLimit: limit), accepted) }
+        call, cost: flops, deadline: incoming.fields.number("deadline"), isTypical: question.isTypical
+      ) { try question.response(kind, form, flopLimit: limit) }
     }
     guard !isShared else {
       metrics.count(.shared)
       return response
     }
-    metrics.count(.paths, Double(ask.samples * ask.questions.count))
+    metrics.count(.paths, Double(question.paths))
     return response
   }
 
-  private func question(_ call: Call, _ incoming: Incoming) throws -> Ask {
-    let ask = try Ask(store.context(call.id, tenant: call.tenant), incoming)
-    try check(points: ask.questions.reduce(0) { $0 + $1.points.count }, values: ask.values)
-    return ask
+  private func question(_ context: LoadedContext, _ incoming: Incoming) throws -> any ContextQuestion {
+    let question: any ContextQuestion =
+      if let table = context.table { try TableAsk(table, incoming) } else { try Ask(context, incoming) }
+    try check(points: question.points, values: question.values)
+    return question
   }
 
   func check(points: Int, values: Int) throws(ServiceError) {
@@ -59,10 +58,19 @@ extension Service {
     let accepted = try AnswerForm.accepted(call.request.headers["accept"], among: route.forms)
     let incoming = try Incoming(call.request, route.fields, rows: "rows")
     let context = try store.context(call.id, tenant: call.tenant)
-    let score = try HeldScore(context, incoming, densityAlone: densityAlone)
+    let settings = try ScoreSettings(
+      incoming.fields, densityAlone: densityAlone, isTable: context.table != nil)
+    let score: any ContextScore =
+      if let table = context.table {
+        try TableScore(table, incoming, settings)
+      } else {
+        try HeldScore(context, incoming, settings)
+      }
     // Scores of pairs of rows and of draws grow by squares.
-    try check(points: densityAlone ? score.rows.count : 20 * score.rows.count, values: score.values)
-    let limit = settings.requestFlops
+    try check(
+      points: densityAlone ? score.rowCount : 20 * score.rowCount, values: settings.values(of: score.rowCount)
+    )
+    let limit = self.settings.requestFlops
     return try await work(call, cost: score.flops(), deadline: incoming.fields.number("deadline")) {
       try score.body(context.description, flopLimit: limit).response(accepted)
     }
@@ -71,35 +79,27 @@ extension Service {
   /// What a question would cost; nothing is drawn.
   func explain(_ call: Call) throws -> ServiceResponse {
     let route = try Route.find(call.request.method, call.request.path).route
-    let ask = try question(call, Incoming(call.request, route.fields, rows: "points"))
-    let flops = try ask.flops()
-    let plans = try ask.questions.map { question -> JSON in
-      guard let posterior = question.kept else { return .null }
-      return Self.json(
-        try posterior.plan(ask.template, at: question.points), posterior, paths: ask.samples,
-        group: question.observations.group)
-    }
-    return ServiceResponse(200, .members(cost(flops) + [("plans", .array(plans))]))
+    let context = try store.context(call.id, tenant: call.tenant)
+    let question = try question(context, Incoming(call.request, route.fields, rows: "points"))
+    return ServiceResponse(
+      200, .members(cost(try question.flops()) + [("plans", .array(try question.plans()))]))
   }
 
   /// What a plan would cost without a context.
   func explainPlan(_ call: Call) async throws -> ServiceResponse {
     let incoming = try Incoming(call.request, PlanQuestion.fields, rows: nil)
     let name = incoming.fields.text("model") ?? modelNames[0]
-    guard let model = models[name] else {
-      throw ServiceError(
-        422, "there is no model '\(name.prefix(60))'; there are: \(modelNames.joined(separator: ", "))")
-    }
+    let model = try served(name)
     let question = try PlanQuestion(incoming.fields)
     try check(points: question.targets, values: question.paths * question.targets)
     let plan = try question.template.resolve(
       context: max(question.context, 1), targets: question.targets, capability: model.network.capability)
-    let rates = model.network.rates
     let flops =
-      try plan.cost(paths: question.paths).work(rates).total
+      try plan.cost(paths: question.paths).work(model.network.rates).total
       + Posterior.flops(toRead: question.context, dimensions: 1, by: model)
-    let explained = try plan.explained(rates: rates, paths: question.paths)
-    return ServiceResponse(200, .members(cost(flops) + [("plans", .array([Self.json(explained)]))]))
+    return ServiceResponse(
+      200,
+      .members(cost(flops) + [("plans", .array([.plan(plan, by: model, paths: question.paths, of: nil)]))]))
   }
 
   private func cost(_ flops: Double) -> [(String, JSON?)] {
@@ -110,17 +110,14 @@ extension Service {
       ("seconds_expected", .double(flops / load.rate)), ("requests_waiting", .integer(load.waiting)),
     ]
   }
+}
 
-  private static func json(
-    _ plan: Plan, _ posterior: Posterior, paths: Int, group: String?
-  ) -> JSON {
-    guard let explained = try? plan.explained(rates: posterior.model.network.rates, paths: paths) else {
-      return .null
-    }
-    return json(explained, group: group)
-  }
-
-  private static func json(_ explained: Plan.Explanation, group: String? = nil) -> JSON {
+extension JSON {
+  /// A plan and what it costs.
+  ///
+  /// - Parameter series: the one that it is for.
+  static func plan(_ plan: Plan, by model: Model, paths: Int, of series: String?) -> JSON {
+    guard let explained = try? plan.explained(rates: model.network.rates, paths: paths) else { return .null }
     let members = zip(Plan.Explanation.columns, explained.values).map { name, value in
       let json: JSON =
         switch value {
@@ -129,9 +126,9 @@ extension Service {
         case .number(let number): .double(number)
         case .missing: .null
         }
-      return JSON.Member(key: name, value: json)
+      return Member(key: name, value: json)
     }
-    return .object((group.map { [JSON.Member(key: "series", value: .string($0))] } ?? []) + members)
+    return .object((series.map { [Member(key: "series", value: .string($0))] } ?? []) + members)
   }
 }
 

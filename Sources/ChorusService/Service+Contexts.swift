@@ -5,107 +5,20 @@ import ChorusQuestions
 import ChorusTables
 import Foundation
 
-/// A context to be made.
-struct NewContext: Sendable {
-  static let fields =
-    [
-      HeldRows.field,
-      FieldSpec("model", .text, "The model; the first of /v1/models without."),
-      FieldSpec("input", .texts, "Input columns; found without."),
-      FieldSpec("target", .texts, "Columns to predict; found without."),
-      FieldSpec("group", .text, "The column that tells series apart."),
-      FieldSpec("units", .texts, "Units of columns, as times=ms."),
-      FieldSpec("scale", .choice(ValueScale.Choice.allCases.map(\.rawValue)), "What values are seen as."),
-      FieldSpec("min", .number(-.infinity ... .infinity), "The least that a value can be."),
-      FieldSpec("max", .number(-.infinity ... .infinity), "The largest that a value can be."),
-      FieldSpec("name", .text, "What you call it; the server does not care."),
-      FieldSpec("ttl", .number(1...1e9), "Seconds that it is kept."),
-      Ask.deadline,
-    ] + TableOptions.fields
-
-  let series: AskedSeries
-  let model: Model
-  let scale: ValueScale.Choice
-  let limits: ClosedRange<Double>?
-
-  init(_ source: RowsSource, _ fields: Fields, _ model: Model) throws {
-    self.model = model
-    let least = fields.number("min")
-    let most = fields.number("max")
-    if let least, let most, least >= most { throw ServiceError(422, "'min' must be below 'max'") }
-    limits = least == nil && most == nil ? nil : (least ?? -.infinity)...(most ?? .infinity)
-    scale = fields.text("scale").flatMap(ValueScale.Choice.init) ?? .automatic
-    series = try AskedSeries(
-      source, input: fields.texts("input")?.joined(separator: ","),
-      target: fields.texts("target")?.joined(separator: ","), group: fields.text("group"),
-      units: fields.texts("units")?.joined(separator: ","))
-  }
-
-  func flops() -> Double {
-    series.observations.reduce(0) {
-      $0 + Posterior.flops(toRead: $1.data.count, dimensions: $1.data.dimensions, by: model)
-    }
-  }
-
-  /// Reads the rows. Series with too few of them are left out, with a note.
-  func loaded(_ description: ContextDescription) throws -> LoadedContext {
-    var description = description
-    let targets = series.columns.targets
-    let labels = series.columns.groups?.labels
-    var (kept, groups) = ([KeptSeries](), [String]())
-    for group in 0..<(labels?.count ?? 1) {
-      let own = series.observations[group * targets.count..<(group + 1) * targets.count]
-      guard own.allSatisfy({ $0.refusal == nil }) else { continue }
-      for observations in own {
-        let selection = observations.selection
-        let posterior = try model.condition(
-          on: observations.data, values: scale, limits: limits, pool: nil)
-        let card = try ContextCard(
-          ContextCard.entries(selection), inputs: selection.dimensions, file: "context")
-        kept.append(try KeptSeries(posterior, card, file: "context", group: observations.group))
-      }
-      if let labels { groups.append(labels[group]) }
-    }
-    guard let first = kept.first else {
-      throw ServiceError(
-        422, "no series has enough rows: \(series.observations.first?.refusal ?? "there is none")")
-    }
-    var notes = [series.columns.found.map { "found: \($0)" }].compactMap { $0 } + series.notes
-    if let labels, groups.count < labels.count {
-      notes.append(
-        "\(labels.count - groups.count) of \(labels.count) series have too few rows and were left out")
-    }
-    notes += DataWord.said(series.words)
-    for note in Set(kept.flatMap { $0.posterior.notes.map(\.description) }).sorted() { notes.append(note) }
-    description.inputs = first.observations.selection.inputs
-    description.targets = targets
-    description.groupColumn = series.columns.groups?.column
-    description.groups = labels == nil ? nil : groups
-    description.rows = kept.reduce(0) { $0 + $1.posterior.rows }
-    description.bytes = LoadedContext.bytes(kept)
-    description.notes = notes.map(ServiceError.words)
-    return LoadedContext(description: description, series: kept)
-  }
-}
-
 extension Service {
   func makeContext(_ call: Call) async throws -> ServiceResponse {
-    let incoming = try Incoming(call.request, NewContext.fields, rows: "rows")
+    let incoming = try Incoming(call.request, NewContextFields.all, rows: "rows")
     let fields = incoming.fields
     let options = try TableOptions(fields)
     guard let source = try incoming.source("rows", options: options) else {
       throw ServiceError(422, "there are no rows; send a table, or 'rows'")
     }
-    let name = fields.text("model") ?? modelNames[0]
-    guard let model = models[name] else {
-      throw ServiceError(
-        422, "there is no model '\(name.prefix(60))'; there are: \(modelNames.joined(separator: ", "))")
-    }
+    if let name = fields.text("model") { _ = try served(name) }
     let deadline = fields.number("deadline")
     // Reading a table is work too; what it costs follows from its bytes.
     let bytes = Double(call.request.body.count)
-    let new = try await work(call, cost: 100 * bytes, deadline: deadline) {
-      try NewContext(source, fields, model)
+    let (new, name) = try await work(call, cost: 100 * bytes, deadline: deadline) { [self] in
+      try newContext(source, fields)
     }
     let now = Date().timeIntervalSince1970
     let description = ContextDescription(
@@ -124,18 +37,57 @@ extension Service {
     return response
   }
 
+  /// What rows are read as, and the name of the model that reads them: a table where the model or `as` says so, or the rows are none
+  /// of a series, as `chorus predict` has it.
+  private func newContext(
+    _ source: RowsSource, _ fields: Fields
+  ) throws -> (context: any NewContext, model: String) {
+    if let name = fields.text("model") {
+      let model = try served(name)
+      guard model.blueprint.family == .table else { return (try NewSeries(source, fields, model), name) }
+      return (try NewTable(source.table(), fields, model), name)
+    }
+    let (input, target) = (
+      fields.texts("input")?.joined(separator: ","), fields.texts("target")?.joined(separator: ",")
+    )
+    var rows = source
+    let isTold = fields.names.contains("as")
+    if isTold || target != nil,
+      let name = modelNames.first(where: { models[$0]?.blueprint.family == .table }),
+      let model = models[name], try isTold || TableJob.mayBe(input: input, target: target, source)
+    {
+      let table = try source.table()
+      let (targets, inputs) = (TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table))
+      if try isTold || TableJob.isTable(table, targets, inputs, group: fields.text("group")) {
+        return (try NewTable(table, fields, model), name)
+      }
+      rows = RowsSource(read: table)
+    }
+    return (try NewSeries(rows, fields, served(modelNames[0])), modelNames[0])
+  }
+
+  func served(_ name: String) throws(ServiceError) -> Model {
+    guard let model = models[name] else {
+      throw ServiceError(
+        422, "there is no model '\(name.prefix(60))'; there are: \(modelNames.joined(separator: ", "))")
+    }
+    return model
+  }
+
   func addRows(_ call: Call) async throws -> ServiceResponse {
     let context = try store.context(call.id, tenant: call.tenant)
     let specs = [HeldRows.field] + TableOptions.fields + [Ask.deadline]
-    let rows = try HeldRows(context, Incoming(call.request, specs, rows: "rows"))
+    let incoming = try Incoming(call.request, specs, rows: "rows")
+    if let table = context.table { return try await addRows(call, incoming, to: table, context.description) }
+    let rows = try HeldRows(context, incoming)
     let store = store
     let cost = rows.parts.reduce(0.0) {
       $0
         + Posterior.flops(
           toRead: $1.data.count, dimensions: $1.data.dimensions, by: $1.series.posterior.model)
     }
-    let made = try await work(call, cost: cost, deadline: nil) {
-      var description = context.description
+    let made = try await work(call, cost: cost, deadline: incoming.fields.number("deadline")) {
+      var description = context.description.next
       let series = try context.series.map { kept -> KeptSeries in
         guard
           let part = rows.parts.first(where: {
@@ -148,15 +100,32 @@ extension Service {
         return try KeptSeries(
           kept.posterior.observing(more: part.data),
           ContextCard(entries, inputs: part.selection.dimensions, file: "context"), file: "context",
-          group: kept.observations.group)
+          group: kept.observations.group,
+          sent: kept.sent?.appending(SentRows(part.selection, after: context.description.sent ?? 0)))
       }
-      description.version += 1
       description.rows = series.reduce(0) { $0 + $1.posterior.rows }
+      description.sent = description.sent.map { $0 + rows.sent }
       description.bytes = LoadedContext.bytes(series)
-      try store.put(LoadedContext(description: description, series: series))
+      try store.put(LoadedContext(description: description, content: .series(series)))
       return description
     }
     return ServiceResponse(200, made.json)
+  }
+
+  private func addRows(
+    _ call: Call, _ incoming: Incoming, to table: KeptTable, _ description: ContextDescription
+  ) async throws -> ServiceResponse {
+    guard let source = try incoming.source("rows", options: TableOptions(incoming.fields)) else {
+      throw ServiceError(422, "there are no rows; send a table, or 'rows'")
+    }
+    let saved = try table.saved.appending(source.table())
+    var next = description.next
+    let more = saved.frame.rowCount - table.saved.frame.rowCount
+    let sent = description.sent.map { before in
+      next.sent = before + more
+      return table.sent?.appending(SentRows(rowsOfTable: (0..<more).map { before + $0 + 1 }))
+    }
+    return try await keep(saved, sent ?? nil, of: table.model, next, call, incoming.fields)
   }
 
   func contextsResponse(_ call: Call) -> ServiceResponse {
@@ -182,7 +151,9 @@ extension Service {
     let list = modelNames.compactMap { name in
       models[name].map { model in
         JSON.members([
-          "name": .string(name), "inputs": .integer(model.blueprint.inputDimensions),
+          "name": .string(name),
+          "reads": .string(model.blueprint.family == .table ? "tables" : "series"),
+          "inputs": .integer(model.blueprint.inputDimensions),
           "parameters": .integer(model.parameterCount),
           "trained_context": .integer(model.blueprint.trainedContext),
           "trained_buffer": .integer(model.blueprint.trainedBuffer),

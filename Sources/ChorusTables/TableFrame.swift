@@ -150,7 +150,7 @@ extension Table {
   func category(
     _ name: String, told: Bool, _ known: [String]
   ) throws(TableError) -> TableFrame.Column {
-    let texts = try texts(name).map { $0.trimmingCharacters(in: .whitespaces) }
+    let texts = try texts(name).map { $0.trimmed }
     let markers = try missingMarkers(name)
     let isMissing = Dictionary(
       Set(texts).map { text in
@@ -181,5 +181,17 @@ extension Table {
     return TableFrame.Column(
       name: name, kind: .category(levels),
       values: texts.map { isMissing[$0] == false ? places[$0] ?? .nan : .nan })
+  }
+}
+
+extension String {
+  /// Without tabs and Unicode's spaces at both ends. Foundation's own way would bring all of it into the C library.
+  fileprivate var trimmed: String {
+    func isSpace(_ scalar: Unicode.Scalar) -> Bool {
+      scalar == "\t" || scalar.properties.generalCategory == .spaceSeparator
+    }
+    let rest = unicodeScalars.drop(while: isSpace)
+    guard let last = rest.lastIndex(where: { !isSpace($0) }) else { return "" }
+    return String(rest[...last])
   }
 }

@@ -110,22 +110,23 @@ public struct BlockMatrix: @unchecked Sendable {
     _ x: UnsafePointer<Float>, rows count: Int, stride: Int, residual: UnsafePointer<Float>?,
     into out: UnsafeMutablePointer<Float>, outStride: Int, on pool: ThreadPool?
   ) {
-    var first = 0
+    // One loop over the shares of all parts: threads meet once a product.
+    var (pieces, first): ([(part: Part, range: Range<Int>, column: Int)], Int) = ([], 0)
     for part in parts {
-      let shares = pool == nil ? 1 : (part.outputs + Self.share - 1) / Self.share
-      let own = first
-      nonisolated(unsafe) let (x, residual, out) = (x, residual, out)
-      let body: @Sendable (Int) -> Void = { [self] index in
-        let range =
-          shares == 1
-          ? 0..<part.outputs : index * Self.share..<min((index + 1) * Self.share, part.outputs)
-        multiply(
-          part, range, x, rows: count, stride: stride, residual: residual.map { $0 + own }, into: out + own,
-          outStride: outStride)
+      for begin in Swift.stride(from: 0, to: part.outputs, by: pool == nil ? part.outputs : Self.share) {
+        let end = pool == nil ? part.outputs : min(begin + Self.share, part.outputs)
+        pieces.append((part, begin..<end, first))
       }
-      if let pool { pool.run(shares, body) } else { body(0) }
       first += part.outputs
     }
+    nonisolated(unsafe) let (x, residual, out) = (x, residual, out)
+    let body: @Sendable (Int) -> Void = { [self, pieces] index in
+      let (part, range, column) = pieces[index]
+      multiply(
+        part, range, x, rows: count, stride: stride, residual: residual.map { $0 + column },
+        into: out + column, outStride: outStride)
+    }
+    if let pool { pool.run(pieces.count, body) } else { for index in pieces.indices { body(index) } }
   }
 
   private func multiply(

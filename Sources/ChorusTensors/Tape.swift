@@ -12,6 +12,14 @@ public struct Node: Sendable, Hashable {
   public subscript(range: Range<Int>) -> Node {
     Node(index: index, first: first + range.lowerBound, rows: range.count, columns: columns)
   }
+
+  /// The same numbers in rows of `columns`. Nothing is copied.
+  public func reshaped(columns new: Int) -> Node {
+    precondition(
+      (rows * columns).isMultiple(of: new) && (first * columns).isMultiple(of: new),
+      "rows are cut or joined whole")
+    return Node(index: index, first: first * columns / new, rows: rows * columns / new, columns: new)
+  }
 }
 
 public enum Activation: Int32, Sendable, Codable {
@@ -75,6 +83,7 @@ public final class Tape {
     case rmsNorm(x: Node, gain: Parameter, scales: UnsafeMutablePointer<Float>)
     case gatedUnit(gate: Node, up: Node)
     case rotate(x: Node, Turns)
+    case convolve(x: Node, taps: Parameter)
     case attention(
       queries: Node, keyValues: Node, AttentionSizes, [VisibleBlock], lse: [UnsafeMutablePointer<Float>])
     /// A loss over rows whose gradient is known as soon as it is.

@@ -66,6 +66,7 @@ extension Tape {
     case .rmsNorm(let x, let gain, let scales): backwardRMSNorm(dy, x, gain, scales, gradients)
     case .gatedUnit(let gate, let up): backwardGatedUnit(dy, gate, up)
     case .rotate(let x, let turns): backwardRotate(dy, x, turns)
+    case .convolve(let x, let taps): backwardConvolve(dy, x, taps, gradients)
     case .attention(let queries, let keyValues, let sizes, let blocks, let lse):
       backwardAttention(record, dy, queries, keyValues, sizes, blocks, lse)
     case .rowLoss(let parameters, let own):

@@ -71,6 +71,16 @@ public struct LossSums: Sendable, Hashable {
     for part in parts { add(part) }
   }
 
+  /// As numbers, `width` of them, which other processes read.
+  var numbers: [Double] { [free, buffered, all, isHalved ? 1 : 0, Double(tasks)] }
+  static let width = 5
+
+  init(_ numbers: ArraySlice<Double>) {
+    let first = numbers.startIndex
+    (free, buffered, all) = (numbers[first], numbers[first + 1], numbers[first + 2])
+    (isHalved, tasks) = (numbers[first + 3] != 0, Int(exactly: numbers[first + 4]) ?? 0)
+  }
+
   mutating func add(_ other: LossSums) {
     free += other.free
     buffered += other.buffered
@@ -93,7 +103,7 @@ public struct LossSums: Sendable, Hashable {
     }
     free += sums.free / Double(max(counts.free, 1))
     buffered += sums.buffered / Double(max(counts.buffered, 1))
-    isHalved = isHalved && counts.free - counts.buffered == logDensities.count % 2
+    isHalved = isHalved && counts.buffered > 0 && counts.free - counts.buffered == logDensities.count % 2
     all += (sums.free + sums.buffered) / Double(max(logDensities.count, 1))
     tasks += 1
   }

@@ -4,38 +4,62 @@ import Foundation
 
 /// AdamW with clipping and a running average of the weights (Loshchilov & Hutter 2019, Alg. 2).
 ///
-/// Gradients come in a fixed number of shards and are added in the order of the shards, so the bytes do not depend
-/// on the number of threads.
+/// Gradients come in a fixed number of shards and are added in a fixed order, so the bytes do not depend on the number of
+/// threads, nor, along a tree, on that of the processes which have a part of the shards each.
 final class Optimiser: Sendable {
   let weights: Weights
   let average: Weights
   let first: FloatBuffer
   let second: FloatBuffer
   let shards: [FloatBuffer]
+  private let additions: [(into: Int, from: Int)]
   private let chunks: [(range: Range<Int>, decays: Bool)]
 
-  static let shardCount = 8
-
-  init(_ weights: Weights) {
+  /// - Parameters:
+  ///   - shards: how many there are here.
+  ///   - asTree: add neighbours first, then their sums, in place of one shard after another.
+  init(_ weights: Weights, shards: Int, asTree: Bool) {
     self.weights = weights
     average = Weights(weights.table)
     average.values.copy(from: weights.values)
     let count = weights.table.count
     first = FloatBuffer(count: count)
     second = FloatBuffer(count: count)
-    shards = (0..<Self.shardCount).map { _ in FloatBuffer(count: count) }
+    self.shards = (0..<shards).map { _ in FloatBuffer(count: count) }
+    additions = asTree ? Self.tree(shards) : (1..<shards).map { (0, $0) }
     chunks = weights.table.all.map { ($0.offset..<$0.offset + $0.count, $0.isWeight) }
   }
 
-  /// One step from the gradients in `shards`, which are set to zero. Returns the norm before clipping; where that is
+  /// The additions of a binary tree with a power of two of leaves.
+  private static func tree(_ leaves: Int) -> [(into: Int, from: Int)] {
+    var additions: [(into: Int, from: Int)] = []
+    var distance = 1
+    while distance < leaves {
+      additions += stride(from: 0, to: leaves, by: 2 * distance).map { ($0, $0 + distance) }
+      distance *= 2
+    }
+    return additions
+  }
+
+  /// One step from the gradients in the `shards` of all ranks, which are set to zero. Returns the norm before clipping; where that is
   /// no number, nothing has moved.
-  func step(_ index: Int, _ configuration: TrainingConfiguration, on pool: ThreadPool) -> Double {
+  func step(
+    _ index: Int, _ configuration: TrainingConfiguration, on pool: ThreadPool, with exchange: any Exchange
+  ) throws -> Double {
     let norms = Norms(chunks.count)
     pool.run(chunks.count) { [self] chunk in
       let (range, _) = chunks[chunk]
-      let sum = shards[0].pointer + range.lowerBound
-      for shard in shards.dropFirst() { ck_add(range.count, shard.pointer + range.lowerBound, sum) }
-      norms.values[chunk] = ck_sum_squares(range.count, sum)
+      for (into, from) in additions {
+        ck_add(range.count, shards[from].pointer + range.lowerBound, shards[into].pointer + range.lowerBound)
+      }
+    }
+    do { try exchange.sum(shards[0]) } catch {
+      discard()
+      throw error
+    }
+    pool.run(chunks.count) { [self] chunk in
+      let (range, _) = chunks[chunk]
+      norms.values[chunk] = ck_sum_squares(range.count, shards[0].pointer + range.lowerBound)
     }
     let norm = norms.total.squareRoot()
     guard norm.isFinite else {

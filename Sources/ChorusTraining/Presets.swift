@@ -2,6 +2,7 @@ import ChorusHints
 import ChorusLayers
 import ChorusModels
 import ChorusPriors
+import ChorusTensors
 
 extension TrainingConfiguration {
   /// The recipe of a shipped prior: a narrow network and small batches, because at this project's horizons the
@@ -79,10 +80,65 @@ extension TrainingConfiguration {
       configuration.buffers = [16]
       configuration.blueprint.trainedContext = 400
       configuration.blueprint.trainedBuffer = 16
+    case "recall", "recall-random":
+      configuration.blueprint = sequence(levels: RecallPrior().vocabulary)
+      configuration.context = [8, 8]
+      configuration.targets = 56
+      configuration.blueprint.trainedContext = 64
+    case "linear-regression":
+      configuration.blueprint = sequence(levels: 2)
+      configuration.blueprint.head = .mixture(components: 4)
+      configuration.blueprint.tellsInputs = true
+      configuration.blueprint.inputDimensions = 8
+      configuration.dimensions = [8]
+      configuration.context = [0, 0]
+      configuration.targets = 32
+      configuration.blueprint.trainedContext = 32
+    case "text":
+      configuration.blueprint = sequence(levels: 256)
+      configuration.blueprint.feedForward = 192
+      configuration.blueprint.width = 96
+      configuration.blueprint.heads = 3
+      configuration.blueprint.parts.rotary = Rotary()
+      configuration.context = [0, 0]
+      configuration.targets = 256
+      configuration.blueprint.trainedContext = 256
     default:
       throw .configuration(
-        "no prior '\(prior)'; give \(Priors.names.joined(separator: ", ")), or a configuration file (.json)")
+        "no prior '\(prior)'; give \(Priors.names.joined(separator: ", ")), text with a file, or a configuration file (.json)"
+      )
     }
+    if configuration.blueprint.family == .sequence { configuration.takeSequences() }
     return configuration
+  }
+
+  /// A small network of tokens out of a few: one row takes in those right before it, so that a memory can store what came after
+  /// what.
+  static func sequence(levels: Int) -> Blueprint {
+    var blueprint = Blueprint()
+    blueprint.family = .sequence
+    blueprint.width = 64
+    blueprint.layers = 2
+    blueprint.heads = 2
+    blueprint.feedForward = 128
+    blueprint.embedderHidden = 64
+    blueprint.headHidden = 64
+    blueprint.parts.norm = .rms
+    blueprint.parts.convolution = 4
+    blueprint.head = .categorical(levels: levels)
+    blueprint.trainedBuffer = 0
+    return blueprint
+  }
+
+  /// Many small batches of short sequences.
+  mutating func takeSequences() {
+    buffers = [0]
+    batch = 16
+    steps = 2000
+    rate = 3e-3
+    average = 0.99
+    validateEvery = 250
+    checkpointEvery = 250
+    validationTasks = 64
   }
 }

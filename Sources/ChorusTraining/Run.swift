@@ -52,19 +52,24 @@ public struct Run {
   /// Opens a folder.
   ///
   /// - Parameters:
+  ///   - validation: where tasks that are never trained on come from; nil for the same prior, from other streams.
   ///   - resume: go on from the newest checkpoint; without it the folder must not hold any.
   ///   - start: a model to take the first weights from.
   ///   - base: the model that an adapter changes, where the configuration asks for one.
   ///   - origin: what else the result depends on, like a checksum of the tasks, by its name. It is kept in every
   ///     checkpoint, and a resumed run must not contradict it.
+  ///   - exchange: the processes that train together, of which this is the first; the others call ``Trainer/follow(stop:)``.
   /// - Throws: `TrainingError` for a folder that holds something else than this run, or only damaged checkpoints: nothing in
   ///   it is changed then. `StorageError` (`busy`) while another process trains in it.
   public init(
-    _ configuration: TrainingConfiguration, prior: any Prior, folder: String, resume: Bool,
-    start: Model? = nil, base: Model? = nil, origin: [String: String] = [:], on pool: ThreadPool
+    _ configuration: TrainingConfiguration, prior: any Prior, validation: (any Prior)? = nil,
+    folder: String, resume: Bool,
+    start: Model? = nil, base: Model? = nil, origin: [String: String] = [:], on pool: ThreadPool,
+    with exchange: any Exchange = Alone()
   ) throws {
     self.folder = folder
-    trainer = try Trainer(configuration, prior: prior, base: base, on: pool)
+    trainer = try Trainer(
+      configuration, prior: prior, validation: validation, base: base, on: pool, with: exchange)
     var origin = origin
     if let base { origin["adapt"] = try base.fingerprint }
     if let start {
@@ -128,6 +133,18 @@ public struct Run {
     try AtomicFile.write(try encoder.encode(trainer.configuration), to: folder + "/configuration.json")
   }
 
+  /// What the run of a folder logged, and the seconds of training that it took, whether in one process or in several.
+  public static func log(in folder: String) -> (entries: [Entry], seconds: Double) {
+    guard let data = try? RegularFile.read(folder + "/log.jsonl", limit: 1 << 28) else { return ([], 0) }
+    let entries = data.split(separator: 0x0A).compactMap { try? JSONDecoder().decode(Entry.self, from: $0) }
+    var (seconds, before) = (0.0, 0)
+    for entry in entries {
+      seconds += Double(entry.tasks - before) / max(entry.tasksPerSecond, 1e-9)
+      before = entry.tasks
+    }
+    return (entries, seconds)
+  }
+
   /// The largest configuration that is read, in bytes.
   public static let configurationLimit = 1 << 20
 
@@ -150,18 +167,19 @@ public struct Run {
     // A run may have been killed between its newest checkpoint and the model of that step.
     let kept = modelStep
     if trainer.step > 0, kept < trainer.step { try writeModel(card) }
+    try trainer.share()
     let configuration = trainer.configuration
     let begin = Date()
     var last = (time: begin, step: trainer.step)
     var sums = LossSums()
     var norm = 0.0
-    while trainer.step < configuration.steps, !stop() {
+    while trainer.step < configuration.steps, try !trainer.agree(stop()) {
       let result = try trainer.advance()
       sums.add(result.loss)
       norm = result.gradientNorm
       let step = result.step
       let ended = step == configuration.steps
-      let validates = step % configuration.validateEvery == 0 || ended
+      let validates = configuration.validates(at: step)
       if validates || step % 50 == 0 {
         let now = Date()
         let speed =
@@ -218,7 +236,7 @@ public struct Run {
 }
 
 extension Trainer {
-  private var arrays: [(name: String, buffer: FloatBuffer)] {
+  var arrays: [(name: String, buffer: FloatBuffer)] {
     [
       ("weights", optimiser.weights.values), ("average", optimiser.average.values),
       ("first", optimiser.first),

@@ -36,8 +36,25 @@ public struct TaskSource: Sendable {
   /// Packs a task as number `index` of `batch`.
   public func store(_ task: PriorTask, _ index: Int, into batch: inout TaskBatch) throws(PriorError) {
     guard !tells else { return try storeTold(task, index, into: &batch) }
+    let task = Self.filled(task)
     let preparation = try preparation(of: task)
     do { try batch.store(index, x: task.x, y: task.y, preparation: preparation) } catch { throw .data(error) }
+    batch.asked[index] = task.asked
+  }
+
+  /// The task with missing cells filled by the mean of those that the context has: a network that reads cells as they are knows
+  /// no other word for them, and a category's levels are numbers to it.
+  private static func filled(_ task: PriorTask) -> PriorTask {
+    guard task.x.contains(where: \.isNaN) else { return task }
+    var x = task.x
+    let (n, d) = (task.shape.context, task.shape.dimensions)
+    for column in 0..<d {
+      let shown = (0..<n).map { x[$0 * d + column] }.filter { !$0.isNaN }
+      let mean = shown.isEmpty ? 0 : shown.reduce(0, +) / Double(shown.count)
+      for row in 0..<task.shape.rows where x[row * d + column].isNaN { x[row * d + column] = mean }
+    }
+    return PriorTask(
+      shape: task.shape, x: x, y: task.y, component: task.component, categories: task.categories)
   }
 
   /// Packs a task of a table: of the context what estimators say without each row, of the others what they say with all of it.

@@ -19,6 +19,7 @@ public final class Trainer: Sendable {
   /// The network's weights, with their gradients, where they are not what is learned.
   private let composed: (weights: Weights, average: Weights, gradients: [FloatBuffer])?
   let pool: ThreadPool
+  let exchange: any Exchange
   private let idle = Mutex<[TapeBox]>([])
   private let turn = Mutex(())
   let progress: Mutex<Int>
@@ -32,22 +33,32 @@ public final class Trainer: Sendable {
   /// Tasks seen so far.
   public var tasksSeen: Int { step * configuration.batch }
 
-  /// - Parameter base: the model that an adapter changes, where `configuration.adapterRank` asks for one.
+  /// - Parameters:
+  ///   - validation: where tasks that are never trained on come from; nil for the same prior, from other streams.
+  ///   - base: the model that an adapter changes, where `configuration.adapterRank` asks for one.
+  ///   - exchange: the processes that train together, each with its part of a step's tasks.
   public init(
-    _ configuration: TrainingConfiguration, prior: any Prior, base: Model? = nil, on pool: ThreadPool
+    _ configuration: TrainingConfiguration, prior: any Prior, validation other: (any Prior)? = nil,
+    base: Model? = nil, on pool: ThreadPool, with exchange: any Exchange = Alone()
   ) throws {
     try configuration.validate()
+    let shards = try Self.parts(configuration, among: exchange)
     self.configuration = configuration
-    func source(_ domain: StreamDomain) -> TaskSource {
+    func source(_ prior: any Prior, _ domain: StreamDomain) -> TaskSource {
       TaskSource(TaskGenerator(prior, seed: configuration.seed, domain: domain), for: configuration.blueprint)
     }
-    (tasks, validation) = (source(.tasks), source(.evaluation))
+    (tasks, validation) = (source(prior, .tasks), source(other ?? prior, .evaluation))
     self.pool = pool
+    self.exchange = exchange
     let declared = try Declaration(configuration.blueprint)
     if let wrong = configuration.dimensions.first(where: { !prior.dimensions.contains($0) }) {
       throw TrainingError.configuration(
         "prior '\(prior.name)' draws \(prior.dimensions.lowerBound) to \(prior.dimensions.upperBound) inputs, not \(wrong)"
       )
+    }
+    guard !prior.isSequence || configuration.blueprint.family == .sequence else {
+      throw TrainingError.configuration(
+        "prior '\(prior.name)' draws sequences; give blueprint.family 'sequence'")
     }
     guard (base != nil) == (configuration.adapterRank > 0) else {
       throw TrainingError.configuration(
@@ -62,15 +73,15 @@ public final class Trainer: Sendable {
     if let adapter {
       let values = Weights(adapter.table)
       adapter.initialise(values, seed: configuration.seed)
-      optimiser = Optimiser(values)
+      optimiser = Optimiser(values, shards: shards, asTree: configuration.leaves > 0)
       adapter.compose(values, into: weights)
       composed = (
         weights, Weights(declared.table),
-        (0..<Optimiser.shardCount).map { _ in FloatBuffer(count: declared.table.count) }
+        (0..<shards).map { _ in FloatBuffer(count: declared.table.count) }
       )
     } else {
       declared.initialise(weights, seed: configuration.seed)
-      optimiser = Optimiser(weights)
+      optimiser = Optimiser(weights, shards: shards, asTree: configuration.leaves > 0)
       composed = nil
     }
     network = try declared.network(weights)
@@ -129,7 +140,7 @@ public final class Trainer: Sendable {
     try turn.withLock { _ in try body() }
   }
 
-  /// Draws the step's tasks, adds up gradients over a fixed number of shards and moves the weights.
+  /// Draws the step's tasks, adds up gradients over a fixed number of parts and moves the weights.
   ///
   /// Callers on several threads take their steps one after another.
   public func advance() throws -> StepReport { try exclusively(takeStep) }
@@ -138,22 +149,22 @@ public final class Trainer: Sendable {
     let step = self.step
     var sizes = RandomStream(seed: configuration.seed, .shapes, UInt64(step))
     let shape = shape(from: &sizes)
-    let batch = configuration.batch
+    let (batch, parts) = (configuration.batch, optimiser.shards.count * exchange.ranks)
     let loss: LossSums
     do {
-      let shards = try pool.map(Optimiser.shardCount) { [self] shard in
-        let members = batch * shard / Optimiser.shardCount..<batch * (shard + 1) / Optimiser.shardCount
-        return try withTape { tape in
-          var sums = LossSums()
-          for task in members {
-            try sums.add(
-              accumulate(
-                task, step, shape, on: tape, into: (composed?.gradients ?? optimiser.shards)[shard]))
+      loss = LossSums(
+        adding: try together(parts) { [self] part, place in
+          let members = batch * part / parts..<batch * (part + 1) / parts
+          return try withTape { tape in
+            var sums = LossSums()
+            for task in members {
+              try sums.add(
+                accumulate(
+                  task, step, shape, on: tape, into: (composed?.gradients ?? optimiser.shards)[place]))
+            }
+            return sums
           }
-          return sums
-        }
-      }
-      loss = LossSums(adding: shards)
+        })
       guard loss.mean.isFinite else { throw TrainingError.diverged(step: step) }
     } catch {
       optimiser.discard()  // what the other tasks have added up
@@ -161,12 +172,12 @@ public final class Trainer: Sendable {
       throw error
     }
     if let adapter, let composed {
-      pool.run(Optimiser.shardCount) { [self] shard in
+      pool.run(optimiser.shards.count) { [self] shard in
         adapter.project(composed.gradients[shard], at: optimiser.weights, into: optimiser.shards[shard])
         composed.gradients[shard].fill(0)
       }
     }
-    let norm = optimiser.step(step, configuration, on: pool)
+    let norm = try optimiser.step(step, configuration, on: pool, with: exchange)
     guard norm.isFinite else { throw TrainingError.diverged(step: step) }
     compose()
     progress.withLock { $0 = step + 1 }
@@ -201,7 +212,7 @@ public final class Trainer: Sendable {
   private func validationLoss() throws -> LossSums {
     let average = average()
     return LossSums(
-      adding: try pool.map(configuration.validationTasks) { [self] index in
+      adding: try together(configuration.validationTasks) { [self] index, _ in
         var stream = RandomStream(seed: configuration.seed, .evaluation, UInt64(index))
         let shape = shape(from: &stream)
         let batch = try configuration.objective.batch(validation, index: index, step: 0, shape, &stream)

@@ -12,6 +12,10 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
   public var steps = 10_000
   /// Tasks a step.
   public var batch = 16
+  /// The parts that a step's tasks are divided into where several processes train together: a power of two. Each part's gradient is a
+  /// leaf of one binary tree of additions, so that the bytes depend on this number and not on that of the processes. 0: eight
+  /// parts that are added one after another, by one process.
+  public var leaves = 0
   public var seed: UInt64 = 0
   /// Context sizes, drawn uniformly, one a step.
   public var context = [4, 192]
@@ -45,7 +49,8 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
   public init() {}
 
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case prior, blueprint, steps, batch, seed, context, smallContexts, buffers, dimensions, targets, rate,
+    case prior, blueprint, steps, batch, leaves, seed, context, smallContexts, buffers, dimensions, targets,
+      rate,
       warmUp
     case objective, adapterRank, beta1, beta2, epsilon, decay, clip, average, validateEvery, validationTasks,
       checkpointEvery
@@ -62,6 +67,7 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     try read(.adapterRank, \.adapterRank)
     try read(.steps, \.steps)
     try read(.batch, \.batch)
+    try read(.leaves, \.leaves)
     try read(.seed, \.seed)
     try read(.context, \.context)
     try read(.smallContexts, \.smallContexts)
@@ -129,6 +135,9 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     try check((1...99_999_999).contains(steps), "steps must be within 1...99999999")
     try check((1...65_536).contains(batch), "batch must be within 1...65536")
     try check(
+      leaves == 0 || (1...4096).contains(leaves) && leaves & (leaves - 1) == 0,
+      "leaves must be 0, or a power of two within 1...4096")
+    try check(
       context.count == 2 && context[0] >= 0 && context[0] <= context[1] && context[1] <= 100_000,
       "context must be two sizes, the smaller first")
     try check((0...1).contains(smallContexts), "smallContexts is a share of the steps, 0...1")
@@ -171,11 +180,13 @@ public enum TrainingError: Error, Sendable, Equatable, CustomStringConvertible {
   case configuration(String)
   case checkpoint(String)
   case diverged(step: Int)
+  /// Another process of the run does not do its part.
+  case rank(String)
 
   public var description: String {
     switch self {
     case .configuration(let text): "configuration: \(text)"
-    case .checkpoint(let text): text
+    case .checkpoint(let text), .rank(let text): text
     case .diverged(let step):
       "the loss stopped being a number at step \(step); lower the rate, or resume from the last checkpoint"
     }

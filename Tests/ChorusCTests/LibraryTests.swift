@@ -171,6 +171,9 @@ import Testing
       }
       #expect(code == 0, "\(words)")
     }
+    // Named once, however often it is asked.
+    let note = String(cString: chorus_notes(1))
+    #expect(note.hasPrefix("context 1: this model"), "\(note)")
     let first = try reference().sample(4, at: Inputs([2.5, 5])).paths
     let model = try Model(named: "functions")
     let last = try model.condition(on: Dataset(x: Self.x, y: Self.y.map { 10 - $0 }))

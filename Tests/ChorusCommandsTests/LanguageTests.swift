@@ -41,6 +41,34 @@ import Testing
     #expect(input.output == greedy.output)
   }
 
+  @Test func aDraftProposes() throws {
+    try TinyModel.writer(seed: 2).encoded().write(to: folder.url("draft.gguf"))
+    let plain = try generate("--prompt", "the ring", "--tokens", "30", "--quiet")
+    let drafted = try generate(
+      "--prompt", "the ring", "--tokens", "30", "--draft", "draft.gguf", "--draft-tokens", "3")
+    #expect(drafted.code == 0 && drafted.output == plain.output && !plain.output.isEmpty)
+    #expect(drafted.errors.contains("proposed tokens stand") && drafted.errors.contains("of the draft"))
+    func drawn(_ threads: String) throws -> String {
+      try generate(
+        "--prompt", "the ring", "--tokens", "30", "--draft", "draft.gguf", "--temperature", "1.2", "--seed",
+        "3", "--threads", threads
+      ).output
+    }
+    #expect(try drawn("1") == drawn("3"))
+    var writer = TinyModel.writer()
+    writer.set("tokenizer.ggml.eos_token_id", .integer(7))
+    try writer.encoded().write(to: folder.url("other.gguf"))
+    for (code, part, more) in [
+      (65, "has other tokens than the model", ["--draft", "other.gguf"]),
+      (66, "no such file", ["--draft", "none.gguf"]),
+      (64, "--draft-tokens is for --draft", ["--draft-tokens", "3"]),
+      (64, "--draft-tokens must be within 1...64", ["--draft", "draft.gguf", "--draft-tokens", "0"]),
+    ] as [(Int32, String, [String])] {
+      let outcome = try folder.start(["generate", "--model", "m.gguf", "--prompt", "the"] + more).1()
+      #expect(outcome.code == code && outcome.errors.contains(part), "\(outcome.errors)")
+    }
+  }
+
   @Test func surprisalsFallByScheme() throws {
     let arguments = [
       "surprisal", "--model", "m.gguf", "--text", "book.txt", "--context", "16", "--tokens", "12",
@@ -106,6 +134,13 @@ import Testing
     let bytes = try folder.bytes("m.gguf")
     try bytes.prefix(900).write(to: folder.url("cut.gguf"))
     try (Data("GGML".utf8) + bytes.dropFirst(4)).write(to: folder.url("magic.gguf"))
+    var other = bytes
+    other.replaceSubrange(8..<16, with: [UInt8](repeating: 0xFF, count: 8))
+    try other.write(to: folder.url("absurd.gguf"))
+    let name = try #require(bytes.range(of: Data("output_norm.weight".utf8)))
+    other = bytes
+    other[name.upperBound + 12] = 23
+    try other.write(to: folder.url("type.gguf"))
     try Data([0x61, 0xC3, 0x28]).write(to: folder.url("latin.txt"))
     var writer = TinyModel.writer()
     writer.set("tokenizer.ggml.tokens", nil)
@@ -120,6 +155,8 @@ import Testing
     try generate(66, "none.gguf: no such file", "none.gguf")
     try generate(65, "cut.gguf: not a GGUF file, or a damaged one", "cut.gguf")
     try generate(65, "four letters GGUF", "magic.gguf")
+    try generate(65, "tensors; at most", "absurd.gguf")
+    try generate(65, "is of type 23; known are", "type.gguf")
     try generate(65, "has no 'tokenizer.ggml.tokens'", "mute.gguf")
     try generate(65, "not a GGUF file", "book.txt")
     try refused(65, "is not UTF-8 at byte 1", "generate", "--model", "m.gguf", "--prompt-file", "latin.txt")
@@ -129,7 +166,7 @@ import Testing
       "128")
     try refused(65, "the text has 0 tokens", "generate", "--model", "m.gguf", "--prompt", "")
     try refused(
-      64, "another order than a text", "generate", "--model", "m.gguf", "--prompt", "a", "--plan",
+      64, "another order than they come", "generate", "--model", "m.gguf", "--prompt", "a", "--plan",
       "coarse-to-fine(r:2)")
     try refused(64, "--temperature", "generate", "--model", "m.gguf", "--prompt", "a", "--top-k", "3")
     try refused(64, "give --prompt or --prompt-file", "generate", "--model", "m.gguf")

@@ -199,4 +199,21 @@ import Testing
     #expect(broken.code == 65 && broken.errors.contains("broken.jsonl:2: x has 1 rows and y has 2 values"))
     #expect(try folder.chorus("train", "c.json", "--out", "no", "--tasks", "nosuch.jsonl").code == 66)
   }
+
+  /// Parts of a step for several processes: kept with the run, and said in how to train it again.
+  @Test func leaves() throws {
+    let trained = try folder.chorus("train", "c.json", "--leaves", "4", "--out", "run")
+    #expect(trained.code == 0, "\(trained.errors)")
+    #expect(try folder.read("run/configuration.json").contains("\"leaves\" : 4"))
+    let info = try folder.chorus("info", "run/model.safetensors")
+    #expect(info.output.contains("--leaves 4"), "\(info.output)")
+    let other = try folder.chorus("train", "c.json", "--leaves", "8", "--out", "run", "--resume")
+    #expect(other.code == 64 && other.errors.contains("--leaves says 8"), "\(other.errors)")
+    let odd = try folder.chorus("train", "c.json", "--leaves", "3", "--out", "odd")
+    #expect(odd.code == 64 && odd.errors.contains("a power of two"), "\(odd.errors)")
+    #if !MPI
+      let ranks = try folder.chorus("train", "c.json", "--ranks", "--out", "other")
+      #expect(ranks.code == 64 && ranks.errors.contains("--traits MPI"), "\(ranks.errors)")
+    #endif
+  }
 }

@@ -136,6 +136,44 @@ private func scores(in folder: String) throws -> String {
     #expect(try ExperimentRun.tasks(within: 0.001, read, seeds: 1, on: pool) >= 1000)
   }
 
+  /// Sequences are asked about in their order, each value behind what the column's plan shows it.
+  @Test func sequencesReadWhatAPlanShowsThem() throws {
+    let text = #"""
+      {"name": "sequences", "title": "Reads", "tasks": 16,
+       "training": {"prior": "deep-temporal", "batch": 4, "context": [0, 0], "buffers": [0], "targets": 24,
+         "validateEvery": 4, "checkpointEvery": 4, "validationTasks": 2,
+         "blueprint": {"version": 2, "family": "sequence", "width": 16, "layers": 2, "heads": 2, "feedForward": 16,
+           "embedderHidden": 16, "headHidden": 16, "parts": {"rotary": {"base": 1000, "pairing": "halves"}},
+           "head": {"name": "categorical", "levels": 5}}},
+       "networks": [{"name": "full"}, {"name": "periods", "change": {"blueprint": {"trainedReads": "periods(r:8)"}}}],
+       "evaluation": {"prior": "deep-temporal", "contexts": [0, 8], "seed": 5,
+         "sizes": [{"targets": 16, "functions": 3, "orders": 1}]},
+       "columns": [{"name": "full", "network": "full", "plan": "sequential(order:given)"},
+         {"name": "cut", "network": "full", "plan": "periods(r:8)"},
+         {"name": "periods", "network": "periods", "plan": "periods(r:8)"}]}
+      """#
+    let folder = ScratchFolder()
+    let run = try ExperimentRun(experiment(text), folder: folder.path, on: ThreadPool(threads: 2))
+    #expect(try run.train(stop: { false }, report: { _, _, _ in }))
+    #expect(try run.score(stop: { false }, report: { _, _, _ in }))
+    let table = ExperimentTable(run.experiment, try run.scored())
+    func mean(_ column: String) -> Double? {
+      table.rows.first { $0.column == column && $0.context == 8 }?.logDensity.mean
+    }
+    let (full, cut) = (try #require(mean("full")), try #require(mean("cut")))
+    #expect(full != cut && abs(full - cut) < 0.5 && abs(full + log(5)) < 1)
+    #expect(try #require(mean("oracle")) > full && mean("periods") != cut)
+    // By hand: the last sixteen of twenty-four values.
+    let model = try Model(path: folder.path + "/full-seed1/model.safetensors")
+    let values = try (0..<3).map { index in
+      let task = try TaskGenerator(DeepTemporalPrior(), seed: 5, domain: .evaluation).task(
+        index, step: 8, shape: TaskShape(context: 8, targets: 16))
+      let own = try model.network.logDensities(inOrder: task.y.map { Float($0) }, reading: .periods(r: 8))
+      return own.suffix(16).reduce(0, +) / 16
+    }
+    #expect(abs(cut - values.reduce(0, +) / 3) < 1e-9)
+  }
+
   /// The files that come with Chorus.
   @Test func theExperimentsOfThisRepositoryCanBeRead() throws {
     let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -16,11 +16,14 @@ import Testing
     "blocks(of:4)", "blocks(of:4,order:left-to-right)", "coarse-to-fine(r:2)", "coarse-to-fine(r:4)",
     "coarse-to-fine(r:4,capacity:5)", "lineage(r:2)", "lineage(r:4)", "lineage(r:4,strict)",
     "window(sinks:1,span:3)", "window(sinks:1,span:3,strict)", "log-sparse", "log-sparse(strict)",
-    "random-sparse(reads:3)",
+    "random-sparse(reads:3)", "trusted(millinats:0)", "trusted(millinats:30)",
+    "trusted(millinats:1000000,capacity:5)",
   ]
   static let verified = [
     "speculative(draft:1)", "speculative(draft:4)", "coarse-to-fine-verified(r:2)",
-    "coarse-to-fine-verified(r:4)",
+    "coarse-to-fine-verified(r:4)", "trusted(millinats:0)", "trusted(millinats:3)",
+    "trusted(millinats:100000)",
+    "trusted(millinats:100000,capacity:4)",
   ]
 
   private func sampler(
@@ -88,7 +91,7 @@ import Testing
     for targets in [1, 2, 7, 30] {
       let (sampler, counters) = try sampler(template, context: 6, targets: targets, seed: 3)
       let trace = try sampler.sample(1).trace
-      guard sampler.plan.verifiesDrafts else {
+      guard sampler.plan.goesByDraws else {
         #expect(trace == nil)  // drafts of one are plain draws
         continue
       }
@@ -100,7 +103,7 @@ import Testing
       let most = try sampler.plan.cost()
       #expect(counters.value.peak <= most.peakRows)
       let drafted = sampler.plan.instructions.reduce(0) { sum, instruction in
-        if case .verify(let range) = instruction { sum + range.positions.count } else { sum }
+        if case .call = instruction { sum } else { sum + instruction.positions.count }
       }
       let drawn = realised.paths[0].reduce(0) { $0 + $1.drawn }
       #expect(drawn == drafted && drafted > targets / 2)
@@ -123,6 +126,31 @@ import Testing
     let lockStep = try all.plan.cost(of: long).calls
     #expect(lockStep == single.max())
     #expect(Set(single).count > 1)
+  }
+
+  /// A buffer that is never trusted is a context for every value; one that always is, is trusted for twice as many each time.
+  @Test func aTrustedBufferIsTrustedAsLongAsItIsRight() throws {
+    let posterior = try smallModel().condition(on: wave(6))
+    let at = try places(30)
+    func paths(_ text: String) throws -> (paths: [[Float]], rounds: [[Int]]) {
+      let (sampler, _) = try sampler(PlanTemplate(parsing: text), context: 6, targets: 30, seed: 3)
+      let drawn = try sampler.sample(4)
+      return (drawn.paths, drawn.trace?.paths.map { $0.map(\.drawn) } ?? [])
+    }
+    let never = try paths("trusted(millinats:0)")
+    #expect(never.rounds == Array(repeating: Array(repeating: 1, count: 30), count: 4))
+    let anew = try paths("reencode")
+    for (a, b) in zip(never.paths.joined(), anew.paths.joined()) { #expect(abs(a - b) < 1e-5) }
+    let always = try paths("trusted(millinats:1000000)")
+    #expect(always.rounds == Array(repeating: [1, 2, 4, 8, 15], count: 4))
+    #expect(
+      try paths("trusted(millinats:1000000,capacity:5)").rounds[0] == [1, 2, 4, 5, 5, 5, 5, 3])
+    // A path goes by what it has drawn, whoever is beside it.
+    let some = try posterior.sample(
+      9, at: at, plan: PlanTemplate(parsing: "trusted(millinats:4)"), seed: 8)
+    let few = try posterior.sample(
+      3, at: at, plan: PlanTemplate(parsing: "trusted(millinats:4)"), seed: 8)
+    #expect(Array(some.paths[..<3]) == few.paths)
   }
 
   @Test func draftsThatNeedNoVerificationAreSequential() throws {

@@ -53,7 +53,7 @@ import Testing
       Self.logits(model.network, tokens, calls: [40]), ReferenceLlama(model.network).logits(tokens), "all")
   }
 
-  @Test(arguments: ["window(sinks:2,span:5)", "log-sparse", "random-sparse(reads:4)"])
+  @Test(arguments: ["window(sinks:2,span:5)", "log-sparse", "random-sparse(reads:4)", "periods(r:4)"])
   func whatATokenReadsIsThePlans(plan: String) throws {
     let model = try TinyModel.model()
     let tokens = Array(Self.text.prefix(30))
@@ -71,7 +71,7 @@ import Testing
 
   @Test func plansThatNoTextHasAreRefused() throws {
     for plan in ["coarse-to-fine(r:2)", "lineage(r:2)", "speculative(draft:4)", "reencode"] {
-      #expect(throws: LanguageError.self, "\(plan)") {
+      #expect(throws: AccessError.self, "\(plan)") {
         try Access(PlanTemplate(parsing: plan), tokens: 20)
       }
     }

@@ -80,6 +80,26 @@ import Testing
     #expect(mixture.cdf(-.infinity) == 0 && mixture.cdf(.infinity) == 1)
   }
 
+  /// Of Gaussian laws (m²+s²−1)/2 − log s by the closed form; of categories the sum; of a law from itself nothing.
+  @Test func divergenceOfLaws() {
+    func normal(_ mean: Double, _ deviation: Double) -> GaussianMixture {
+      GaussianMixture(mean: mean, deviation: deviation)
+    }
+    let one = normal(0, 1)
+    #expect(mixture.divergence(from: mixture) == 0)
+    #expect(abs(one.divergence(from: normal(0.3, 1)) - 0.045) < 1e-9)
+    // Quantiles leave out the tails: a little less than the integral.
+    for deviation in [0.7, 1.5] {
+      let exact = log(deviation) + 0.5 / (deviation * deviation) - 0.5
+      #expect(abs(one.divergence(from: normal(0, deviation)) - exact) < 0.15 * exact)
+    }
+    let (p, q) = (Categorical(logits: [0, 1, 2]), Categorical(logits: [1, 1, 0]))
+    let sum = (0..<3).reduce(0) {
+      $0 + p.probabilities[$1] * log(p.probabilities[$1] / q.probabilities[$1])
+    }
+    #expect(abs(p.divergence(from: q) - sum) < 1e-12 && p.divergence(from: p) == 0)
+  }
+
   @Test func quantilesInvertTheDistribution() {
     for level in [1e-12, 1e-3, 0.05, 0.2, 0.5, 0.7, 0.95, 0.999_999] {
       let value = mixture.quantile(level)

@@ -159,8 +159,81 @@ import Testing
     ]
   }
 
+  /// Gradients that are frozen for a chunk: one row a chunk is the rule row by row, and losses, retentions and optimisers meet
+  /// where their definitions do.
+  private static func frozen(
+    _ chunk: Int, _ function: MemorySpec.FunctionClass = .perceptron,
+    weights: MemorySpec.Weights = .scalarGate,
+    features: String = "unit", loss: MemorySpec.Loss = .squared, momentum: Bool = false,
+    retention: MemorySpec.Retention = .quadratic
+  ) -> MemorySpec {
+    MemorySpec(
+      weights: weights, features: features, function: function, loss: loss,
+      optimiser: momentum ? .frozenMomentum(chunk: chunk) : .frozen(chunk: chunk), retention: retention)
+  }
+
+  private static var frozenPairs: [Pair] {
+    typealias Gates = (Double) -> ([Double], [Double])
+    let start: [String: Double] = [
+      "start.0": 0.3, "start.1": 0.2, "gain": 1.2, "bias": 0.1, "keep": 3, "rate": 2,
+    ]
+    var pairs: [Pair] = []
+    func add(
+      _ name: String, _ first: MemorySpec, _ numbers: [String: Double], _ second: MemorySpec,
+      _ others: [String: Double], _ gates: @escaping Gates, differ: Bool = false
+    ) {
+      pairs.append(
+        Pair(name: name, first: (first, numbers), second: (second, others), gates: gates, differ: differ))
+    }
+    // On a linear map.
+    let open = 60.0
+    let (one, same): (Gates, Gates) = ({ x in ([0, 0, x, -x], [x, -x]) }, { _ in ([0, 0, 0, 0], []) })
+    let (kept, rate): ([String: Double], [String: Double]) = (["keep": open, "rate": 0.4], ["rate": 0.4])
+    let all: [String: Double] = ["keep": open, "rate": open]
+    add("a row a chunk is the delta rule", frozen(1, .linear), kept, delta(.learned), rate, one)
+    add("a chunk of rows is not", frozen(8, .linear), kept, delta(.learned), rate, one, differ: true)
+    add("gradients at zero are linear attention", frozen(256, .linear), all, linear(.uniform), [:], same)
+    add("so they are of the dot loss", frozen(3, .linear, loss: .dot), all, linear(.uniform), [:], same)
+    let a = 1 / (1 + exp(-2.0))
+    let eta = 0.95 * 0.5 * a
+    let moving: [String: Double] = ["keep": 2, "rate": 0.4, "momentum": log(eta / (1 - eta))]
+    let exactly: [String: Double] = ["keep": 2, "rate": 0.4, "momentum": 0]
+    let still: Gates = { x in ([0, 0, x, -x, 0, 0], [x, -x]) }
+    add(
+      "a row a chunk with momentum", frozen(1, .linear, momentum: true), moving, spec(.learned, .momentum),
+      exactly, still)
+
+    // On a network.
+    func also(_ name: String, _ number: Double) -> [String: Double] { start.merging([name: number]) { $1 } }
+    let (more, alike): (Gates, Gates) = (
+      { x in ([x, x, -x, x, 0, 0], [x, x, -x, x]) }, { x in ([x, x, -x, x], [x, x, -x, x]) }
+    )
+    let plain = frozen(5)
+    add("no momentum", frozen(5, momentum: true), also("momentum", -60), plain, start, more)
+    add("momentum", frozen(5, momentum: true), also("momentum", 0), plain, start, more, differ: true)
+    add("the power 2", frozen(5, loss: .power(2)), start, plain, start, alike)
+    add("the power 3", frozen(5, loss: .power(3)), start, plain, start, alike, differ: true)
+    add("no threshold", frozen(5, loss: .huber), also("threshold", 1e4), plain, start, more)
+    add("a threshold", frozen(5, loss: .huber), also("threshold", -2), plain, start, more, differ: true)
+    add("the norm of 2", frozen(5, retention: .norm(2)), start, plain, start, alike)
+    add("the norm of 2 as printed", frozen(5, retention: .printedNorm(2)), start, plain, start, alike)
+    add(
+      "the norm of 4 and what is printed", frozen(5, retention: .norm(4)), start,
+      frozen(5, retention: .printedNorm(4)), start, alike, differ: true)
+
+    // One batch of all rows at one rate is a step along the mean gradient.
+    let norm: [String: Double] = ["gain": 1.2, "bias": 0.1]
+    add(
+      "one batch", frozen(256, .normalisedLinear, weights: .learned, features: "identity"),
+      norm.merging(["start.0": 0.3, "rate": open, "pace": 0]) { $1 },
+      MemorySpec(function: .normalisedLinear, optimiser: .gradient(steps: 1)),
+      norm.merging(["start": 0.3, "start.bias": 0.3, "rate": Softplus.inverse(0.125)]) { $1 },
+      { _ in ([0, 0], []) })
+    return pairs
+  }
+
   @Test func specialCases() throws {
-    for pair in Self.pairs {
+    for pair in Self.pairs + Self.frozenPairs {
       let first = try Bench(pair.first.spec, sizes: Self.sizes, set: pair.first.numbers)
       let second = try Bench(pair.second.spec, sizes: Self.sizes, set: pair.second.numbers)
       var stream = RandomStream(seed: 97)

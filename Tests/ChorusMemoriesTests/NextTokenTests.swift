@@ -101,7 +101,16 @@ import Testing
     }
   }
 
-  @Test(arguments: RecurrentTests.names.filter { (try? MemoryRegistry.named($0)) != nil })
+  /// Those of a linear state: an inner network begins at random and takes longer to learn how it is to be written.
+  private static let names = RecurrentTests.names.filter { name in
+    guard let layer = try? MemoryRegistry.named(name) else { return false }
+    switch layer.context.optimiser {
+    case .frozen, .frozenMomentum: return false
+    default: return true
+    }
+  }
+
+  @Test(arguments: names)
   func aCausalLayerLearnsWhatFollowsWhat(name: String) throws {
     let layer = try Layer(name)
     var moments = [(Double, Double)](repeating: (0, 0), count: layer.table.count)
@@ -151,6 +160,6 @@ import Testing
       }
       arena.reset()
     }
-    #expect(Double(right) > 0.9 * Double(told), "\(name): \(right) of \(told)")
+    #expect(Double(right) >= 0.9 * Double(told), "\(name): \(right) of \(told)")
   }
 }

@@ -36,10 +36,13 @@ import Testing
       let sights = [Sight](repeating: Sight(limit: 100 - split), count: 3)
       // Where one memory holds the context too, this is the same for all splits.
       let wanted = bench.expected(context: set, own: own, asked, sights)
-      #expect(deviation(bench.run(context: set, own: own, asked, sights), wanted) < 1e-5, "\(name): \(split)")
+      let stepped = bench.run(context: set, own: own, asked, sights)
+      #expect(deviation(stepped, wanted) < ConformanceTests.tolerance(name), "\(name): \(split)")
       let trained = bench.trained(
         context: set, own: own, bench.queries(100, seed: 83) + asked, limits: sights.map(\.limit))
-      #expect(deviation(Array(trained.suffix(wanted.count)), wanted) < 1e-5, "\(name): \(split)")
+      #expect(
+        deviation(Array(trained.suffix(wanted.count)), wanted) < ConformanceTests.tolerance(name),
+        "\(name): \(split)")
     }
   }
 
@@ -52,7 +55,7 @@ import Testing
     let asked = bench.queries(75 + limits.count, seed: 86)
     let trained = bench.trained(context: set, own: own, asked, limits: limits)
     let read = bench.run(context: set, own: own, asked[75..<asked.count], limits.map { Sight(limit: $0) })
-    #expect(deviation(Array(trained.suffix(read.count)), read) < 1e-5, "\(name)")
+    #expect(deviation(Array(trained.suffix(read.count)), read) < ConformanceTests.tolerance, "\(name)")
   }
 
   /// However rows come in, however far a path has come since or was taken back: the same bytes.

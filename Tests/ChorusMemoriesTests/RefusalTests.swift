@@ -8,6 +8,16 @@ import Testing
   private typealias Spec = MemorySpec
 
   private static let step = MemorySpec.Optimiser.gradient(steps: 1)
+  private static func frozen(
+    weights: MemorySpec.Weights = .scalarGate, features: String = "unit",
+    function: MemorySpec.FunctionClass = .perceptron, loss: MemorySpec.Loss = .squared, chunk: Int = 16,
+    retention: MemorySpec.Retention = .quadratic, readOut: MemorySpec.ReadOut = .raw
+  ) -> MemorySpec {
+    MemorySpec(
+      weights: weights, features: features, function: function, loss: loss, optimiser: .frozen(chunk: chunk),
+      retention: retention, readOut: readOut)
+  }
+
   static let refused: [(MemorySpec, String)] = [
     (Spec(function: .localConstant, readOut: .normalised), "similarity weights"),
     (Spec(weights: .similarity, function: .localConstant), "normalised read-out"),
@@ -103,6 +113,36 @@ import Testing
     ),
     (Spec(weights: .fadingSimilarity, function: .linear), "depend on the query"),
     (Spec(function: .linear, optimiser: .implicit), "learned weights"),
+    (Spec(features: "unit", function: .linear, optimiser: .chebyshev(steps: 4)), "scalar-gate"),
+    (
+      Spec(weights: .scalarGate, features: "unit", function: .linear, optimiser: .chebyshev(steps: 0)),
+      "1...256, not 0"
+    ),
+    (Spec(weights: .tiedGate, function: .slots, optimiser: .gradient(steps: 1)), "normalised read-out"),
+    (Spec(function: .slots), "slots fit of the squared loss by exact"),
+    (
+      Spec(weights: .tiedGate, features: "unit", function: .linear, optimiser: .implicit), "identity features"
+    ),
+    (frozen(chunk: 0), "1 to 256 rows, not 0"),
+    (frozen(chunk: -16), "not -16"),
+    (frozen(chunk: 257), "not 257"),
+    (frozen(function: .kernel), "linear, normalisedLinear or perceptron"),
+    (frozen(weights: .decay), "scalar-gate weights"),
+    (frozen(weights: .channelGate), "scalar-gate weights"),
+    (frozen(features: "elu"), "unit features"),
+    (frozen(features: "identity", function: .linear), "unit features"),
+    (frozen(loss: .power(0.5)), "1...8, not 0.5"),
+    (frozen(loss: .power(.nan)), "not nan"),
+    (frozen(retention: .norm(1)), "2...8, not 1"),
+    (frozen(retention: .printedNorm(9)), "not 9"),
+    (frozen(readOut: .mean), "reads raw"),
+    (
+      Spec(weights: .learned, features: "unit", function: .linear, optimiser: .frozenMomentum(chunk: 4)),
+      "with momentum"
+    ),
+    (Spec(function: .linear, loss: .huber), "huber loss is known of gradients that are frozen"),
+    (Spec(function: .linear, loss: .power(3), optimiser: .online), "power(3) loss"),
+    (Spec(features: "unit", function: .linear, optimiser: .online, retention: .norm(4)), "norm(4) retention"),
     (Spec(weights: .decay, features: "unit", function: .linear, optimiser: .online), "uniform weights"),
   ]
 

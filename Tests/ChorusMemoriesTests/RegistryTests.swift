@@ -82,5 +82,11 @@ import Testing
       try CompiledMemory(layer, AttentionSizes(heads: 1, width: 4096))
     }
     #expect(refusal?.description.contains("at most 4096") == true)
+    let titans = try MemoryRegistry.named("titans")
+    _ = try CompiledMemory(titans, AttentionSizes(heads: 1, width: 512), set: false)
+    let network = #expect(throws: MemoryError.self) {
+      try CompiledMemory(titans, AttentionSizes(heads: 1, width: 1024), set: false)
+    }
+    #expect(network?.description.contains("at most 4194304") == true)
   }
 }

@@ -281,6 +281,18 @@ enum Subjects {
       context: .softmax,
       buffer: MemorySpec(
         weights: .decay, features: "elu", function: .linear, loss: .dot, optimiser: .gradient(steps: 1))),
+    "linear map with momentum": LayerMemory(
+      MemorySpec(
+        weights: .scalarGate, features: "unit", function: .linear, loss: .huber,
+        optimiser: .frozenMomentum(chunk: 11))),
+    "mini-batches of nine rows": LayerMemory(
+      MemorySpec(
+        weights: .learned, features: "unit", function: .normalisedLinear, loss: .power(1.5),
+        optimiser: .frozen(chunk: 9))),
+    "signed simplex": LayerMemory(
+      MemorySpec(
+        weights: .scalarGate, features: "unit", function: .normalisedLinear,
+        optimiser: .frozenMomentum(chunk: 10), retention: .signedSimplex)),
     "kernel on unit keys": LayerMemory(MemorySpec(features: "unit", function: .kernel)),
     "softmax of grouped heads": .softmax,
     "unit softmax of grouped heads": LayerMemory(

@@ -12,9 +12,9 @@ import Testing
   }
 
   @Test func goesThroughJSONUnchanged() throws {
-    var blueprint = smallBlueprint {
+    let full = smallBlueprint {
       $0.norm = .post
-      $0.bufferPositions = 7
+      $0.bufferPositions = .learned(7)
       $0.scaling = .standardise
       $0.hints = Hints([TrendAndWaves(waves: 3, subtracts: true)], rows: LocalSplines(neighbours: 5))
       $0.head = .mixture(components: 4, around: 2, floor: 0.0123)
@@ -24,17 +24,38 @@ import Testing
       $0.trainedBuffer = 5
       $0.encoder = .latents(count: 7)
     }
-    for _ in 0..<2 {
+    let grid = smallBlueprint { ($0.family, $0.gridDensity, $0.bufferPositions) = (.grid, 9, .alibi) }
+    for blueprint in [full, Blueprint(), grid] {
       let json = try JSONEncoder().encode(blueprint)
       #expect(try JSONDecoder().decode(Blueprint.self, from: json) == blueprint)
-      // Every field is written, but for parts that are those of files that do not know them.
+      // Every field is written, but for those that say what files say that do not know them.
       let fields = try JSONSerialization.jsonObject(with: json) as? [String: Any]
       var expected = Set(Blueprint.CodingKeys.allCases.map(\.rawValue))
       if blueprint.parts == BlockParts() { expected.remove("parts") }
       if blueprint.encoder == .shared { expected.remove("encoder") }
+      if blueprint.family != .grid { expected.remove("gridDensity") }
+      expected.subtract(["cells", "tellsInputs", "trainedReads"])
       #expect(Set(fields?.keys.map { $0 } ?? []) == expected)
-      blueprint = Blueprint()
     }
+  }
+
+  /// A number is the length of a learned table, as files have always had it.
+  @Test func bufferPositionsAreANumberOrAName() throws {
+    for (json, positions) in [
+      ("0", BufferPositions.none), ("12", .learned(12)), (#""rotary""#, .rotary), (#""alibi""#, .alibi),
+    ] {
+      let blueprint = try decoded(#"{"version": 2, "bufferPositions": \#(json)}"#)
+      #expect(blueprint.bufferPositions == positions)
+      let again = String(decoding: try JSONEncoder().encode([positions]), as: UTF8.self)
+      #expect(again == "[\(json)]")
+      _ = try Declaration(blueprint)
+    }
+    #expect(throws: ModelError.self) { try decoded(#"{"version": 2, "bufferPositions": "sines"}"#) }
+    // The first version knows no rows that tell their age.
+    var blueprint = Blueprint()
+    #expect(BlueprintV1(blueprint) != nil)
+    blueprint.bufferPositions = .rotary
+    #expect(BlueprintV1(blueprint) == nil)
   }
 
   @Test func absentFieldsTakeTheirDefaults() throws {
@@ -96,7 +117,13 @@ import Testing
     (#"{"version": 2, "parts": {"keyHeads": 0}}"#, "keyHeads"),
     (#"{"version": 2, "parts": {"epsilon": 0}}"#, "epsilon"),
     (#"{"version": 2, "parts": {"rotary": {}}}"#, "sequence"),
+    (#"{"version": 2, "bufferPositions": -1}"#, "bufferPositions"),
+    (#"{"version": 2, "bufferPositions": "alibi", "memories": ["linear"]}"#, "alibi"),
+    (#"{"version": 2, "bufferPositions": "rotary", "encoder": {"name": "causal"}}"#, "rotary"),
+    (#"{"version": 2, "family": "sequence", "bufferPositions": "rotary"}"#, "sequence"),
     (#"{"version": 2, "family": "sequence", "parts": {"rotary": {"base": 1}}}"#, "base"),
+    (#"{"version": 2, "parts": {"convolution": 4}}"#, "sequence"),
+    (#"{"version": 2, "family": "sequence", "parts": {"convolution": 1}}"#, "convolution"),
     (#"{"version": 2, "head": {"name": "mixture", "around": 3}}"#, "around"),
     (#"{"version": 2, "hints": [{"name": "trend-and-waves", "waves": 0}]}"#, "waves"),
   ]
@@ -141,7 +168,7 @@ import Testing
   }
 
   @Test func startIsAFunctionOfTheSeed() throws {
-    let declared = try Declaration(smallBlueprint { $0.bufferPositions = 3 })
+    let declared = try Declaration(smallBlueprint { $0.bufferPositions = .learned(3) })
     func start(_ seed: UInt64) -> Weights {
       let weights = Weights(declared.table)
       declared.initialise(weights, seed: seed)

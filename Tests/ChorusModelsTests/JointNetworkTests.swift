@@ -150,7 +150,7 @@ import Testing
         smallBlueprint {
           $0.family = .joint
           $0.head = .jointGaussian()
-          $0.bufferPositions = 4
+          $0.bufferPositions = .learned(4)
         })
     }
   }

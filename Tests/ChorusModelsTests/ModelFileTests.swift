@@ -27,7 +27,7 @@ import Testing
   @Test func fullPrecisionComesBackExactly() throws {
     let folder = try ScratchFolder()
     let path = folder.path + "/m.safetensors"
-    let model = try Self.tiny { $0.bufferPositions = 3 }
+    let model = try Self.tiny { $0.bufferPositions = .learned(3) }
     try model.write(to: path, half: false)
     let read = try Model(path: path)
     #expect(read.blueprint == model.blueprint)

@@ -123,8 +123,8 @@ struct ReferenceNetwork {
       return plus(plus(embed("embed.x", features(x)), embed("embed.y", [y])), vector("role.context"))
     case .buffer(let x, let y, let position):
       let row = plus(plus(embed("embed.x", features(x)), embed("embed.y", [y])), vector("role.buffer"))
-      guard blueprint.bufferPositions > 0 else { return row }
-      return plus(row, vector("position.buffer", row: min(position, blueprint.bufferPositions - 1)))
+      guard case .learned(let rows) = blueprint.bufferPositions else { return row }
+      return plus(row, vector("position.buffer", row: min(position, rows - 1)))
     case .target(let x, _): return plus(embed("embed.x", features(x)), vector("role.target"))
     }
   }

@@ -36,17 +36,23 @@ func smallBlueprint(_ change: (inout Blueprint) -> Void = { _ in }) -> Blueprint
 
 /// The forms of the network that the tests go through.
 enum Variant: String, CaseIterable, Sendable {
-  case pre, post, positions, postPositions, periods, neighbours, causal, tower, latents, postLatents
+  case pre, post, positions, postPositions, rotary, alibi, towerRotary, periods, neighbours, causal, tower,
+    latents, postLatents
 
   var blueprint: Blueprint {
     smallBlueprint {
       $0.norm = [.post, .postPositions, .postLatents].contains(self) ? .post : .pre
       // Fewer than some tests commit, so that the last position is used again.
-      $0.bufferPositions = self == .positions || self == .postPositions ? 4 : 0
+      switch self {
+      case .positions, .postPositions: $0.bufferPositions = .learned(4)
+      case .rotary, .towerRotary: $0.bufferPositions = .rotary
+      case .alibi: $0.bufferPositions = .alibi
+      default: break
+      }
       if self == .periods { $0.hints = Hints([TrendAndWaves(waves: 2)]) }
       switch self {
       case .causal: $0.encoder = .causal
-      case .tower: $0.encoder = .tower(layers: 3)
+      case .tower, .towerRotary: $0.encoder = .tower(layers: 3)
       case .latents, .postLatents: $0.encoder = .latents(count: 3)
       default: break
       }

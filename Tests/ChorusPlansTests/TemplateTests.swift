@@ -12,6 +12,7 @@ import Testing
     (.coarseToFine(r: 4, reads: 64), "coarse-to-fine(r:4,reads:64)"),
     (.lineage(r: 2), "lineage(r:2)"), (.window(sinks: 0, span: 3), "window(sinks:0,span:3)"),
     (.logSparse, "log-sparse"), (.randomSparse(reads: 8), "random-sparse(reads:8)"),
+    (.periods(r: 8), "periods(r:8)"),
     (.speculative(draft: 8), "speculative(draft:8)"), (.auto, "auto"),
     (.speculative(draft: 8, capacity: 16), "speculative(draft:8,capacity:16)"),
     (.coarseToFineVerified, "coarse-to-fine-verified(r:2)"),
@@ -26,6 +27,16 @@ import Testing
     let coded = try JSONEncoder().encode([template])
     #expect(String(decoding: coded, as: UTF8.self) == "[\"\(text)\"]")
     #expect(try JSONDecoder().decode([PlanTemplate].self, from: coded) == [template])
+  }
+
+  /// The values of the last one's period, and the ends of those before.
+  @Test func periodsAreReadBehindTheirEnds() throws {
+    let seen = try PlanTemplate.periods(r: 4).resolve(context: 0, targets: 14).visibility.direct
+    let wanted: [[Int]] = [
+      [], [0], [0, 1], [0, 1, 2], [0, 1, 2, 3], [3, 4], [3, 4, 5], [3, 4, 5, 6], [3, 4, 5, 6, 7], [3, 7, 8],
+      [3, 7, 8, 9], [3, 7, 8, 9, 10], [3, 7, 8, 9, 10, 11], [3, 7, 11, 12],
+    ]
+    #expect(seen.map { $0.buffer.ranges.flatMap { Array($0) } } == wanted)
   }
 
   @Test func everyListedFormParses() throws {

@@ -38,6 +38,8 @@ struct TaskGeneratorTests {
     #expect(
       Priors.names == [
         "gp", "gp-noisy", "sawtooth", "functions", "observations", "tables", "causal", "causal-wide",
+        "recall",
+        "recall-random",
       ])
     let known = Priors.names + Priors.evaluation.map(\.name)
     #expect(Set(known).count == known.count && known.contains("functions/matern32"))

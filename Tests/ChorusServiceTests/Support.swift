@@ -4,16 +4,22 @@ import Foundation
 @testable import ChorusService
 
 let gp = Result { try Model(named: "gp") }
+let tables = Result { try Model(named: "tables") }
 
 /// A service with one small model.
+///
+/// - Parameter readsTables: whether there is one for tables as well.
 func makeService(
-  tenants: Tenants = Tenants(), folder: String? = nil, _ change: (inout ServiceSettings) -> Void = { _ in }
+  tenants: Tenants = Tenants(), folder: String? = nil, readsTables: Bool = false,
+  _ change: (inout ServiceSettings) -> Void = { _ in }
 ) throws -> Service {
   var settings = ServiceSettings()
   // The whole suite runs beside these tests, and may keep the machine busy for longer than a client would wait.
   settings.deadline = 600
   change(&settings)
-  return try Service(models: ["gp": gp.get()], settings: settings, tenants: tenants, folder: folder)
+  var models = ["gp": try gp.get()]
+  if readsTables { models["tables"] = try tables.get() }
+  return try Service(models: models, settings: settings, tenants: tenants, folder: folder)
 }
 
 /// A folder that is removed with its last reference.

@@ -1,4 +1,5 @@
 import ChorusHints
+import ChorusModels
 import ChorusPriors
 import Testing
 
@@ -6,8 +7,10 @@ import Testing
 
 @Suite("Task sources")
 struct TaskSourceTests {
-  /// Tables, whose missing cells equal nothing and whose y repeats, have a test of their own.
-  @Test("A task depends on seed, step and index only", arguments: Priors.names.filter { $0 != "tables" })
+  /// Tables, whose missing cells equal nothing and whose y repeats, have a test of their own, and so have sequences of tokens.
+  @Test(
+    "A task depends on seed, step and index only",
+    arguments: Priors.all.filter { !$0.isSequence && $0.name != "tables" }.map(\.name))
   func purity(name: String) throws {
     let prior = try Priors.named(name)
     let shape = TaskShape(context: 6, buffer: 2, targets: 4, dimensions: prior.dimensions.lowerBound)
@@ -49,5 +52,35 @@ struct TaskSourceTests {
       short
         == (try TaskSource(TaskGenerator(GPPrior.gp, seed: 1)).batch(
           1, step: 0, shape: .init(context: 1, targets: 3))))
+  }
+
+  @Test(
+    "Networks that read cells get the context's mean in the place of a missing one, in the units that told networks have"
+  )
+  func missingCells() throws {
+    let generator = TaskGenerator(TablesPrior(), seed: 4)
+    let shape = TaskShape(context: 20, buffer: 3, targets: 5, dimensions: 6)
+    let drawn = try (0..<40).map { try generator.task($0, step: 0, shape: shape) }
+    #expect(drawn.contains { $0.x.contains { $0.isNaN } })
+    var cells = Blueprint()
+    cells.family = .cells
+    cells.inputDimensions = 6
+    cells.scaling = .standardise
+    var told = try TrainingConfiguration.preset("tables").blueprint
+    told.trainedContext = 20
+    let own = try TaskSource(generator, for: cells).batch(40, step: 0, shape: shape)
+    #expect(own.x.allSatisfy { $0.isFinite } && own.y.allSatisfy { $0.isFinite })
+    for (index, task) in drawn.enumerated() {
+      for place in task.x.indices.prefix(20 * 6) where task.x[place].isNaN {
+        #expect(abs(own.x[index * 28 * 6 + place]) < 1e-4)
+      }
+    }
+    let others = try TaskSource(generator, for: told).batch(40, step: 0, shape: shape)
+    for task in 0..<40 {
+      for row in 20..<28 {
+        let (a, b) = (own.y[task * 28 + row], others.y[task * 28 + row])
+        #expect(abs(a - b) < 1e-4 * max(1, abs(b)))
+      }
+    }
   }
 }

@@ -14,7 +14,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
 from chorus_joint import Model
-from chorus_joint.models import _Points, _rows
+from chorus_joint.reading import _Points, _rows
 from chorus_joint.native import Options, address, library
 
 

@@ -7,29 +7,64 @@
 typedef uint8_t b8 __attribute__((ext_vector_type(8)));
 typedef int8_t s8 __attribute__((ext_vector_type(8)));
 typedef uint16_t h8 __attribute__((ext_vector_type(8)));
+typedef uint32_t u4 __attribute__((ext_vector_type(4)));
 typedef b8 b8u __attribute__((aligned(1), may_alias));
 typedef s8 s8u __attribute__((aligned(1), may_alias));
 typedef h8 h8u __attribute__((aligned(1), may_alias));
 
 INLINE v8 from_bytes(b8 x) { return __builtin_convertvector(x, v8); }
 INLINE b8 bytes8(const uint8_t *p) { return *(const b8u *)p; }
+INLINE i8 integers(const uint8_t *p) { return __builtin_convertvector(bytes8(p), i8); }
 
-/// IEEE half to float, by placing its bits and scaling: exact for every finite half. The largest exponent, infinity and
+/// IEEE halves to floats, by placing their bits and scaling: exact for every finite half. The largest exponent, infinity and
 /// NaN of the format, becomes 65536 and above.
-INLINE float half_at(const uint8_t *p) {
-  const uint32_t bits = (uint32_t)p[0] | (uint32_t)p[1] << 8;
-  const float magnitude = __builtin_bit_cast(float, (bits & 0x7fff) << 13) * 0x1p112f;
-  return __builtin_bit_cast(float, __builtin_bit_cast(uint32_t, magnitude) | (bits & 0x8000) << 16);
+INLINE v8 halves(i8 bits) {
+  const v8 magnitude = __builtin_bit_cast(v8, (bits & 0x7fff) << 13) * splat(0x1p112f);
+  return __builtin_bit_cast(v8, __builtin_bit_cast(i8, magnitude) | (bits & 0x8000) << 16);
 }
+/// One half in all lanes.
+INLINE v8 half8(const uint8_t *p) { return halves((i8)((int32_t)p[0] | (int32_t)p[1] << 8)); }
+INLINE float half_at(const uint8_t *p) { return half8(p)[0]; }
+/// Two halves beside each other, each in all lanes.
+INLINE void two_halves(const uint8_t *p, v8 *first, v8 *second) {
+  uint32_t both;
+  memcpy(&both, p, 4);
+  const u4 words = (u4)(both);
+  const v8 x = halves(__builtin_convertvector(__builtin_bit_cast(h8, words), i8));
+  *first = __builtin_shufflevector(x, x, 0, 0, 2, 2, 4, 4, 6, 6);
+  *second = __builtin_shufflevector(x, x, 1, 1, 3, 3, 5, 5, 7, 7);
+}
+
+// The 16 numbers that a nibble can stand for in a block are scale*0 + offset ... scale*15 + offset.
+#define FIRST8 ((v8){0, 1, 2, 3, 4, 5, 6, 7})
+#define NEXT8 ((v8){8, 9, 10, 11, 12, 13, 14, 15})
+
+#if CK_LANES == 16  // AVX-512 picks from two registers: a table replaces a conversion and a product for each number
+typedef struct { v8 low, high; } nibbles;
+INLINE nibbles with_offset(v8 scale, v8 offset) {
+  return (nibbles){FMA(scale, FIRST8, offset), FMA(scale, NEXT8, offset)};
+}
+INLINE nibbles around_8(v8 scale) { return (nibbles){scale * (FIRST8 - splat(8)), scale * (NEXT8 - splat(8))}; }
+INLINE v8 low_nibble(nibbles of, i8 q) { return __builtin_ia32_vpermi2varps256(of.low, q, of.high); }
+INLINE v8 high_nibble(nibbles of, i8 q) { return low_nibble(of, q >> 4); }
+#else
+typedef struct { v8 scale, offset; int centred; } nibbles;
+INLINE nibbles with_offset(v8 scale, v8 offset) { return (nibbles){scale, offset, 0}; }
+INLINE nibbles around_8(v8 scale) { return (nibbles){scale, splat(8), 1}; }
+INLINE v8 nibble(nibbles of, i8 q) {
+  const v8 x = __builtin_convertvector(q, v8);
+  return of.centred ? of.scale * (x - of.offset) : FMA(of.scale, x, of.offset);
+}
+INLINE v8 low_nibble(nibbles of, i8 q) { return nibble(of, q & 15); }
+INLINE v8 high_nibble(nibbles of, i8 q) { return nibble(of, q >> 4); }
+#endif
 
 // open_T: one block into registers.
 
 INLINE void open_f32(const uint8_t *b, v8 *w) { w[0] = *(const v8u *)(const void *)b; }
 
 INLINE void open_f16(const uint8_t *b, v8 *w) {
-  const i8 bits = __builtin_convertvector(*(const h8u *)b, i8);
-  const v8 magnitude = __builtin_bit_cast(v8, (bits & 0x7fff) << 13) * splat(0x1p112f);
-  w[0] = __builtin_bit_cast(v8, __builtin_bit_cast(i8, magnitude) | (bits & 0x8000) << 16);
+  w[0] = halves(__builtin_convertvector(*(const h8u *)b, i8));
 }
 
 INLINE void open_bf16(const uint8_t *b, v8 *w) {
@@ -37,25 +72,25 @@ INLINE void open_bf16(const uint8_t *b, v8 *w) {
 }
 
 INLINE void open_q8_0(const uint8_t *b, v8 *w) {
-  const v8 d = splat(half_at(b));
+  const v8 d = half8(b);
   UNROLL for (int i = 0; i < 4; ++i) w[i] = d * __builtin_convertvector(*(const s8u *)(b + 2 + 8 * i), v8);
 }
 
 INLINE void open_q4_0(const uint8_t *b, v8 *w) {
-  const v8 d = splat(half_at(b));
+  const nibbles numbers = around_8(half8(b));
   UNROLL for (int i = 0; i < 2; ++i) {
-    const b8 q = bytes8(b + 2 + 8 * i);
-    w[i] = d * (from_bytes(q & 15) - splat(8));
-    w[i + 2] = d * (from_bytes(q >> 4) - splat(8));
+    const i8 q = integers(b + 2 + 8 * i);
+    w[i] = low_nibble(numbers, q), w[i + 2] = high_nibble(numbers, q);
   }
 }
 
 INLINE void open_q4_1(const uint8_t *b, v8 *w) {
-  const v8 d = splat(half_at(b)), least = splat(half_at(b + 2));
+  v8 d, least;
+  two_halves(b, &d, &least);
+  const nibbles numbers = with_offset(d, least);
   UNROLL for (int i = 0; i < 2; ++i) {
-    const b8 q = bytes8(b + 4 + 8 * i);
-    w[i] = FMA(d, from_bytes(q & 15), least);
-    w[i + 2] = FMA(d, from_bytes(q >> 4), least);
+    const i8 q = integers(b + 4 + 8 * i);
+    w[i] = low_nibble(numbers, q), w[i + 2] = high_nibble(numbers, q);
   }
 }
 
@@ -77,10 +112,10 @@ INLINE void open_q4_k(const uint8_t *b, v8 *w) {
     v8 low, low_offset, high, high_offset;
     group_scales(b + 4, 2 * j, d, least, &low, &low_offset);
     group_scales(b + 4, 2 * j + 1, d, least, &high, &high_offset);
+    const nibbles lower = with_offset(low, low_offset), upper = with_offset(high, high_offset);
     UNROLL for (int i = 0; i < 4; ++i) {
-      const b8 q = bytes8(b + 16 + 32 * j + 8 * i);
-      w[8 * j + i] = FMA(low, from_bytes(q & 15), low_offset);
-      w[8 * j + i + 4] = FMA(high, from_bytes(q >> 4), high_offset);
+      const i8 q = integers(b + 16 + 32 * j + 8 * i);
+      w[8 * j + i] = low_nibble(lower, q), w[8 * j + i + 4] = high_nibble(upper, q);
     }
   }
 }

@@ -173,27 +173,55 @@ def predict_df(
     times = _Time.of(frame, names.time)
     series = _series(frame, names, times)
     _ask(series, horizon, future_df, every, frame, names, times)
-    asked = [one for one in series if one.points is not None and len(one.points)]
+    drawing = _Drawing(quantiles, n_paths, paths, scale, bounds, plan, seed, model, n_jobs)
+    asked, answer = drawing.of(series, names, times)
     if not asked:
         raise DataError(f"no row lacks a value of '{names.target}', so there is nothing to predict; give horizon or future_df")
-    posterior = Model(model, n_jobs=n_jobs).condition(
-        [one.times for one in asked],
-        [one.values for one in asked],
-        many=True,
-        kinds=["date" if times.is_date else "number"],
-        names=[names.time, names.target],
-        scale=scale,
-        bounds=bounds,
-        asked=[one.points for one in asked],
-        skip=True,
-    )
-    answer = posterior.answer(
-        [one.points for one in asked], n_paths, levels=quantiles, seed=seed, plan=plan, paths=paths
-    )
     if np.all(answer.codes != 0):
         label = "" if names.id is None else f"series '{asked[0].label}': "
         raise DataError(f"no series can be predicted; {label}{answer.notes[0]}")
-    return _paths(asked, answer, frame, names, times, n_paths) if paths else _table(asked, answer, frame, names, times, quantiles)
+    return drawing.frame(asked, answer, frame, names, times)
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """What is drawn of each series, and how; the arguments of `predict_df`."""
+
+    quantiles: Sequence[float]
+    n_paths: int
+    paths: bool
+    scale: str
+    bounds: tuple[float | None, float | None] | None
+    plan: str | None
+    seed: int
+    model: str
+    n_jobs: int | None
+
+    def of(self, series: list[_Series], names: _Names, times: _Time):
+        """The series with points, and their answers; a series' own do not depend on the others."""
+        asked = [one for one in series if one.points is not None and len(one.points)]
+        if not asked:
+            return asked, None
+        points = [one.points for one in asked]
+        posterior = Model(self.model, n_jobs=self.n_jobs).condition(
+            [one.times for one in asked],
+            [one.values for one in asked],
+            many=True,
+            kinds=["date" if times.is_date else "number"],
+            names=[names.time, names.target],
+            scale=self.scale,
+            bounds=self.bounds,
+            asked=points,
+            skip=True,
+        )
+        return asked, posterior.answer(
+            points, self.n_paths, levels=self.quantiles, seed=self.seed, plan=self.plan, paths=self.paths
+        )
+
+    def frame(self, asked, answer, frame: _Frame, names: _Names, times: _Time):
+        if self.paths:
+            return _paths(asked, answer, frame, names, times, self.n_paths)
+        return _table(asked, answer, frame, names, times, self.quantiles)
 
 
 @dataclass
@@ -248,8 +276,8 @@ def _groups(frame: _Frame, name: str | None, known: np.ndarray):
     return [(label, np.array(rows)) for label, rows in places.items()]
 
 
-def _ask(series, horizon, future_df, every, frame, names, times) -> None:
-    """Gives each series its points."""
+def _ask(series, horizon, future_df, every, frame, names, times, all_times=None) -> None:
+    """Gives each series its points; `all_times` are those of all series where `series` are not all."""
     if horizon is not None and future_df is not None:
         raise UsageError("give one of horizon and future_df")
     if every is not None and horizon is None:
@@ -276,7 +304,7 @@ def _ask(series, horizon, future_df, every, frame, names, times) -> None:
         for one in series:
             one.points = one.missing
         return
-    every_time = np.concatenate([one.times for one in series])
+    every_time = np.concatenate([one.times for one in series]) if all_times is None else all_times
     for one in series:
         if not len(one.times):
             continue
@@ -304,7 +332,9 @@ def _table(asked, answer, frame, names, times, quantiles):
         columns[f"q{level}"] = levels[:, index]
     outside = np.concatenate(answer.outside)
     columns["outside"] = [";".join(name for bit, name in _outside if code & bit) or None for code in outside]
-    notes = [("not predicted: " if code else "") + note or None for note, code in zip(answer.notes, answer.codes)]
+    # The row names its series; the number of its context would depend on which others were asked for.
+    words = [note.removeprefix(f"context {index}: ") for index, note in enumerate(answer.notes)]
+    notes = [("not predicted: " if code else "") + note or None for note, code in zip(words, answer.codes)]
     columns["note"] = [note for note, count in zip(notes, counts) for _ in range(count)]
     return frame.make(columns)
 

@@ -111,9 +111,18 @@ def version() -> str:
     return library.chorus_version().decode()
 
 
+_first_byte, _place = ctypes.c_char.from_buffer, ctypes.addressof
+
+
 def address(array: np.ndarray | None) -> int | None:
     """Where an array lies; None for none."""
-    return None if array is None else array.__array_interface__["data"][0]
+    if array is None:
+        return None
+    try:
+        # A fifth of the time of NumPy's own way, which is for arrays that are empty or cannot be written to.
+        return _place(_first_byte(array))
+    except (TypeError, ValueError):
+        return array.__array_interface__["data"][0]
 
 
 def numbers(values, name: str) -> np.ndarray:
@@ -162,6 +171,11 @@ def call(function, *arguments, options: Options | None = None, work: int = 0, co
     list of str, shape [contexts]
         notes
     """
+    if not contexts and work < _LONG:
+        # What a call of one value spends here is a part of what it takes.
+        if code := function(*arguments):
+            raise errors.of(code, library.chorus_last_error().decode())
+        return []
     if options is None or work < _LONG or threading.current_thread() is not threading.main_thread():
         outcome = Outcome(function, arguments, contexts)
     else:

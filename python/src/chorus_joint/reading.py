@@ -27,22 +27,26 @@ def _count(paths: int) -> int:
 class _Points:
     """Points, joined for the library."""
 
+    __slots__ = ("inputs", "many", "offsets", "points", "sizes", "total")
+
     def __init__(self, at, posterior: Posterior | _Conditioning) -> None:
-        shared = not posterior.many or isinstance(at, np.ndarray)
-        blocks = [_matrix(block, "at") for block in ([at] if shared else at)]
-        contexts = posterior.contexts
-        if not shared and len(blocks) != contexts:
-            raise errors.UsageError(f"points of {len(blocks)} contexts are given, and there are {contexts}")
-        self.inputs, columns = _joined(blocks, "at")
-        sizes = [len(block) for block in blocks]
-        self.sizes = sizes * contexts if shared else sizes
-        self.total = sum(self.sizes)
-        self.offsets = None if shared else _offsets(sizes)
-        self.many = posterior.many
-        self.points = Points(
-            inputs=address(self.inputs), rows=len(self.inputs), offsets=address(self.offsets), columns=columns
-        )
-        self.reference = ctypes.byref(self.points)
+        self.many, contexts = posterior.many, posterior.contexts
+        if not self.many or isinstance(at, np.ndarray):
+            array = numbers(at, "at")
+            if array.ndim == 1:
+                rows, columns = len(array), 1
+            else:
+                rows, columns = _matrix(array, "at").shape
+            self.inputs, self.offsets = array, None
+            self.sizes, self.total = [rows] * contexts, rows * contexts
+        else:
+            blocks = [_matrix(block, "at") for block in at]
+            if len(blocks) != contexts:
+                raise errors.UsageError(f"points of {len(blocks)} contexts are given, and there are {contexts}")
+            self.inputs, columns = _joined(blocks, "at")
+            rows, self.sizes = len(self.inputs), [len(block) for block in blocks]
+            self.total, self.offsets = sum(self.sizes), _offsets(self.sizes)
+        self.points = Points(address(self.inputs), rows, address(self.offsets), columns if rows else 1)
 
     def split(self, values: np.ndarray):
         if not self.many:
@@ -70,7 +74,7 @@ def _matrix(values, name: str) -> Floats:
     array = numbers(values, name)
     if array.ndim == 0 or array.ndim > 2:
         raise errors.UsageError(f"{name} has {array.ndim} dimensions; give [rows] or [rows, columns]")
-    return array.reshape(-1, 1) if array.ndim == 1 else array
+    return array.reshape(len(array), 1) if array.ndim == 1 else array
 
 
 def _joined(blocks: list[Floats], name: str) -> tuple[Floats, int]:

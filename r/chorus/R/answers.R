@@ -14,6 +14,15 @@
   model.frame(wanted, newdata, na.action = na.pass)
 }
 
+# The values that rows have of the target.
+.target <- function(object, data, name) {
+  data <- as.data.frame(data)
+  wanted <- if (is.null(object$terms)) object$target$name else all.vars(object$terms[[2L]])
+  absent <- setdiff(wanted, c(names(data), if (!is.null(object$terms)) ls(environment(object$terms))))
+  if (length(absent)) .usage(name, " has no column '", absent[1L], "' with the values")
+  if (is.null(object$terms)) data[[wanted]] else eval(object$terms[[2L]], data, environment(object$terms))
+}
+
 .asked <- function(object, newdata) .cells(.new_inputs(object, newdata), object$columns)
 
 .draw <- function(object, newdata, nsim, seed, plan, latent, quantiles = NULL) {
@@ -120,14 +129,7 @@ predict.chorus <- function(
 
 logLik.chorus <- function(object, newdata, joint = TRUE, orders = 8, seed = 0, plan = "sequential", ...) {
   if (missing(newdata)) .usage("give newdata: rows with inputs and values; the rows that were read have no likelihood of their own")
-  if (is.null(object$terms)) {
-    newdata <- as.data.frame(newdata)
-    if (!object$target$name %in% names(newdata)) .usage("newdata has no column '", object$target$name, "' with the values")
-    values <- newdata[[object$target$name]]
-  } else {
-    values <- eval(object$terms[[2L]], as.data.frame(newdata), environment(object$terms))
-  }
-  y <- .values(values, object$target)
+  y <- .values(.target(object, newdata, "newdata"), object$target)
   cells <- .asked(object, newdata)
   columns <- length(object$columns$names)
   if (!isTRUE(joint)) return(.answered(.Call(r_marginals, .posterior(object), cells, columns, NULL, y))$value[[4L]])

@@ -51,7 +51,7 @@ chorus.default <- function(x, y, ...) {
     list(
       model = model, columns = columns, target = target, rows = list(x = cells, y = .values(y, target)), scale = scale,
       bounds = as.double(bounds), asked = if (is.null(asked)) NULL else .cells(.frame(asked), columns), threads = threads,
-      known = list(), handle = new.env(parent = emptyenv())
+      since = list(), handle = new.env(parent = emptyenv())
     ),
     class = "chorus"
   )
@@ -75,19 +75,47 @@ chorus_given <- function(object, subject, value = NULL, least = -Inf, most = Inf
   }
   one <- list(subject = subject, bounds = as.double(c(least, most)))
   informed <- .answered(.Call(r_given, .posterior(object), one$subject, one$bounds))
-  object$known <- c(object$known, list(one))
-  object$handle <- list2env(list(pointer = informed$value[[1L]], notes = informed$notes), parent = emptyenv())
+  .since(object, one, informed)
+}
+
+# The fit, and what has been said to it since its rows were read.
+.since <- function(object, one, answered) {
+  object$since <- c(object$since, list(one))
+  object$handle <- list2env(list(pointer = answered$value[[1L]], notes = answered$notes), parent = emptyenv())
   object
 }
+
+chorus_append <- function(object, data) {
+  stopifnot(inherits(object, "chorus"))
+  y <- .values(.target(object, data, "data"), object$target)
+  x <- .asked(object, data)
+  width <- length(object$columns$names)
+  known <- !is.na(y)
+  rows <- list(x = x[rep(known, each = width)], y = y[known])
+  if (!length(rows$y)) .fail(65L, paste0("no row of the data has a value of '", object$target$name, "'"))
+  longer <- .answered(.Call(r_append, .posterior(object), rows$x, rows$y, width))
+  .since(object, list(rows = rows), longer)
+}
+
+chorus_save <- function(object, file) {
+  stopifnot(inherits(object, "chorus"))
+  if (!is.character(file) || length(file) != 1L || is.na(file)) .usage("give the name of one file")
+  .answered(.Call(r_save, .posterior(object), enc2utf8(file)))
+  invisible(object)
+}
+
+# The rows that were read, then those that joined them.
+.rows <- function(object, part) unlist(c(list(object$rows[[part]]), lapply(object$since, function(one) one$rows[[part]])))
 
 chorus_horizon <- function(object, h, every = NULL) {
   stopifnot(inherits(object, "chorus"))
   if (length(object$columns$names) != 1L || object$columns$kinds == .category) .usage("only rows along one input go on")
   h <- .whole(h, "h", 1)
-  found <- .answered(.Call(r_horizon, object$rows$x, object$columns$kinds, as.integer(h), every))$value[[1L]]
+  inputs <- .rows(object, "x")
+  found <- .answered(.Call(r_horizon, inputs, object$columns$kinds, as.integer(h), every))$value[[1L]]
   frame <- data.frame(found)
   if (object$columns$kinds == .date) {
-    is_whole <- all(object$rows$x == round(object$rows$x)) && all(found == round(found))
+    is_whole <- all(inputs == round(inputs)) && all(found == round(found))
     frame[[1L]] <- if (is_whole) as.Date(found, origin = "1970-01-01") else {
       as.POSIXct(round(found * 86400000) / 1000, origin = "1970-01-01", tz = "UTC")
     }
@@ -96,15 +124,15 @@ chorus_horizon <- function(object, h, every = NULL) {
   frame
 }
 
-nobs.chorus <- function(object, ...) length(object$rows$y)
+nobs.chorus <- function(object, ...) length(.rows(object, "y"))
 
 print.chorus <- function(x, ...) {
   cat("Chorus, model '", x$model, "': '", x$target$name, "' by ", paste(x$columns$names, collapse = ", "), "\n", sep = "")
   kinds <- c("numbers", "dates", "factors")[sort(unique(x$columns$kinds)) + 1L]
-  cat(length(x$rows$y), " rows (", paste(kinds, collapse = ", "), ")", sep = "")
+  cat(nobs(x), " rows (", paste(kinds, collapse = ", "), ")", sep = "")
   if (!is.null(x$target$levels)) cat("; levels: ", paste(head(x$target$levels, 10L), collapse = ", "), sep = "")
   cat("\n")
-  for (one in x$known) {
+  for (one in x$since) if (is.null(one$rows)) {
     subject <- if (is.character(one$subject)) one$subject else paste0("value at ", paste(format(one$subject), collapse = ", "))
     cat("given: ", subject, " in [", one$bounds[1L], ", ", one$bounds[2L], "]\n", sep = "")
   }

@@ -69,7 +69,13 @@ chorus_version <- function() {
       length(fit$target$levels), fit$scale, fit$bounds, fit$asked
     ))
     pointer <- read$value[[1L]]
-    for (one in fit$known) pointer <- .answered(.Call(r_given, pointer, one$subject, one$bounds))$value[[1L]]
+    for (one in fit$since) {
+      pointer <- .answered(if (is.null(one$rows)) {
+        .Call(r_given, pointer, one$subject, one$bounds)
+      } else {
+        .Call(r_append, pointer, one$rows$x, one$rows$y, length(fit$columns$names))
+      })$value[[1L]]
+    }
     fit$handle$pointer <- pointer
     fit$handle$notes <- read$notes
   }

@@ -132,6 +132,51 @@ static SEXP r_condition(
   return list;
 }
 
+struct append_call {
+  struct call call;
+  const chorus_posterior *posterior;
+  chorus_rows rows;
+  chorus_options options;
+  chorus_posterior *longer;
+};
+
+static int32_t append_body(struct call *given) {
+  struct append_call *call = (struct append_call *)given;
+  return library.chorus_append(call->posterior, &call->rows, &call->options, &call->longer);
+}
+
+static SEXP r_append(SEXP posterior, SEXP x, SEXP y, SEXP columns) {
+  SEXP pointer = PROTECT(new_handle());
+  struct append_call call = {
+      .call = {.body = append_body},
+      .posterior = R_ExternalPtrAddr(posterior),
+      .rows = {.inputs = REAL(x), .targets = REAL(y), .rows = XLENGTH(y), .columns = Rf_asInteger(columns)}};
+  stoppable(&call.call, &call.options);
+  R_SetExternalPtrAddr(pointer, call.longer);
+  SEXP list = PROTECT(answer(&call.call, 1));
+  SET_VECTOR_ELT(list, 2, pointer);
+  UNPROTECT(2);
+  return list;
+}
+
+struct save_call {
+  struct call call;
+  const chorus_posterior *posterior;
+  const char *path;
+};
+
+static int32_t save_body(struct call *given) {
+  struct save_call *call = (struct save_call *)given;
+  return library.chorus_save(call->posterior, 0, call->path);
+}
+
+static SEXP r_save(SEXP posterior, SEXP path) {
+  struct save_call call = {
+      .call = {.body = save_body}, .posterior = R_ExternalPtrAddr(posterior), .path = R_ExpandFileName(text(path))};
+  library_call(&call.call);
+  return answer(&call.call, 0);
+}
+
 struct given_call {
   struct call call;
   const chorus_posterior *posterior;
@@ -327,6 +372,7 @@ static SEXP r_horizon(SEXP values, SEXP kind, SEXP steps, SEXP every) {
 static const R_CallMethodDef entries[] = {
     CHORUS_ENTRY(r_open_library, 1), CHORUS_ENTRY(r_version, 0),     CHORUS_ENTRY(r_is_alive, 1),
     CHORUS_ENTRY(r_open, 2),         CHORUS_ENTRY(r_describe, 1),    CHORUS_ENTRY(r_condition, 9),
+    CHORUS_ENTRY(r_append, 4),       CHORUS_ENTRY(r_save, 2),
     CHORUS_ENTRY(r_given, 3),        CHORUS_ENTRY(r_sample, 8),      CHORUS_ENTRY(r_log_density, 7),
     CHORUS_ENTRY(r_marginals, 5),    CHORUS_ENTRY(r_probabilities, 4), CHORUS_ENTRY(r_horizon, 4),
     {NULL, NULL, 0}};

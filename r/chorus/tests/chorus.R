@@ -78,6 +78,25 @@ hours$load <- sin(0:47 / 4)
 hourly <- chorus(load ~ when, data = hours)
 stopifnot(identical(format(chorus_horizon(hourly, 2)$when, tz = "UTC"), c("2024-03-03 00:00:00", "2024-03-03 01:00:00")))
 
+# Rows that join: close to reading all, and read again where the library's state is not at hand.
+first <- chorus(level ~ time, data = wave[1:20, ])
+longer <- chorus_append(first, rbind(wave[21:25, ], data.frame(time = 9, level = NA)))
+late <- data.frame(time = c(5.1, 5.6, 5.9))
+kept <- unserialize(serialize(longer, NULL))
+stopifnot(
+  nobs(longer) == 25L, nobs(first) == 20L, identical(predict(kept, at), predict(longer, at)),
+  abs(predict(longer, late) - predict(fit, late)) < abs(predict(first, late) - predict(fit, late)) / 5,
+  identical(chorus_horizon(longer, 2), chorus_horizon(fit, 2))
+)
+both <- chorus_given(longer, 6.5, value = 1)
+stopifnot(identical(predict(unserialize(serialize(both, NULL)), at), predict(both, at)))
+fails(chorus_append(first, wave["time"]), "chorus_usage_error", "no column 'level'")
+fails(chorus_append(first, data.frame(time = 9, level = NA_real_)), "chorus_data_error", "no row of the data")
+file <- tempfile(fileext = ".safetensors")
+chorus_save(longer, file)
+stopifnot(file.size(file) > 1000)
+fails(chorus_save(longer, file.path(tempdir(), "no", "folder.safetensors")), "chorus_access_error", "folder")
+
 # What is known of values that are not observed.
 bounded <- chorus_given(fit, 6.5, least = 1.2)
 stopifnot(all(as.matrix(simulate(bounded, 30, newdata = at))[1, ] >= 1.2))

@@ -1,25 +1,23 @@
-import ArgumentParser
 import ChorusData
 import ChorusInference
-import ChorusQuestions
 import ChorusTables
 import Foundation
 
 /// A table as a command asks of it: its columns for what they are, the cells that estimators read, and the columns that are drawn.
-struct TableJob {
-  let frame: TableFrame
+package struct TableJob: Sendable {
+  package let frame: TableFrame
   /// Columns that are drawn, as places in the frame.
-  let targets: [Int]
+  package let targets: [Int]
   /// Columns that tell of them, as places in the frame.
-  let inputs: [Int]
+  package let inputs: [Int]
   /// All rows: those of the file, then those of a second one.
-  let cells: Cells
+  package let cells: Cells
   /// Of each row its number in its file, from 1.
-  let numbers: [Int]
+  package let numbers: [Int]
   /// The rows whose missing targets are asked for: those of the second file, or all.
-  let asked: Range<Int>
+  package let asked: Range<Int>
   /// What was found, in words.
-  let words: [String]
+  package let words: [String]
   /// The columns of `cells` that stand for each column of the frame, the column itself first.
   private let places: [[Int]]
 
@@ -28,7 +26,7 @@ struct TableJob {
   ///   - targets: names; empty for all columns with missing cells.
   ///   - inputs: names; nil for all other columns.
   ///   - aside: a column that is neither, whatever it holds.
-  init(
+  package init(
     _ table: Table, at further: Table? = nil, targets: [String], inputs named: [String]? = nil,
     as told: [String: TableFrame.Told] = [:], aside: String? = nil
   ) throws {
@@ -132,7 +130,7 @@ struct TableJob {
   /// The same questions to some of the rows, those of a second file after the others.
   ///
   /// - Parameter further: whether the rows of the second file are asked for, and not all.
-  func rows(_ picked: [Int], asked further: Bool) -> TableJob { TableJob(self, picked, further) }
+  package func rows(_ picked: [Int], asked further: Bool) -> TableJob { TableJob(self, picked, further) }
 
   private init(_ all: TableJob, _ picked: [Int], _ further: Bool) {
     frame = all.frame.rows(picked)
@@ -184,7 +182,7 @@ struct TableJob {
   // MARK: What is drawn
 
   /// One step for each target in their order, told by the inputs and the targets before it.
-  func steps(limits: ClosedRange<Double>? = nil, whole: Bool = false) -> [TableChain.Step] {
+  package func steps(limits: ClosedRange<Double>? = nil, whole: Bool = false) -> [TableChain.Step] {
     targets.indices.map { step(targets[$0], by: inputs + targets[..<$0], limits: limits, whole: whole) }
   }
 
@@ -192,7 +190,7 @@ struct TableJob {
   /// stay there.
   ///
   /// - Parameter only: the names of the targets to fill; nil for all.
-  func fillSteps(only: [String]?) throws -> [TableChain.Step] {
+  package func fillSteps(only: [String]?) throws -> [TableChain.Step] {
     for name in only ?? [] where !targets.contains(where: { frame.columns[$0].name == name }) {
       throw InferenceError.input("\(frame.source): column '\(name)' has no missing cell that could be filled")
     }
@@ -222,21 +220,21 @@ struct TableJob {
   private static func present(_ column: TableFrame.Column) -> Int { column.values.count { !$0.isNaN } }
 
   /// Why nothing can be predicted: a step's column has too few values to learn from. Nil where it can.
-  func refusal(_ steps: [TableChain.Step]) -> String? {
+  package func refusal(_ steps: [TableChain.Step]) -> String? {
     steps.lazy.map { column($0) }.first { Self.present($0) < 2 }.map {
       "column '\($0.name)' has \(Self.present($0)) values; at least 2 are needed"
     }
   }
 
   /// Whether a row that is asked for lacks the value of a step.
-  func lacks(_ steps: [TableChain.Step]) -> Bool {
+  package func lacks(_ steps: [TableChain.Step]) -> Bool {
     steps.contains { step in asked.contains { cells[$0, step.column].isNaN } }
   }
 
   private func missing(_ target: Int) -> Int { frame.columns[target].values.count { $0.isNaN } }
 
   /// The column of the frame behind a step.
-  func column(_ step: TableChain.Step) -> TableFrame.Column {
+  package func column(_ step: TableChain.Step) -> TableFrame.Column {
     frame.columns[places.firstIndex { $0.first == step.column } ?? 0]
   }
 
@@ -246,12 +244,12 @@ struct TableJob {
   }
 
   /// The names of all columns that tell or are told.
-  var usedColumns: [String] {
+  package var usedColumns: [String] {
     frame.columns.indices.filter { !places[$0].isEmpty }.map { frame.columns[$0].name }
   }
 
   /// What was found of the columns, in a line.
-  func found(_ steps: [TableChain.Step]) -> String {
+  package func found(_ steps: [TableChain.Step]) -> String {
     let names = steps.map { "'\(column($0).name)' (\(column($0).words))" }
     let by = inputs.prefix(8).map { frame.columns[$0].name } + (inputs.count > 8 ? ["…"] : [])
     return "\(names.joined(separator: ", ")) by \(inputs.count) columns: \(by.joined(separator: ", "))"
@@ -260,7 +258,7 @@ struct TableJob {
   /// Which columns tell most of a step's, each alone, in a line; nil where none tells anything.
   ///
   /// - Parameter relevance: of each input of the step (`TableFit.relevance`).
-  func importance(_ step: TableChain.Step, _ relevance: [Double]) -> String? {
+  package func importance(_ step: TableChain.Step, _ relevance: [Double]) -> String? {
     let told = relevant(step, relevance).filter { $0.relevance >= 0.01 }
     guard !told.isEmpty else { return nil }
     let shown = told.prefix(6).map {
@@ -274,7 +272,7 @@ struct TableJob {
   /// The columns that tell a step, those first that explain most alone, and where the cells of each stand among the step's inputs.
   ///
   /// - Parameter relevance: as above.
-  func relevant(
+  package func relevant(
     _ step: TableChain.Step, _ relevance: [Double]
   ) -> [(name: String, places: [Int], relevance: Double)] {
     frame.columns.indices.compactMap { column in
@@ -286,12 +284,12 @@ struct TableJob {
   }
 
   /// What `--as` says, as `code=category,year=number`.
-  static func told(_ text: String?) throws -> [String: TableFrame.Told] {
+  package static func told(_ text: String?) throws(QuestionError) -> [String: TableFrame.Told] {
     var told: [String: TableFrame.Told] = [:]
     for part in text?.split(separator: ",") ?? [] {
       let sides = part.split(separator: "=", maxSplits: 1).map { $0.trimmingCharacters(in: .whitespaces) }
       guard sides.count == 2, !sides[0].isEmpty, let kind = TableFrame.Told(rawValue: sides[1]) else {
-        throw ValidationError(
+        throw QuestionError(
           "--as: '\(part)' is not like column=\(TableFrame.Told.allCases.map(\.rawValue).joined(separator: "|"))"
         )
       }

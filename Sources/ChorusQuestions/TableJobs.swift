@@ -1,35 +1,39 @@
 import ChorusInference
 import ChorusModels
-import ChorusQuestions
 import ChorusTables
 
 /// The tables that a file holds: one, or one for each group of its rows.
-struct TableJobs {
+package struct TableJobs {
   /// The column that tells the groups apart.
-  let groupColumn: String?
-  let all: [(group: String?, job: TableJob)]
+  package let groupColumn: String?
+  package let all: [(group: String?, job: TableJob)]
   /// Settings that a saved table was kept with; nil for those of the command line.
-  let saved: SavedTable?
+  package let saved: SavedTable?
   /// What a person should know about the file.
-  let notes: [String]
+  package let notes: [String]
 
   /// The model to ask: the one named, that of the saved table, or the shipped one.
-  func model(_ name: String?) throws -> Model {
+  package func model(_ name: String?) throws -> Model {
     if let saved { return try saved.model(name) }
     return try Model(named: name ?? "tables")
   }
 
   /// A saved table and the rows to predict.
-  init(_ saved: SavedTable, at further: Table) throws {
+  package init(_ saved: SavedTable, at further: Table) throws {
+    self.init(try saved.job(at: further), of: saved)
+  }
+
+  /// A question to a saved table.
+  package init(_ job: TableJob, of saved: SavedTable) {
     groupColumn = nil
-    all = [(nil, try saved.job(at: further))]
+    all = [(nil, job)]
     self.saved = saved
     notes = []
   }
 
   /// - Parameter group: the column that tells groups apart; nil for one table of all rows. Nothing is learned of one group from the
   ///   others, but what kind each column is and which levels it has.
-  init(
+  package init(
     _ table: Table, at further: Table?, targets: [String], inputs: [String]?,
     as told: [String: TableFrame.Told],
     group: String?

@@ -1,7 +1,6 @@
 import ChorusData
 import ChorusEvaluation
 import ChorusInference
-import ChorusQuestions
 import ChorusTables
 
 /// What `--given` says of a table's cells: those that are pinned, and conditions on those that are drawn.

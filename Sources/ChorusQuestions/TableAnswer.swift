@@ -1,22 +1,21 @@
 import ChorusData
 import ChorusEvaluation
 import ChorusInference
-import ChorusQuestions
 import ChorusTables
 
 /// What was drawn of a table's missing cells, and how it is written: rows of quantiles and probabilities, of paths, of functionals.
-struct TableAnswer {
-  let job: TableJob
-  let steps: [TableChain.Step]
+package struct TableAnswer: Sendable {
+  package let job: TableJob
+  package let steps: [TableChain.Step]
   /// Nil where nothing could be predicted.
-  let drawn: TableChain.Drawn?
-  let levels: [Double]
+  package let drawn: TableChain.Drawn?
+  package let levels: [Double]
   /// The group that the table is of, where the file has several.
-  let group: String?
+  package let group: String?
   /// What to be careful about.
-  let notes: [String]
+  package let notes: [String]
 
-  init(
+  package init(
     job: TableJob, steps: [TableChain.Step], drawn: TableChain.Drawn?, levels: [Double], group: String? = nil,
     refusal: String? = nil
   ) {
@@ -38,7 +37,7 @@ struct TableAnswer {
 
   /// The columns of ``rows``: of a single target its mean and quantiles, or its likeliest level and the probabilities of all; of several
   /// the same in one form, with a column that tells which.
-  func names(groupColumn: String?) -> [OutputName] {
+  package func names(groupColumn: String?) -> [OutputName] {
     let key = groupColumn.map { [OutputName.file($0)] } ?? []
     if let names = onlyLevels {
       return key + ["row", .file(columns[0].name), "probability"] + names.map { .own("p(\($0))") } + ["note"]
@@ -48,7 +47,7 @@ struct TableAnswer {
   }
 
   /// One row a cell.
-  var rows: [[ChorusTables.Cell]] {
+  package var rows: [[ChorusTables.Cell]] {
     asked.map { cell, place in
       if let names = onlyLevels {
         let law = place.flatMap { drawn?.expected[$0] }
@@ -94,12 +93,14 @@ struct TableAnswer {
 
   // MARK: Paths
 
-  func pathNames(groupColumn: String?) -> [OutputName] {
+  package func pathNames(groupColumn: String?) -> [OutputName] {
     (groupColumn.map { [.file($0)] } ?? []) + ["path", "row"] + columns.map { .file($0.name) }
   }
 
   /// The paths, one row for each row of the table that was asked for: `path,row`, then the targets, those that were there as they are.
-  func writePaths(to writer: RowWriter) throws {
+  package func forEachPathRow<Failure: Error>(
+    _ body: ([ChorusTables.Cell]) throws(Failure) -> Void
+  ) throws(Failure) {
     guard let drawn else { return }
     var places: [Int: [Int: Int]] = [:]
     for (place, cell) in drawn.cells.enumerated() { places[cell.row, default: [:]][cell.step] = place }
@@ -107,7 +108,7 @@ struct TableAnswer {
     let columns = columns
     for (path, values) in drawn.paths.enumerated() {
       for row in rows {
-        try writer.write(
+        try body(
           key + [.integer(path), number(row)]
             + steps.indices.map { step in
               let value =
@@ -120,12 +121,14 @@ struct TableAnswer {
 
   // MARK: Functionals
 
-  func functionalNames(groupColumn: String?) -> [OutputName] {
+  package func functionalNames(groupColumn: String?) -> [OutputName] {
     (groupColumn.map { [.file($0)] } ?? []) + FunctionalTable.columns(levels: levels).map(OutputName.own)
   }
 
   /// Distributions of numbers made of all rows of a path of the one target; rows are numbered, in place of an input.
-  func functionalRows(_ functionals: [Functional], independent: [[Double]]) throws -> [[ChorusTables.Cell]] {
+  package func functionalRows(_ functionals: [Functional], independent: [[Double]]) throws -> [[ChorusTables
+    .Cell]]
+  {
     let rows = asked.map { Double(job.numbers[$0.cell.row]) }
     let table = FunctionalTable(
       functionals: functionals, levels: levels, inputs: try Inputs(rows), kinds: [.number])

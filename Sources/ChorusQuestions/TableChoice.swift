@@ -1,7 +1,6 @@
-import ChorusQuestions
 import ChorusTables
 
-/// Whether a file is read as a table, where the command line does not say so.
+/// Whether rows are read as a table, where nobody says so.
 extension TableJob {
   /// Whether a file is a table and no series: it has a target or an input of texts, more inputs than a function, or no column that
   /// orders its rows.
@@ -9,7 +8,7 @@ extension TableJob {
   /// - Parameters:
   ///   - inputs: as they were named; nil for all other columns.
   ///   - group: a column that tells series, or tables, apart.
-  static func isTable(
+  package static func isTable(
     _ table: Table, _ targets: [String], _ inputs: [String]?, group: String? = nil
   ) throws -> Bool {
     let known = (targets + (inputs ?? [])).filter { table.columns.contains($0) }
@@ -25,19 +24,17 @@ extension TableJob {
     return false
   }
 
-  /// Whether inputs that are named may make the file a table; of a few, by a look at their columns alone.
-  static func mayBe(
-    input: String?, target: String?, _ file: String, _ reading: ReadingOptions
-  ) throws -> Bool {
+  /// Whether inputs that are named may make rows a table; of a few, by a look at their columns alone.
+  package static func mayBe(input: String?, target: String?, _ rows: RowsSource) throws -> Bool {
     guard let inputs = input.map(Observations.names), inputs.count <= 3 else { return true }
-    guard file != "-" else { return false }
+    guard rows.isReadAgain else { return false }
     let names = inputs + (target.map(Observations.names) ?? [])
-    guard let table = try? reading.rows(file).table(numbers: names, optional: names) else { return false }
+    guard let table = try? rows.table(numbers: names, optional: names) else { return false }
     return try names.contains { try table.columns.contains($0) && table.kind(of: $0) == .text }
   }
 
   /// Names in an option; a single column may have a comma in its name.
-  static func names(_ option: String?, in table: Table) -> [String]? {
+  package static func names(_ option: String?, in table: Table) -> [String]? {
     option.map { table.columns.contains($0) ? [$0] : Observations.names($0) }
   }
 }

@@ -1,7 +1,6 @@
 import ChorusData
 import ChorusInference
 import ChorusModels
-import ChorusQuestions
 import ChorusStorage
 import ChorusTables
 import Foundation
@@ -11,16 +10,16 @@ import Foundation
 /// It holds the rows themselves, to the bit, what each column is and what is asked of them: with that, answers have the bytes of asking
 /// the table directly. Estimators are fitted again when it is asked, since cells that are given then count as rows. It depends on the
 /// rows kept alone, and belongs to one model.
-struct SavedTable {
+package struct SavedTable: Sendable {
   static let format = "chorus-table-1"
 
   /// What the file says of itself beside the cells.
-  private struct Header: Codable {
+  private struct Header: Codable, Sendable {
     var model: String
     var fingerprint: String
     var source: String
     var columns: [Column]
-    var targets: [String]
+    package var targets: [String]
     /// nil: all other columns.
     var inputs: [String]?
     var least: Double?
@@ -29,7 +28,7 @@ struct SavedTable {
     var whole: Bool?
   }
 
-  private struct Column: Codable {
+  private struct Column: Codable, Sendable {
     var name: String
     /// number, category, unused, or how dates are written.
     var kind: String
@@ -57,22 +56,24 @@ struct SavedTable {
     }
   }
 
-  let path: String
-  var inputs: [String]? { header.inputs }
+  /// What errors call it.
+  package let path: String
+  /// nil: all other columns.
+  package var inputs: [String]? { header.inputs }
   private let header: Header
-  private let frame: TableFrame
+  package let frame: TableFrame
 
-  var limits: ClosedRange<Double>? {
+  package var limits: ClosedRange<Double>? {
     header.least == nil && header.most == nil
       ? nil : (header.least ?? -.infinity)...(header.most ?? .infinity)
   }
-  var isWhole: Bool { header.whole ?? false }
-  var targets: [String] { header.targets }
+  package var isWhole: Bool { header.whole ?? false }
+  package var targets: [String] { header.targets }
 
   /// Reads the file at `path`; nil where it is one of another kind.
   ///
   /// - Throws: `StorageError` where it cannot be read or is not as it was written.
-  init?(path: String) throws {
+  package init?(path: String) throws {
     let content = try Safetensors(path: path)
     guard content.metadata["format"] == Self.format else { return nil }
     self.path = path
@@ -112,44 +113,68 @@ struct SavedTable {
     frame = TableFrame(source: header.source, columns: columns, rowCount: rows)
   }
 
-  /// Writes a table, whole or not at all.
-  static func write(
+  /// A table to be kept.
+  ///
+  /// - Parameters:
+  ///   - inputs: names; nil for all other columns.
+  ///   - name: what errors call it.
+  package init(
     _ job: TableJob, model: Model, targets: [String], inputs: [String]?, limits: ClosedRange<Double>?,
-    whole: Bool, to path: String
+    whole: Bool, name: String
   ) throws {
-    let frame = job.frame
     func end(_ value: Double?) -> Double? { value.flatMap { $0.isFinite ? $0 : nil } }
-    let header = Header(
+    frame = job.frame
+    path = name
+    header = Header(
       model: model.name, fingerprint: try model.fingerprint, source: frame.source,
       columns: frame.columns.map(Column.init), targets: targets, inputs: inputs,
       least: end(limits?.lowerBound), most: end(limits?.upperBound),
       whole: whole ? true : nil)
+  }
+
+  private init(_ header: Header, _ frame: TableFrame, path: String) {
+    var header = header
+    header.columns = frame.columns.map(Column.init)
+    (self.header, self.frame, self.path) = (header, frame, path)
+  }
+
+  /// Writes the table, whole or not at all.
+  package func write(to path: String) throws {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     var writer = SafetensorsWriter(metadata: [
-      "format": format, "table": String(decoding: try encoder.encode(header), as: UTF8.self),
+      "format": Self.format, "table": String(decoding: try encoder.encode(header), as: UTF8.self),
     ])
     try writer.add(
       "cells", shape: [frame.columns.count, frame.rowCount], doubles: frame.columns.flatMap(\.values))
     try writer.write(to: path)
   }
 
-  /// The table with further rows, to be kept again.
-  func appending(_ further: Table) throws -> TableJob {
-    let more = try TableJob.framed(further, [:], like: frame)
-    return try TableJob(
-      frame.appending(more), at: nil, targets: header.targets, inputs: header.inputs)
+  /// The table with further rows.
+  package func appending(_ further: Table) throws -> SavedTable {
+    SavedTable(
+      header, frame.appending(try TableJob.framed(further, [:], like: frame)), path: path)
+  }
+
+  /// Some of the rows, in that order; what the columns are stays as it was found.
+  package func rows(_ picked: [Int]) -> SavedTable {
+    SavedTable(header, frame.rows(picked), path: path)
+  }
+
+  /// The rows themselves, of which none is asked for.
+  package var job: TableJob {
+    get throws { try TableJob(frame, at: nil, targets: header.targets, inputs: header.inputs) }
   }
 
   /// What further rows are asked for.
-  func job(at further: Table) throws -> TableJob {
+  package func job(at further: Table) throws -> TableJob {
     try TableJob(frame, at: further, targets: header.targets, inputs: header.inputs)
   }
 
   /// The model that it was kept for.
   ///
   /// - Parameter name: a model's name or path; nil for the shipped one that the file names.
-  func model(_ name: String?) throws -> Model {
+  package func model(_ name: String?) throws -> Model {
     // A stranger may have written the file: a path in it is never opened.
     guard let name = name ?? (ModelLocation.shipped(header.model) == nil ? nil : header.model) else {
       throw ModelError.missing(
@@ -157,11 +182,16 @@ struct SavedTable {
       )
     }
     let model = try Model(named: name)
+    try check(model)
+    return model
+  }
+
+  /// Refuses a model that the table was not kept for.
+  package func check(_ model: Model) throws {
     guard try model.has(fingerprint: header.fingerprint) else {
       throw InferenceError.input(
         "\(path): the table was kept for model '\(header.model)' (\(header.fingerprint.prefix(12))), and '\(model.name)' is another one. Give that model, or condition anew."
       )
     }
-    return model
   }
 }

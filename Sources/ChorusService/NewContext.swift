@@ -1,0 +1,195 @@
+import ChorusData
+import ChorusInference
+import ChorusModels
+import ChorusQuestions
+import ChorusTables
+
+/// A context to be made.
+protocol NewContext: Sendable {
+  /// The arithmetic of reading the rows.
+  func flops() -> Double
+  func loaded(_ description: ContextDescription) throws -> LoadedContext
+}
+
+enum NewContextFields {
+  static let all =
+    [
+      HeldRows.field,
+      FieldSpec(
+        "model", .text,
+        "The model; without, the first of /v1/models, or for a table the first that reads them."),
+      FieldSpec("input", .texts, "Input columns; found without."),
+      FieldSpec("target", .texts, "Columns to predict; found without, but of a table."),
+      FieldSpec("group", .text, "The column that tells series apart."),
+      FieldSpec("units", .texts, "Units of columns, as times=ms."),
+      FieldSpec("as", .texts, "What columns of a table are: code=category, year=number, note=skip."),
+      FieldSpec("scale", .choice(ValueScale.Choice.allCases.map(\.rawValue)), "What values are seen as."),
+      FieldSpec("min", .number(-.infinity ... .infinity), "The least that a value can be."),
+      FieldSpec("max", .number(-.infinity ... .infinity), "The largest that a value can be."),
+      FieldSpec("integer", .boolean, "Whether values are whole numbers."),
+      FieldSpec("name", .text, "What you call it; the server does not care."),
+      FieldSpec("ttl", .number(1...1e9), "Seconds that it is kept."),
+      Ask.deadline,
+    ] + TableOptions.fields
+}
+
+/// What is known of values before they are read.
+package struct ValueBounds: Codable, Sendable, Equatable {
+  private var least: Double?
+  private var most: Double?
+  let isWhole: Bool
+
+  var limits: ClosedRange<Double>? {
+    least == nil && most == nil ? nil : (least ?? -.infinity)...(most ?? .infinity)
+  }
+
+  init(_ fields: Fields) throws(ServiceError) {
+    (least, most) = (fields.number("min"), fields.number("max"))
+    if let least, let most, least >= most { throw ServiceError(422, "'min' must be below 'max'") }
+    isWhole = fields.boolean("integer") ?? false
+  }
+}
+
+/// How a model reads series.
+package struct SeriesReading: Codable, Sendable, Equatable {
+  private let scale: String
+  private let bounds: ValueBounds
+
+  init(_ fields: Fields) throws(ServiceError) {
+    scale = fields.text("scale") ?? ValueScale.Choice.automatic.rawValue
+    bounds = try ValueBounds(fields)
+  }
+
+  /// - Parameter sent: the rows to the bit.
+  func kept(_ observations: Observations, _ sent: SentRows, by model: Model) throws -> KeptSeries {
+    let selection = observations.selection
+    let posterior = try model.condition(
+      on: observations.data, values: ValueScale.Choice(rawValue: scale) ?? .automatic, limits: bounds.limits,
+      whole: bounds.isWhole, pool: nil)
+    let card = try ContextCard(
+      ContextCard.entries(selection), inputs: selection.dimensions, file: "context")
+    return try KeptSeries(posterior, card, file: "context", group: observations.group, sent: sent)
+  }
+}
+
+/// Series to be read.
+struct NewSeries: NewContext {
+  let series: AskedSeries
+  let model: Model
+  let reading: SeriesReading
+
+  init(_ source: RowsSource, _ fields: Fields, _ model: Model) throws {
+    self.model = model
+    if fields.names.contains("as") {
+      throw ServiceError(
+        422, "'as' is of a table, and model '\(model.name)' reads series; leave out one of them")
+    }
+    reading = try SeriesReading(fields)
+    series = try AskedSeries(
+      source, input: fields.texts("input")?.joined(separator: ","),
+      target: fields.texts("target")?.joined(separator: ","), group: fields.text("group"),
+      units: fields.texts("units")?.joined(separator: ","))
+  }
+
+  func flops() -> Double {
+    series.observations.reduce(0) {
+      $0 + Posterior.flops(toRead: $1.data.count, dimensions: $1.data.dimensions, by: model)
+    }
+  }
+
+  /// Reads the rows. Series with too few of them are left out, with a note.
+  func loaded(_ description: ContextDescription) throws -> LoadedContext {
+    var description = description
+    let targets = series.columns.targets
+    let labels = series.columns.groups?.labels
+    var (kept, groups) = ([KeptSeries](), [String]())
+    for group in 0..<(labels?.count ?? 1) {
+      let own = series.observations[group * targets.count..<(group + 1) * targets.count]
+      guard own.allSatisfy({ $0.refusal == nil }) else { continue }
+      for observations in own {
+        kept.append(try reading.kept(observations, SentRows(observations.selection), by: model))
+      }
+      if let labels { groups.append(labels[group]) }
+    }
+    guard let first = kept.first else {
+      throw ServiceError(
+        422, "no series has enough rows: \(series.observations.first?.refusal ?? "there is none")")
+    }
+    var notes = [series.columns.found.map { "found: \($0)" }].compactMap { $0 } + series.notes
+    if let labels, groups.count < labels.count {
+      notes.append(
+        "\(labels.count - groups.count) of \(labels.count) series have too few rows and were left out")
+    }
+    notes += DataWord.said(series.words)
+    for note in Set(kept.flatMap { $0.posterior.notes.map(\.description) }).sorted() { notes.append(note) }
+    description.inputs = first.observations.selection.inputs
+    description.targets = targets
+    description.groupColumn = series.columns.groups?.column
+    description.groups = labels == nil ? nil : groups
+    description.rows = kept.reduce(0) { $0 + $1.posterior.rows }
+    description.sent = series.columns.table.rowCount
+    description.reading = reading
+    description.bytes = LoadedContext.bytes(kept)
+    description.notes = notes.map(ServiceError.words)
+    return LoadedContext(description: description, content: .series(kept))
+  }
+}
+
+/// A table to be read.
+struct NewTable: NewContext {
+  private let saved: SavedTable
+  private let model: Model
+  private let words: [String]
+
+  init(_ table: Table, _ fields: Fields, _ model: Model) throws {
+    for name in ["group", "units"] where fields.names.contains(name) {
+      throw ServiceError(422, "'\(name)' is of series, and the rows are read as a table; leave it out")
+    }
+    if let scale = fields.text("scale"), scale != ValueScale.Choice.raw.rawValue,
+      scale != ValueScale.Choice.automatic.rawValue
+    {
+      throw ServiceError(422, "'scale' is of series, and the rows are read as a table; leave it out")
+    }
+    let targets = TableJob.names(fields.texts("target")?.joined(separator: ","), in: table) ?? []
+    let inputs = TableJob.names(fields.texts("input")?.joined(separator: ","), in: table)
+    guard !targets.isEmpty else {
+      let names = table.columns.prefix(20).joined(separator: ", ")
+      throw ServiceError(422, "name the column to predict in 'target'; the table has: \(names)")
+    }
+    let bounds = try ValueBounds(fields)
+    let job = try TableJob(
+      table, targets: targets, inputs: inputs, as: TableJob.told(fields.texts("as")?.joined(separator: ",")))
+    saved = try SavedTable(
+      job, model: model, targets: targets, inputs: inputs, limits: bounds.limits, whole: bounds.isWhole,
+      name: "context")
+    words = [job.found(job.steps())] + job.words
+    self.model = model
+  }
+
+  func flops() -> Double {
+    let steps = (try? saved.job.steps()) ?? []
+    return TableChain.flops(toFit: steps, rows: saved.frame.rowCount, by: model)
+  }
+
+  func loaded(_ description: ContextDescription) throws -> LoadedContext {
+    var description = description
+    description.notes = words
+    description.sent = saved.frame.rowCount
+    let sent = SentRows(rowsOfTable: Array(1...max(saved.frame.rowCount, 1)))
+    return try LoadedContext(KeptTable(saved, model, sent: sent), description)
+  }
+}
+
+extension LoadedContext {
+  /// Fits estimators to the table, so that the first question does not wait for it.
+  init(_ table: KeptTable, _ description: ContextDescription) throws {
+    _ = try table.fitted()
+    var description = description
+    description.isTable = true
+    description.inputs = table.job.inputs.map { table.job.frame.columns[$0].name }
+    description.targets = table.saved.targets
+    description.rows = table.saved.frame.rowCount
+    description.bytes = table.bytes
+    self.init(description: description, content: .table(table))
+  }
+}
