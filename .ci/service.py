@@ -106,7 +106,7 @@ def schema(folder):
         print("     Schemathesis has not asked: it is not installed")
         return
     # What a question may cost, and how long it may take, is the server's to say: a little, here.
-    server = Server("--deadline", "10", "--flop-limit", "2e10", "--most-contexts", "200", "-q")
+    server = Server("--deadline", "10", "--flop-limit", "2e10", "--most-contexts", "200")
     server.keep()
     server.keep(rows=TABLE, query="target=species,body_mass_g")
     start = time.time()
