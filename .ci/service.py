@@ -112,7 +112,7 @@ def schema(folder):
     start = time.time()
     told = subprocess.run(
         [tool, "run", f"http://127.0.0.1:{server.port}/openapi.json", "--phases", "coverage,fuzzing", "--mode", "all",
-         "--max-examples", "5", "--seed", "1", "--workers", "4", "--no-color", "--suppress-health-check", "all",
+         "--max-examples", "5", "--seed", "1", "--workers", "1", "--no-color", "--suppress-health-check", "all",
          "--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,"
          "response_headers_conformance,ignored_auth"],
         capture_output=True, text=True, cwd=folder, timeout=1200)
