@@ -12,7 +12,9 @@ struct ExperimentCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "experiment",
     abstract: "Train networks on equal terms and compare their joint densities: the paper's tables.",
-    subcommands: [ExperimentRunCommand.self, ExperimentList.self, ExperimentLML.self])
+    subcommands: [
+      ExperimentRunCommand.self, ExperimentEvidence.self, ExperimentList.self, ExperimentLML.self,
+    ])
 }
 
 /// Where experiments are found and runs are kept.

@@ -13,6 +13,10 @@ public struct OracleComparison: Sendable {
     public let mean: Double
     public let standardError: Double
 
+    public init(mean: Double, standardError: Double) {
+      (self.mean, self.standardError) = (mean, standardError)
+    }
+
     public init(_ values: [Double]) {
       let n = Double(values.count)
       let mean = values.reduce(0, +) / max(n, 1)

@@ -101,6 +101,8 @@ public struct Experiment: Sendable {
   public let columns: [Column]
   /// The paper's figures by size (`Size.key`) and column.
   public let paper: [String: [String: Figure]]
+  /// Networks as marginal likelihoods; nil where none is asked for.
+  public let evidence: Evidence?
 
   /// The largest file that is read, in bytes.
   public static let fileLimit = 1 << 20
@@ -114,7 +116,9 @@ public struct Experiment: Sendable {
     guard let fields = (try? JSONSerialization.jsonObject(with: data)) as? [String: Any] else {
       throw fail("is no JSON object")
     }
-    let known = ["name", "title", "training", "tasks", "networks", "evaluation", "columns", "paper"]
+    let known = [
+      "name", "title", "training", "tasks", "networks", "evaluation", "columns", "paper", "evidence",
+    ]
     if let unknown = fields.keys.sorted().first(where: { !known.contains($0) }) {
       throw fail(UnknownField(unknown, known: known).description)
     }
@@ -158,6 +162,10 @@ public struct Experiment: Sendable {
     evaluation = try Self.decoded(try field("evaluation", [String: Any].self)) { fail("evaluation: \($0)") }
     columns = try Self.columns(try field("columns", [[String: Any]].self), networks, fail)
     paper = try Self.figures(fields["paper"] as? [String: Any] ?? [:], fail)
+    evidence =
+      if fields["evidence"] == nil { nil } else {
+        try Self.evidence(try field("evidence", [String: Any].self), networks, fail)
+      }
     try check(fail)
   }
 
@@ -249,7 +257,7 @@ public struct Experiment: Sendable {
     return columns
   }
 
-  private static func figures(
+  static func figures(
     _ entries: [String: Any], _ fail: (String) -> ExperimentError
   ) throws(ExperimentError) -> [String: [String: Figure]] {
     var figures: [String: [String: Figure]] = [:]

@@ -111,6 +111,11 @@ public struct ExperimentRun: Sendable {
 
   private func folder(of network: String, seed: UInt64) -> String { "\(folder)/\(network)-seed\(seed)" }
 
+  /// A network that has been trained, with the first seed.
+  func model(of network: String) throws -> Model {
+    try Model(path: folder(of: network, seed: seeds[0]) + "/model.safetensors")
+  }
+
   /// Trains what is not trained yet.
   ///
   /// - Parameters:
