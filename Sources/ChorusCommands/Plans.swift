@@ -33,7 +33,7 @@ struct ComparePlans: ParsableCommand {
     "coarse-to-fine(r:2)", "coarse-to-fine(r:4)", "coarse-to-fine(r:8)", "lineage(r:4)",
     "lineage(r:4,strict)",
     "window(sinks:4,span:16)", "window(sinks:4,span:16,strict)", "log-sparse", "random-sparse(reads:8)",
-    "speculative(draft:8)", "coarse-to-fine-verified(r:2)",
+    "speculative(draft:8)", "coarse-to-fine-verified(r:2)", "trusted(millinats:20)",
   ]
 
   @Option(help: "functions, gp, gp-noisy, sawtooth, or a path.")
