@@ -5,7 +5,8 @@
     tools/paper_page.py
 
 A line `<!-- table NAME -->` of the page is followed by the table of docs/paper/NAME.csv, up to `<!-- end -->`; a line
-`<!-- sizes NAME -->` by one with a column for every number of targets. Python's standard library is enough.
+`<!-- sizes NAME -->` by one with a column for every number of targets, `<!-- evidence NAME -->` by that of docs/paper/NAME-evidence.csv
+(`chorus experiment evidence NAME`). Python's standard library is enough.
 """
 
 import csv
@@ -74,6 +75,23 @@ def sizes(name):
     return "\n".join(lines) + "\n\n"
 
 
+def evidence(name):
+    """A line for each column: how far marginal likelihoods and their differences are from the integral."""
+    with open(ROOT / "docs" / "paper" / f"{name}-evidence.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    head = ["", "LML: RMSE", "paper", "mean error", "R²", "difference: RMSE", "paper", "R²", "same sign"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for column in dict.fromkeys(row["column"] for row in rows):
+        lml, difference = (next(row for row in rows if (row["column"], row["quantity"]) == (column, kind)) for kind in ("lml", "difference"))
+        cells = [column, with_error(lml, "rmse"), number(lml["paper_rmse"]), with_error(lml, "bias"), number(lml["r2"])]
+        cells += [with_error(difference, "rmse"), number(difference["paper_rmse"]), number(difference["r2"])]
+        lines.append("| " + " | ".join(cells + [f"{float(difference['same_sign']):.0%}"]) + " |")
+    return "\n".join(lines) + "\n\n"
+
+
+FILL = {"table": table, "sizes": sizes, "evidence": evidence}
+
+
 def main():
     text = PAGE.read_text()
     names = []
@@ -81,9 +99,9 @@ def main():
     def fill(match):
         kind, name = match.groups()
         names.append(name)
-        return f"<!-- {kind} {name} -->\n\n{(table if kind == 'table' else sizes)(name)}<!-- end -->"
+        return f"<!-- {kind} {name} -->\n\n{FILL[kind](name)}<!-- end -->"
 
-    text = re.sub(r"<!-- (table|sizes) ([a-z0-9-]+) -->.*?<!-- end -->", fill, text, flags=re.S)
+    text = re.sub(r"<!-- (table|sizes|evidence) ([a-z0-9-]+) -->.*?<!-- end -->", fill, text, flags=re.S)
     PAGE.write_text(text)
     print("filled: " + ", ".join(names), file=sys.stderr)
 
