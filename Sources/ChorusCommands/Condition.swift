@@ -66,6 +66,8 @@ struct Condition: ParsableCommand {
       valueName: "col=kind[,col=kind]"))
   var asOption: String?
 
+  @OptionGroup var errors: ErrorOption
+
   @OptionGroup var scale: ScaleOption
 
   @OptionGroup var reading: ReadingOptions
@@ -80,7 +82,7 @@ struct Condition: ParsableCommand {
     }
     let own = [
       ("--input", input), ("--target", target), ("--units", units), (scale.named ?? "--scale", scale.named),
-      ("--as", asOption),
+      ("--as", asOption), ("--error", errors.column),
     ]
     if let more = own.first(where: { $0.1 != nil }) {
       throw ValidationError("--append has columns and units of its own; leave out \(more.0)")
@@ -120,7 +122,9 @@ struct Condition: ParsableCommand {
     }
     let isTold =
       try asOption != nil || givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
-    guard isTold || givenModel == nil && target != nil && file != "-" else { return false }
+    guard
+      isTold || givenModel == nil && target != nil && file != "-" && errors.column == nil
+    else { return false }
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return false }
     let table = try reading.rows(file).table()
     let (targets, inputs) = (TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table))
@@ -131,7 +135,8 @@ struct Condition: ParsableCommand {
           + table.columns.prefix(20).joined(separator: ", "))
     }
     for (option, isGiven) in [
-      ("--units", units != nil), ("--scale", scale.choice != .automatic && scale.choice != .raw),
+      ("--units", units != nil), ("--error", errors.column != nil),
+      ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ] where isGiven {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
     }
@@ -161,7 +166,8 @@ struct Condition: ParsableCommand {
 
   /// The rows of the file, what the model made of them, and the card to keep with it.
   private func encoded() throws -> (Observations, Posterior, [String: String]) {
-    let observations = try Observations(reading.rows(file), input: input, target: target, units: units)
+    let observations = try Observations(
+      reading.rows(file), input: input, target: target, units: units, error: errors.column)
     let model = try Model(named: givenModel ?? "functions")
     try outputs().checkPlaces()
     let posterior = try model.condition(

@@ -40,6 +40,9 @@ struct Predict: ParsableCommand {
       come from the rows without a target, or from --at-file. What they move is estimated beside level and seasons, with how \
       surely; stderr tells how much, and what tells nothing is left out. chorus score --with tells whether it helps.
 
+      --error sd takes the standard deviations of the rows' errors of measurement; what is predicted is what would be measured \
+      without.
+
       --context takes what chorus condition has written in place of a file and its columns: nothing is encoded again. \
       Points come from --horizon, --at or --at-file.
 
@@ -72,10 +75,7 @@ struct Predict: ParsableCommand {
       valueName: "col[,col]"))
   var covariates: String?
 
-  @Option(
-    help: ArgumentHelp(
-      "A column with the known noise of each row: refused, as no model can use it yet.", valueName: "col"))
-  var error: String?
+  @OptionGroup var errors: ErrorOption
 
   @Option(
     help: ArgumentHelp("Ask a context that was encoded before.", valueName: "context.safetensors"))
@@ -177,7 +177,8 @@ struct Predict: ParsableCommand {
   private func validateSource() throws {
     if context != nil {
       let own = [
-        ("FILE", file), ("--input", input), ("--target", target), ("--group", group), ("--error", error),
+        ("FILE", file), ("--input", input), ("--target", target), ("--group", group),
+        ("--error", errors.column),
         ("--with", covariates),
       ]
       if let more = own.first(where: { $0.1 != nil }) {
@@ -218,11 +219,6 @@ struct Predict: ParsableCommand {
       }
       let name = givenModel ?? "functions"
       let model = try asking.model ?? Model(named: name)
-      if let error {
-        throw ModelError.input(
-          "--error \(error): model '\(name)' takes no known noise of a row; leave it out, and the model judges noise by how the rows scatter"
-        )
-      }
       try outputs().checkPlaces()
       let table = try PredictionTable(
         asking: asking, levels: levels, functionals: functionals, format: format, paths: output)
@@ -284,7 +280,7 @@ struct Predict: ParsableCommand {
     return try Asking(
       table.map { RowsSource(read: $0) } ?? reading.rows(file ?? "-"), input: input, target: target,
       group: group, points: points.asked(reading), units: units,
-      with: covariates.map(Observations.names) ?? [])
+      with: covariates.map(Observations.names) ?? [], error: errors.column)
   }
 
   /// The questions from `start` on, and before `last`, whose answers are held at once: as many as keep all threads busy, and no

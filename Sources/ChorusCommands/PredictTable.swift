@@ -16,7 +16,8 @@ extension Predict {
     if let context { return (try savedJobs(context), nil) }
     guard let file, covariates == nil else { return (nil, nil) }
     let isTold = try givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
-    let mayBe = givenModel == nil && points.horizon == nil && points.at == nil && target != nil
+    let mayBe =
+      givenModel == nil && points.horizon == nil && points.at == nil && target != nil && errors.column == nil
     guard isTold || mayBe || asOption != nil else { return (nil, nil) }
     let isSaid = isTold || asOption != nil
     if !isSaid, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return (nil, nil) }
@@ -53,7 +54,7 @@ extension Predict {
   private func refuseWhatSeriesHave(_ file: String) throws {
     let options = [
       ("--horizon", points.horizon != nil), ("--at", points.at != nil), ("--units", units != nil),
-      ("--error", error != nil), ("--latent", latent), ("--shard", shard != nil && group == nil),
+      ("--error", errors.column != nil), ("--latent", latent), ("--shard", shard != nil && group == nil),
       ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ]
     if let option = options.first(where: \.1)?.0 {

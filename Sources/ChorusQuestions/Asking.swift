@@ -21,10 +21,11 @@ package struct Asking {
   /// The questions of a file. A series with nothing to predict is left out.
   package init(
     _ rows: RowsSource, input: String?, target: String?, group: String? = nil, points: AskedPoints,
-    units: String? = nil, with covariates: [String] = []
+    units: String? = nil, with covariates: [String] = [], error: String? = nil
   ) throws {
     let series = try AskedSeries(
-      rows, input: input, target: target, group: group, units: units, with: covariates)
+      rows, input: input, target: target, group: group, units: units, with: covariates,
+      error: error)
     let (columns, targets) = (series.columns, series.columns.targets)
     // The inputs are the same for all targets.
     let given = try columns.selections.first.flatMap {
