@@ -66,6 +66,13 @@ struct Condition: ParsableCommand {
       valueName: "col=kind[,col=kind]"))
   var asOption: String?
 
+  @Option(
+    name: .customLong("with"),
+    help: ArgumentHelp(
+      "Columns that are known beside time, as in chorus predict; the rows are kept, and read when they are asked.",
+      valueName: "col[,col]"))
+  var covariates: String?
+
   @OptionGroup var errors: ErrorOption
 
   @OptionGroup var scale: ScaleOption
@@ -83,6 +90,7 @@ struct Condition: ParsableCommand {
     let own = [
       ("--input", input), ("--target", target), ("--units", units), (scale.named ?? "--scale", scale.named),
       ("--as", asOption), ("--error", errors.column),
+      ("--with", covariates),
     ]
     if let more = own.first(where: { $0.1 != nil }) {
       throw ValidationError("--append has columns and units of its own; leave out \(more.0)")
@@ -98,7 +106,7 @@ struct Condition: ParsableCommand {
 
   func run() throws {
     try reporting {
-      if try keepsTable() { return }
+      if try keepsTable() || keepsSeries() { return }
       let (observations, posterior, card) =
         if let append { try appended(to: append) } else { try encoded() }
       if append == nil, let found = observations.found { common.say(found) }
@@ -112,6 +120,35 @@ struct Condition: ParsableCommand {
     }
   }
 
+  /// Keeps the rows of a series with columns beside time, of which no network has read what they move.
+  private func keepsSeries() throws -> Bool {
+    if let append, let saved = try SavedSeries(path: append) {
+      throw InferenceError.input(
+        "\(saved.path): a series with columns beside time is kept as its rows; make it anew with chorus condition and all rows"
+      )
+    }
+    guard let covariates else { return false }
+    let observations = try Observations(
+      reading.rows(file), input: input, target: target, units: units,
+      with: Observations.names(covariates), error: errors.column)
+    let model = try Model(named: givenModel ?? "functions")
+    try outputs().checkPlaces()
+    // What cannot be asked is refused now.
+    _ = try CovariatePosterior(
+      model, observations.data, observations.covariates, values: scale.choice, limits: scale.limits,
+      whole: scale.isWhole, on: common.pool)
+    try SavedSeries(
+      observations, model: model,
+      SavedSeries.Settings(values: scale.choice, limits: scale.limits, isWhole: scale.isWhole)
+    ).write(to: output)
+    if let found = observations.found { common.say(found) }
+    for word in observations.words { common.say("note: \(word.text)") }
+    common.say(
+      "\(observations.data.count) rows kept in \(output); it reveals them: share it as you would share the data"
+    )
+    return true
+  }
+
   /// Keeps the rows of a table, where the command line or the file tells that it is one.
   private func keepsTable() throws -> Bool {
     if let append {
@@ -123,7 +160,7 @@ struct Condition: ParsableCommand {
     let isTold =
       try asOption != nil || givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
     guard
-      isTold || givenModel == nil && target != nil && file != "-" && errors.column == nil
+      isTold || givenModel == nil && target != nil && file != "-" && errors.column == nil && covariates == nil
     else { return false }
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return false }
     let table = try reading.rows(file).table()
@@ -135,7 +172,7 @@ struct Condition: ParsableCommand {
           + table.columns.prefix(20).joined(separator: ", "))
     }
     for (option, isGiven) in [
-      ("--units", units != nil), ("--error", errors.column != nil),
+      ("--units", units != nil), ("--error", errors.column != nil), ("--with", covariates != nil),
       ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ] where isGiven {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")

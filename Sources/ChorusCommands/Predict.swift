@@ -38,7 +38,8 @@ struct Predict: ParsableCommand {
 
       --with promo,temperature takes columns that are known beside time, also where a series is predicted: their values \
       come from the rows without a target, or from --at-file. What they move is estimated beside level and seasons, with how \
-      surely; stderr tells how much, and what tells nothing is left out. chorus score --with tells whether it helps.
+      surely; stderr tells how much, and what tells nothing is left out. chorus score --with tells whether it helps. More \
+      columns, or levels, than the rows tell apart are read as a table, which is said.
 
       --error sd takes the standard deviations of the rows' errors of measurement; what is predicted is what would be measured \
       without.
@@ -223,7 +224,9 @@ struct Predict: ParsableCommand {
       let table = try PredictionTable(
         asking: asking, levels: levels, functionals: functionals, format: format, paths: output)
       let asker = Asker(
-        model: model, values: scale.choice, limits: scale.limits, whole: scale.isWhole, template: template,
+        model: model, values: asking.settings?.values ?? scale.choice,
+        limits: asking.settings?.limits ?? scale.limits, whole: asking.settings?.isWhole ?? scale.isWhole,
+        template: template,
         samples: samples, seed: common.seed, latent: latent,
         flopLimit: flopLimit,
         independent: !functionals.isEmpty && !model.network.capability.inOrder, known: try known.statements)

@@ -14,7 +14,8 @@ extension Predict {
   /// file, so that it is read once.
   func tableJobs() throws -> (jobs: TableJobs?, table: Table?) {
     if let context { return (try savedJobs(context), nil) }
-    guard let file, covariates == nil else { return (nil, nil) }
+    guard let file else { return (nil, nil) }
+    if let covariates { return try tableJobs(file, beside: Observations.names(covariates)) }
     let isTold = try givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
     let mayBe =
       givenModel == nil && points.horizon == nil && points.at == nil && target != nil && errors.column == nil
@@ -35,6 +36,30 @@ extension Predict {
     let further = try points.atFile.map { try reading.rows($0).table() }
     let jobs = try TableJobs(
       table, at: further, targets: targets, inputs: inputs, as: TableJob.told(asOption), group: group)
+    return (jobs, nil)
+  }
+
+  /// The table that rows with columns beside time are, where those are more, or of other kinds, than a series' rows tell apart.
+  private func tableJobs(
+    _ file: String, beside covariates: [String]
+  ) throws -> (jobs: TableJobs?, table: Table?) {
+    let isTold =
+      try asOption != nil || givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
+    guard isTold || givenModel == nil, points.horizon == nil, points.at == nil else { return (nil, nil) }
+    let table = try reading.rows(file).table()
+    let columns = try AskedColumns(
+      RowsSource(read: table), input: input, target: target, group: group, marks: covariates, several: true)
+    let reason = try TableJob.exceedsSeries(columns, covariates)
+    guard isTold || reason != nil else { return (nil, table) }
+    if let reason, !isTold {
+      common.say(
+        "note: \(reason): read as a table, whose rows are predicted by their columns and not as a series")
+    }
+    try refuseWhatSeriesHave(file)
+    let time = columns.isCounted ? [] : columns.selections[0].inputs
+    let jobs = try TableJobs(
+      table, at: points.atFile.map { try reading.rows($0).table() }, targets: columns.targets,
+      inputs: time + covariates, as: TableJob.told(asOption), group: group)
     return (jobs, nil)
   }
 

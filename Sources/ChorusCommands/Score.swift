@@ -227,9 +227,6 @@ struct Score: ParsableCommand {
       throw ValidationError(
         "\(option) is of values without their errors, and those held out have theirs; leave one out")
     }
-    if covariates != nil, let option = scale.named, option != "--scale" {
-      throw ValidationError("\(option) is of values, and --with takes a part of them out; leave one out")
-    }
     guard output == nil || functional == nil else {
       throw ValidationError("--output has single values and does not go with --functional")
     }

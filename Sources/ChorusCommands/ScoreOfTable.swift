@@ -19,7 +19,7 @@ extension Score {
     guard
       isTold
         || (givenModel == nil && target != nil && group == nil && last == nil && windows == nil
-          && errors.column == nil && file != "-")
+          && errors.column == nil && covariates == nil && file != "-")
     else { return nil }
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return nil }
     let table = try reading.rows(file).table()
@@ -35,6 +35,7 @@ extension Score {
     for (option, isGiven) in [
       ("--last", last != nil), ("--windows", windows != nil), ("--group", group != nil),
       ("--season", season != nil), ("--reencode", reencode), ("--error", errors.column != nil),
+      ("--with", covariates != nil),
       ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ] where isGiven {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")

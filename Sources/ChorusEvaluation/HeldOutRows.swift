@@ -43,7 +43,8 @@ public enum HeldOutRows: Sendable {
       return Asked(posterior: posterior, rows: { data.rows($0) }, baselines: { _ in [:] })
     case .series(let data, let kinds):
       let posterior = try CovariatePosterior(
-        model, data.rows(split.context), kinds, values: values, asked: data.rows(split.held).inputs, on: pool)
+        model, data.rows(split.context), kinds, values: values, limits: limits, whole: whole,
+        asked: data.rows(split.held).inputs, on: pool)
       return Asked(posterior: posterior, rows: { data.rows($0) }, baselines: { _ in [:] })
     case .table(let cells, let y):
       let table = try model.condition(

@@ -17,6 +17,8 @@ package struct Asking {
   package let notes: [String]
   /// The model that a saved context needs.
   package let model: Model?
+  /// What values of a kept series are seen as, where it is not kept with what a model made of it.
+  package let settings: SavedSeries.Settings?
 
   /// The questions of a file. A series with nothing to predict is left out.
   package init(
@@ -55,6 +57,7 @@ package struct Asking {
     self.notes = notes
     groupColumn = group
     model = nil
+    settings = nil
   }
 
   /// One line on what was found: the columns and the spacing.
@@ -74,6 +77,17 @@ package struct Asking {
   ///
   /// - Parameter model: the model's name or path; nil for the shipped one that the context names.
   package init(context path: String, model name: String?, points: AskedPoints) throws {
+    groupColumn = nil
+    notes = []
+    if let saved = try SavedSeries(path: path) {
+      let observations = saved.observations
+      let given = try points.given(for: observations.selection, file: path)
+      questions = [try Question(observations, given: given)]
+      (found, targets) = (nil, [observations.selection.target])
+      (model, settings) = (try saved.model(name), saved.settings)
+      return
+    }
+    settings = nil
     let context = try SavedContext(path: path)
     let card = try ContextCard(context)
     let model = try name.map { try Model(named: $0) } ?? Self.shipped(for: context)
@@ -82,8 +96,6 @@ package struct Asking {
     found = Self.found(questions)
     targets = [kept.observations.selection.target]
     self.model = model
-    groupColumn = nil
-    notes = []
   }
 
   /// The shipped model that a context names. Its file is one that anybody may have made, so a path in it is never opened.
