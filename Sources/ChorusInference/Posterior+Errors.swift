@@ -16,12 +16,14 @@ extension Posterior {
   /// Rows that are needed where errors are known.
   package static var fewestMeasured: Int { SeriesLevelAndSeason.fewestRows }
 
-  /// The rows that tell something: all where no errors are known.
+  /// The rows that tell something: all where no errors are known, and as many as are needed in any case.
   static func telling(_ data: Dataset) -> Dataset {
     guard !data.errors.isEmpty else { return data }
     let most = hiding * Preparation.varianceBesideErrors(data)
-    let kept = data.errors.indices.filter { data.errors[$0] * data.errors[$0] <= most }
-    return kept.count < data.count ? data.rows(kept) : data
+    let order = data.errors.indices.sorted { (data.errors[$0], $0) < (data.errors[$1], $1) }
+    let kept = order.count { data.errors[$0] * data.errors[$0] <= most }
+    let count = max(kept, min(fewestMeasured, data.count))
+    return count < data.count ? data.rows(order.prefix(count).sorted()) : data
   }
 
   /// Refuses known errors where what was found in the rows does not take them into account.
