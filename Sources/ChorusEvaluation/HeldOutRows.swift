@@ -20,6 +20,14 @@ public enum HeldOutRows: Sendable {
     }
   }
 
+  /// Known errors of the outputs; empty for none.
+  var errors: [Double] {
+    switch self {
+    case .function(let data), .series(let data, _): data.errors
+    case .table: []
+    }
+  }
+
   public var count: Int { y.count }
 
   /// A model that has read the context of a split, and rows as it takes them.

@@ -118,7 +118,9 @@ public struct HeldOutScoring: Sendable {
     if let series, let grid {
       let rows = split.held.map { grid.places[$0] }
       for baseline in Baseline.ofSeries {
-        guard let laws = baseline.laws(series, at: rows) else { continue }
+        guard var laws = baseline.laws(series, at: rows) else { continue }
+        // The others judge by rows as they are measured.
+        if baseline == .structural { laws = Self.measured(laws, held) }
         let means = laws.map { $0.means[0] }
         result.baselines[baseline] = Accuracy(
           means: means, medians: means, crps: zip(laws, held.y).map { $0.crps($1) }, held.y,
@@ -162,7 +164,7 @@ public struct HeldOutScoring: Sendable {
     guard let grid else { return nil }
     return PlacedSeries(
       places: split.context.map { grid.places[$0] }, values: split.context.map { rows.y[$0] },
-      season: grid.season)
+      errors: rows.errors.isEmpty ? [] : split.context.map { rows.errors[$0] }, season: grid.season)
   }
 
   /// What is said of each held-out value on its own: its level, CRPS and log-density, mean and median.

@@ -38,19 +38,23 @@ extension HeldOutScoring {
     _ laws: [any ContinuousLaw], _ held: Dataset
   ) throws(InferenceError) -> [any ContinuousLaw] {
     guard !held.errors.isEmpty else { return laws }
-    var all: [any ContinuousLaw] = []
-    for (law, error) in zip(laws, held.errors) {
-      guard let own = law as? GaussianMixture else {
-        throw .input(
-          "values that are held out have errors of their own, which are added to what is said of them as it is: leave out --scale and --integer"
-        )
-      }
-      all.append(
-        GaussianMixture(
-          logWeights: own.logWeights, means: own.means,
-          deviations: own.deviations.map { ($0 * $0 + error * error).squareRoot() }))
+    let own = laws.compactMap { $0 as? GaussianMixture }
+    guard own.count == laws.count else {
+      throw .input(
+        "values that are held out have errors of their own, which are added to what is said of them as it is: leave out --scale and --integer"
+      )
     }
-    return all
+    return measured(own, held)
+  }
+
+  /// The same of normal laws and their mixtures.
+  static func measured(_ laws: [GaussianMixture], _ held: Dataset) -> [GaussianMixture] {
+    guard !held.errors.isEmpty else { return laws }
+    return zip(laws, held.errors).map { law, error in
+      GaussianMixture(
+        logWeights: law.logWeights, means: law.means,
+        deviations: law.deviations.map { ($0 * $0 + error * error).squareRoot() })
+    }
   }
 
   /// Draws of values as they are measured.
