@@ -144,7 +144,17 @@ package struct Answer: Sendable {
   package var foundWords: [String] {
     periodWords
       + (values.words.map { ["'\(question.selection.target)' is seen \($0) (--scale raw: as it is)"] } ?? [])
-      + effectWords
+      + effectWords + errorWords
+  }
+
+  /// What is known of the rows' errors, in words.
+  private var errorWords: [String] {
+    let errors = question.data.errors.sorted()
+    guard let least = errors.first, let most = errors.last else { return [] }
+    func text(_ value: Double) -> String { String(format: "%.3g", value) }
+    return [
+      "errors of \(errors.count) rows are known (\(text(least)) to \(text(most)), half of them up to \(text(errors[(errors.count - 1) / 2]))): '\(question.selection.target)' is predicted as it would be measured without"
+    ]
   }
 
   /// What columns beside time say, in words.

@@ -37,6 +37,7 @@ struct ErrorOptionTests {
     let with = try ask("predict", "a.csv", "--error", "sd")
     let without = try ask("predict")
     #expect(with.code == 0 && without.code == 0, "\(with.errors)\(without.errors)")
+    #expect(with.errors.contains("errors of 20 rows are known (0.1 to 20, half of them up to 0.1)"))
     func width(_ outcome: Outcome) -> Double {
       outcome.rows.dropFirst().reduce(0) { $0 + (Double($1[4]) ?? .nan) - (Double($1[2]) ?? .nan) }
     }
