@@ -247,6 +247,13 @@ void ck_multiply_lower_f64(int n, const double *l, int ldl, const double *x, dou
   table()->multiply_lower_f64(n, l, ldl, x, y);
 }
 
+void ck_multiply(const ck_multiply_args *args) { table()->multiply(args); }
+void ck_solve_unit_lower(int n, const float *l, int ldl, int transposed, float *b, int columns, int ldb) {
+  table()->solve_unit_lower(n, l, ldl, transposed, b, columns, ldb);
+}
+void ck_row_products(int rows, int n, const float *a, int lda, const float *b, int ldb, float scale, float *out) {
+  table()->row_products(rows, n, a, lda, b, ldb, scale, out);
+}
 void ck_multiply_f64(const ck_multiply_f64_args *args) { table()->multiply_f64(args); }
 
 void ck_exp_f64(size_t n, const double *x, double *y) { table()->exp_f64(n, x, y); }

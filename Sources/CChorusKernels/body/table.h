@@ -9,6 +9,7 @@
 #include "attention.h"
 #include "attention_backward.h"
 #include "regression.h"
+#include "small.h"
 #include "mixture.h"
 #include "float64.h"
 #include "probes.h"
@@ -19,6 +20,9 @@ const ck_table CK_TABLE = {
     .matmul = matmul,
     .matmul_tn = matmul_tn,
     .column_sum = column_sum,
+    .multiply = multiply,
+    .solve_unit_lower = solve_unit_lower,
+    .row_products = row_products,
     .exp = exp_all,
     .log = log_all,
     .softplus = softplus_all,

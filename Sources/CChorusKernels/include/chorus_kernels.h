@@ -61,6 +61,24 @@ size_t ck_matmul_tn_scratch(int m, int n, int rows);
 /// out[n] (+)= sum over rows of a[rows, n] (gradients of biases).
 void ck_column_sum(int rows, int n, const float *a, int lda, float *out, int accumulate);
 
+/// Small matrices that are used once, in float32.
+typedef struct {
+  int m, n, k;
+  const float *a;  // [m, k], rows a_across apart, columns a_along apart: transposed or not
+  ptrdiff_t a_across, a_along;
+  const float *b;  // [k, n], or (transposed) stored as [n, k]
+  int ldb, transposed;
+  float *c;  // [m, n]
+  int ldc;
+  int accumulate;  // != 0: c += a * b
+  float *scratch;  // ck_packed_count(k, n) floats where b is transposed or n is no multiple of 16, else not used
+} ck_multiply_args;
+void ck_multiply(const ck_multiply_args *args);
+/// b [n, columns] := (I - L)^-1 b, or (transposed) (I - L)^-T b; of l only what lies below the diagonal is read.
+void ck_solve_unit_lower(int n, const float *l, int ldl, int transposed, float *b, int columns, int ldb);
+/// out[r] += scale * (row r of a [rows, n]) . (row r of b).
+void ck_row_products(int rows, int n, const float *a, int lda, const float *b, int ldb, float scale, float *out);
+
 // ---- elementwise and norms ----------------------------------------------------------------------
 
 void ck_exp(size_t n, const float *x, float *y);  // below the smallest normal number: 0

@@ -17,6 +17,9 @@ typedef struct {
   void (*matmul_tn)(int m, int n, int rows, const float *a, int lda, const float *b, int ldb, float *c, int ldc,
                     int accumulate, float *scratch);
   void (*column_sum)(int rows, int n, const float *a, int lda, float *out, int accumulate);
+  void (*multiply)(const ck_multiply_args *args);
+  void (*solve_unit_lower)(int n, const float *l, int ldl, int transposed, float *b, int columns, int ldb);
+  void (*row_products)(int rows, int n, const float *a, int lda, const float *b, int ldb, float scale, float *out);
   void (*exp)(size_t n, const float *x, float *y);
   void (*log)(size_t n, const float *x, float *y);
   void (*softplus)(size_t n, const float *x, float *y);
