@@ -116,6 +116,44 @@ import Testing
     }
   }
 
+  /// Reads of which the row's own numbers are an example.
+  private struct OwnRead: Layer {
+    let read: GatedRead
+    let columns: Int
+    var inputs: Int { columns }
+    var outputs: Int { columns }
+    var work: Double { read.work }
+
+    func apply(
+      _ x: UnsafePointer<Float>, rows: Int, residual: UnsafePointer<Float>?,
+      into out: UnsafeMutablePointer<Float>, _ run: Workspace
+    ) {
+      let found = run.arena.floats(rows * columns)
+      found.update(from: x, count: rows * columns)
+      read.apply(found, x, rows: rows, run)
+      for i in 0..<rows * columns { out[i] = found[i] + (residual?[i] ?? 0) }
+    }
+    func record(_ x: Node, residual: Node?, on tape: Tape) -> Node {
+      let found = read.record(x, x, on: tape)
+      return residual.map { tape.add(found, $0) } ?? found
+    }
+  }
+
+  @Test func gatedRead() {
+    var scope = ParameterScope()
+    let sizes = AttentionSizes(heads: 3, width: 4)
+    let layer = OwnRead(read: GatedRead(12, sizes, epsilon: 1e-3, &scope), columns: 12)
+    #expect(scope.table.all.map(\.path) == ["readnorm.gain", "readgate.weight"])
+    LayerCheck(scope).layer(layer) { n, x in
+      let (gain, gates) = (n.vector("readnorm.gain"), n.linear("readgate", x))
+      return x.indices.map { i in
+        let head = x[i / 4 * 4..<i / 4 * 4 + 4]
+        let scale = (head.reduce(0) { $0 + $1 * $1 } / 4 + 1e-3).squareRoot()
+        return x[i] / scale * gain[i % 4] * gates[i] / (1 + exp(-gates[i]))
+      }
+    }
+  }
+
   @Test func embedder() {
     var scope = ParameterScope()
     let layer = scope.nested("x") { Embedder(5, hidden: 12, 8, &$0) }
