@@ -24,7 +24,7 @@ struct Condition: ParsableCommand {
 
       A table (as in chorus predict: a target or an input of texts, more than three inputs, --model tables or --as) is \
       kept as it was read, with what its columns are, its targets and bounds; chorus predict --context asks it for the \
-      rows of --at-file.
+      rows of --at-file. With --group each group of its rows is a table by itself.
       """)
 
   @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
@@ -66,6 +66,12 @@ struct Condition: ParsableCommand {
       valueName: "col=kind[,col=kind]"))
   var asOption: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Keep a table for each value of this column; nothing is learned of one from the others.",
+      valueName: "col"))
+  var group: String?
+
   @OptionGroup var scale: ScaleOption
 
   @OptionGroup var reading: ReadingOptions
@@ -80,7 +86,7 @@ struct Condition: ParsableCommand {
     }
     let own = [
       ("--input", input), ("--target", target), ("--units", units), (scale.named ?? "--scale", scale.named),
-      ("--as", asOption),
+      ("--as", asOption), ("--group", group),
     ]
     if let more = own.first(where: { $0.1 != nil }) {
       throw ValidationError("--append has columns and units of its own; leave out \(more.0)")
@@ -97,6 +103,11 @@ struct Condition: ParsableCommand {
   func run() throws {
     try reporting {
       if try keepsTable() { return }
+      if group != nil {
+        throw ValidationError(
+          "--group is of a table, and \(file) is read as one series; keep the rows of each series by themselves"
+        )
+      }
       let (observations, posterior, card) =
         if let append { try appended(to: append) } else { try encoded() }
       if append == nil, let found = observations.found { common.say(found) }
@@ -124,7 +135,7 @@ struct Condition: ParsableCommand {
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return false }
     let table = try reading.rows(file).table()
     let (targets, inputs) = (TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table))
-    guard try isTold || TableJob.isTable(table, targets, inputs) else { return false }
+    guard try isTold || TableJob.isTable(table, targets, inputs, group: group) else { return false }
     guard !targets.isEmpty else {
       throw InferenceError.input(
         "\(file): name the column to predict with --target; it has: "
@@ -135,26 +146,33 @@ struct Condition: ParsableCommand {
     ] where isGiven {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
     }
-    let job = try TableJob(table, targets: targets, inputs: inputs, as: TableJob.told(asOption))
+    let groups = try group.map { try Groups(table, $0, besides: targets + (inputs ?? [])) }
+    let job = try TableJob(
+      table, targets: targets, inputs: inputs, as: TableJob.told(asOption), aside: group)
     let model = try Model(named: givenModel ?? "tables")
     guard model.blueprint.family == .table else {
       throw ModelError.input("model '\(model.name)' does not read tables; take model 'tables'")
     }
     try keep(
       SavedTable(
-        job, model: model, targets: targets, inputs: inputs, limits: scale.limits, whole: scale.isWhole,
-        name: file))
+        job, model: model, targets: targets, inputs: inputs, groups: groups, limits: scale.limits,
+        whole: scale.isWhole, name: file))
     return true
   }
 
   private func keep(_ table: SavedTable) throws {
     let job = try table.job
     let steps = job.steps(limits: table.limits, whole: table.isWhole)
-    if let refusal = job.refusal(steps) { throw InferenceError.input("\(file): \(refusal)") }
+    let refusals = try table.jobs(of: job).map { $0.job.refusal(steps) }
+    guard refusals.contains(nil) else {
+      let words = (refusals.first ?? nil) ?? "no row has a group"
+      throw InferenceError.input(
+        "\(file): \(table.groups == nil ? "" : "no group has enough rows: ")\(words)")
+    }
     try outputs().checkPlaces()
     try table.write(to: output)
-    common.say(job.found(steps))
-    for words in job.words { common.say("note: \(words)") }
+    common.say(job.found(steps) + (table.groups.map { ", each '\($0.column)' by itself" } ?? ""))
+    for words in job.words + [table.groups?.namelessWords].compactMap({ $0 }) { common.say("note: \(words)") }
     common.say(
       "\(job.cells.count) rows kept in \(output); it reveals them: share it as you would share the data")
   }

@@ -29,9 +29,7 @@ package struct AskedSeries {
     if let incomplete = selections.first?.incomplete.count, incomplete > 0 {
       notes.append("\(incomplete) rows lack an input and were left out")
     }
-    if let nameless = groups?.nameless, nameless > 0 {
-      notes.append("\(nameless) rows have no value of '\(group ?? "")' and were left out")
-    }
+    if let words = groups?.namelessWords { notes.append(words) }
     func observed(_ selection: Selection, _ group: String? = nil) throws -> Observations {
       try Observations(file: rows.name, selection: selection, group: group, units: units)
     }
