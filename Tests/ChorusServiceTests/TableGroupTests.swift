@@ -99,7 +99,7 @@ import Testing
       path + "/sample", #"{"points":[{"size":3.5}]}"#, accept: "application/x-npy")
     #expect(all.status == 406)
     let cost = try await service.post(path + "/explain", #"{"points":[{"size":3.5}]}"#).json
-    #expect(cost["plans"]?.array?.map { $0["series"]?.string } == ["a", "c", "b"])
+    #expect(cost["plans"]?.array?.map { $0["series"]?.string } == ["a", "b", "c"])
     for (question, words) in [
       (#"{"points":[{"size":3}],"series":"z"}"#, "no series 'z'"),
       (#"{"points":[{"size":3,"shop":"z"}]}"#, "group 'z' has no row"),
@@ -167,12 +167,12 @@ import Testing
     let table = answer.text.split(separator: "\n").map {
       $0.split(separator: ",", omittingEmptySubsequences: false)
     }
-    #expect(table.map { $0[0] } == ["shop", "a", "c", "b"], "\(answer.text)")
-    #expect(table[2].last?.contains("too few rows") ?? false)
+    #expect(table.map { $0[0] } == ["shop", "a", "b", "c"], "\(answer.text)")
+    #expect(table[3].last?.contains("too few rows") ?? false)
     // What is right in one shop is wrong in the other.
     let other = await score("a,ash,4,8.5\nb,ash,4,12.5\n").text.split(separator: "\n")
       .map { $0.split(separator: ",", omittingEmptySubsequences: false) }
-    for (right, wrong) in [(1, 1), (3, 2)] {
+    for (right, wrong) in [(1, 1), (2, 2)] {
       let (right, wrong) = (Double(table[right][3]) ?? .nan, Double(other[wrong][3]) ?? .nan)
       #expect(right > wrong + 3, "\(right) \(wrong)")
     }
