@@ -52,7 +52,7 @@ def down(place, label):
 
 def axes(below, beside):
     return [f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 8}" text-anchor="middle">{below}</text>',
-            f'<text x="{LEFT - 8}" y="{TOP - 6}" text-anchor="end">{beside}</text>']
+            f'<text x="{LEFT - 8}" y="{TOP - 12}" text-anchor="end">{beside}</text>']
 
 
 def latencies(rows):

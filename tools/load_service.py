@@ -18,6 +18,7 @@ import json
 import math
 import os
 import random
+import re
 import time
 import urllib.request
 
@@ -62,6 +63,9 @@ class Client:
         self.count += 1
         reader = writer = None
         try:
+            # The server closes what says nothing for a minute.
+            while self.free and self.free[-1][0].at_eof():
+                self.free.pop()[1].close()
             reader, writer = self.free.pop() if self.free else await asyncio.open_connection(self.host, self.port)
             writer.write(self.request(seed))
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -153,13 +157,26 @@ async def overload(make, options):
     capacity = client.outcomes.get(200, 0) / seconds
     print(f"{capacity:.1f} a second by {options.connections} connections without a pause; load {os.getloadavg()[0]:.1f}", flush=True)
     client = make()
+    seconds = await traced(client, options, options.overload * capacity)
+    print(f"{options.overload * capacity:.1f} a second were sent")
+    return client, seconds
+
+
+async def traced(client, options, rate):
+    """Requests at random times, with lines of what becomes of them where a file is told."""
     tracing = asyncio.create_task(trace(client, options, time.perf_counter())) if options.trace else None
-    seconds = await at_rate(client, options, options.overload * capacity)
+    seconds = await at_rate(client, options, rate)
     if tracing:
         await asyncio.sleep(2 * options.every)
         tracing.cancel()
-    print(f"{options.overload * capacity:.1f} a second were sent")
-    return client, seconds
+    return seconds
+
+
+def counted(base):
+    """How many questions the server says that it answered, by status."""
+    with urllib.request.urlopen(base + "/metrics") as answer:
+        found = re.findall(r'^chorus_requests_total{route="sample",status="(\d+)"} (\d+)$', answer.read().decode(), re.M)
+    return {int(status): int(count) for status, count in found}
 
 
 async def dawdle(host, port, request):
@@ -216,7 +233,7 @@ async def main():
     parser.add_argument("--rate", type=float, default=50, help="requests a second, at random times")
     parser.add_argument("--sweep", help="a file for the latencies at parts and multiples of the capacity, --seconds each")
     parser.add_argument("--overload", type=float, help="so many times the capacity, for --requests or --seconds")
-    parser.add_argument("--trace", help="with --overload and --pid, a file for outcomes and memory over time")
+    parser.add_argument("--trace", help="with --pid, a file for outcomes and memory over time, of --overload or --rate")
     parser.add_argument("--every", type=float, default=2, help="seconds between lines of --trace")
     parser.add_argument("--dawdlers", type=int, default=0, help="beside, clients that send a byte a second")
     parser.add_argument("--pid", type=int)
@@ -251,10 +268,11 @@ async def main():
     elif options.capacity:
         seconds = await as_fast(client, options, options.requests)
     else:
-        seconds = await at_rate(client, options, options.rate)
+        seconds = await traced(client, options, options.rate)
     for task in slow:
         task.cancel()
     client.report(seconds, options.pid, before)
+    print("in all the server counts " + ", ".join(f"{status}: {count}" for status, count in sorted(counted(base).items())))
 
 
 asyncio.run(main())
