@@ -119,7 +119,7 @@ struct Condition: ParsableCommand {
       return true
     }
     let isTold =
-      try asOption != nil || givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
+      try asOption != nil || givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     guard isTold || givenModel == nil && target != nil && file != "-" else { return false }
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return false }
     let table = try reading.rows(file).table()
@@ -137,7 +137,7 @@ struct Condition: ParsableCommand {
     }
     let job = try TableJob(table, targets: targets, inputs: inputs, as: TableJob.told(asOption))
     let model = try Model(named: givenModel ?? "tables")
-    guard model.blueprint.family == .table else {
+    guard model.blueprint.readsTables else {
       throw ModelError.input("model '\(model.name)' does not read tables; take model 'tables'")
     }
     try keep(

@@ -15,7 +15,7 @@ extension Predict {
   func tableJobs() throws -> (jobs: TableJobs?, table: Table?) {
     if let context { return (try savedJobs(context), nil) }
     guard let file, covariates == nil else { return (nil, nil) }
-    let isTold = try givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
+    let isTold = try givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     let mayBe = givenModel == nil && points.horizon == nil && points.at == nil && target != nil
     guard isTold || mayBe || asOption != nil else { return (nil, nil) }
     let isSaid = isTold || asOption != nil

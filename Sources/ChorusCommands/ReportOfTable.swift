@@ -16,7 +16,7 @@ extension Report {
   /// The table, where the command line or the file tells that it is one; nil for a function or a series.
   func tableJob() throws -> TableJob? {
     let isTold =
-      try asOption != nil || givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
+      try asOption != nil || givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     let mayBe =
       givenModel == nil && target != nil && points.horizon == nil && points.at == nil && last == nil
       && file != "-"

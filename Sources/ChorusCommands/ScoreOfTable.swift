@@ -15,7 +15,7 @@ extension Score {
   func tableJob() throws -> (job: TableJob, table: Table)? {
     let isTold =
       try folds != nil || groupFolds != nil || asOption != nil
-      || givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
+      || givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     guard
       isTold
         || (givenModel == nil && target != nil && group == nil && last == nil && windows == nil
@@ -66,9 +66,13 @@ extension Score {
         ("--output", output != nil),
       ] where isGiven { throw ValidationError("\(option) is of numbers, and '\(column.name)' is a category") }
       let levelsOf = y.map { Int($0) }
+      // A network of tables leaves categories to the estimators.
+      let network = try givenModel.map { try Model(named: $0) }.flatMap {
+        $0.blueprint.family == .classes ? $0 : nil
+      }
       let results = try common.pool.map(splits.count) { index, _ in
         defer { progress.advance() }
-        return try ClassScoring(cells, levels: levelsOf, of: levels.count, splits[index])
+        return try ClassScoring(cells, levels: levelsOf, of: levels.count, splits[index], by: network)
       }
       progress.clear()
       let scores = ClassTable(results: results)

@@ -65,9 +65,11 @@ public struct Posterior: Sendable {
   ) throws {
     let blueprint = model.blueprint
     let dimensions = data.dimensions
-    guard (1...blueprint.inputDimensions).contains(dimensions) else {
+    guard blueprint.takes(dimensions: dimensions) else {
       throw ModelError.input(
-        "the data has \(dimensions) input columns; this model takes 1 to \(blueprint.inputDimensions)")
+        blueprint.readsTables
+          ? "this model reads the rows of tables, and not \(dimensions) inputs as they are; ask it by a table's cells"
+          : "the data has \(dimensions) input columns; this model takes 1 to \(blueprint.inputDimensions)")
     }
     let limit = Self.contextLimit(blueprint, dimensions: dimensions)
     rows = data.count

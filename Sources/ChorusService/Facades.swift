@@ -72,7 +72,7 @@ extension Service {
   /// A model that reads what these protocols send: values by their inputs.
   private func seriesModel(_ name: String) throws(ServiceError) -> Model {
     let model = try model(name)
-    guard model.blueprint.family != .table else {
+    guard !model.blueprint.readsTables else {
       throw ServiceError(422, "model '\(name)' reads tables; keep one by POST /v1/contexts and ask that")
     }
     return model
@@ -204,7 +204,7 @@ extension Service {
 
   func forecastModels() -> ServiceResponse {
     ServiceResponse(
-      200, .array(modelNames.filter { models[$0]?.blueprint.family != .table }.map(JSON.string)))
+      200, .array(modelNames.filter { models[$0]?.blueprint.readsTables != true }.map(JSON.string)))
   }
 
   /// Series with a start and a frequency, each by itself.

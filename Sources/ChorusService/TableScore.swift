@@ -59,7 +59,7 @@ struct TableScore: ContextScore {
       case .category(let posterior):
         let said = try posterior.probabilities(at: inputs)
         let levels = y.map { Int($0) }
-        let density = try posterior.logProbabilities(of: levels, at: inputs).reduce(0, +)
+        let density = try posterior.logProbability(of: levels, at: inputs)
         let scores = ClassScores(said, levels)
         let own = [scores.accuracy, scores.logLoss, scores.brier].map { ChorusTables.Cell.number($0) }
         return [name, .integer(y.count), .number(density)] + none + own.prefix(classes.count) + [.missing]
