@@ -119,11 +119,13 @@ struct BenchRunner {
 
 /// What is measured on: networks as they start, standing for trained ones of their size, and a noisy wave.
 enum BenchData {
-  static func model(_ blueprint: Blueprint, context: Int, seed: UInt64) throws -> Model {
+  static func model(
+    _ blueprint: Blueprint, context: Int, seed: UInt64, precision: Precision = .f32
+  ) throws -> Model {
     var blueprint = blueprint
     blueprint.trainedContext = max(context, 1)
     let declared = try Declaration(blueprint)
-    let weights = Weights(declared.table)
+    let weights = Weights(declared.table, precision: precision)
     declared.initialise(weights, seed: seed)
     return Model(network: try declared.network(weights), source: "bench")
   }

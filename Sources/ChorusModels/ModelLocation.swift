@@ -73,7 +73,7 @@ public enum ModelLocation {
 
 extension Model {
   /// A shipped model by name, or one from a path.
-  public init(named name: String) throws {
-    try self.init(path: ModelLocation.resolve(name))
+  public init(named name: String, precision: Precision = .f32) throws {
+    try self.init(path: ModelLocation.resolve(name), precision: precision)
   }
 }

@@ -104,10 +104,11 @@ extension Tape {
       arguments.c = dx
       arguments.ldc = Int32(x.columns)
       arguments.accumulate = 1
-      ck_matmul(&arguments)
+      if weights.rounds(n) { ck_matmul_bf16(&arguments) } else { ck_matmul(&arguments) }
     }
     let scratch = arena.floats(ck_matmul_tn_scratch(Int32(k), Int32(n), Int32(rows)))
-    ck_matmul_tn(
+    let multiply = weights.precision == .bf16 ? ck_matmul_tn_bf16 : ck_matmul_tn
+    multiply(
       Int32(k), Int32(n), Int32(rows), values(x), Int32(x.columns), dpre, Int32(n),
       gradients + weight.offset,
       Int32(n), 1, scratch)

@@ -2,7 +2,9 @@
 #include "base.h"
 #include "functions.h"
 #include "tiles.h"
+#include "epilogue.h"
 #include "matmul.h"
+#include "bf16.h"
 #include "elementwise.h"
 #include "gated.h"
 #include "quantised.h"
@@ -54,4 +56,5 @@ const ck_table CK_TABLE = {
     .exp_f64 = exp_f64,
     .probe_fma = probe_fma,
     .probe_read = probe_read,
+    .bf16 = BF16_KERNELS,
 };
