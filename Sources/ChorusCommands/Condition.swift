@@ -68,6 +68,8 @@ struct Condition: ParsableCommand {
 
   @OptionGroup var scale: ScaleOption
 
+  @OptionGroup var precise: PrecisionOption
+
   @OptionGroup var reading: ReadingOptions
 
   @OptionGroup var common: WorkOptions
@@ -136,7 +138,8 @@ struct Condition: ParsableCommand {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
     }
     let job = try TableJob(table, targets: targets, inputs: inputs, as: TableJob.told(asOption))
-    let model = try Model(named: givenModel ?? "tables")
+    precise.warn(common)
+    let model = try Model(named: givenModel ?? "tables", precision: precise.precision)
     guard model.blueprint.family == .table else {
       throw ModelError.input("model '\(model.name)' does not read tables; take model 'tables'")
     }
@@ -162,7 +165,8 @@ struct Condition: ParsableCommand {
   /// The rows of the file, what the model made of them, and the card to keep with it.
   private func encoded() throws -> (Observations, Posterior, [String: String]) {
     let observations = try Observations(reading.rows(file), input: input, target: target, units: units)
-    let model = try Model(named: givenModel ?? "functions")
+    precise.warn(common)
+    let model = try Model(named: givenModel ?? "functions", precision: precise.precision)
     try outputs().checkPlaces()
     let posterior = try model.condition(
       on: observations.data, values: scale.choice, limits: scale.limits, whole: scale.isWhole,
@@ -174,7 +178,10 @@ struct Condition: ParsableCommand {
   private func appended(to path: String) throws -> (Observations, Posterior, [String: String]) {
     let context = try SavedContext(path: path)
     let card = try ContextCard(context)
-    let model = try givenModel.map { try Model(named: $0) } ?? Asking.shipped(for: context)
+    precise.warn(common)
+    let model =
+      try givenModel.map { try Model(named: $0, precision: precise.precision) }
+      ?? Asking.shipped(for: context, precision: precise.precision)
     try outputs().checkPlaces()
     let earlier = try context.posterior(model, on: common.pool)
     let inputs = context.inputColumns.map(\.name)

@@ -149,6 +149,8 @@ struct Predict: ParsableCommand {
 
   @OptionGroup var scale: ScaleOption
 
+  @OptionGroup var precise: PrecisionOption
+
   @OptionGroup var reading: ReadingOptions
 
   @OptionGroup var common: CommonOptions
@@ -204,6 +206,7 @@ struct Predict: ParsableCommand {
       let template = try PlanTemplate(parsing: plan ?? "auto")
       let levels = try numberList(quantiles, option: "--quantiles")
       let functionals = try FunctionalTable.functionals(functional)
+      precise.warn(common)
       let (jobs, read) = try tableJobs()
       if let jobs { return try run(jobs) }
       let asking = try self.asking(read)
@@ -217,7 +220,7 @@ struct Predict: ParsableCommand {
         throw InferenceError.input("\(first.file): \(reason)")
       }
       let name = givenModel ?? "functions"
-      let model = try asking.model ?? Model(named: name)
+      let model = try asking.model ?? Model(named: name, precision: precise.precision)
       if let error {
         throw ModelError.input(
           "--error \(error): model '\(name)' takes no known noise of a row; leave it out, and the model judges noise by how the rows scatter"
@@ -279,7 +282,8 @@ struct Predict: ParsableCommand {
   /// - Parameter table: what was read of the file already.
   private func asking(_ table: Table?) throws -> Asking {
     if let context {
-      return try Asking(context: context, model: givenModel, points: points.asked(reading))
+      return try Asking(
+        context: context, model: givenModel, precision: precise.precision, points: points.asked(reading))
     }
     return try Asking(
       table.map { RowsSource(read: $0) } ?? reading.rows(file ?? "-"), input: input, target: target,

@@ -67,7 +67,8 @@ extension Predict {
       throw ValidationError("--plot and --show draw one table; leave out --group")
     }
     let asker = TableAsker(
-      model: try jobs.model(givenModel), template: try PlanTemplate(parsing: plan ?? "sequential"),
+      model: try jobs.model(givenModel, precision: precise.precision),
+      template: try PlanTemplate(parsing: plan ?? "sequential"),
       samples: samples,
       seed: common.seed, levels: try numberList(quantiles, option: "--quantiles"), functionals: functionals,
       flopLimit: flopLimit, limits: jobs.saved?.limits ?? scale.limits,

@@ -164,6 +164,8 @@ struct Score: ParsableCommand {
 
   @OptionGroup var scale: ScaleOption
 
+  @OptionGroup var precise: PrecisionOption
+
   @OptionGroup var reading: ReadingOptions
 
   @OptionGroup var common: CommonOptions
@@ -264,7 +266,8 @@ struct Score: ParsableCommand {
           throw SeriesError(file: file, group: group, underlying: error)
         }
       }
-      let model = try Model(named: self.model)
+      precise.warn(common)
+      let model = try Model(named: self.model, precision: precise.precision)
       if model.network.capability.inOrder, last == nil, windows == nil {
         throw ModelError.input(
           "model '\(self.model)' predicts what comes after the rows it has read; hold out the last rows (--last 12) or the"

@@ -75,7 +75,8 @@ extension Score {
       try scores.write(format)
       return common.say(scores.verdict)
     }
-    let network = try Model(named: givenModel ?? "tables")
+    precise.warn(common)
+    let network = try Model(named: givenModel ?? "tables", precision: precise.precision)
     let functionals = try FunctionalTable.functionals(functional)
     let scoring = HeldOutScoring(
       model: network, rows: .table(cells, y: y), plan: try PlanTemplate(parsing: plan ?? "sequential"),

@@ -1,3 +1,4 @@
+import ChorusTensors
 import Foundation
 
 /// Finds shipped weights without ever trapping: a copied binary must still run.

@@ -2,6 +2,7 @@ import ChorusData
 import ChorusInference
 import ChorusModels
 import ChorusTables
+import ChorusTensors
 import Foundation
 
 /// All that is asked of a file: a question for each series in it and each target column.
@@ -72,10 +73,14 @@ package struct Asking {
   /// The question of a context that was encoded before.
   ///
   /// - Parameter model: the model's name or path; nil for the shipped one that the context names.
-  package init(context path: String, model name: String?, points: AskedPoints) throws {
+  package init(
+    context path: String, model name: String?, precision: Precision = .f32, points: AskedPoints
+  ) throws {
     let context = try SavedContext(path: path)
     let card = try ContextCard(context)
-    let model = try name.map { try Model(named: $0) } ?? Self.shipped(for: context)
+    let model =
+      try name.map { try Model(named: $0, precision: precision) }
+      ?? Self.shipped(for: context, precision: precision)
     let kept = try KeptSeries(context.posterior(model), card, file: path)
     questions = [try kept.question(points)]
     found = Self.found(questions)
@@ -86,7 +91,7 @@ package struct Asking {
   }
 
   /// The shipped model that a context names. Its file is one that anybody may have made, so a path in it is never opened.
-  package static func shipped(for context: SavedContext) throws -> Model {
+  package static func shipped(for context: SavedContext, precision: Precision = .f32) throws -> Model {
     guard let path = ModelLocation.shipped(context.modelName) else {
       let name = context.modelName
       let why =
@@ -97,6 +102,6 @@ package struct Asking {
         "\(context.file): the context \(why); give the model's file with --model (fingerprint \(context.fingerprint.prefix(12)))"
       )
     }
-    return try Model(path: path)
+    return try Model(path: path, precision: precision)
   }
 }

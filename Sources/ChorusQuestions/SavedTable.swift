@@ -3,6 +3,7 @@ import ChorusInference
 import ChorusModels
 import ChorusStorage
 import ChorusTables
+import ChorusTensors
 import Foundation
 
 /// A table that was read once and kept in a file, to be asked about further rows later.
@@ -174,14 +175,14 @@ package struct SavedTable: Sendable {
   /// The model that it was kept for.
   ///
   /// - Parameter name: a model's name or path; nil for the shipped one that the file names.
-  package func model(_ name: String?) throws -> Model {
+  package func model(_ name: String?, precision: Precision = .f32) throws -> Model {
     // A stranger may have written the file: a path in it is never opened.
     guard let name = name ?? (ModelLocation.shipped(header.model) == nil ? nil : header.model) else {
       throw ModelError.missing(
         "\(path): the table was kept for model '\(header.model)', which is not one that comes with Chorus; give the model's file with --model (fingerprint \(header.fingerprint.prefix(12)))"
       )
     }
-    let model = try Model(named: name)
+    let model = try Model(named: name, precision: precision)
     try check(model)
     return model
   }

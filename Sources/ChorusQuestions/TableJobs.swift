@@ -1,6 +1,7 @@
 import ChorusInference
 import ChorusModels
 import ChorusTables
+import ChorusTensors
 
 /// The tables that a file holds: one, or one for each group of its rows.
 package struct TableJobs {
@@ -13,9 +14,9 @@ package struct TableJobs {
   package let notes: [String]
 
   /// The model to ask: the one named, that of the saved table, or the shipped one.
-  package func model(_ name: String?) throws -> Model {
-    if let saved { return try saved.model(name) }
-    return try Model(named: name ?? "tables")
+  package func model(_ name: String?, precision: Precision = .f32) throws -> Model {
+    if let saved { return try saved.model(name, precision: precision) }
+    return try Model(named: name ?? "tables", precision: precision)
   }
 
   /// A saved table and the rows to predict.

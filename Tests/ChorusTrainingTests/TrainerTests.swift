@@ -17,6 +17,21 @@ import Testing
     try Trainer(tinyConfiguration(change), prior: prior, on: ThreadPool(threads: threads))
   }
 
+  /// Rounded products move a step's loss and gradient a little; the numbers of threads do not.
+  @Test func roundedProductsTrainAlmostTheSame() throws {
+    func steps(_ precision: Precision, threads: Int) throws -> (losses: [Double], weights: [Float]) {
+      let trainer = try Trainer(
+        tinyConfiguration { $0.precision = precision }, prior: LinePrior(), on: ThreadPool(threads: threads))
+      let losses = try (0..<4).map { _ in try trainer.advance().loss.mean }
+      return (losses, trainer.weights.values.array)
+    }
+    let (whole, rounded) = (try steps(.f32, threads: 1), try steps(.bf16, threads: 1))
+    #expect(try steps(.bf16, threads: 2).weights == rounded.weights)
+    #expect(whole.weights != rounded.weights)
+    #expect(zip(whole.losses, rounded.losses).allSatisfy { abs($0 - $1) < 0.02 })
+    #expect(zip(whole.weights, rounded.weights).allSatisfy { abs($0 - $1) < 0.05 })
+  }
+
   /// More shards than tasks, as many, and more tasks than shards.
   @Test(arguments: [5, 8, 19])
   func theNumberOfThreadsDoesNotChangeABit(batch: Int) throws {
