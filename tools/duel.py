@@ -226,7 +226,7 @@ def report(options, record, seconds, others, scale=None, memory=None):
                 "seconds": statistics.median(times), "seconds_min": min(times), "seconds_max": max(times),
                 "ratio": statistics.median(times) / statistics.median(ours), "ratio_min": min(ratios),
                 "ratio_max": max(ratios), "extrapolated": scale.get(name, 1) != 1, "others": round(others, 3),
-                "busy": options.busy, "threads": options.threads, "torch": torch.__version__,
+                "busy": options.busy, "precision": options.precision, "threads": options.threads, "torch": torch.__version__,
                 "bytes": memory.get(name)}
         print(json.dumps(line), flush=True)
         note = f"   {memory[name] / 1e6:.0f} MB" if memory.get(name) else ""
@@ -258,6 +258,7 @@ def setting(options, N, K, chorus):
                  "components": 20, "frequencies": options.frequencies, "trainedContext": N}
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "weights.safetensors")
+        chorus.blueprint = blueprint
         chorus.ask("model", blueprint=blueprint, seed=1, write=path)
         blueprint, parameters = train_torch.load(path)
     generator = np.random.default_rng(0)
@@ -266,6 +267,18 @@ def setting(options, N, K, chorus):
     at = np.float32(generator.uniform(-2, 2, K))
     data = {"x": x.tolist(), "y": y.tolist(), "at": at.tolist()}
     return blueprint, parameters, data, tuple(torch.from_numpy(v) for v in (x, y, at))
+
+
+def rounding(options, chorus, data=None, **request):
+    """Lets Chorus round its matrix products if so asked, after its numbers were found equal without; tells what that moves."""
+    if options.precision == "f32":
+        return
+    before = chorus.ask(**data, **request, values=True)["values"] if data else None
+    chorus.ask("model", blueprint=chorus.blueprint, seed=1, precision=options.precision)
+    if data:
+        gaps = np.abs(np.asarray(chorus.ask(**data, **request, values=True)["values"]) - np.asarray(before))
+        print(f"rounded to {options.precision}: numbers move by {gaps.mean():.1e} in the mean, {gaps.max():.1e} at most",
+              file=sys.stderr)
 
 
 def sample(options, chorus, arena):
@@ -281,6 +294,7 @@ def sample(options, chorus, arena):
             if "naive" in options.peers:
                 ours = chorus.ask("sample", **data, paths=4, seed=3, plan="reencode", values=True)["values"]
                 agree(f"sample, naive, N={N} K={K}", peer.naive(*given, *equal), ours)
+            rounding(options, chorus, data, do="sample", paths=4, seed=3)
             for B in numbers(options.paths):
                 generator = torch.Generator().manual_seed(B)
                 orders = torch.rand(B, K, generator=generator).argsort(-1)
@@ -319,10 +333,12 @@ def density(options, chorus, arena):
             data["of"] = yt.tolist()
             kinds = [kind for kind in options.peers.split(",") if kind in MEMORIES]
             for R in numbers(options.orders):
+                chorus.ask("model", blueprint=chorus.blueprint, seed=1)
                 orders = torch.tensor([Stream(3, ORDERS, r).permutation(K) for r in range(R)])
                 ours = chorus.ask("density", **data, orders=R, seed=3, values=True)["values"][0]
                 for kind in kinds:
                     agree(f"density, {kind}, N={N} K={K}", peer.score(kind, *given, yt, orders), ours)
+                rounding(options, chorus, data, do="density", orders=R, seed=3)
                 contestants = {"chorus": there(chorus, 4, do="density", **data, orders=R, seed=3)}
                 for kind in kinds:
                     contestants[kind] = here(lambda kind=kind: peer.score(kind, *given, yt, orders))
@@ -362,6 +378,7 @@ def train(options, chorus, arena):
         allowed = torch.cat([torch.ones(C + M // 2, N, dtype=torch.bool), torch.arange(C)[None] < bound[:, None]], 1)
         given = x, y, allowed, N, C, M
         kinds = [kind for kind in options.peers.split(",") if kind in ("eager", "compiled")]
+        configuration["precision"] = options.precision
         contestants = {"chorus": there(chorus, do="train", configuration=configuration)}
         with torch.no_grad():
             shared = train_torch.Network(blueprint, parameters)
@@ -396,6 +413,8 @@ def main():
     p.add_argument("--task", default="128,16,64", help="context, buffer and target rows of a training task")
     p.add_argument("--naive-paths", type=int, default=8,
                    help="most paths that are re-encoded; the time of more is this one's times the ratio, and marked")
+    p.add_argument("--precision", choices=["f32", "bf16"], default="f32",
+                   help="what Chorus rounds its matrix products to while it is timed; equal numbers are asked of f32")
     p.add_argument("--rounds", type=int, default=5, help="alternations")
     p.add_argument("--threads", type=int, default=2)
     p.add_argument("--busy", action="store_true", help="with a neighbour that keeps one core busy, also undisturbed")

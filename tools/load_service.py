@@ -5,7 +5,9 @@
     tools/load_service.py --pid $! --capacity             # as fast as it answers
     tools/load_service.py --pid $! --rate 70 --seconds 30 # requests come at random times, whatever is answered
     tools/load_service.py --pid $! --sweep load.csv       # what it can do, then parts and multiples of that
+    tools/load_service.py --pid $! --overload 2 --requests 100000 --trace memory.csv   # twice what it can do, with memory beside
     tools/load_picture.py load.csv load.svg
+    tools/load_picture.py memory.csv memory.svg
 
 The question is one to a kept context: --rows of a wave, --points, --samples paths. Every request has a seed of its own but every tenth, whose
 answers are compared: the same question has the same bytes.
@@ -16,6 +18,7 @@ import json
 import math
 import os
 import random
+import re
 import time
 import urllib.request
 
@@ -60,6 +63,9 @@ class Client:
         self.count += 1
         reader = writer = None
         try:
+            # The server closes what says nothing for a minute.
+            while self.free and self.free[-1][0].at_eof():
+                self.free.pop()[1].close()
             reader, writer = self.free.pop() if self.free else await asyncio.open_connection(self.host, self.port)
             writer.write(self.request(seed))
             head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
@@ -103,13 +109,13 @@ class Client:
             print(f"{spent:.2f} ms of processor an answer; {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
 
 
-async def as_fast(client, options):
+async def as_fast(client, options, requests=None):
     """As many connections as are told, without a pause."""
-    start, left = time.perf_counter(), options.requests or math.inf
+    start, left = time.perf_counter(), requests or math.inf
 
     async def one():
         nonlocal left
-        while left > 0 and (options.requests or time.perf_counter() - start < options.seconds):
+        while left > 0 and (requests or time.perf_counter() - start < options.seconds):
             left -= 1
             await client.ask()
     await asyncio.gather(*(one() for _ in range(options.connections)))
@@ -129,6 +135,48 @@ async def at_rate(client, options, rate):
         task.add_done_callback(tasks.discard)
     await asyncio.gather(*tasks)
     return time.perf_counter() - start
+
+
+async def trace(clients, options, start):
+    """A line of what was answered and of memory, now and then until it is cancelled."""
+    with open(options.trace, "w") as file:
+        print("seconds,answered,refused,lost,memory_mib", file=file)
+        while True:
+            outcomes = clients.outcomes
+            answered = outcomes.get(200, 0)
+            line = [time.perf_counter() - start, answered, sum(outcomes.values()) - answered, clients.lost, memory(options.pid)[0]]
+            print(",".join(f"{value:.6g}" for value in line), file=file, flush=True)
+            await asyncio.sleep(options.every)
+
+
+async def overload(make, options):
+    """A multiple of what it can do, for so many requests: each is answered or refused, and memory is looked at."""
+    client = make()
+    seconds = await as_fast(client, options)
+    client.close()
+    capacity = client.outcomes.get(200, 0) / seconds
+    print(f"{capacity:.1f} a second by {options.connections} connections without a pause; load {os.getloadavg()[0]:.1f}", flush=True)
+    client = make()
+    seconds = await traced(client, options, options.overload * capacity)
+    print(f"{options.overload * capacity:.1f} a second were sent")
+    return client, seconds
+
+
+async def traced(client, options, rate):
+    """Requests at random times, with lines of what becomes of them where a file is told."""
+    tracing = asyncio.create_task(trace(client, options, time.perf_counter())) if options.trace else None
+    seconds = await at_rate(client, options, rate)
+    if tracing:
+        await asyncio.sleep(2 * options.every)
+        tracing.cancel()
+    return seconds
+
+
+def counted(base):
+    """How many questions the server says that it answered, by status."""
+    with urllib.request.urlopen(base + "/metrics") as answer:
+        found = re.findall(r'^chorus_requests_total{route="sample",status="(\d+)"} (\d+)$', answer.read().decode(), re.M)
+    return {int(status): int(count) for status, count in found}
 
 
 async def dawdle(host, port, request):
@@ -184,6 +232,9 @@ async def main():
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--rate", type=float, default=50, help="requests a second, at random times")
     parser.add_argument("--sweep", help="a file for the latencies at parts and multiples of the capacity, --seconds each")
+    parser.add_argument("--overload", type=float, help="so many times the capacity, for --requests or --seconds")
+    parser.add_argument("--trace", help="with --pid, a file for outcomes and memory over time, of --overload or --rate")
+    parser.add_argument("--every", type=float, default=2, help="seconds between lines of --trace")
     parser.add_argument("--dawdlers", type=int, default=0, help="beside, clients that send a byte a second")
     parser.add_argument("--pid", type=int)
     options = parser.parse_args()
@@ -201,6 +252,8 @@ async def main():
     def make():
         return Client(options.host, options.port, request)
 
+    if options.trace and not options.pid:
+        parser.error("--trace needs --pid")
     client = make()
     before = (*memory(options.pid), processor(options.pid)) if options.pid else None
     await client.ask()
@@ -210,13 +263,16 @@ async def main():
         if options.pid:
             print(f"memory {before[0]} MiB before, {memory(options.pid)[0]} after, {memory(options.pid)[1]} at most")
         return
-    if options.capacity:
-        seconds = await as_fast(client, options)
+    if options.overload:
+        client, seconds = await overload(make, options)
+    elif options.capacity:
+        seconds = await as_fast(client, options, options.requests)
     else:
-        seconds = await at_rate(client, options, options.rate)
+        seconds = await traced(client, options, options.rate)
     for task in slow:
         task.cancel()
     client.report(seconds, options.pid, before)
+    print("in all the server counts " + ", ".join(f"{status}: {count}" for status, count in sorted(counted(base).items())))
 
 
 asyncio.run(main())

@@ -145,11 +145,15 @@ def processor_seconds(command, stdout=subprocess.DEVNULL):
 
 
 class Chorus:
+    """A program; `program@bf16` is one that rounds its matrix products."""
+
     def __init__(self, program):
-        self.program = program
+        self.program, _, self.precision = program.partition("@")
 
     def seconds(self, arguments):
         one = [] if arguments[0] == "--version" else ["--threads", 1, "--quiet"]
+        if one and self.precision:
+            one += ["--precision", self.precision]
         return processor_seconds([self.program] + arguments + one)[0]
 
 
@@ -212,6 +216,7 @@ def main():
     parser.add_argument("--programs", default=f"chorus={ROOT / '.build/release/chorus'}",
                         help="name=path of one or more builds, separated by commas; ratios are to the last")
     parser.add_argument("--rows", help="names of rows, separated by commas (default: all)")
+    parser.add_argument("--precision", help="f32, bf16 or both: each program in each of them (default: as it is)")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--list", action="store_true", help="name the rows and end")
     parser.add_argument("--check", type=float, metavar="RATIO",
@@ -219,6 +224,9 @@ def main():
                              "context more than RATIO starts of the program")
     options = parser.parse_args()
     programs = dict(part.split("=", 1) for part in options.programs.split(","))
+    if options.precision:
+        kinds = options.precision.split(",")
+        programs = {f"{name} {kind}": f"{path}@{kind}" for name, path in programs.items() for kind in kinds}
     wanted = options.rows.split(",") if options.rows else None
     all_rows = list(rows())
     if options.list:

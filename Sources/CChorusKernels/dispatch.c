@@ -30,6 +30,16 @@ const ck_table *ck_table_for(int isa) {
   return NULL;
 }
 
+const ck_bf16_kernels *ck_bf16_for(int isa, int native) {
+  const ck_table *table = ck_table_for(isa);
+  if (!table) return NULL;
+  if (!native) return &table->bf16;
+#if defined(__x86_64__)
+  if (isa == CK_AVX512 && __builtin_cpu_supports("avx512bf16")) return &ck_bf16_avx512;
+#endif
+  return NULL;
+}
+
 /// Racing first calls choose alike, so it does not matter whose store comes last.
 static const ck_table *choose(void) {
   static const int order[] = {CK_AVX512, CK_AVX2, CK_NEON, CK_BASELINE};
@@ -49,6 +59,16 @@ static inline const ck_table *table(void) {
 }
 
 int ck_isa(void) { return table()->isa; }
+
+static const ck_bf16_kernels *bf16(void) {
+  const ck_table *now = table();
+#if defined(__x86_64__)
+  if (now->isa == CK_AVX512 && __builtin_cpu_supports("avx512bf16")) return &ck_bf16_avx512;
+#endif
+  return &now->bf16;
+}
+
+int ck_bf16_native(void) { return bf16()->native; }
 
 int ck_select_isa(int isa) {
   const ck_table *wanted = ck_table_for(isa);
@@ -115,6 +135,10 @@ size_t ck_attention_scratch(int rows, int heads, int width, int shared_count) {
   return (size_t)(rows < 48 ? rows : 48) * up(width, 16);
 }
 
+size_t ck_attention_bf16_scratch(int rows, int heads, int width, int shared_count) {
+  return 2 * ck_attention_scratch(rows, heads, width, shared_count) + 12 * up(width, 16);
+}
+
 size_t ck_attention_backward_scratch(int rows, int heads, int width, int count) {
   (void)rows, (void)heads;
   return up(count, 16) * (2 * (size_t)width + 3 * up(width, 16)) + 48 * (3 * up(width, 16) + 2 * 64);
@@ -136,6 +160,17 @@ void ck_matmul(const ck_matmul_args *args) { table()->matmul(args); }
 void ck_matmul_tn(int m, int n, int rows, const float *a, int lda, const float *b, int ldb, float *c, int ldc,
                   int accumulate, float *scratch) {
   table()->matmul_tn(m, n, rows, a, lda, b, ldb, c, ldc, accumulate, scratch);
+}
+
+void ck_pack_bf16(int k, int n, const float *b, int ldb, int transposed, float *packed) {
+  bf16()->pack(k, n, b, ldb, transposed, packed);
+}
+
+void ck_matmul_bf16(const ck_matmul_args *args) { bf16()->matmul(args); }
+
+void ck_matmul_tn_bf16(int m, int n, int rows, const float *a, int lda, const float *b, int ldb, float *c, int ldc,
+                       int accumulate, float *scratch) {
+  bf16()->matmul_tn(m, n, rows, a, lda, b, ldb, c, ldc, accumulate, scratch);
 }
 
 void ck_column_sum(int rows, int n, const float *a, int lda, float *out, int accumulate) {
@@ -216,6 +251,18 @@ void ck_append_private(int index, int capacity, int heads, int width, const floa
 
 void ck_attention(const ck_attention_args *args) { table()->attention(args); }
 
+void ck_pack_shared_bf16(int first, int rows, int count, int heads, int width, const float *k, int ldk, const float *v,
+                         int ldv, float *keys, float *values) {
+  bf16()->pack_shared(first, rows, count, heads, width, k, ldk, v, ldv, keys, values);
+}
+
+void ck_unpack_shared_bf16(int count, int heads, int width, const float *keys, const float *values, float *k, int ldk,
+                           float *v, int ldv) {
+  bf16()->unpack_shared(count, heads, width, keys, values, k, ldk, v, ldv);
+}
+
+void ck_attention_bf16(const ck_attention_args *args) { bf16()->attention(args); }
+
 void ck_attention_delta(int rows, int heads, int width, const float *out, int ldo, const float *dout, int lddout,
                         float *delta) {
   table()->attention_delta(rows, heads, width, out, ldo, dout, lddout, delta);
@@ -247,6 +294,13 @@ void ck_multiply_lower_f64(int n, const double *l, int ldl, const double *x, dou
   table()->multiply_lower_f64(n, l, ldl, x, y);
 }
 
+void ck_multiply(const ck_multiply_args *args) { table()->multiply(args); }
+void ck_solve_unit_lower(int n, const float *l, int ldl, int transposed, float *b, int columns, int ldb) {
+  table()->solve_unit_lower(n, l, ldl, transposed, b, columns, ldb);
+}
+void ck_row_products(int rows, int n, const float *a, int lda, const float *b, int ldb, float scale, float *out) {
+  table()->row_products(rows, n, a, lda, b, ldb, scale, out);
+}
 void ck_multiply_f64(const ck_multiply_f64_args *args) { table()->multiply_f64(args); }
 
 void ck_exp_f64(size_t n, const double *x, double *y) { table()->exp_f64(n, x, y); }

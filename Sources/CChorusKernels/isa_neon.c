@@ -4,6 +4,7 @@
 #define CK_TABLE ck_table_neon
 #define CK_ISA CK_NEON
 #define CK_FMA 1
+#define CK_PAIRS 0
 #define CK_LANES 8
 #define CK_ROWS 6
 #define CK_PANELS 1

@@ -41,13 +41,26 @@ import ChorusInference
 
 extension ClassPosterior {
   /// Levels drawn together, as numbers.
-  func paths(_ count: Int, _ points: PointParts, _ context: Int, seed: UInt64) throws -> [[Double]] {
-    try sample(count, at: points.cells(context, categories: categories), seed: seed).map {
-      $0.map(Double.init)
-    }
+  func paths(
+    _ count: Int, _ points: PointParts, _ context: Int, _ options: Options
+  ) throws -> [[Double]] {
+    try sample(
+      count, at: points.cells(context, categories: categories), plan: options.plan ?? .sequential,
+      seed: options.seed, flopLimit: options.flopLimit
+    ).map { $0.map(Double.init) }
   }
 
-  /// The logarithms of the probabilities of levels that the caller has as numbers.
+  /// The logarithm of the probability of levels together that the caller has as numbers.
+  func logProbability(
+    _ values: [Double], _ points: PointParts, _ context: Int, _ options: Options
+  ) throws -> Double {
+    try logProbability(
+      of: levelNumbers(values, of: levels), at: points.cells(context, categories: categories),
+      plan: options.plan ?? .sequential, orders: options.orders, seed: options.seed,
+      flopLimit: options.flopLimit)
+  }
+
+  /// The logarithms of the probabilities of levels, each by itself, that the caller has as numbers.
   func logProbabilities(_ values: [Double], _ points: PointParts, _ context: Int) throws -> [Double] {
     try logProbabilities(
       of: levelNumbers(values, of: levels), at: points.cells(context, categories: categories))

@@ -48,7 +48,7 @@ import Foundation
     let members = try options.each(contexts, on: model) { context in
       try Member(
         model.model, rows, context, options,
-        asked: model.model.blueprint.family == .table ? nil : asked?.inputs(context), on: model.pool)
+        asked: model.model.blueprint.readsTables ? nil : asked?.inputs(context), on: model.pool)
     }
     posterior.pointee = PosteriorHandle(members, model).opaque()
     return members.map { notes($0) { $0.notes } }
@@ -111,7 +111,7 @@ import Foundation
         let member = try asked.members[context].get()
         if let classes = member.classes {
           guard means.base == nil, quantiles.base == nil else { throw Member.noNumber }
-          write(try classes.paths(count, points, context, seed: options.seed), before, size)
+          write(try classes.paths(count, points, context, options), before, size)
           outside.write(repeatElement(0, count: size), at: before)
           return member.notes
         }
@@ -154,8 +154,8 @@ import Foundation
       let member = try asked.members[context].get()
       let own = values[before..<before + points.parts[context].count]
       if let classes = member.classes {
-        let said = try classes.logProbabilities(own, points, context)
-        densities.write(CollectionOfOne(said.reduce(0, +)), at: context)
+        let together = try classes.logProbability(own, points, context, options)
+        densities.write(CollectionOfOne(together), at: context)
         return member.notes
       }
       let density = try member.laws().logDensity(

@@ -72,7 +72,7 @@ final class ModelHandle: Handle, @unchecked Sendable {
 
   override func describe() throws -> String {
     let blueprint = model.blueprint
-    let reads = blueprint.family == .table
+    let reads = blueprint.readsTables
     return try json(
       Description(
         name: model.name, source: model.source, fingerprint: model.fingerprint,
@@ -80,9 +80,10 @@ final class ModelHandle: Handle, @unchecked Sendable {
         inputs: .init(
           most: reads ? nil : blueprint.inputDimensions,
           kinds: reads ? ["number", "date", "category"] : ["number", "date"], missing: reads),
-        target: "number", targets: reads ? ["number", "category"] : ["number"],
+        target: "number",
+        targets: blueprint.family == .classes ? ["category"] : reads ? ["number", "category"] : ["number"],
         trainedContext: blueprint.trainedContext, trainedBuffer: blueprint.trainedBuffer,
-        fewestRows: blueprint.scaling == .none ? 1 : 2, card: model.card))
+        fewestRows: blueprint.scaling == .none && !reads ? 1 : 2, card: model.card))
   }
 }
 

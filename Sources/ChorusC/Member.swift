@@ -23,7 +23,7 @@ struct Member: Sendable {
     _ model: Model, _ rows: ObservedParts, _ context: Int, _ options: Options, asked: Inputs?,
     on pool: ThreadPool?
   ) throws {
-    guard model.blueprint.family == .table else {
+    guard model.blueprint.readsTables else {
       try rows.refuseCategories()
       self.init(
         try model.condition(
@@ -37,7 +37,8 @@ struct Member: Sendable {
     if let levels = rows.levels {
       guard options.limits == nil else { throw CallError.usage("a category has no least and no most") }
       let (cells, observed) = try rows.cellsAndLevels(context)
-      self.init(.classes(try ClassPosterior(cells, levels: observed, of: levels)))
+      self.init(
+        .classes(try ClassPosterior(cells, levels: observed, of: levels, by: model, on: pool)))
       return
     }
     let (cells, y) = try rows.cells(context)

@@ -121,6 +121,8 @@ struct Bench: ParsableCommand {
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
+  @OptionGroup var precise: PrecisionOption
+
   @OptionGroup var common: CommonOptions
 
   static let kinds = ["encode", "sample", "density", "train"]
@@ -154,6 +156,11 @@ struct Bench: ParsableCommand {
     guard [op != nil, once, requests, scaling != nil, read != nil].count(where: { $0 }) <= 1 else {
       throw ValidationError(
         "--op, --once, --requests, --scaling and --read are different things to do; pass one")
+    }
+    guard precise.precision == .f32 || (op == nil && !once && !requests && scaling == nil && read == nil)
+    else {
+      throw ValidationError(
+        "--precision goes with --what; leave --op, --once, --requests, --scaling and --read out")
     }
     guard columns == nil || read != nil else { throw ValidationError("--columns goes with --read") }
     if let op { _ = try KernelBench.operations(op) }
@@ -190,6 +197,7 @@ struct Bench: ParsableCommand {
 
   private func runGrid() throws {
     let template = try PlanTemplate(parsing: plan)
+    precise.warn(common)
     let clock = BenchClock(pool: common.pool, repetitions: repetitions)
     common.say(
       "\(ProcessInfo.processInfo.activeProcessorCount) cores, \(Machine.instructionSet),"
@@ -197,7 +205,8 @@ struct Bench: ParsableCommand {
     let table = try BenchTable(format: format)
     let blueprints = try blueprints()
     for blueprint in blueprints {
-      let bench = try BenchRunner(blueprint: blueprint, clock: clock, seed: common.seed)
+      let bench = try BenchRunner(
+        blueprint: blueprint, clock: clock, seed: common.seed, precision: precise.precision)
       for n in try sizeList(context, option: "--context") {
         for k in try sizeList(targets, option: "--targets") where chosen.contains("sample") {
           for b in try sizeList(paths, option: "--paths") {
@@ -245,6 +254,7 @@ struct Bench: ParsableCommand {
     configuration.blueprint = blueprint
     configuration.prior = prior
     configuration.batch = batch
+    configuration.precision = precise.precision
     configuration.context = [sizes[0], sizes[0]]
     configuration.buffers = [sizes[1]]
     configuration.targets = sizes[2]

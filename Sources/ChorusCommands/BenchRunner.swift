@@ -12,10 +12,12 @@ struct BenchRunner {
   let blueprint: Blueprint
   let clock: BenchClock
   let seed: UInt64
+  let precision: Precision
 
   private let work: ExecutedWork
 
-  init(blueprint: Blueprint, clock: BenchClock, seed: UInt64) throws {
+  init(blueprint: Blueprint, clock: BenchClock, seed: UInt64, precision: Precision = .f32) throws {
+    self.precision = precision
     self.blueprint = blueprint
     self.clock = clock
     self.seed = seed
@@ -25,7 +27,7 @@ struct BenchRunner {
   func encode(context: Int) throws -> BenchRow {
     let data = try BenchData.observed(context, seed: seed)
     let memory = MemoryGrowth()
-    let model = try BenchData.model(blueprint, context: context, seed: seed)
+    let model = try BenchData.model(blueprint, context: context, seed: seed, precision: precision)
     func encode() throws { _ = try model.condition(on: data, pool: clock.pool) }
     try encode()
     let grown = memory.bytes
@@ -38,7 +40,7 @@ struct BenchRunner {
   func sample(context: Int, targets: Int, paths: Int, plan template: PlanTemplate) throws -> BenchRow {
     let (data, grid) = (try BenchData.observed(context, seed: seed), try BenchData.grid(targets))
     let memory = MemoryGrowth()
-    let model = try BenchData.model(blueprint, context: context, seed: seed)
+    let model = try BenchData.model(blueprint, context: context, seed: seed, precision: precision)
     let posterior = try model.condition(on: data, pool: clock.pool)
     func draw() throws -> Posterior.Samples {
       try posterior.sample(paths, at: grid, plan: template, seed: seed, flopLimit: .infinity)
@@ -58,7 +60,7 @@ struct BenchRunner {
   func density(context: Int, targets: Int, orders: Int, plan template: PlanTemplate) throws -> BenchRow {
     let (data, grid) = (try BenchData.observed(context, seed: seed), try BenchData.grid(targets))
     let memory = MemoryGrowth()
-    let model = try BenchData.model(blueprint, context: context, seed: seed)
+    let model = try BenchData.model(blueprint, context: context, seed: seed, precision: precision)
     let posterior = try model.condition(on: data, pool: clock.pool)
     let y = BenchData.wave(at: grid)
     func score() throws -> Posterior.LogDensity {
@@ -119,11 +121,13 @@ struct BenchRunner {
 
 /// What is measured on: networks as they start, standing for trained ones of their size, and a noisy wave.
 enum BenchData {
-  static func model(_ blueprint: Blueprint, context: Int, seed: UInt64) throws -> Model {
+  static func model(
+    _ blueprint: Blueprint, context: Int, seed: UInt64, precision: Precision = .f32
+  ) throws -> Model {
     var blueprint = blueprint
     blueprint.trainedContext = max(context, 1)
     let declared = try Declaration(blueprint)
-    let weights = Weights(declared.table)
+    let weights = Weights(declared.table, precision: precision)
     declared.initialise(weights, seed: seed)
     return Model(network: try declared.network(weights), source: "bench")
   }

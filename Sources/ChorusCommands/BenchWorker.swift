@@ -14,7 +14,7 @@ import Foundation
 ///
 /// | do | reads | answers beside `seconds` and `processor` |
 /// |---|---|---|
-/// | `model` | `blueprint`, `seed`, `write` | nothing; a fresh network, written to a file in full precision |
+/// | `model` | `blueprint`, `seed`, `precision`, `write` | nothing; a fresh network, written to a file in full precision |
 /// | `sample` | `x`, `y`, `at`, `paths`, `plan`, `seed` | `values` `[paths][targets]` and `memory`, each if asked for |
 /// | `density` | `x`, `y`, `at`, `of`, `orders`, `plan`, `seed` | `values` `[1][orders]` if asked for |
 /// | `train` | `configuration` | `loss` and `gradient` of one step |
@@ -32,6 +32,7 @@ final class BenchWorker {
     let `do`: String
     var blueprint: Blueprint?
     var seed: UInt64?
+    var precision: Precision?
     var write: String?
     var x: [Double]?
     var y: [Double]?
@@ -102,7 +103,9 @@ final class BenchWorker {
 
   private func make(_ request: Request) throws -> Answer {
     let blueprint = request.blueprint ?? Blueprint()
-    let made = try BenchData.model(blueprint, context: blueprint.trainedContext, seed: request.seed ?? 0)
+    let made = try BenchData.model(
+      blueprint, context: blueprint.trainedContext, seed: request.seed ?? 0,
+      precision: request.precision ?? .f32)
     if let path = request.write { try made.write(to: path, half: false) }
     model = made
     return Answer()

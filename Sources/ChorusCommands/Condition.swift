@@ -24,7 +24,7 @@ struct Condition: ParsableCommand {
 
       A table (as in chorus predict: a target or an input of texts, more than three inputs, --model tables or --as) is \
       kept as it was read, with what its columns are, its targets and bounds; chorus predict --context asks it for the \
-      rows of --at-file.
+      rows of --at-file. With --group each group of its rows is a table by itself.
       """)
 
   @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
@@ -66,7 +66,24 @@ struct Condition: ParsableCommand {
       valueName: "col=kind[,col=kind]"))
   var asOption: String?
 
+  @Option(
+    name: .customLong("with"),
+    help: ArgumentHelp(
+      "Columns that are known beside time, as in chorus predict; the rows are kept, and read when they are asked.",
+      valueName: "col[,col]"))
+  var covariates: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Keep a table for each value of this column; nothing is learned of one from the others.",
+      valueName: "col"))
+  var group: String?
+
+  @OptionGroup var errors: ErrorOption
+
   @OptionGroup var scale: ScaleOption
+
+  @OptionGroup var precise: PrecisionOption
 
   @OptionGroup var reading: ReadingOptions
 
@@ -80,7 +97,7 @@ struct Condition: ParsableCommand {
     }
     let own = [
       ("--input", input), ("--target", target), ("--units", units), (scale.named ?? "--scale", scale.named),
-      ("--as", asOption),
+      ("--as", asOption), ("--group", group), ("--error", errors.column), ("--with", covariates),
     ]
     if let more = own.first(where: { $0.1 != nil }) {
       throw ValidationError("--append has columns and units of its own; leave out \(more.0)")
@@ -97,6 +114,12 @@ struct Condition: ParsableCommand {
   func run() throws {
     try reporting {
       if try keepsTable() { return }
+      if group != nil {
+        throw ValidationError(
+          "--group is of a table, and \(file) is read as one series; keep the rows of each series by themselves"
+        )
+      }
+      if try keepsSeries() { return }
       let (observations, posterior, card) =
         if let append { try appended(to: append) } else { try encoded() }
       if append == nil, let found = observations.found { common.say(found) }
@@ -110,6 +133,45 @@ struct Condition: ParsableCommand {
     }
   }
 
+  /// Rows that are kept as they are have no precision: no network reads them now.
+  private func refusePrecision() throws {
+    guard precise.precision == .f32 else {
+      throw ValidationError(
+        "--precision: these rows are kept as they are and read when they are asked; give it to chorus predict --context"
+      )
+    }
+  }
+
+  /// Keeps the rows of a series with columns beside time, of which no network has read what they move.
+  private func keepsSeries() throws -> Bool {
+    if let append, let saved = try SavedSeries(path: append) {
+      throw InferenceError.input(
+        "\(saved.path): a series with columns beside time is kept as its rows; make it anew with chorus condition and all rows"
+      )
+    }
+    guard let covariates else { return false }
+    try refusePrecision()
+    let observations = try Observations(
+      reading.rows(file), input: input, target: target, units: units,
+      with: Observations.names(covariates), error: errors.column)
+    let model = try Model(named: givenModel ?? "functions")
+    try outputs().checkPlaces()
+    // What cannot be asked is refused now.
+    _ = try CovariatePosterior(
+      model, observations.data, observations.covariates, values: scale.choice, limits: scale.limits,
+      whole: scale.isWhole, on: common.pool)
+    try SavedSeries(
+      observations, model: model,
+      SavedSeries.Settings(values: scale.choice, limits: scale.limits, isWhole: scale.isWhole)
+    ).write(to: output)
+    if let found = observations.found { common.say(found) }
+    for word in observations.words { common.say("note: \(word.text)") }
+    common.say(
+      "\(observations.data.count) rows kept in \(output); it reveals them: share it as you would share the data"
+    )
+    return true
+  }
+
   /// Keeps the rows of a table, where the command line or the file tells that it is one.
   private func keepsTable() throws -> Bool {
     if let append {
@@ -119,50 +181,63 @@ struct Condition: ParsableCommand {
       return true
     }
     let isTold =
-      try asOption != nil || givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
-    guard isTold || givenModel == nil && target != nil && file != "-" else { return false }
+      try asOption != nil || givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
+    guard
+      isTold || givenModel == nil && target != nil && file != "-" && errors.column == nil && covariates == nil
+    else { return false }
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return false }
     let table = try reading.rows(file).table()
     let (targets, inputs) = (TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table))
-    guard try isTold || TableJob.isTable(table, targets, inputs) else { return false }
+    guard try isTold || TableJob.isTable(table, targets, inputs, group: group) else { return false }
     guard !targets.isEmpty else {
       throw InferenceError.input(
         "\(file): name the column to predict with --target; it has: "
           + table.columns.prefix(20).joined(separator: ", "))
     }
     for (option, isGiven) in [
-      ("--units", units != nil), ("--scale", scale.choice != .automatic && scale.choice != .raw),
+      ("--units", units != nil), ("--error", errors.column != nil), ("--with", covariates != nil),
+      ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ] where isGiven {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
     }
-    let job = try TableJob(table, targets: targets, inputs: inputs, as: TableJob.told(asOption))
+    let groups = try group.map { try Groups(table, $0, besides: targets + (inputs ?? [])) }
+    let job = try TableJob(
+      table, targets: targets, inputs: inputs, as: TableJob.told(asOption), aside: group)
+    try refusePrecision()
     let model = try Model(named: givenModel ?? "tables")
-    guard model.blueprint.family == .table else {
+    guard model.blueprint.readsTables else {
       throw ModelError.input("model '\(model.name)' does not read tables; take model 'tables'")
     }
     try keep(
       SavedTable(
-        job, model: model, targets: targets, inputs: inputs, limits: scale.limits, whole: scale.isWhole,
-        name: file))
+        job, model: model, targets: targets, inputs: inputs, groups: groups, limits: scale.limits,
+        whole: scale.isWhole, name: file))
     return true
   }
 
   private func keep(_ table: SavedTable) throws {
     let job = try table.job
     let steps = job.steps(limits: table.limits, whole: table.isWhole)
-    if let refusal = job.refusal(steps) { throw InferenceError.input("\(file): \(refusal)") }
+    let refusals = try table.jobs(of: job).map { $0.job.refusal(steps) }
+    guard refusals.contains(nil) else {
+      let words = (refusals.first ?? nil) ?? "no row has a group"
+      throw InferenceError.input(
+        "\(file): \(table.groups == nil ? "" : "no group has enough rows: ")\(words)")
+    }
     try outputs().checkPlaces()
     try table.write(to: output)
-    common.say(job.found(steps))
-    for words in job.words { common.say("note: \(words)") }
+    common.say(job.found(steps) + (table.groups.map { ", each '\($0.column)' by itself" } ?? ""))
+    for words in job.words + [table.groups?.namelessWords].compactMap({ $0 }) { common.say("note: \(words)") }
     common.say(
       "\(job.cells.count) rows kept in \(output); it reveals them: share it as you would share the data")
   }
 
   /// The rows of the file, what the model made of them, and the card to keep with it.
   private func encoded() throws -> (Observations, Posterior, [String: String]) {
-    let observations = try Observations(reading.rows(file), input: input, target: target, units: units)
-    let model = try Model(named: givenModel ?? "functions")
+    let observations = try Observations(
+      reading.rows(file), input: input, target: target, units: units, error: errors.column)
+    precise.warn(common)
+    let model = try Model(named: givenModel ?? "functions", precision: precise.precision)
     try outputs().checkPlaces()
     let posterior = try model.condition(
       on: observations.data, values: scale.choice, limits: scale.limits, whole: scale.isWhole,
@@ -174,7 +249,10 @@ struct Condition: ParsableCommand {
   private func appended(to path: String) throws -> (Observations, Posterior, [String: String]) {
     let context = try SavedContext(path: path)
     let card = try ContextCard(context)
-    let model = try givenModel.map { try Model(named: $0) } ?? Asking.shipped(for: context)
+    precise.warn(common)
+    let model =
+      try givenModel.map { try Model(named: $0, precision: precise.precision) }
+      ?? Asking.shipped(for: context, precision: precise.precision)
     try outputs().checkPlaces()
     let earlier = try context.posterior(model, on: common.pool)
     let inputs = context.inputColumns.map(\.name)

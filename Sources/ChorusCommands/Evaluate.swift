@@ -76,6 +76,8 @@ struct Evaluate: ParsableCommand {
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
+  @OptionGroup var precise: PrecisionOption
+
   @OptionGroup var common: CommonOptions
 
   static let columns = [
@@ -115,7 +117,8 @@ struct Evaluate: ParsableCommand {
 
   func run() throws {
     try reporting {
-      let model = try Model(named: self.model)
+      precise.warn(common)
+      let model = try Model(named: self.model, precision: precise.precision)
       try model.refuseOrder(
         "the exact posterior of a prior answers in any order, and that is what it would be compared with")
       let prior = try drawn()

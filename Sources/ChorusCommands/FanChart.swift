@@ -25,23 +25,23 @@ struct FanChart {
 
   /// Why there can be no fan chart, or nil.
   static func refusal(_ selection: Selection) -> String? {
-    guard selection.dimensions > 1 else { return nil }
+    let inputs = selection.inputs.dropLast(selection.covariates)
+    guard inputs.count > 1 else { return nil }
     return
-      "a picture has one input column and '\(selection.inputs.joined(separator: ","))' are \(selection.dimensions);"
+      "a picture has one input column and '\(inputs.joined(separator: ","))' are \(inputs.count);"
       + " name one of them, or use the table"
   }
 
   /// The whole, and below it the targets' neighbourhood where they take up little of it.
   func figure(width: Double = 760) -> Figure {
-    let rows = observed
-    let targets = sortedTargets
+    let (rows, targets, places) = (observed, sortedTargets, places)
     let caption = samples.notes.map { "Note: \($0)." }.joined(separator: " ")
     var charts = [chart(title: title, subtitle: subtitle, rows, targets, within: nil)]
-    let inputs = rows.map(\.x) + targets.map { question.points.values[$0] }
+    let inputs = rows.map(\.x) + targets.map { places[$0] }
     if let first = targets.first, let last = targets.last, let low = inputs.min(), let high = inputs.max(),
       rows.count > 100
     {
-      let (from, to) = (question.points.values[first], question.points.values[last])
+      let (from, to) = (places[first], places[last])
       if to > from, to - from < Self.closeUpShare * (high - low) {
         // As much again of what was observed, on both sides together.
         let room = (to - from) * 0.6
@@ -62,13 +62,19 @@ struct FanChart {
     return "\(column), from \(question.data.count) rows of \(name)"
   }
 
+  /// The first input of each point, and of each row: columns beside time are not drawn.
+  private var places: [Double] { Self.first(question.points) }
+  private static func first(_ inputs: Inputs) -> [Double] {
+    (0..<inputs.count).map { inputs[$0].first ?? .nan }
+  }
+
   private var observed: [Series.Point] {
-    zip(question.data.x, question.data.y).map { Series.Point($0, $1) }
+    zip(Self.first(question.data.inputs), question.data.y).map { Series.Point($0, $1) }
   }
 
   /// Targets by their input.
   private var sortedTargets: [Int] {
-    let x = question.points.values
+    let x = places
     return x.indices.sorted { x[$0] == x[$1] ? $0 < $1 : x[$0] < x[$1] }
   }
 
@@ -78,10 +84,10 @@ struct FanChart {
   ) -> Chart {
     let levels = Self.bands.flatMap { [$0.low, $0.high] } + [0.5]
     let quantiles = samples.quantiles(levels)
-    let places = parts(targets)
-    let x = places.map { $0.map { question.points.values[$0] } ?? .nan }
-    func column(_ level: Int) -> [Double] { places.map { $0.map { quantiles[$0][level] } ?? .nan } }
-    let paths = samples.paths.prefix(Self.shownPaths).map { path in places.map { $0.map { path[$0] } ?? .nan }
+    let (runs, places) = (parts(targets), places)
+    let x = runs.map { $0.map { places[$0] } ?? .nan }
+    func column(_ level: Int) -> [Double] { runs.map { $0.map { quantiles[$0][level] } ?? .nan } }
+    let paths = samples.paths.prefix(Self.shownPaths).map { path in runs.map { $0.map { path[$0] } ?? .nan }
     }
     var series = Self.bands.enumerated().map { index, band in
       Series.band(
@@ -93,7 +99,7 @@ struct FanChart {
         "\(paths.count) path\(paths.count == 1 ? "" : "s"), one strong", x: x, Array(paths), highlighted: 0,
         colour: .palette(1)))
     series.append(.line("median", x: x, y: column(levels.count - 1), colour: .palette(0)))
-    if places.count == 1 {
+    if runs.count == 1 {
       series.append(.points("", x: x, y: column(levels.count - 1), colour: .palette(0)))
     }
     // Few points stand before the fan; many would hide it.
@@ -114,8 +120,8 @@ struct FanChart {
   /// The targets in runs, nil between them: rows without a value are not joined across rows that have one.
   private func parts(_ targets: [Int]) -> [Int?] {
     guard !question.isGrid else { return targets }
-    let x = question.points.values
-    let known = question.data.x.sorted()
+    let x = places
+    let known = Self.first(question.data.inputs).sorted()
     var result: [Int?] = []
     var next = 0
     for target in targets {
@@ -130,7 +136,7 @@ struct FanChart {
     guard let first = targets.first, let last = targets.last else { return "" }
     func text(_ target: Int) -> String {
       let row = quantiles[target].map { ReportText.number($0) }
-      let place = ReportText.text(question.points.values[target], question.selection.kinds[0])
+      let place = ReportText.text(places[target], question.selection.kinds[0])
       return "\(row[4]) at \(place) (5 to 95 percent: \(row[0]) to \(row[1]))"
     }
     return

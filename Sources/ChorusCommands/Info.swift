@@ -1,21 +1,33 @@
 import ArgumentParser
 import ChorusModels
 import ChorusTables
+import ChorusTensors
 import Foundation
 
 struct Info: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Say what a model is: its blueprint, size and card.")
+    abstract: "Say what a model is: its blueprint, size and card; or what this machine can do.")
 
   @Argument(help: "functions, gp, or a path to a .safetensors file.")
-  var model: String
+  var model: String?
+
+  @Flag(help: "Say which instructions the kernels use here, and whether bf16 is faster.")
+  var machine = false
 
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
 
+  func validate() throws {
+    guard (model == nil) == machine else {
+      throw ValidationError(
+        machine ? "--machine tells of no model; leave it out" : "name a model, or ask for --machine")
+    }
+  }
+
   func run() throws {
     try reporting {
-      let model = try Model(named: self.model)
+      guard let name = model else { return try tellMachine() }
+      let model = try Model(named: name)
       let blueprint = model.blueprint
       let writer = try RowWriter(columns: ["property", "value"], format: format, to: .standardOutput)
       func json(_ value: some Encodable) throws -> String {
@@ -41,6 +53,20 @@ struct Info: ParsableCommand {
       for (key, value) in model.card.sorted(by: { $0.key < $1.key }) { try row(key, value) }
       try writer.finish()
     }
+  }
+}
+
+extension Info {
+  private func tellMachine() throws {
+    let writer = try RowWriter(columns: ["property", "value"], format: format, to: .standardOutput)
+    for (name, value) in [
+      ("instruction_set", Machine.instructionSet),
+      ("bf16", Precision.hasBFloat16 ? "native" : "emulated, no faster than f32"),
+      ("cores", String(ProcessInfo.processInfo.activeProcessorCount)),
+    ] {
+      try writer.write([.text(name), .text(value)])
+    }
+    try writer.finish()
   }
 }
 

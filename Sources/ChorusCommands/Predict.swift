@@ -38,7 +38,11 @@ struct Predict: ParsableCommand {
 
       --with promo,temperature takes columns that are known beside time, also where a series is predicted: their values \
       come from the rows without a target, or from --at-file. What they move is estimated beside level and seasons, with how \
-      surely; stderr tells how much, and what tells nothing is left out. chorus score --with tells whether it helps.
+      surely; stderr tells how much, and what tells nothing is left out. chorus score --with tells whether it helps. More \
+      columns, or levels, than the rows tell apart are read as a table, which is said.
+
+      --error sd takes the standard deviations of the rows' errors of measurement; what is predicted is what would be measured \
+      without.
 
       --context takes what chorus condition has written in place of a file and its columns: nothing is encoded again. \
       Points come from --horizon, --at or --at-file.
@@ -72,10 +76,7 @@ struct Predict: ParsableCommand {
       valueName: "col[,col]"))
   var covariates: String?
 
-  @Option(
-    help: ArgumentHelp(
-      "A column with the known noise of each row: refused, as no model can use it yet.", valueName: "col"))
-  var error: String?
+  @OptionGroup var errors: ErrorOption
 
   @Option(
     help: ArgumentHelp("Ask a context that was encoded before.", valueName: "context.safetensors"))
@@ -149,6 +150,8 @@ struct Predict: ParsableCommand {
 
   @OptionGroup var scale: ScaleOption
 
+  @OptionGroup var precise: PrecisionOption
+
   @OptionGroup var reading: ReadingOptions
 
   @OptionGroup var common: CommonOptions
@@ -177,7 +180,8 @@ struct Predict: ParsableCommand {
   private func validateSource() throws {
     if context != nil {
       let own = [
-        ("FILE", file), ("--input", input), ("--target", target), ("--group", group), ("--error", error),
+        ("FILE", file), ("--input", input), ("--target", target), ("--group", group),
+        ("--error", errors.column),
         ("--with", covariates),
       ]
       if let more = own.first(where: { $0.1 != nil }) {
@@ -204,6 +208,7 @@ struct Predict: ParsableCommand {
       let template = try PlanTemplate(parsing: plan ?? "auto")
       let levels = try numberList(quantiles, option: "--quantiles")
       let functionals = try FunctionalTable.functionals(functional)
+      precise.warn(common)
       let (jobs, read) = try tableJobs()
       if let jobs { return try run(jobs) }
       let asking = try self.asking(read)
@@ -217,17 +222,14 @@ struct Predict: ParsableCommand {
         throw InferenceError.input("\(first.file): \(reason)")
       }
       let name = givenModel ?? "functions"
-      let model = try asking.model ?? Model(named: name)
-      if let error {
-        throw ModelError.input(
-          "--error \(error): model '\(name)' takes no known noise of a row; leave it out, and the model judges noise by how the rows scatter"
-        )
-      }
+      let model = try asking.model ?? Model(named: name, precision: precise.precision)
       try outputs().checkPlaces()
       let table = try PredictionTable(
         asking: asking, levels: levels, functionals: functionals, format: format, paths: output)
       let asker = Asker(
-        model: model, values: scale.choice, limits: scale.limits, whole: scale.isWhole, template: template,
+        model: model, values: asking.settings?.values ?? scale.choice,
+        limits: asking.settings?.limits ?? scale.limits, whole: asking.settings?.isWhole ?? scale.isWhole,
+        template: template,
         samples: samples, seed: common.seed, latent: latent,
         flopLimit: flopLimit,
         independent: !functionals.isEmpty && !model.network.capability.inOrder, known: try known.statements)
@@ -279,12 +281,13 @@ struct Predict: ParsableCommand {
   /// - Parameter table: what was read of the file already.
   private func asking(_ table: Table?) throws -> Asking {
     if let context {
-      return try Asking(context: context, model: givenModel, points: points.asked(reading))
+      return try Asking(
+        context: context, model: givenModel, precision: precise.precision, points: points.asked(reading))
     }
     return try Asking(
       table.map { RowsSource(read: $0) } ?? reading.rows(file ?? "-"), input: input, target: target,
       group: group, points: points.asked(reading), units: units,
-      with: covariates.map(Observations.names) ?? [])
+      with: covariates.map(Observations.names) ?? [], error: errors.column)
   }
 
   /// The questions from `start` on, and before `last`, whose answers are held at once: as many as keep all threads busy, and no

@@ -14,9 +14,11 @@ extension Predict {
   /// file, so that it is read once.
   func tableJobs() throws -> (jobs: TableJobs?, table: Table?) {
     if let context { return (try savedJobs(context), nil) }
-    guard let file, covariates == nil else { return (nil, nil) }
-    let isTold = try givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
-    let mayBe = givenModel == nil && points.horizon == nil && points.at == nil && target != nil
+    guard let file else { return (nil, nil) }
+    if let covariates { return try tableJobs(file, beside: Observations.names(covariates)) }
+    let isTold = try givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
+    let mayBe =
+      givenModel == nil && points.horizon == nil && points.at == nil && target != nil && errors.column == nil
     guard isTold || mayBe || asOption != nil else { return (nil, nil) }
     let isSaid = isTold || asOption != nil
     if !isSaid, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return (nil, nil) }
@@ -37,6 +39,30 @@ extension Predict {
     return (jobs, nil)
   }
 
+  /// The table that rows with columns beside time are, where those are more, or of other kinds, than a series' rows tell apart.
+  private func tableJobs(
+    _ file: String, beside covariates: [String]
+  ) throws -> (jobs: TableJobs?, table: Table?) {
+    let isTold =
+      try asOption != nil || givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
+    guard isTold || givenModel == nil, points.horizon == nil, points.at == nil else { return (nil, nil) }
+    let table = try reading.rows(file).table()
+    let columns = try AskedColumns(
+      RowsSource(read: table), input: input, target: target, group: group, marks: covariates, several: true)
+    let reason = try TableJob.exceedsSeries(columns, covariates)
+    guard isTold || reason != nil else { return (nil, table) }
+    if let reason, !isTold {
+      common.say(
+        "note: \(reason): read as a table, whose rows are predicted by their columns and not as a series")
+    }
+    try refuseWhatSeriesHave(file)
+    let time = columns.isCounted ? [] : columns.selections[0].inputs
+    let jobs = try TableJobs(
+      table, at: points.atFile.map { try reading.rows($0).table() }, targets: columns.targets,
+      inputs: time + covariates, as: TableJob.told(asOption), group: group)
+    return (jobs, nil)
+  }
+
   /// A table that was kept; nil where the file holds a series.
   private func savedJobs(_ context: String) throws -> TableJobs? {
     guard let saved = try SavedTable(path: context) else { return nil }
@@ -53,7 +79,7 @@ extension Predict {
   private func refuseWhatSeriesHave(_ file: String) throws {
     let options = [
       ("--horizon", points.horizon != nil), ("--at", points.at != nil), ("--units", units != nil),
-      ("--error", error != nil), ("--latent", latent), ("--shard", shard != nil && group == nil),
+      ("--error", errors.column != nil), ("--latent", latent), ("--shard", shard != nil && group == nil),
       ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ]
     if let option = options.first(where: \.1)?.0 {
@@ -67,7 +93,8 @@ extension Predict {
       throw ValidationError("--plot and --show draw one table; leave out --group")
     }
     let asker = TableAsker(
-      model: try jobs.model(givenModel), template: try PlanTemplate(parsing: plan ?? "sequential"),
+      model: try jobs.model(givenModel, precision: precise.precision),
+      template: try PlanTemplate(parsing: plan ?? "sequential"),
       samples: samples,
       seed: common.seed, levels: try numberList(quantiles, option: "--quantiles"), functionals: functionals,
       flopLimit: flopLimit, limits: jobs.saved?.limits ?? scale.limits,

@@ -86,6 +86,8 @@ struct Report: ParsableCommand {
   @Option(help: ArgumentHelp("Refuse plans that need more arithmetic than this.", valueName: "flop"))
   var flopLimit = Posterior.flopLimit
 
+  @OptionGroup var errors: ErrorOption
+
   @OptionGroup var scale: ScaleOption
 
   @OptionGroup var reading: ReadingOptions
@@ -111,6 +113,10 @@ struct Report: ParsableCommand {
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
     try points.check(file: file)
     try validating { _ = try TableJob.told(asOption) }
+    if errors.column != nil, let option = scale.named {
+      throw ValidationError(
+        "\(option) is of values without their errors, and those held out have theirs; leave one out")
+    }
     _ = try outputs()
   }
 
@@ -126,7 +132,8 @@ struct Report: ParsableCommand {
       let template = try PlanTemplate(parsing: plan ?? "auto")
       let name = givenModel ?? "functions"
       let question = try Question(
-        reading.rows(file), input: input, target: target, points: points.asked(reading), units: units)
+        reading.rows(file), input: input, target: target, points: points.asked(reading), units: units,
+        error: errors.column)
       if let reason = FanChart.refusal(question.selection) {
         throw InferenceError.input("\(file): \(reason)")
       }

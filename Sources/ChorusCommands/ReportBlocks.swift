@@ -153,13 +153,18 @@ struct ReportBlocks {
         Page.Table(
           columns: ["central interval", "values inside", "95 % of outcomes, if right", ""],
           rows: rows)),
-      .paragraph(
-        "Log-density of \(heldOut.split.joint.count) of them, in nats a value: \(ChartNumber.text(heldOut.joint, digits: 4)) jointly"
-          + (heldOut.independent.isNaN
-            ? "" : " (8 orders), \(ChartNumber.text(heldOut.independent, digits: 4)) as independent values")
-          + "; more is better."
-      ),
+      .paragraph(densities(heldOut)),
     ]
+  }
+
+  private static func densities(_ heldOut: HeldOutScoring.Result) -> String {
+    func text(_ value: Double, _ what: String) -> String? {
+      value.isNaN ? nil : "\(ChartNumber.text(value, digits: 4)) \(what)"
+    }
+    let several = heldOut.independent.isNaN ? "jointly" : "jointly (8 orders)"
+    let parts = [text(heldOut.joint, several), text(heldOut.independent, "as independent values")]
+    return "Log-density of \(heldOut.split.joint.count) of them, in nats a value: "
+      + parts.compactMap { $0 }.joined(separator: ", ") + "; more is better."
   }
 
   static func percent(_ value: Double) -> String { "\(ChartNumber.text(value * 100, digits: 3)) %" }

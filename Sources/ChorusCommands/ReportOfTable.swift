@@ -16,10 +16,10 @@ extension Report {
   /// The table, where the command line or the file tells that it is one; nil for a function or a series.
   func tableJob() throws -> TableJob? {
     let isTold =
-      try asOption != nil || givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
+      try asOption != nil || givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     let mayBe =
       givenModel == nil && target != nil && points.horizon == nil && points.at == nil && last == nil
-      && file != "-"
+      && file != "-" && errors.column == nil
     guard isTold || mayBe else { return nil }
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return nil }
     let table = try reading.rows(file).table()
@@ -32,7 +32,8 @@ extension Report {
     }
     for (option, isGiven) in [
       ("--horizon", points.horizon != nil), ("--at", points.at != nil), ("--units", units != nil),
-      ("--last", last != nil), ("--scale", scale.choice != .automatic && scale.choice != .raw),
+      ("--last", last != nil), ("--error", errors.column != nil),
+      ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ] where isGiven {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
     }

@@ -162,7 +162,11 @@ struct Score: ParsableCommand {
       valueName: "col[,col]"))
   var covariates: String?
 
+  @OptionGroup var errors: ErrorOption
+
   @OptionGroup var scale: ScaleOption
+
+  @OptionGroup var precise: PrecisionOption
 
   @OptionGroup var reading: ReadingOptions
 
@@ -221,8 +225,9 @@ struct Score: ParsableCommand {
     guard !reencode || functional == nil else {
       throw ValidationError("--reencode is of densities and does not go with --functional")
     }
-    if covariates != nil, let option = scale.named, option != "--scale" {
-      throw ValidationError("\(option) is of values, and --with takes a part of them out; leave one out")
+    if errors.column != nil, let option = scale.named {
+      throw ValidationError(
+        "\(option) is of values without their errors, and those held out have theirs; leave one out")
     }
     guard output == nil || functional == nil else {
       throw ValidationError("--output has single values and does not go with --functional")
@@ -244,7 +249,8 @@ struct Score: ParsableCommand {
       let functionals = try FunctionalTable.functionals(functional)
       let all = try Observations.series(
         reading.rows(file), input: input, target: target, group: group,
-        marks: self.splits.map(Observations.names) ?? [], with: covariates.map(Observations.names) ?? [])
+        marks: self.splits.map(Observations.names) ?? [], with: covariates.map(Observations.names) ?? [],
+        error: errors.column)
       let series = all.filter { $0.refusal == nil }
       guard let observations = series.first else {
         throw InferenceError.input("\(file): \(all.first?.refusal ?? "has no rows")")
@@ -264,7 +270,8 @@ struct Score: ParsableCommand {
           throw SeriesError(file: file, group: group, underlying: error)
         }
       }
-      let model = try Model(named: self.model)
+      precise.warn(common)
+      let model = try Model(named: self.model, precision: precise.precision)
       if model.network.capability.inOrder, last == nil, windows == nil {
         throw ModelError.input(
           "model '\(self.model)' predicts what comes after the rows it has read; hold out the last rows (--last 12) or the"
@@ -336,14 +343,15 @@ struct Score: ParsableCommand {
     }
     func number(_ value: Double) -> String { String(format: "%.3g", value) }
     let ratio = mean { log($0.accuracy.crps / $1.accuracy.crps) }
-    let nats = mean { $0.joint - $1.joint }
+    let isMeasured = with.contains { $0.joint.isNaN }
+    let nats = mean { isMeasured ? $0.independent - $1.independent : $0.joint - $1.joint }
     let interval =
       with.count > 1 ? " (95 % \(number(exp(ratio.low))) to \(number(exp(ratio.high))))" : ""
     let verdict =
       with.count > 1 && exp(ratio.high) < 1
       ? "it helps" : exp(ratio.low) > 1 ? "it does harm" : "no difference shown"
     return
-      "--with: CRPS \(number(exp(ratio.mean))) of that without\(interval), joint log-density \(nats.mean < 0 ? "" : "+")\(number(nats.mean)) nats a value: \(verdict)"
+      "--with: CRPS \(number(exp(ratio.mean))) of that without\(interval), \(isMeasured ? "" : "joint ")log-density \(nats.mean < 0 ? "" : "+")\(number(nats.mean)) nats a value: \(verdict)"
   }
 
   /// Held out over context rows where repetitions share rows of the context: see `RepeatedMean`.

@@ -15,11 +15,11 @@ extension Score {
   func tableJob() throws -> (job: TableJob, table: Table)? {
     let isTold =
       try folds != nil || groupFolds != nil || asOption != nil
-      || givenModel.map { try Model(named: $0).blueprint.family == .table } ?? false
+      || givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     guard
       isTold
         || (givenModel == nil && target != nil && group == nil && last == nil && windows == nil
-          && file != "-")
+          && errors.column == nil && covariates == nil && file != "-")
     else { return nil }
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return nil }
     let table = try reading.rows(file).table()
@@ -34,7 +34,8 @@ extension Score {
     }
     for (option, isGiven) in [
       ("--last", last != nil), ("--windows", windows != nil), ("--group", group != nil),
-      ("--season", season != nil), ("--reencode", reencode),
+      ("--season", season != nil), ("--reencode", reencode), ("--error", errors.column != nil),
+      ("--with", covariates != nil),
       ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ] where isGiven {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
@@ -66,16 +67,21 @@ extension Score {
         ("--output", output != nil),
       ] where isGiven { throw ValidationError("\(option) is of numbers, and '\(column.name)' is a category") }
       let levelsOf = y.map { Int($0) }
+      // A network of tables leaves categories to the estimators.
+      let network = try givenModel.map { try Model(named: $0) }.flatMap {
+        $0.blueprint.family == .classes ? $0 : nil
+      }
       let results = try common.pool.map(splits.count) { index, _ in
         defer { progress.advance() }
-        return try ClassScoring(cells, levels: levelsOf, of: levels.count, splits[index])
+        return try ClassScoring(cells, levels: levelsOf, of: levels.count, splits[index], by: network)
       }
       progress.clear()
       let scores = ClassTable(results: results)
       try scores.write(format)
       return common.say(scores.verdict)
     }
-    let network = try Model(named: givenModel ?? "tables")
+    precise.warn(common)
+    let network = try Model(named: givenModel ?? "tables", precision: precise.precision)
     let functionals = try FunctionalTable.functionals(functional)
     let scoring = HeldOutScoring(
       model: network, rows: .table(cells, y: y), plan: try PlanTemplate(parsing: plan ?? "sequential"),

@@ -133,6 +133,10 @@ struct ScoreTable {
     let unit = lines ? "repetition" : "window"
     guard gain.mean.isFinite else {
       let joint = RepeatedMean(results.map(\.joint), overlap: overlap)
+      guard joint.mean.isFinite else {
+        return
+          "held-out values have errors of their own, which are added to what is said of each; how values go together is scored by energy and variogram"
+      }
       return
         "joint: \(text(joint.mean)) nats a value; this model predicts no value on its own to be compared with"
     }

@@ -71,6 +71,12 @@ struct Train: ParsableCommand {
       valueName: "names"))
   var memory: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Round matrix products to bf16 while training (chorus info --machine tells whether it is faster here); what is learned is kept in 32 bits. (default: f32, or what the configuration says)",
+      valueName: "f32|bf16"))
+  var precision: Precision?
+
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
@@ -110,6 +116,7 @@ struct Train: ParsableCommand {
       let text = try self.text(configuration)
       let prior = try text?.training ?? self.prior(configuration, stored)
       let base = try adapt.map { try Model(named: $0) }
+      if let words = PrecisionOption.warning(configuration.precision) { common.say(words) }
       Interruption.watch()  // after a second Ctrl-C the newest checkpoint stays
       guard exchange.rank == 0 else {
         let trainer = try Trainer(
@@ -168,6 +175,7 @@ struct Train: ParsableCommand {
       + (start.map { " --start \($0)" } ?? "")
       + (adapt.map { " --adapt \($0) --rank \(configuration.adapterRank)" } ?? "")
       + (memory.map { " --memory \($0)" } ?? "")
+      + (configuration.precision == .f32 ? "" : " --precision \(configuration.precision.rawValue)")
     try run.train(
       card: ["prior": configuration.prior, "command": command, "seed": String(configuration.seed)],
       stop: { Interruption.wanted },
@@ -220,6 +228,7 @@ struct Train: ParsableCommand {
     if let steps { configuration.steps = steps }
     if let batch { configuration.batch = batch }
     if let leaves { configuration.leaves = leaves }
+    if let precision { configuration.precision = precision }
     if ranks, configuration.leaves == 0 { configuration.leaves = TrainingConfiguration.usualLeaves }
     if let seed = common.givenSeed { configuration.seed = seed }
     if tasks != nil { configuration.prior = "tasks" }

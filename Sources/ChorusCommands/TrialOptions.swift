@@ -54,6 +54,9 @@ struct TrialOptions: ParsableArguments {
       "Rows whose keys and values each row takes in by a short convolution; 1 for none.", valueName: "rows"))
   var convolution: Int?
 
+  @Flag(help: "Norm every head's read and gate it by the row that asks, as gated recurrent layers do.")
+  var gatedReads = false
+
   @Flag(help: "Train nothing; print the table of what has been trained.")
   var tableOnly = false
 
@@ -101,6 +104,7 @@ struct TrialOptions: ParsableArguments {
     if let width { configuration.blueprint.width = width }
     if let layers { configuration.blueprint.layers = layers }
     if let heads { configuration.blueprint.heads = heads }
+    if gatedReads { configuration.blueprint.parts.gatedReads = true }
     if let convolution { configuration.blueprint.parts.convolution = convolution > 1 ? convolution : nil }
   }
 

@@ -6,6 +6,8 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
   case partialRow(values: Int, dimensions: Int)
   /// An input or output is NaN or infinite. Rows and columns count from 0; the column of an output is nil.
   case notFinite(row: Int, column: Int?, value: String)
+  /// The error of an output is negative, NaN or infinite. Rows count from 0.
+  case badError(row: Int, value: Double)
   /// Two things that should have the same number of rows have not.
   case rowCount(what: String, expected: Int, found: Int)
   /// Two things that should have the same number of input dimensions have not.
@@ -33,6 +35,9 @@ public enum DataError: Error, Equatable, CustomStringConvertible {
       let place = column.map { "input \($0)" } ?? "the output"
       return "row \(row): \(place) is \(value); leave out rows with missing values, or split them off with "
         + "Dataset.split(inputs:outputs:)"
+    case .badError(let row, let value):
+      return
+        "row \(row): the error of the output is \(value); give its standard deviation, 0 where it is measured exactly"
     case .rowCount(let what, let expected, let found):
       return "\(what): \(found) where \(expected) are needed"
     case .dimensions(let what, let expected, let found):

@@ -26,6 +26,15 @@ public enum ValueScale: Sendable, Hashable {
     case root
   }
 
+  /// How it is asked for.
+  public var choice: Choice {
+    switch self {
+    case .raw: .raw
+    case .logarithm: .logarithm
+    case .root: .root
+    }
+  }
+
   /// The root for some values, of which none is below 0: shifted by a quarter of the smallest that is not 0.
   public static func root(of values: some Collection<Double>) -> ValueScale {
     .root(shift: (values.lazy.filter { $0 > 0 }.min() ?? 1) / 4)
@@ -66,6 +75,11 @@ public enum ValueScale: Sendable, Hashable {
     case .logarithm: -log(value)
     case .root(let shift): -0.5 * log(value + shift) - log(2)
     }
+  }
+
+  /// The deviation of an error of a value, as it is seen; to first order where the scale bends.
+  public func seen(error: Double, of value: Double) -> Double {
+    error > 0 ? error * exp(logSlope(value)) : 0
   }
 
   /// In words, for a person: nil where values are seen as they are.

@@ -46,17 +46,22 @@ public struct PlacedSeries: Sendable {
 
   public let places: [Place]
   public let values: [Double]
+  /// Known errors of the values, which the structural method takes into account; empty for none.
+  public let errors: [Double]
   /// Steps of a season; 1 for none.
   public let season: Int
 
   /// Nil for no rows. Of many the latest are kept.
-  public init?(places: [Place], values: [Double], season: Int) {
-    guard !places.isEmpty, places.count == values.count, season >= 1 else { return nil }
+  public init?(places: [Place], values: [Double], errors: [Double] = [], season: Int) {
+    guard !places.isEmpty, places.count == values.count, season >= 1,
+      errors.isEmpty || errors.count == values.count
+    else { return nil }
     let order = places.indices.sorted {
       (places[$0].step, places[$0].x, values[$0]) < (places[$1].step, places[$1].x, values[$1])
     }.suffix(Baseline.rows)
     self.places = order.map { places[$0] }
     self.values = order.map { values[$0] }
+    self.errors = errors.isEmpty ? [] : order.map { errors[$0] }
     self.season = season
   }
 
@@ -113,7 +118,8 @@ public struct PlacedSeries: Sendable {
 
   fileprivate func structural(_ rows: [Place]) -> [GaussianMixture]? {
     let observed = ObservedRows(
-      x: places.map(\.x), y: values, unit: Scaling.Unit(origin: 0, scale: 1), dimensions: 1)
+      x: places.map(\.x), y: values, errors: errors, unit: Scaling.Unit(origin: 0, scale: 1),
+      dimensions: 1)
     let fit = SeriesLevelAndSeason().fit(observed)
     let laws = rows.compactMap { fit.law(at: $0.x) }
     return laws.count == rows.count

@@ -1,5 +1,7 @@
 import ChorusData
 import ChorusHints
+import ChorusInference
+import ChorusModels
 import Foundation
 
 /// How probabilities of a category's levels came true for rows held out.
@@ -67,13 +69,18 @@ public struct ClassScoring: Sendable {
   public let logistic: ClassScores
   public let forest: ClassScores
 
-  public init(_ cells: Cells, levels: [Int], of count: Int, _ split: Split) throws {
+  /// - Parameter network: of the family `classes`, which judges what the estimators say; nil for the estimators alone.
+  public init(
+    _ cells: Cells, levels: [Int], of count: Int, _ split: Split, by network: Model? = nil
+  ) throws {
     self.split = split
-    let fit = try ClassFit(cells.rows(split.context), levels: split.context.map { levels[$0] }, of: count)
+    let (context, known) = (cells.rows(split.context), split.context.map { levels[$0] })
+    let fit = try ClassFit(context, levels: known, of: count)
     self.fit = fit
     let rows = cells.rows(split.held)
     let held = split.held.map { levels[$0] }
-    model = ClassScores(fit.probabilities(rows), held)
+    let said = try network.map { try ClassPosterior(context, levels: known, of: count, by: $0) }
+    model = ClassScores(try said?.probabilities(at: rows) ?? fit.probabilities(rows), held)
     shares = ClassScores(held.map { _ in fit.shares }, held)
     logistic = ClassScores(fit.probabilities(rows, of: .logistic), held)
     forest = ClassScores(fit.probabilities(rows, of: .forest), held)

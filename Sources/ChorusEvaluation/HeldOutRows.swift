@@ -20,6 +20,14 @@ public enum HeldOutRows: Sendable {
     }
   }
 
+  /// Known errors of the outputs; empty for none.
+  var errors: [Double] {
+    switch self {
+    case .function(let data), .series(let data, _): data.errors
+    case .table: []
+    }
+  }
+
   public var count: Int { y.count }
 
   /// A model that has read the context of a split, and rows as it takes them.
@@ -43,7 +51,8 @@ public enum HeldOutRows: Sendable {
       return Asked(posterior: posterior, rows: { data.rows($0) }, baselines: { _ in [:] })
     case .series(let data, let kinds):
       let posterior = try CovariatePosterior(
-        model, data.rows(split.context), kinds, values: values, asked: data.rows(split.held).inputs, on: pool)
+        model, data.rows(split.context), kinds, values: values, limits: limits, whole: whole,
+        asked: data.rows(split.held).inputs, on: pool)
       return Asked(posterior: posterior, rows: { data.rows($0) }, baselines: { _ in [:] })
     case .table(let cells, let y):
       let table = try model.condition(

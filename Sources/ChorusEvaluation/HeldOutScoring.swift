@@ -58,7 +58,7 @@ public struct HeldOutScoring: Sendable {
     public let accuracy: Accuracy
     public internal(set) var baselines: [Baseline: Accuracy] = [:]
     /// log-density in nats a value of the values looked at together: each on its own (NaN as above), by the plan, by
-    /// re-encoding.
+    /// re-encoding. The last two are NaN where held-out values have known errors of measurement.
     public let independent: Double
     public let joint: Double
     /// The last is NaN where it was not asked for.
@@ -99,22 +99,17 @@ public struct HeldOutScoring: Sendable {
     let asked = try asked(split, on: pool)
     let posterior = asked.posterior
     let (held, together) = (try asked.rows(split.held), try asked.rows(together(split)))
-    func density(_ plan: PlanTemplate, _ orders: Int) throws -> Posterior.LogDensity {
-      try posterior.density(
-        of: together.y, at: together.inputs, plan: plan, orders: orders, seed: seed, flopLimit: flopLimit)
-    }
-    let count = Double(together.count)
-    let joint = try density(plan, orders)
-    let each = inOrder ? try drawn(posterior, held) : try known(posterior, held)
+    let densities = try densities(posterior, together)
+    let singles = inOrder ? try drawn(posterior, held) : try known(posterior, held)
     let series = placed(split)
     let naiveError = series?.naiveError ?? .nan
     var result = Result(
-      split: split, calibration: Calibration(levels: each.levels), crps: each.crps,
-      logDensity: each.logDensity,
+      split: split, calibration: Calibration(levels: singles.levels), crps: singles.crps,
+      logDensity: singles.logDensity,
       accuracy: Accuracy(
-        means: each.means, medians: each.medians, crps: each.crps, held.y, naiveError: naiveError),
-      independent: inOrder ? .nan : try density(.independent, 1).value / count, joint: joint.value / count,
-      scale: Self.deviation(split.context.map { rows.y[$0] }), notes: joint.notes)
+        means: singles.means, medians: singles.medians, crps: singles.crps, held.y, naiveError: naiveError),
+      independent: densities.independent, joint: densities.joint,
+      scale: Self.deviation(split.context.map { rows.y[$0] }), notes: densities.notes)
     for (baseline, laws) in asked.baselines(split.held) {
       let means = laws.map { $0.means[0] }
       result.baselines[baseline] = Accuracy(
@@ -123,16 +118,20 @@ public struct HeldOutScoring: Sendable {
     if let series, let grid {
       let rows = split.held.map { grid.places[$0] }
       for baseline in Baseline.ofSeries {
-        guard let laws = baseline.laws(series, at: rows) else { continue }
+        guard var laws = baseline.laws(series, at: rows) else { continue }
+        // The others judge by rows as they are measured.
+        if baseline == .structural { laws = Self.measured(laws, held) }
         let means = laws.map { $0.means[0] }
         result.baselines[baseline] = Accuracy(
           means: means, medians: means, crps: zip(laws, held.y).map { $0.crps($1) }, held.y,
           naiveError: naiveError)
       }
     }
-    if reencoding { result.reencode = try density(.reencode, orders).value / count }
+    if reencoding, together.errors.isEmpty {
+      result.reencode = try density(posterior, together, .reencode, orders).value
+    }
     guard drawing else { return result }
-    let draws = try draws(posterior, together.inputs)
+    let draws = try draws(posterior, together)
     result.energy.joint = Scores.energy(draws.joint, together.y)
     result.variogram.joint = Scores.variogram(draws.joint, together.y)
     if let independent = draws.independent {
@@ -153,7 +152,7 @@ public struct HeldOutScoring: Sendable {
   }
 
   /// Whether the model predicts each value from those before it and knows none on its own.
-  private var inOrder: Bool { model.network.capability.inOrder }
+  var inOrder: Bool { model.network.capability.inOrder }
 
   /// The held-out rows that are looked at together; for a model that takes them in their order, the first ones.
   private func together(_ split: Split) -> [Int] {
@@ -165,7 +164,7 @@ public struct HeldOutScoring: Sendable {
     guard let grid else { return nil }
     return PlacedSeries(
       places: split.context.map { grid.places[$0] }, values: split.context.map { rows.y[$0] },
-      season: grid.season)
+      errors: rows.errors.isEmpty ? [] : split.context.map { rows.errors[$0] }, season: grid.season)
   }
 
   /// What is said of each held-out value on its own: its level, CRPS and log-density, mean and median.
@@ -178,7 +177,7 @@ public struct HeldOutScoring: Sendable {
   }
 
   private func known(_ posterior: any Answering, _ held: Dataset) throws -> Singles {
-    let laws = try posterior.laws(of: held.inputs, flopLimit: flopLimit)
+    let laws = try Self.measured(posterior.laws(of: held.inputs, flopLimit: flopLimit), held)
     return Singles(
       levels: zip(laws, held.y).map { level($0, $1) }, crps: zip(laws, held.y).map { $0.crps($1) },
       logDensity: zip(laws, held.y).map { $0.logDensity($1) }, means: laws.map(\.mean),
@@ -203,12 +202,14 @@ public struct HeldOutScoring: Sendable {
   }
 
   private func draws(
-    _ posterior: any Answering, _ inputs: Inputs
+    _ posterior: any Answering, _ held: Dataset
   ) throws -> (independent: [[Double]]?, joint: [[Double]]) {
     func draw(_ plan: PlanTemplate) throws -> [[Double]] {
-      try posterior.paths(
-        samples, at: inputs, plan: plan, seed: seed, latent: false, flopLimit: flopLimit, progress: nil
-      ).paths
+      try measured(
+        posterior.paths(
+          samples, at: held.inputs, plan: plan, seed: seed, latent: false, flopLimit: flopLimit,
+          progress: nil
+        ).paths, held)
     }
     return (inOrder ? nil : try draw(.independent), try draw(plan))
   }
@@ -238,7 +239,7 @@ public struct HeldOutScoring: Sendable {
     let asked = try asked(split, on: pool)
     let posterior = asked.posterior
     let together = try asked.rows(together(split))
-    let draws = try draws(posterior, together.inputs)
+    let draws = try draws(posterior, together)
     let inputs = (0..<together.count).map { together.x[$0 * together.dimensions] }
     return functionals.enumerated().map { index, functional in
       let value = functional.values(of: [together.y], at: inputs)[0]

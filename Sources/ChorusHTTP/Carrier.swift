@@ -108,7 +108,7 @@
     /// Answers a request whose body is not read, and ends its connection, on which the body would have to be waited for.
     private func refuse(_ error: ServiceError, _ request: ServiceRequest, _ context: Connection) -> Response {
       log(service.refused(request, error))
-      var response = Self.response(error.response)
+      var response = Self.response(error.response(to: request.path))
       response.headers[.connection] = "close"
       let channel = context.channel
       channel.eventLoop.scheduleTask(in: .seconds(1)) { channel.close(promise: nil) }

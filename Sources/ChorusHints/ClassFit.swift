@@ -22,11 +22,19 @@ public struct ClassFit: Sendable {
   public let weights: [Double]
 
   private let reading: TableReading
+  /// How many rows have each level.
+  let counts: [Int]
   /// The levels' shares of the context, with one more row spread over all.
   public let shares: [Double]
   /// Of each level; nil for one that the context does not have.
   private let experts: [Experts?]
   private let categories: [Bool]
+  /// Rows fitted to, and the share of their cells that is missing.
+  let rows: Int
+  let missing: Double
+  /// Rows that processes read, by their numbers in the canonical order, and their levels.
+  let observedRows: [Int]
+  let observedLevels: [Int]
 
   private struct Experts: Sendable {
     let process: ProcessExpert
@@ -34,11 +42,14 @@ public struct ClassFit: Sendable {
     let logistic: LogisticExpert
     let unit: Scaling.Unit
 
-    func probabilities(_ rows: TableRows, _ least: Double) -> [[Double]] {
-      [
-        process.estimates(rows).map { unit.raw($0.value) }, forest.estimates(rows).map { unit.raw($0.value) },
+    /// What each estimator gives the level, and how far trees are from each other.
+    func laws(_ rows: TableRows, _ least: Double) -> (said: [[Double]], disagreement: [Double]) {
+      let forested = forest.laws(rows)
+      let said = [
+        process.estimates(rows).map { unit.raw($0.value) }, forested.map { unit.raw($0.estimate.value) },
         logistic.probabilities(rows),
-      ].map { $0.map { min(max($0, least), 1 - least) } }
+      ]
+      return (said.map { $0.map { min(max($0, least), 1 - least) } }, forested.map(\.disagreement))
     }
 
     func observed(_ read: [Int], _ least: Double) -> [[Double]] {
@@ -64,13 +75,15 @@ public struct ClassFit: Sendable {
     }
     self.levels = count
     categories = cells.categories
+    rows = cells.count
+    missing = Double(cells.values.count { $0.isNaN }) / Double(max(cells.values.count, 1))
     let order = TableOrder(cells, levels.map(Double.init))
     let sorted = order.rows.map { levels[$0] }
     let n = Double(levels.count)
     let counts = (0..<count).map { level in sorted.count { $0 == level } }
     // One more row, spread over all levels: none is impossible because it was not seen.
     let shares = counts.map { (Double($0) + 1 / Double(count)) / (n + 1) }
-    self.shares = shares
+    (self.counts, self.shares) = (counts, shares)
     func unit(_ level: Int) -> Scaling.Unit {
       let share = Double(counts[level]) / n
       return Scaling.Unit(origin: share, scale: (share * (1 - share)).squareRoot())
@@ -95,11 +108,64 @@ public struct ClassFit: Sendable {
     let said = Self.logs(experts.map { $0?.observed(read, least) }, rows: read.count, shares: shares)
     weights = Self.weights(said, read.map { sorted[$0] })
     let weights = weights
+    (observedRows, observedLevels) = (read, read.map { sorted[$0] })
     left = read.indices.map { (order.rows[read[$0]], Self.pooled(said[$0], weights)) }
   }
 
   /// Estimates of probabilities are cut here: an estimator that has seen n rows is no surer.
   private let least: Double
+
+  // MARK: What a network is told
+
+  /// Of one row what each estimator gives the levels, normalised.
+  struct Said: Sendable {
+    let processes, forest, logistic, pool: [Double]
+    /// No estimator is surer than this.
+    let least: Double
+
+    /// - Parameter logs: of each level what each estimator says, and its share.
+    init(_ logs: [[Double]], _ weights: [Double], least: Double) {
+      func law(_ estimator: Int) -> [Double] {
+        ClassFit.pooled(logs, (0..<4).map { $0 == estimator ? 1 : 0 })
+      }
+      (processes, forest, logistic) = (law(0), law(1), law(2))
+      pool = ClassFit.pooled(logs, weights)
+      self.least = least
+    }
+  }
+
+  var columns: Int { categories.count }
+  var categoryShare: Double { Double(categories.count { $0 }) / Double(max(categories.count, 1)) }
+  var designRelevance: [Double] { reading.designRelevance }
+  var observedDesign: [Double] { reading.rows.design }
+
+  /// Of the rows that processes read, each without itself.
+  var observedSaid: [Said] {
+    Self.logs(experts.map { $0?.observed(observedRows, least) }, rows: observedRows.count, shares: shares)
+      .map { Said($0, weights, least: least) }
+  }
+
+  /// How far trees are from each other, level by level, of the rows that processes read.
+  var observedDisagreement: [[Double]] {
+    experts.map { expert in
+      guard let all = expert?.forest.disagreement else { return observedRows.map { _ in 0 } }
+      return observedRows.map { all[$0] }
+    }
+  }
+
+  /// Of other rows, with the disagreement of trees, level by level, and the design.
+  func said(_ rows: Cells) -> (said: [Said], disagreement: [[Double]], design: [Double]) {
+    precondition(rows.categories == categories, "rows have the columns of the context")
+    let shown = reading.shown(rows)
+    let laws = experts.map { $0?.laws(shown, least) }
+    return (
+      Self.logs(laws.map { $0?.said }, rows: rows.count, shares: shares).map {
+        Said($0, weights, least: least)
+      }, laws.map { $0?.disagreement ?? [Double](repeating: 0, count: rows.count) }, shown.design
+    )
+  }
+
+  // MARK: What the estimators say
 
   /// What each row's levels have probability of, `[rows.count][levels]`.
   ///
@@ -108,7 +174,7 @@ public struct ClassFit: Sendable {
     precondition(rows.categories == categories, "rows have the columns of the context")
     guard rows.count > 0 else { return [] }
     let shown = reading.shown(rows)
-    return Self.logs(experts.map { $0?.probabilities(shown, least) }, rows: rows.count, shares: shares).map {
+    return Self.logs(experts.map { $0?.laws(shown, least).said }, rows: rows.count, shares: shares).map {
       Self.pooled($0, weights)
     }
   }
@@ -119,7 +185,7 @@ public struct ClassFit: Sendable {
     guard rows.count > 0 else { return [] }
     let shown = reading.shown(rows)
     let place = Estimator.allCases.firstIndex(of: estimator) ?? 0
-    let said = experts.map { $0?.probabilities(shown, least)[place] }
+    let said = experts.map { $0?.laws(shown, least).said[place] }
     return (0..<rows.count).map { row in
       let own = said.indices.map { said[$0]?[row] ?? shares[$0] }
       let total = own.reduce(0, +)

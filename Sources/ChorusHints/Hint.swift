@@ -54,24 +54,30 @@ public struct ObservedRows: Sendable {
   public let y: [Double]
   public let unit: Scaling.Unit
   public let dimensions: Int
+  /// Known standard deviations of the outputs' errors of measurement, in the unit of `y`; empty where none is known.
+  public let errors: [Double]
   /// Periods that are likelier than others, in the unit of `x`: those of the calendar where the one input is a date.
   public let periods: [Double]
   public var count: Int { y.count }
 
-  public init(x: [Double], y: [Double], unit: Scaling.Unit, dimensions: Int, periods: [Double] = []) {
-    let order = Self.order(x, y, dimensions)
+  public init(
+    x: [Double], y: [Double], errors: [Double] = [], unit: Scaling.Unit, dimensions: Int,
+    periods: [Double] = []
+  ) {
+    let order = Self.order(x, y, errors, dimensions)
     self.x = order.flatMap { x[$0 * dimensions..<($0 + 1) * dimensions] }
     self.y = order.map { y[$0] }
+    self.errors = errors.isEmpty ? [] : order.map { errors[$0] }
     (self.unit, self.dimensions, self.periods) = (unit, dimensions, periods)
   }
 
-  /// The numbers of the rows by their inputs, then their values.
-  static func order(_ x: [Double], _ y: [Double], _ dimensions: Int) -> [Int] {
+  /// The numbers of the rows by their inputs, then their values, then their errors.
+  static func order(_ x: [Double], _ y: [Double], _ errors: [Double] = [], _ dimensions: Int) -> [Int] {
     y.indices.sorted { a, b in
       for column in 0..<dimensions where x[a * dimensions + column] != x[b * dimensions + column] {
         return x[a * dimensions + column] < x[b * dimensions + column]
       }
-      return y[a] < y[b]
+      return y[a] != y[b] || errors.isEmpty ? y[a] < y[b] : errors[a] < errors[b]
     }
   }
 }

@@ -51,6 +51,7 @@ public struct Preparation: Sendable, Hashable {
     /// Fits units and hints to a context, `x` `[rows, dimensions]` and `y` `[rows]`.
     ///
     /// - Parameters:
+    ///   - errors: known standard deviations of the rows' errors of measurement, in the unit of `y`; empty for none.
     ///   - dates: whether the one input is a date, counted in days.
     ///   - values: what outputs are seen as.
     ///   - limits: bounds that values have.
@@ -59,12 +60,15 @@ public struct Preparation: Sendable, Hashable {
     /// - Throws: `DataError.tooFewRowsToScale` for fewer than 2 rows where units come from them, `.noPlace` for a value
     ///   that the scale asked for has none for, `.beyondBounds` for one outside of the limits, `.notWhole`.
     public func prepare(
-      x: some RandomAccessCollection<Double>, y: some RandomAccessCollection<Double>, dimensions: Int,
-      dates: Bool = false, values: ValueScale.Choice = .raw,
+      x: some RandomAccessCollection<Double>, y: some RandomAccessCollection<Double>,
+      errors: [Double] = [], dimensions: Int, dates: Bool = false, values: ValueScale.Choice = .raw,
       limits: ClosedRange<Double>? = nil, whole: Bool = false, scaling given: Scaling? = nil
     ) throws(DataError) -> Preparation {
       guard dimensions > 0, x.count == y.count * dimensions else {
         throw .rowCount(what: "input values", expected: y.count * max(dimensions, 0), found: x.count)
+      }
+      guard errors.isEmpty || errors.count == y.count else {
+        throw .rowCount(what: "errors of the outputs", expected: y.count, found: errors.count)
       }
       // Where nothing is chosen or bounded, there is nothing to look at in the rows.
       let isPlain = limits == nil && !whole && (values == .raw || values == .automatic)
@@ -72,23 +76,30 @@ public struct Preparation: Sendable, Hashable {
         return Preparation(scaling: given ?? .identity)
       }
       // Sums in one order, whatever order the rows came in.
-      let order = ObservedRows.order(Array(x), Array(y), dimensions)
+      let order = ObservedRows.order(Array(x), Array(y), errors, dimensions)
       let x = order.flatMap { row in
         (0..<dimensions).map { x[x.index(x.startIndex, offsetBy: row * dimensions + $0)] }
       }
       let y = order.map { y[y.index(y.startIndex, offsetBy: $0)] }
-      let scale = try valueScale(values, x: x, y: y, dimensions: dimensions, dates: dates)
+      let errors = errors.isEmpty ? [] : order.map { errors[$0] }
+      // What tells of a scale is how values scatter, and errors hide it.
+      let scale = try valueScale(
+        errors.isEmpty || values != .automatic ? values : .raw, x: x, y: y, dimensions: dimensions,
+        dates: dates)
       let seen = try Preparation.seen(y, on: scale)
-      if whole, let value = y.first(where: { $0 != $0.rounded() }) { throw .notWhole(value: value) }
-      let range = try Preparation.range(of: y, seen: seen, on: scale, within: limits, whole: whole)
-      let scaling = try units(x: x, y: seen, dimensions: dimensions, given)
+      let own = zip(y, errors).map { scale.seen(error: $1, of: $0) }
+      // An error may move a value between whole numbers and beyond bounds.
+      let exact = own.isEmpty ? y : zip(y, own).filter { $0.1 == 0 }.map(\.0)
+      if whole, let value = exact.first(where: { $0 != $0.rounded() }) { throw .notWhole(value: value) }
+      let range = try Preparation.range(of: exact, seen: seen, on: scale, within: limits, whole: whole)
+      let scaling = try units(x: x, y: seen, errors: own, dimensions: dimensions, given)
       guard !hints.hints.isEmpty else {
         return Preparation(
           values: scale, scaling: scaling, limits: limits, range: range, isWhole: whole)
       }
       let inputs = x.enumerated().map { scaling.scaled(input: $1, column: $0 % dimensions) }
       let rows = ObservedRows(
-        x: inputs, y: seen, unit: scaling.output, dimensions: dimensions,
+        x: inputs, y: seen, errors: own, unit: scaling.output, dimensions: dimensions,
         periods: dates ? Self.calendar(scaling) : [])
       return Preparation(
         values: scale, scaling: scaling, fits: hints.fit(rows), limits: limits, range: range, isWhole: whole)
@@ -100,10 +111,18 @@ public struct Preparation: Sendable, Hashable {
     }
 
     private func units(
-      x: [Double], y: [Double], dimensions: Int, _ given: Scaling?
+      x: [Double], y: [Double], errors: [Double] = [], dimensions: Int, _ given: Scaling?
     ) throws(DataError) -> Scaling {
       if let given { return given }
-      return scaling == .standardise ? try .standardising(x: x, y: y, dimensions: dimensions) : .identity
+      guard scaling == .standardise else { return .identity }
+      let plain = try Scaling.standardising(x: x, y: y, dimensions: dimensions)
+      guard !errors.isEmpty else { return plain }
+      // The unit that outputs would have without their errors.
+      let moments = SeriesErrors(errors, outputs: y).moments
+      guard moments.variance > 0 else { return plain }
+      return try Scaling(
+        inputCentres: plain.inputCentres, inputScales: plain.inputScales, outputCentre: moments.mean,
+        outputScale: moments.variance.squareRoot())
     }
 
     private func valueScale(
@@ -126,6 +145,12 @@ public struct Preparation: Sendable, Hashable {
     }
   }
 
+  /// The variance that outputs with known errors have beside these, or that of typical errors where that is more.
+  public static func varianceBesideErrors(_ data: Dataset) -> Double {
+    let errors = SeriesErrors(data.errors, outputs: data.y)
+    return max(errors.moments.variance, errors.typical)
+  }
+
   // MARK: - Between units
 
   /// How an output at one place becomes the network's and back.
@@ -137,6 +162,13 @@ public struct Preparation: Sendable, Hashable {
     let range: ClosedRange<Double>?
     /// Of values that are whole numbers the least and the largest; nil for all others.
     public let whole: ClosedRange<Double>?
+
+    /// The same of a value from which `shift` is taken off once it is seen.
+    public func moved(by shift: Double, like other: Preparation) -> OutputUnit {
+      OutputUnit(
+        values: other.values, unit: Scaling.Unit(origin: unit.origin + shift, scale: unit.scale),
+        range: other.range, whole: other.whole)
+    }
 
     /// The network's number for a value; NaN for one that its scale has no place for.
     public func scaled(_ value: Double) -> Double { unit.scaled(values.seen(value) ?? .nan) }
@@ -161,6 +193,17 @@ public struct Preparation: Sendable, Hashable {
       let (least, most) = (unit.scaled(range.lowerBound), unit.scaled(range.upperBound))
       func slack(_ end: Double) -> Double { end.isFinite ? 1e-6 * max(abs(end), 1e-3) : 0 }
       return least - slack(least)...most + slack(most)
+    }
+    /// What the network is told of a value that has been measured with an error, of deviation `error` in the network's unit.
+    ///
+    /// The unit's deviation is that of a value without it. In units of its own, which is wider, a value scatters as one without an
+    /// error does in the unit.
+    func told(_ scaled: Double, error: Double) -> Double {
+      error > 0 ? scaled / (1 + error * error).squareRoot() : scaled
+    }
+    /// The other way.
+    func measured(_ told: Double, error: Double) -> Double {
+      error > 0 ? told * (1 + error * error).squareRoot() : told
     }
     /// The logarithm of how much the network's number grows with the value: what a density gains by.
     public func logSlope(_ value: Double) -> Double { values.logSlope(value) - log(unit.scale) }
@@ -220,20 +263,33 @@ public struct Preparation: Sendable, Hashable {
     return max(least, near.lowerBound)...max(min(most, near.upperBound), max(least, near.lowerBound))
   }
 
-  /// A data set in the network's units. Throws `DataError.dimensions`, or `.noPlace` for a value that its scale has none for.
+  /// A data set in the network's units, its errors too: outputs that have one are what the network is told of them.
+  /// Throws `DataError.dimensions`, or `.noPlace` for a value that its scale has none for.
   public func apply(_ data: Dataset) throws(DataError) -> Dataset {
     let inputs = try scaling.apply(data.inputs)
     _ = try Self.seen(data.y, on: values)
-    let y = zip(data.y, units(inputs)).map { $1.scaled($0) }
+    let units = units(inputs)
+    var y = zip(data.y, units).map { $1.scaled($0) }
+    let errors = data.errors.enumerated().map { row, error in
+      values.seen(error: error, of: data.y[row]) / units[row].unit.scale
+    }
+    for (row, error) in errors.enumerated() { y[row] = units[row].told(y[row], error: error) }
     return try Dataset(
-      inputs: inputs, y: y, inputColumns: data.inputColumns, outputColumn: data.outputColumn)
+      inputs: inputs, y: y, errors: errors, inputColumns: data.inputColumns, outputColumn: data.outputColumn)
   }
 
   /// A data set back in its own units. Throws `DataError.dimensions`.
   public func invert(_ data: Dataset) throws(DataError) -> Dataset {
-    let y = zip(data.y, units(data.inputs)).map { $1.raw($0) }
+    let units = units(data.inputs)
+    let told = data.error
+    let y = units.indices.map { row in
+      units[row].raw(units[row].measured(data.y[row], error: told[row]))
+    }
+    let errors = data.errors.enumerated().map { row, error in
+      error * units[row].unit.scale / exp(values.logSlope(y[row]))
+    }
     return try Dataset(
-      inputs: scaling.invert(data.inputs), y: y, inputColumns: data.inputColumns,
+      inputs: scaling.invert(data.inputs), y: y, errors: errors, inputColumns: data.inputColumns,
       outputColumn: data.outputColumn)
   }
 }

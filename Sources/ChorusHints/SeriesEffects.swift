@@ -26,10 +26,15 @@ public struct SeriesEffects: Sendable {
   ///   - y: outputs, as they are seen.
   ///   - columns: `[columns][rows]`, of mean 0 and deviation 1.
   ///   - groups: of each column the group that it belongs to, from 0.
+  ///   - errors: of each row the known deviation of its error of measurement, in the unit of y; empty for none.
   ///   - known: periods in the unit of x that are likelier than others.
   /// Nil where nothing can be said: too few or too many rows, no extent, nothing that changes.
-  public init?(x: [Double], y: [Double], columns: [[Double]], groups: [Int], known: [Double] = []) {
+  public init?(
+    x: [Double], y: [Double], columns: [[Double]], groups: [Int], errors: [Double] = [],
+    known: [Double] = []
+  ) {
     let order = x.indices.sorted { (x[$0], y[$0]) < (x[$1], y[$1]) }
+    let errors = errors.isEmpty ? [] : order.map { errors[$0] }
     let (x, y) = (order.map { x[$0] }, order.map { y[$0] })
     let columns = columns.map { column in order.map { column[$0] } }
     guard let plain = SeriesModel.Rows(x: x, y: y) else { return nil }
@@ -37,9 +42,15 @@ public struct SeriesEffects: Sendable {
     var found: (steps: Steps, spread: [[Double]])?
     for _ in 0..<Self.rounds {
       let rest = Self.rest(y, columns, factors)
-      guard let model = SeriesModel(x: x, y: rest, known: known),
-        let steps = Steps(model.choice, times: plain.times, outputs: y, columns: columns)
-      else { break }
+      guard let model = SeriesModel(x: x, y: rest, errors: errors, known: known) else { break }
+      // Rows of a place are in order of what is left of them.
+      var noise = model.choice.noise
+      for (place, row) in SeriesModel.Rows.order(x, rest).enumerated() {
+        noise[row] = model.choice.noise[place]
+      }
+      guard let steps = Steps(model.choice, noise, times: plain.times, outputs: y, columns: columns) else {
+        break
+      }
       let solved = steps.solve(groups, Self.strengths)
       factors = solved.factors
       found = (steps, solved.spread)
@@ -93,10 +104,13 @@ public struct SeriesEffects: Sendable {
     private let seen: [[Double]]
     private let own: Int
 
-    init?(_ choice: SeriesModel.Choice, times: [Double], outputs y: [Double], columns: [[Double]]) {
+    init?(
+      _ choice: SeriesModel.Choice, _ noise: [Double], times: [Double], outputs y: [Double],
+      columns: [[Double]]
+    ) {
       let seasons = SeriesSeason.combs(choice.periods, rows: times.count)
       let design = SeriesDesign(
-        times: times, outputs: y, noise: choice.noise, seasons: seasons, changes: true)
+        times: times, outputs: y, noise: noise, seasons: seasons, changes: true)
       guard seasons.count == choice.setting.seasons.count, let solution = design.solve(choice.setting) else {
         return nil
       }
@@ -114,7 +128,7 @@ public struct SeriesEffects: Sendable {
         all.append(y[row] - design.centre)
         all += repeatElement(0, count: width - design.count - columns.count - 1)
       }
-      let filter = SeriesFilter(choice.setting.level, times: times, noise: choice.noise)
+      let filter = SeriesFilter(choice.setting.level, times: times, noise: noise)
       let gram = filter.products(all, width: width)
       let first = design.count
       let seen = (0...columns.count).map { column in

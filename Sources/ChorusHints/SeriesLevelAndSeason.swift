@@ -9,6 +9,8 @@ import Foundation
 /// then reach the network as left-out residuals in units of their deviation, as outputs asked for do.
 public struct SeriesLevelAndSeason: Hint {
   public static let name = "series"
+  /// Rows that a series needs; of one with fewer nothing is said.
+  public static var fewestRows: Int { SeriesModel.rows.lowerBound }
   /// Rows that a series may have; of one with more nothing is said.
   public static var mostRows: Int { SeriesModel.rows.upperBound }
 
@@ -48,7 +50,9 @@ public struct SeriesLevelAndSeason: Hint {
   }
 
   public func fit(_ rows: ObservedRows) -> Fit {
-    guard rows.dimensions == 1, let model = SeriesModel(x: rows.x, y: rows.y, known: rows.periods) else {
+    guard rows.dimensions == 1,
+      let model = SeriesModel(x: rows.x, y: rows.y, errors: rows.errors, known: rows.periods)
+    else {
       return Fit(said: nil, plain: rows.unit, hint: self)
     }
     return Fit(said: Fit.Said(model), plain: rows.unit, hint: self)
@@ -155,6 +159,9 @@ public struct SeriesLevelAndSeason: Hint {
     }
 
     public func fits(dimensions: Int) -> Bool { said == nil || dimensions == 1 }
+
+    /// Whether anything is said of the series.
+    public var isSaid: Bool { said != nil }
 
     /// What the rows say of a value at a place; nil where nothing can be said.
     public func law(at place: Double) -> (mean: Double, deviation: Double)? {

@@ -19,6 +19,9 @@ struct SeriesModel: Sendable {
     /// Variance of each row's noise beside that of most rows.
     var noise: [Double]
     var setting: SeriesSetting
+    /// Of each row the known deviation of its error of measurement, in units of the outputs' deviation; nil where none is known.
+    /// `noise` has them.
+    var errors: [Double]?
   }
 
   /// Rows in order, of equal places the smaller value first, with places in rows and outputs in units of their deviation.
@@ -37,7 +40,7 @@ struct SeriesModel: Sendable {
       guard x.count == y.count, SeriesModel.rows.contains(x.count), (x + y).allSatisfy(\.isFinite) else {
         return nil
       }
-      let order = x.indices.sorted { (x[$0], y[$0]) < (x[$1], y[$1]) }
+      let order = Self.order(x, y)
       let (x, y) = (order.map { x[$0] }, order.map { y[$0] })
       let apart = zip(x.dropFirst(), x).map { $0 - $1 }.filter { $0 > 0 }.sorted()
       guard !apart.isEmpty else { return nil }
@@ -59,6 +62,11 @@ struct SeriesModel: Sendable {
       outputs = small.map { ($0 - mean) / deviation }
       (origin, scale) = (scaled(mean, by: exponent), scaled(deviation, by: exponent))
       guard scale > 0, scale.isFinite, origin.isFinite else { return nil }
+    }
+
+    /// The numbers of rows by their places, of equal places the smaller value first.
+    static func order(_ x: [Double], _ y: [Double]) -> [Int] {
+      x.indices.sorted { (x[$0], y[$0]) < (x[$1], y[$1]) }
     }
 
     /// The place of the first row that is the same number as a `Float`, else the number.
@@ -112,18 +120,22 @@ struct SeriesModel: Sendable {
   /// Chooses and fits; nil where nothing can be said.
   ///
   /// - Parameter known: periods in the unit of x that are likelier than others.
-  init?(x: [Double], y: [Double], known: [Double] = []) {
-    guard let rows = Rows(x: x, y: y), let choice = Self.choose(rows, known: known.map { $0 / rows.step })
-    else {
-      return nil
-    }
+  /// - Parameter errors: of each row the known deviation of its error of measurement, in the unit of y; empty for none.
+  init?(x: [Double], y: [Double], errors: [Double] = [], known: [Double] = []) {
+    guard let rows = Rows(x: x, y: y),
+      let choice = Self.choose(
+        rows, errors: errors.isEmpty ? [] : Rows.order(x, y).map { errors[$0] },
+        known: known.map { $0 / rows.step })
+    else { return nil }
     self.init(rows: rows, choice: choice)
   }
 
   /// Fits what has been chosen; nil where no fit has chosen it.
   init?(rows: Rows, choice: Choice) {
     guard choice.noise.count == rows.times.count, choice.setting.isPossible,
-      choice.noise.allSatisfy({ $0 >= 1 && $0.isFinite }), choice.periods.count <= SeriesPeriods.most,
+      choice.noise.allSatisfy({ $0 >= 1 && $0.isFinite }),
+      choice.errors.map({ $0.count == rows.times.count && $0.allSatisfy { $0 >= 0 && $0.isFinite } }) ?? true,
+      choice.periods.count <= SeriesPeriods.most,
       choice.periods.allSatisfy({
         $0 >= 1.99 && rows.times[rows.times.count - 1] / $0 >= SeriesPeriods.fewestCycles
       }),
@@ -219,9 +231,19 @@ struct SeriesModel: Sendable {
 // MARK: - Choices
 
 extension SeriesModel {
-  private static func choose(_ rows: Rows, known: [Double]) -> Choice? {
+  private static func choose(_ rows: Rows, errors: [Double], known: [Double]) -> Choice? {
+    guard !errors.isEmpty else {
+      return choose(rows, noise: [Double](repeating: 1, count: rows.times.count), known: known)
+    }
+    return SeriesErrors(errors.map { $0 / rows.scale }, outputs: rows.outputs).choose(rows) {
+      choose(rows, noise: $0, known: known)
+    }
+  }
+
+  /// - Parameter base: variance of each row's noise beside that of rows without an error, before any is found to be far from the others.
+  private static func choose(_ rows: Rows, noise base: [Double], known: [Double]) -> Choice? {
     let (times, outputs) = (rows.times, rows.outputs)
-    guard let start = Start(rows, known: known) else { return nil }
+    guard let start = Start(rows, noise: base, known: known) else { return nil }
     var (noise, setting) = (start.noise, start.tuned.setting)
     let levels = start.sketch.kinds(setting, rounds: 6, from: start.near.map(\.setting.level))
       .map(\.setting.level)
@@ -234,9 +256,9 @@ extension SeriesModel {
       guard let first = SeriesDesign.first(design.kinds(setting, rounds: 0, from: levels)) else { return nil }
       let tuned = design.tuneSeasons(first, changing: true)
       setting = design.tuneSlope(design.climb(tuned, rounds: 1)).setting
-      guard !last, let far = design.far(setting, limit: outlier, most: Double(times.count) / 10) else {
-        break
-      }
+      guard !last,
+        let far = design.far(setting, beside: base, limit: outlier, most: Double(times.count) / 10)
+      else { break }
       noise = far
     }
     return Choice(periods: start.periods, noise: noise, setting: setting)
@@ -248,6 +270,7 @@ extension SeriesModel {
   ) -> Summary {
     let factors = solution.factors(count: design.count)
     let count = Double(rows.times.count)
+    let found = missed(rows, choice, design, solution, leftOut)
     /// The share of variance that some of the columns explain.
     func share(_ chosen: [Int]) -> Double {
       guard !chosen.isEmpty else { return 0 }
@@ -255,9 +278,8 @@ extension SeriesModel {
         chosen.reduce(0) { $0 + design.columns[row * design.width + $1] * factors[$1] }
       }
       let mean = said.reduce(0, +) / count
-      return said.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count / design.spread
+      return said.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count / found.variance
     }
-    let missed = zip(rows.outputs, leftOut).reduce(0) { $0 + ($1.0 - $1.1.mean) * ($1.0 - $1.1.mean) }
     return Summary(
       slope: share([1]),
       seasons: design.seasons.enumerated().map { place, season in
@@ -266,7 +288,27 @@ extension SeriesModel {
           fixed: share(design.members(of: place, changing: false)),
           changing: share(design.members(of: place, changing: true)))
       },
-      noise: solution.variance / design.spread, skill: 1 - missed / count / design.spread,
-      far: choice.noise.count { $0 > 1 })
+      noise: solution.variance / found.variance, skill: 1 - found.mean / found.variance, far: found.far)
+  }
+
+  /// The mean square that rows are foretold wrong by, the variance of the outputs, and the rows far from the others. Where errors of
+  /// rows are known, what the outputs were without them is meant.
+  private static func missed(
+    _ rows: Rows, _ choice: Choice, _ design: SeriesDesign, _ solution: SeriesDesign.Solution,
+    _ leftOut: [(mean: Double, deviation: Double)]
+  ) -> (mean: Double, variance: Double, far: Int) {
+    let count = Double(rows.times.count)
+    guard let errors = choice.errors else {
+      let sum = zip(rows.outputs, leftOut).reduce(0) { $0 + ($1.0 - $1.1.mean) * ($1.0 - $1.1.mean) }
+      return (sum / count, design.spread, choice.noise.count { $0 > 1 })
+    }
+    let expected = leftOut.reduce(0) { $0 + $1.deviation * $1.deviation } / count
+    let variance = max(SeriesErrors(errors, outputs: rows.outputs).moments.variance, solution.variance)
+    // Noise grows by the same part of each error's square, but for far rows.
+    let squares = errors.map { $0 * $0 }
+    let parts = rows.times.indices.filter { squares[$0] > 0 }.map { (choice.noise[$0] - 1) / squares[$0] }
+    let part = parts.min() ?? 0
+    let far = rows.times.indices.count { choice.noise[$0] > 1.01 * (1 + part * squares[$0]) }
+    return (expected, variance, far)
   }
 }

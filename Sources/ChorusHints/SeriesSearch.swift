@@ -123,15 +123,20 @@ extension SeriesDesign {
     }
   }
 
-  /// The noise of each row, 1 but for those further than `limit` deviations from what the others say, if they are at most
+  /// The noise of each row, that of `base` but for those further than `limit` deviations from what the others say, if they are at most
   /// `most`; nil where there are none or too many.
-  func far(_ setting: SeriesSetting, limit: Double, most: Double) -> [Double]? {
+  func far(_ setting: SeriesSetting, beside base: [Double], limit: Double, most: Double) -> [Double]? {
     guard let leftOut = leftOut(setting) else { return nil }
+    let unit = base.contains { $0 > 1 } ? solve(setting)?.variance ?? 0 : 0
     let odd = leftOut.enumerated().map { row, law in
-      abs(columns[row * width + count] + centre - law.mean) / law.deviation
+      // Of the row itself, which has an error beside the noise.
+      let deviation =
+        base[row] > 1
+        ? (law.deviation * law.deviation + unit * (base[row] - 1)).squareRoot() : law.deviation
+      return abs(columns[row * width + count] + centre - law.mean) / deviation
     }
     let far = odd.count { $0 > limit }
     guard far > 0, Double(far) <= most else { return nil }
-    return odd.map { $0 > limit ? $0 * $0 : 1 }
+    return zip(odd, base).map { $0 > limit ? $0 * $0 * $1 : $1 }
   }
 }

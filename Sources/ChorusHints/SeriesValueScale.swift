@@ -12,7 +12,9 @@ extension SeriesModel {
   /// The scale on which values are most likely, by the evidence of a short fit and its Jacobian (docs/series-hint.md, 3).
   static func valueScale(x: [Double], y: [Double], known: [Double] = []) -> ValueScale {
     guard let smallest = y.min(), let largest = y.max(), smallest >= 0, largest > narrow * smallest,
-      let rows = Rows(x: x, y: y), let start = Start(rows, known: known.map { $0 / rows.step })
+      let rows = Rows(x: x, y: y),
+      let start = Start(
+        rows, noise: [Double](repeating: 1, count: y.count), known: known.map { $0 / rows.step })
     else { return .raw }
     let count = Double(y.count)
     var best = (worth: start.tuned.evidence - count * log(rows.scale), scale: ValueScale.raw)
@@ -43,13 +45,13 @@ extension SeriesModel {
     /// The best of `near`, its seasons tuned.
     let tuned: SeriesDesign.Found
 
-    init?(_ rows: Rows, known: [Double]) {
+    /// - Parameter base: variance of each row's noise before any is found to be far from the others.
+    init?(_ rows: Rows, noise base: [Double], known: [Double]) {
       let (times, outputs) = (rows.times, rows.outputs)
-      let ones = [Double](repeating: 1, count: times.count)
-      guard var plain = SeriesDesign.Plain(times: times, outputs: outputs, noise: ones) else { return nil }
-      noise = ones
+      guard var plain = SeriesDesign.Plain(times: times, outputs: outputs, noise: base) else { return nil }
+      noise = base
       let few = Double(max(1, times.count / 50))
-      if let odd = plain.design.far(plain.best.setting, limit: SeriesModel.far, most: few) {
+      if let odd = plain.design.far(plain.best.setting, beside: base, limit: SeriesModel.far, most: few) {
         noise = odd
         guard let without = SeriesDesign.Plain(times: times, outputs: outputs, noise: odd) else { return nil }
         plain = without

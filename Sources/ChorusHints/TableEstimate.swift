@@ -35,7 +35,8 @@ struct TableReading: Sendable {
   /// Columns in their canonical order.
   private let columns: [Int]
   private let design: TableDesign
-  private let rows: TableRows
+  /// Those of the context, in the canonical order.
+  let rows: TableRows
   private let seed: UInt64
 
   /// - Parameter outputs: what estimators will be fitted to, rows in the canonical order.
@@ -60,9 +61,15 @@ struct TableReading: Sendable {
 
   /// The context of outputs, rows in the canonical order.
   func context(_ y: [Double]) -> TableContext {
+    TableContext(
+      rows: rows, y: y, relevance: columns.map { relevance[$0] }, designRelevance: designRelevance, seed: seed
+    )
+  }
+
+  /// How much each column of the design tells: that of the column behind it.
+  var designRelevance: [Double] {
     let byOrder = columns.map { relevance[$0] }
-    return TableContext(
-      rows: rows, y: y, relevance: byOrder, designRelevance: design.owners.map { byOrder[$0] }, seed: seed)
+    return design.owners.map { byOrder[$0] }
   }
 
   /// Rows as estimators take them.

@@ -55,6 +55,20 @@ public struct TaskBatch: Sendable, Hashable {
     asked = Array(repeating: [], count: tasks)
   }
 
+  /// One task of the same sizes whose rows are told otherwise.
+  ///
+  /// - Precondition: `x` has `dimensions` numbers a row, and `y` one.
+  package func replacing(x: [Float], y: [Float], dimensions: Int) -> TaskBatch {
+    precondition(y.count == rows && x.count == rows * dimensions, "there are as many rows as before")
+    return TaskBatch(self, x: x, y: y, dimensions: dimensions)
+  }
+
+  private init(_ other: TaskBatch, x: [Float], y: [Float], dimensions: Int) {
+    (tasks, context, buffer, targets) = (1, other.context, other.buffer, other.targets)
+    (self.x, self.y, self.dimensions) = (x, y, dimensions)
+    (fits, asked) = ([nil], [[]])
+  }
+
   /// Writes task `index`: inputs [rows, dimensions] and outputs [rows] in Double, prepared on the way.
   ///
   /// Throws `DataError.size` for an index outside the batch, `.rowCount` for other sizes, `.dimensions` when the

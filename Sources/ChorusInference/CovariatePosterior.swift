@@ -57,10 +57,12 @@ public struct CovariatePosterior: Answering {
   private let basis: CovariateBasis
   private let effects: SeriesEffects
   private let draws: [[Double]]
-  /// That not all rows were read; nil where they were.
-  private let thinned: Note?
+  /// That not all rows were read.
+  private let aside: [Note]
   /// Where values lie, as they are seen.
   private let range: ClosedRange<Double>?
+  /// How values are bounded, or whole; nil where they are neither.
+  private let bounded: Preparation?
 
   /// Sets of factors that the law is a mixture of.
   private static let sets = 8
@@ -69,17 +71,20 @@ public struct CovariatePosterior: Answering {
   ///   - data: rows of a time, then the covariates.
   ///   - kinds: what each covariate holds.
   ///   - values: the scale that values are seen on.
+  ///   - limits: bounds that values have: what is drawn lies within, and densities are those of laws cut there.
+  ///   - whole: whether values are whole numbers.
   ///   - asked: inputs that will be asked for; of more rows than a series may have those near to them are read.
   /// - Throws: as `Model.condition(on:)`; `InferenceError.input` where the rows are no series, or covariates have too many levels.
   public init(
     _ model: Model, _ data: Dataset, _ kinds: [Covariate], values choice: ValueScale.Choice = .automatic,
-    asked: Inputs? = nil, on pool: ThreadPool? = nil
+    limits: ClosedRange<Double>? = nil, whole: Bool = false, asked: Inputs? = nil, on pool: ThreadPool? = nil
   ) throws {
     guard data.dimensions == kinds.count + 1, !kinds.isEmpty else {
       throw InferenceError.input(
         "\(data.dimensions) input columns are no time and \(kinds.count) covariates")
     }
-    let all = data
+    let read = data.count
+    let all = Posterior.telling(data)
     let nearest = Posterior.nearestRows(
       times: Self.times(all.inputs), y: all.y, to: Posterior.contextLimit(model.blueprint, dimensions: 1),
       asked.map { Self.times($0) })
@@ -91,19 +96,24 @@ public struct CovariatePosterior: Answering {
       guard let z = values.seen(value) else { throw DataError.noPlace(value: value, scale: values) }
       return z
     }
-    let (x, dimensions) = (data.x, data.dimensions)
-    let basis = CovariateBasis(
-      kinds, (1..<dimensions).map { column in (0..<data.count).map { x[$0 * dimensions + column] } })
-    guard basis.width <= min(CovariateBasis.most, data.count / 2) else {
+    bounded =
+      limits == nil && !whole
+      ? nil
+      : try Preparation.Rule().prepare(
+        x: times, y: data.y, errors: data.errors, dimensions: 1, values: values.choice, limits: limits,
+        whole: whole)
+    let errors = data.errors.enumerated().map { values.seen(error: $1, of: data.y[$0]) }
+    let (basis, most) = (Self.basis(data, kinds), Self.mostTerms(data))
+    guard basis.width <= most else {
       throw InferenceError.input(
-        "the columns beside time make \(basis.width) terms, more than \(min(CovariateBasis.most, data.count / 2)) for \(data.count) rows; name fewer, or ones with fewer levels"
+        "the columns beside time make \(basis.width) terms, more than \(most) for \(data.count) rows; name fewer, or ones with fewer levels, or let model 'tables' read them (--model tables)"
       )
     }
     let rows = (0..<data.count).map { basis.columns(data.inputs[$0].dropFirst()) }
     guard
       let effects = SeriesEffects(
         x: times, y: seen, columns: (0..<basis.width).map { column in rows.map { $0[column] } },
-        groups: basis.groups, known: known)
+        groups: basis.groups, errors: errors, known: known)
     else {
       throw InferenceError.input(
         "the \(data.count) rows are too few, or change too little, to tell what columns beside time do; leave out --with"
@@ -114,15 +124,31 @@ public struct CovariatePosterior: Answering {
     }
     rest = try model.condition(
       on: Dataset(
-        inputs: Inputs(times), y: left, inputColumns: [data.inputColumns[0]], outputColumn: data.outputColumn),
+        inputs: Inputs(times), y: left, errors: errors, inputColumns: [data.inputColumns[0]],
+        outputColumn: data.outputColumn),
       values: .raw, pool: pool)
     (self.values, self.basis, self.effects) = (values, basis, effects)
-    thinned = nearest.map { .contextNearest(from: all.count, to: $0.count) }
+    aside =
+      (nearest.map { [.contextNearest(from: all.count, to: $0.count)] } ?? [])
+      + (all.count < read ? [.hiddenByErrors(read - all.count)] : [])
     range = values.range(of: seen)
     draws = effects.draws(Self.sets)
     shares = kinds.indices.map { covariate in
       basis.owners.indices.filter { basis.owners[$0] == covariate }.reduce(0) { $0 + effects.shares[$1] }
     }
+  }
+
+  /// Terms that columns beside time make of some rows, and the most that so many rows tell apart.
+  package static func terms(_ data: Dataset, _ kinds: [Covariate]) -> (count: Int, most: Int) {
+    (basis(data, kinds).width, mostTerms(data))
+  }
+
+  private static func mostTerms(_ data: Dataset) -> Int { min(CovariateBasis.most, data.count / 2) }
+
+  private static func basis(_ data: Dataset, _ kinds: [Covariate]) -> CovariateBasis {
+    let (x, dimensions) = (data.x, data.dimensions)
+    return CovariateBasis(
+      kinds, (1..<dimensions).map { column in (0..<data.count).map { x[$0 * dimensions + column] } })
   }
 
   private static func times(_ inputs: Inputs) -> [Double] {
@@ -139,7 +165,8 @@ public struct CovariatePosterior: Answering {
     // As the model chooses it for the series alone.
     case .automatic:
       try model.blueprint.preparation.prepare(
-        x: times, y: data.y, dimensions: 1, dates: data.inputColumns.first?.isDate == true, values: .automatic
+        x: times, y: data.y, errors: data.errors, dimensions: 1,
+        dates: data.inputColumns.first?.isDate == true, values: .automatic
       ).values
     }
   }
@@ -190,6 +217,11 @@ public struct CovariatePosterior: Answering {
     flopLimit: Double = Posterior.flopLimit, progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> Posterior.Samples {
     let (times, shifts) = try shifts(inputs)
+    if let bounded, count > 0 {
+      return try sample(
+        count, at: times, in: shifts.map { try units(times, $0, bounded) }, plan: plan, seed: seed,
+        latent: latent, flopLimit: flopLimit, progress: progress)
+    }
     let samples = try rest.sample(
       count, at: times, plan: plan, seed: seed, latent: latent, flopLimit: flopLimit, progress: progress)
     let paths = samples.paths.enumerated().map { path, values in
@@ -197,7 +229,36 @@ public struct CovariatePosterior: Answering {
     }
     return Posterior.Samples(
       paths: paths, means: Posterior.average(paths), plan: samples.plan, trace: samples.trace,
-      notes: (thinned.map { [$0] } ?? []) + samples.notes, outside: samples.outside)
+      notes: aside + samples.notes, outside: samples.outside)
+  }
+
+  /// How values at some times become what the rest is told in, and back, with what a set of factors moves them by.
+  private func units(
+    _ times: Inputs, _ shift: [Double], _ bounded: Preparation
+  ) throws -> [Preparation.OutputUnit] {
+    guard times.count > 0 else { return [] }
+    return try zip(rest.preparation.units(rest.scaling.apply(times)), shift).map {
+      $0.moved(by: $1, like: bounded)
+    }
+  }
+
+  /// Bounds of what is left differ with what factors move: paths of each set are drawn by themselves, and taken in turn.
+  private func sample(
+    _ count: Int, at times: Inputs, in units: [[Preparation.OutputUnit]], plan: PlanTemplate, seed: UInt64,
+    latent: Bool, flopLimit: Double, progress: (@Sendable (Int) -> Void)?
+  ) throws -> Posterior.Samples {
+    var seeds = RandomStream(seed: seed, .paths, UInt64(units.count))
+    let each = try units.enumerated().map { set, units in
+      let samples = try rest.sample(
+        (count + draws.count - 1 - set) / draws.count, at: times, in: units, plan: plan,
+        seed: seeds.nextUInt64(), latent: latent, flopLimit: flopLimit)
+      progress?(count * (set + 1) / draws.count)
+      return samples
+    }
+    let paths = (0..<max(count, 0)).map { each[$0 % each.count].paths[$0 / each.count] }
+    return Posterior.Samples(
+      paths: paths, means: Posterior.average(paths), plan: each[0].plan, trace: nil,
+      notes: aside + each[0].notes, outside: each[0].outside)
   }
 
   /// Draws coherent paths among those that meet conditions, of points asked for or of all; as `Posterior.sample(_:at:given:)`.
@@ -227,6 +288,17 @@ public struct CovariatePosterior: Answering {
       throw InferenceError.input("\(y.count) values for \(inputs.count) inputs")
     }
     let (times, shifts) = try shifts(inputs)
+    if let bounded {
+      let all = try shifts.map { shift in
+        try rest.logDensity(
+          of: y, at: times, in: units(times, shift, bounded), plan: plan, orders: orders, seed: seed,
+          flopLimit: flopLimit)
+      }
+      let scores = all[0].orders.indices.map { order in Posterior.logMeanExp(all.map { $0.orders[order] }) }
+      return Posterior.LogDensity(
+        value: scores.isEmpty ? 0 : Posterior.logMeanExp(scores), orders: scores, plan: all[0].plan,
+        notes: all[0].notes)
+    }
     let seen = try y.map { value in
       guard let z = values.seen(value) else { throw DataError.noPlace(value: value, scale: values) }
       return z
@@ -251,6 +323,15 @@ public struct CovariatePosterior: Answering {
     at inputs: Inputs, flopLimit: Double = Posterior.flopLimit
   ) throws -> [any ContinuousLaw] {
     let (times, shifts) = try shifts(inputs)
+    if let bounded {
+      let parts = try shifts.map { shift in
+        try rest.continuous(at: times, in: units(times, shift, bounded), flopLimit: flopLimit)
+      }
+      return (0..<times.count).map { row in
+        let law = MixedLaw(parts: parts.map { $0[row] })
+        return bounded.whole.map { WholeNumbers(law, within: $0) } ?? law
+      }
+    }
     return try rest.marginals(at: times, flopLimit: flopLimit).enumerated().map { row, law in
       guard let law = law as? GaussianMixture else {
         throw InferenceError.input("this model's laws cannot be shifted; leave out --with")

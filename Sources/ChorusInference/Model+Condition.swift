@@ -6,7 +6,7 @@ import ChorusTensors
 
 extension Model {
   /// How values are drawn where no plan is named: `auto`; of a table, whose rows lie along no line, `sequential`.
-  public var defaultPlan: PlanTemplate { blueprint.family == .table ? .sequential : .auto }
+  public var defaultPlan: PlanTemplate { blueprint.readsTables ? .sequential : .auto }
 
   /// Encodes a data set, to be asked for paths, densities and marginals.
   public func condition(

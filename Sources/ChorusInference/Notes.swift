@@ -9,6 +9,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
   /// More values are drawn together than in training; `merging` where the model has plans that hold fewer at once.
   case bufferBeyondTraining(rows: Int, trained: Int, merging: Bool)
   case fewRows(Int)
+  /// Rows were left out whose known errors hide what was measured.
+  case hiddenByErrors(Int)
   /// Rounding left a layer's regression without an answer until this much was added to its diagonal.
   case regressionRaised(by: Double)
   /// Points farther from the observed rows than training went, by that many standard deviations of an input, or where a column
@@ -51,6 +53,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
       "of \(drawn) paths drawn, weighed by what is given, \(effective) are left in effect"
     case .regressionRaised(let amount):
       "a layer's regression had no answer at the precision of its numbers; \(amount) was added to its ridge"
+    case .hiddenByErrors(let rows):
+      "\(rows) row\(rows == 1 ? " has an error" : "s have errors") more than thirty times what values vary by, and tell\(rows == 1 ? "s" : "") nothing"
     case .fewRows(let rows): "only \(rows) row\(rows == 1 ? " was" : "s were") observed"
     }
   }

@@ -29,7 +29,9 @@ extension Note {
   /// What a note about a whole request says is outside training.
   var outside: Outside {
     switch self {
-    case .contextBeyondTraining, .contextThinned, .contextNearest, .fewRows, .regressionRaised: .context
+    case .contextBeyondTraining, .contextThinned, .contextNearest, .fewRows, .regressionRaised,
+      .hiddenByErrors:
+      .context
     case .bufferBeyondTraining, .valuesBeyondReach: .targets
     case .conditioned, .weighed, .processApart: []
     case .readsBeyondTraining: .reads

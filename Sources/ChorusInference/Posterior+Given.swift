@@ -52,17 +52,13 @@ extension Posterior {
     }
     let all = try Dataset(
       inputs: Inputs(observed.x + rows.x, dimensions: rows.dimensions), y: observed.y + rows.y,
+      errors: observed.error + rows.error,
       inputColumns: inputColumns, outputColumn: outputColumn)
-    let values: ValueScale.Choice =
-      switch preparation.values {
-      case .raw: .raw
-      case .logarithm: .logarithm
-      case .root: .root
-      }
     // Rows of a table are told in the units of what was fitted to it.
     let units = model.blueprint.family == .table ? scaling : nil
     return try model.condition(
-      on: all, values: values, limits: preparation.limits, whole: preparation.isWhole, scaling: units,
+      on: all, values: preparation.values.choice, limits: preparation.limits, whole: preparation.isWhole,
+      scaling: units,
       pool: pool)
   }
 

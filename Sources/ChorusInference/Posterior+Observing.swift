@@ -7,12 +7,14 @@ extension Posterior {
   /// Exact for a network of one layer without neighbours, and for one whose context is causal. In any other the old rows do not read the new ones, so it is an approximation that costs a
   /// small part of `Model.condition(on:)` with all rows; docs/memories.md tells what it loses.
   ///
-  /// - Throws: `ModelError.input` for another number of inputs, or a model whose memories cannot be merged.
+  /// - Throws: `ModelError.input` for another number of inputs, or a model whose memories cannot be merged;
+  ///   `InferenceError.input` for rows with known errors, old or new.
   public func observing(more data: Dataset) throws -> Posterior {
     guard data.dimensions == conditioned.rows.dimensions else {
       throw ModelError.input(
         "the new rows have \(data.dimensions) inputs, those observed have \(conditioned.rows.dimensions)")
     }
+    try refuseChanging(data)
     let rows = try Self.rows(data, preparation)
     guard model.network.memoryCapability.merge, let merged = conditioned.observing(rows, removing: false)
     else {
@@ -32,6 +34,7 @@ extension Posterior {
     if let wrong = rows.first(where: { !(0..<count).contains($0) }) {
       throw ModelError.input("there is no row \(wrong); \(count) rows are observed, counted from 0")
     }
+    try refuseChanging()
     guard rows.count < count else { throw ModelError.input("a posterior keeps at least one row") }
     guard model.network.memoryCapability.remove,
       let left = conditioned.observing(conditioned.rows.rows(rows.sorted()), removing: true)

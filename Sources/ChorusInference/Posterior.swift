@@ -32,6 +32,8 @@ public struct Posterior: Sendable {
   public let inputColumns: [Column]
   public let outputColumn: Column
   let conditioned: any AnyContext
+  /// Known errors of the rows; nil where there are none.
+  let measured: MeasuredRows?
   let pool: ThreadPool?
 
   /// Contexts up to this many times the trained size are used whole; longer ones are thinned to it.
@@ -57,7 +59,8 @@ public struct Posterior: Sendable {
   ///   - asked: inputs that will be asked for. Of a series with more rows than the model reads, those near to them are
   ///     kept; without, the latest.
   ///   - pool: threads to work on; nil keeps to the caller's.
-  /// - Throws: `ModelError` for more inputs than the model has, `InferenceError.scale` for too few rows to scale by.
+  /// - Throws: `ModelError` for more inputs than the model has, `InferenceError.scale` for too few rows to scale by,
+  ///   `InferenceError.input` for known errors of rows (`Dataset.errors`) that the model does not take into account.
   public init(
     _ model: Model, _ data: Dataset, values: ValueScale.Choice? = nil, limits: ClosedRange<Double>? = nil,
     whole: Bool = false, scaling: Scaling? = nil, preparation: Preparation? = nil, asked: Inputs? = nil,
@@ -65,14 +68,18 @@ public struct Posterior: Sendable {
   ) throws {
     let blueprint = model.blueprint
     let dimensions = data.dimensions
-    guard (1...blueprint.inputDimensions).contains(dimensions) else {
+    guard blueprint.takes(dimensions: dimensions) else {
       throw ModelError.input(
-        "the data has \(dimensions) input columns; this model takes 1 to \(blueprint.inputDimensions)")
+        blueprint.readsTables
+          ? "this model reads the rows of tables, and not \(dimensions) inputs as they are; ask it by a table's cells"
+          : "the data has \(dimensions) input columns; this model takes 1 to \(blueprint.inputDimensions)")
     }
     let limit = Self.contextLimit(blueprint, dimensions: dimensions)
+    let all = data.count
+    var data = Self.telling(data)
     rows = data.count
+    let hidden = all - data.count
     (inputColumns, outputColumn) = (data.inputColumns, data.outputColumn)
-    var data = data
     if data.count > limit {
       data =
         Self.isSeries(blueprint, dimensions: dimensions)
@@ -85,11 +92,15 @@ public struct Posterior: Sendable {
       try preparation
       ?? Self.preparation(
         of: data, by: blueprint, values ?? (scaling == nil ? .automatic : .raw), limits, whole, scaling)
-    let observed = try Self.rows(data, self.preparation)
+    try Self.refuseErrors(data, self.preparation)
+    let scaled = try self.preparation.apply(data)
+    let observed = try Self.rows(scaled: scaled)
+    measured = scaled.errors.isEmpty ? nil : MeasuredRows(errors: scaled.errors, hidden: hidden)
     try Self.checkCancellation()
     conditioned = model.network.condition(observed, self.preparation.fits, on: pool)
     notes =
-      Self.notes(rows: rows, blueprint, dimensions: dimensions) + Self.notes(raised: conditioned.raised)
+      Self.notes(rows: rows, blueprint, dimensions: dimensions)
+      + Self.notes(raised: conditioned.raised, measured)
     try Self.checkCancellation()
   }
 
@@ -105,20 +116,20 @@ public struct Posterior: Sendable {
       model, conditioned, rows: rows + conditioned.rows.count - self.conditioned.rows.count,
       preparation: preparation,
       inputColumns: (0..<count).map { $0 < named.count ? named[$0] : Column("x\($0 + 1)") },
-      outputColumn: outputColumn, on: pool)
+      outputColumn: outputColumn, measured: measured, on: pool)
   }
 
   /// The same answers, worked out on other threads.
   func using(_ pool: ThreadPool?) -> Posterior {
     Posterior(
       model, conditioned, rows: rows, preparation: preparation, inputColumns: inputColumns,
-      outputColumn: outputColumn, on: pool)
+      outputColumn: outputColumn, measured: measured, on: pool)
   }
 
   /// From a context that was encoded before.
   init(
     _ model: Model, _ conditioned: any AnyContext, rows: Int, preparation: Preparation,
-    inputColumns: [Column], outputColumn: Column, on pool: ThreadPool?
+    inputColumns: [Column], outputColumn: Column, measured: MeasuredRows?, on pool: ThreadPool?
   ) {
     self.model = model
     self.conditioned = conditioned
@@ -126,10 +137,11 @@ public struct Posterior: Sendable {
     self.preparation = preparation
     self.inputColumns = inputColumns
     self.outputColumn = outputColumn
+    self.measured = measured
     self.pool = pool
     notes =
       Self.notes(rows: rows, model.blueprint, dimensions: inputColumns.count)
-      + Self.notes(raised: conditioned.raised)
+      + Self.notes(raised: conditioned.raised, measured)
   }
 
   static func contextLimit(_ blueprint: Blueprint, dimensions: Int) -> Int {
@@ -157,7 +169,10 @@ public struct Posterior: Sendable {
     return notes
   }
 
-  private static func notes(raised: Double) -> [Note] { raised > 0 ? [.regressionRaised(by: raised)] : [] }
+  private static func notes(raised: Double, _ measured: MeasuredRows?) -> [Note] {
+    (raised > 0 ? [.regressionRaised(by: raised)] : [])
+      + (measured.map { $0.hidden > 0 ? [.hiddenByErrors($0.hidden)] : [] } ?? [])
+  }
 
   /// Numbers in the network's units beyond this are refused: its sums could leave the range of a `Float`, and
   /// an answer so far from everything seen in training would mean nothing.
@@ -175,10 +190,13 @@ public struct Posterior: Sendable {
 
   /// A data set as the network holds it.
   static func rows(_ data: Dataset, _ preparation: Preparation) throws -> NetworkRows {
-    let scaled = try preparation.apply(data)
-    return NetworkRows(
+    try rows(scaled: preparation.apply(data))
+  }
+
+  private static func rows(scaled: Dataset) throws -> NetworkRows {
+    NetworkRows(
       x: try narrow(scaled.x, "an input of the data"), y: try narrow(scaled.y, "a value of the data"),
-      dimensions: data.dimensions)
+      dimensions: scaled.dimensions)
   }
 
   private static func preparation(
@@ -195,7 +213,7 @@ public struct Posterior: Sendable {
           + " (found \(data.count)); observe more, or pass a scale")
     }
     return try blueprint.preparation.prepare(
-      x: data.x, y: data.y, dimensions: data.dimensions,
+      x: data.x, y: data.y, errors: data.errors, dimensions: data.dimensions,
       dates: data.dimensions == 1 && data.inputColumns.first?.isDate == true, values: values, limits: limits,
       whole: whole, scaling: scaling)
   }
@@ -262,10 +280,27 @@ public struct Posterior: Sendable {
     flopLimit: Double = Posterior.flopLimit,
     progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> Samples {
+    try sample(
+      count, at: inputs, in: preparation.units(inputUnits(inputs)), plan: template, seed: seed,
+      latent: latent, unsupported: unsupported, flopLimit: flopLimit, progress: progress)
+  }
+
+  /// Inputs in the network's units; where they are none of it, as they are, to be refused later.
+  func inputUnits(_ inputs: Inputs) throws -> Inputs {
+    inputs.count > 0 ? try scaling.apply(inputs) : inputs
+  }
+
+  /// - Parameter units: of each target, how its values become the network's and back.
+  func sample(
+    _ count: Int, at inputs: Inputs, in units: [Preparation.OutputUnit], plan template: PlanTemplate,
+    seed: UInt64, latent: Bool, unsupported: Plan.WhenUnsupported = .refuse, flopLimit: Double,
+    progress: (@Sendable (Int) -> Void)? = nil
+  ) throws -> Samples {
     guard count >= 0 else {
       throw InferenceError.input("the number of paths is \(count); it must not be negative")
     }
-    guard !latent || !preparation.isWhole else {
+    let whole = Self.whole(units)
+    guard !latent || whole == nil && !preparation.isWhole else {
       throw InferenceError.input("a curve without noise has no whole numbers; draw values with noise")
     }
     let plan = try resolve(template, inputs, paths: count, flopLimit, latent: latent, unsupported)
@@ -274,16 +309,15 @@ public struct Posterior: Sendable {
         paths: [[Double]](repeating: [], count: count), means: [], plan: plan, notes: notes)
     }
     let x = try questions(inputs)
-    let units = try preparation.units(scaling.apply(inputs))
     let request = Request(
-      plan: plan, seed: seed, pool: pool, bounds: Self.bounds(units), whole: whole(units), progress: progress)
+      plan: plan, seed: seed, pool: pool, bounds: Self.bounds(units), whole: whole, progress: progress)
     let drawn = try conditioned.sample(count, at: x, request, latent: latent)
     let notes = notes + bufferNotes(plan, latent: latent)
     let (outside, note) = try outside(inputs, notes)
     let raw = drawn.paths.map { path in zip(path, units).map { $1.raw(Double($0)) } }
     // The mean of what a bent scale shows is not what it shows of the mean: there it is that of the paths.
     let means =
-      preparation.values == .raw && !preparation.isWhole
+      units.allSatisfy({ $0.values == .raw }) && whole == nil
       ? zip(drawn.means, units).map { $1.raw($0) } : Self.average(raw)
     guard raw.allSatisfy({ $0.allSatisfy(\.isFinite) }), means.allSatisfy(\.isFinite) else {
       throw Self.notFinite
@@ -294,13 +328,13 @@ public struct Posterior: Sendable {
   }
 
   /// Where the value of each target lies, in the network's units; nil where all lie anywhere.
-  private static func bounds(_ units: [Preparation.OutputUnit]) -> [ClosedRange<Double>]? {
+  static func bounds(_ units: [Preparation.OutputUnit]) -> [ClosedRange<Double>]? {
     let bounds = units.compactMap(\.scaledRange)
     return bounds.isEmpty ? nil : bounds
   }
 
-  private func whole(_ units: [Preparation.OutputUnit]) -> [Preparation.OutputUnit]? {
-    preparation.isWhole ? units : nil
+  static func whole(_ units: [Preparation.OutputUnit]) -> [Preparation.OutputUnit]? {
+    units.contains { $0.whole != nil } ? units : nil
   }
 
   /// The mean of each target over paths.
@@ -309,102 +343,8 @@ public struct Posterior: Sendable {
     return first.indices.map { target in paths.reduce(0) { $0 + $1[target] } / Double(paths.count) }
   }
 
-  /// The joint log-density of values, in nats and in the data's units.
-  public struct LogDensity: Sendable {
-    /// log of the mean density over the orders.
-    public let value: Double
-    /// The log-density under each order.
-    public let orders: [Double]
-    public let plan: Plan
-    public let notes: [Note]
-  }
-
-  /// The joint log-density of `y` at `inputs` under the plan: −∞, with a note, for a value so far from the observed rows
-  /// that the model gives it no density. It is averaged over random target orders by log-mean-exp
-  /// (Hassan et al. 2026, sec. 3.4 of the appendix: densities are averaged, not their logarithms). A plan with an order of
-  /// its own has one density.
-  public func logDensity(
-    of y: [Double], at inputs: Inputs, plan template: PlanTemplate = .sequential, orders: Int = 8,
-    seed: UInt64 = 0, unsupported: Plan.WhenUnsupported = .refuse, flopLimit: Double = Posterior.flopLimit
-  ) throws -> LogDensity {
-    guard y.count == inputs.count else {
-      throw InferenceError.input("\(y.count) values for \(inputs.count) inputs")
-    }
-    guard orders > 0 else { throw InferenceError.input("at least one order is needed") }
-    guard y.allSatisfy(\.isFinite) else { throw InferenceError.input("a value is not a finite number") }
-    let plan = try resolve(template, inputs, paths: orders, flopLimit, unsupported)
-    let orders = plan.order == .random ? orders : 1
-    guard inputs.count > 0 else { return LogDensity(value: 0, orders: [], plan: plan, notes: notes) }
-    let x = try questions(inputs)
-    let units = try preparation.units(scaling.apply(inputs))
-    if let value = y.first(where: { preparation.values.seen($0) == nil }) {
-      throw DataError.noPlace(value: value, scale: preparation.values)
-    }
-    if let value = y.first(where: { preparation.isWhole && $0 != $0.rounded() }) {
-      throw DataError.notWhole(value: value)
-    }
-    let scaled = try Self.narrow(zip(y, units).map { $1.scaled($0) }, "a value")
-    // Probabilities have no unit.
-    let jacobian = preparation.isWhole ? 0 : zip(y, units).reduce(0) { $0 + $1.1.logSlope($1.0) }
-    let request = Request(
-      plan: plan, seed: seed, pool: pool, bounds: Self.bounds(units), whole: whole(units))
-    let scores = try conditioned.logDensities(of: scaled, at: x, request, orders: orders).map {
-      $0 + jacobian
-    }
-    let reach = conditioned.rows.reach
-    let beyond = zip(scaled, units).count { value, unit in
-      !reach.contains(Double(value)) || unit.scaledRange.map { !$0.contains(Double(value)) } ?? false
-    }
-    let isNone = scores.contains(-.infinity) && beyond > 0
-    guard scores.allSatisfy({ $0.isFinite || isNone && $0 == -.infinity }) else { throw Self.notFinite }
-    return LogDensity(
-      value: Self.logMeanExp(scores), orders: scores, plan: plan,
-      notes: notes + bufferNotes(plan) + (isNone ? [.valuesBeyondReach(beyond)] : []))
-  }
-
-  static func logMeanExp(_ values: [Double]) -> Double {
-    guard let top = values.max(), top.isFinite else { return values.max() ?? -.infinity }
-    return top + log(values.reduce(0) { $0 + exp($1 - top) } / Double(values.count))
-  }
-
-  static func logSumExp(_ values: [Double]) -> Double {
-    guard let top = values.max(), top.isFinite else { return values.max() ?? -.infinity }
-    return top + log(values.reduce(0) { $0 + exp($1 - top) })
-  }
-
-  /// The law of each target on its own, in the data's units.
-  ///
-  /// - Throws: `InferenceError.input` for a model of a category; see `laws(at:)`.
-  public func marginals(at inputs: Inputs, flopLimit: Double = Posterior.flopLimit) throws
-    -> [any ContinuousLaw]
-  {
-    let laws = try laws(at: inputs, flopLimit: flopLimit)
-    let units = try preparation.units(scaling.apply(inputs))
-    let marginals = try zip(laws, units).map { law, unit -> any ContinuousLaw in
-      guard let law = law as? any ContinuousLaw else {
-        throw InferenceError.input(
-          "this model predicts the level of a category, which has no unit; ask for its laws")
-      }
-      let seen = law.scaled(by: unit.unit.scale, offset: unit.unit.origin)
-      let own: any ContinuousLaw = unit.values == .raw ? seen : SeenLaw(seen, on: unit.values)
-      return unit.whole.map { WholeNumbers(own, within: $0) } ?? own
-    }
-    guard marginals.allSatisfy({ $0.mean.isFinite && $0.variance.isFinite }) else {
-      throw Self.notFinite
-    }
-    return marginals
-  }
-
-  /// The law of each target on its own as the network's head makes it, numbers in the network's units.
-  public func laws(at inputs: Inputs, flopLimit: Double = Posterior.flopLimit) throws -> [any Predictive] {
-    _ = try resolve(.independent, inputs, paths: 1, flopLimit)
-    guard inputs.count > 0 else { return [] }
-    let bounds = try Self.bounds(preparation.units(scaling.apply(inputs)))
-    return try conditioned.laws(at: questions(inputs), within: bounds, on: pool)
-  }
-
   /// What a network with weights that are finite and absurd comes to.
-  private static let notFinite = InferenceError.input(
+  static let notFinite = InferenceError.input(
     "the model answers with numbers that are not finite: its weights, or the units of the data, are out of all range;"
       + " take another model, or change the units")
 
@@ -428,7 +368,7 @@ public struct Posterior: Sendable {
 
   // MARK: -
 
-  private func resolve(
+  func resolve(
     _ template: PlanTemplate, _ inputs: Inputs, paths: Int, _ limit: Double, latent: Bool = false,
     _ unsupported: Plan.WhenUnsupported = .refuse
   ) throws -> Plan {
@@ -461,7 +401,7 @@ public struct Posterior: Sendable {
   }
 
   /// Inputs of targets as the network holds them.
-  private func questions(_ inputs: Inputs) throws -> [Float] {
+  func questions(_ inputs: Inputs) throws -> [Float] {
     guard inputs.dimensions == conditioned.rows.dimensions else {
       throw InferenceError.input(
         "the targets have \(inputs.dimensions) input columns and the context \(conditioned.rows.dimensions)")
@@ -472,7 +412,7 @@ public struct Posterior: Sendable {
     return try Self.narrow(scaling.apply(inputs).values, "an input of the targets")
   }
 
-  private func bufferNotes(_ plan: Plan, latent: Bool = false) -> [Note] {
+  func bufferNotes(_ plan: Plan, latent: Bool = false) -> [Note] {
     let trained = model.blueprint.trainedBuffer
     let merged = plan.instructions.last?.context.ranges.reduce(0) { $0 + $1.count } ?? 0
     let last = latent ? plan.targets - (plan.endsWithAPrefix ? merged : 0) : 0

@@ -26,6 +26,8 @@ public struct SavedContext: Sendable {
     var range: Ends?
     /// nil: values need not be whole numbers.
     var whole: Bool?
+    /// nil: no errors of rows are known.
+    var measured: MeasuredRows?
     var scaling: Scaling
     var inputColumns: [Column]
     var outputColumn: Column
@@ -130,6 +132,11 @@ public struct SavedContext: Sendable {
       preparation.scaling.inputCentres.isEmpty || preparation.scaling.inputCentres.count == dimensions,
       preparation.fits.fits.allSatisfy({ $0.fits(dimensions: dimensions) })
     else { throw malformed("its numbers of rows or columns contradict each other") }
+    if let measured = header.measured {
+      guard measured.errors.count == read, measured.hidden >= 0,
+        measured.errors.allSatisfy({ $0 >= 0 && $0.isFinite })
+      else { throw malformed("its rows have errors that no rows have") }
+    }
     let x = try content.floats("x", shape: [read, dimensions])
     let y = try content.floats("y", shape: [read])
     let reach = Float(Posterior.reach)
@@ -148,7 +155,7 @@ public struct SavedContext: Sendable {
     }
     return Posterior(
       model, state, rows: header.rows, preparation: preparation, inputColumns: header.inputColumns,
-      outputColumn: header.outputColumn, on: pool)
+      outputColumn: header.outputColumn, measured: header.measured, on: pool)
   }
 
   private func preparation(_ hints: Hints) throws -> Preparation {
@@ -208,7 +215,7 @@ public struct SavedContext: Sendable {
         values: posterior.preparation.values == .raw ? nil : posterior.preparation.values,
         limits: posterior.preparation.limits.map(Ends.init),
         range: posterior.preparation.range.map(Ends.init),
-        whole: posterior.preparation.isWhole ? true : nil,
+        whole: posterior.preparation.isWhole ? true : nil, measured: posterior.measured,
         scaling: posterior.scaling, inputColumns: posterior.inputColumns,
         outputColumn: posterior.outputColumn),
       fits: posterior.conditioned.fits, hints: posterior.model.blueprint.hints)
@@ -272,6 +279,7 @@ extension Posterior {
       return try preparation.invert(
         Dataset(
           inputs: Inputs(rows.x.map(Double.init), dimensions: rows.dimensions), y: rows.y.map(Double.init),
+          errors: measured?.errors ?? [],
           inputColumns: inputColumns,
           outputColumn: outputColumn))
     }

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import ChorusModels
 import ChorusPlans
 
@@ -18,8 +19,8 @@ extension TableChain {
       // A category has estimators of its own for every level.
       let estimators = 3 * read * read * (read + 20 * columns) + 1e5 * fitted * (columns + 4)
       let network =
-        step.levels == nil
-        ? Posterior.flops(toRead: rows, dimensions: model.blueprint.inputDimensions, by: model) : 0
+        passes(step, of: model)
+        * Posterior.flops(toRead: rows, dimensions: model.blueprint.inputDimensions, by: model)
       return sum + Double(step.levels ?? 1) * estimators + network
     }
   }
@@ -62,9 +63,16 @@ extension TableChain {
     // Of each row its covariances with the rows that processes read, and the deviation that follows.
     let read = Double(min(rows, mostRead))
     let told = Double((step.levels ?? 1) * count) * (4 * read * read + 100 * read)
-    guard step.levels == nil else { return told }
+    let passes = passes(step, of: model)
+    guard passes > 0 else { return told }
     let context = min(max(rows, 1), max(model.blueprint.trainedContext, 1))
     let plan = try plan.resolve(context: context, targets: count, capability: model.network.capability)
-    return try told + plan.cost(paths: paths).work(model.network.rates).total
+    return try told + passes * plan.cost(paths: paths).work(model.network.rates).total
+  }
+
+  /// How many times a row goes through the network: for each level of a category, where it has a network.
+  private static func passes(_ step: Step, of model: Model) -> Double {
+    guard let levels = step.levels else { return 1 }
+    return model.blueprint.family == .classes ? Double(min(levels, ToldClasses.mostPasses)) : 0
   }
 }

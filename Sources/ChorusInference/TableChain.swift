@@ -8,8 +8,8 @@ import Foundation
 
 /// Missing cells of a table drawn together: column after column, what is drawn of one being a feature of the next.
 ///
-/// p(a, b, … | rest) = p(a | rest)·p(b | a, rest)·…: numbers by a `TablePosterior`, whose rows are joint; categories by a `ClassFit`,
-/// whose rows are drawn each by itself. Cells that are there stay as they are.
+/// p(a, b, … | rest) = p(a | rest)·p(b | a, rest)·…: numbers by a `TablePosterior`, categories by a `ClassPosterior`, the rows of
+/// either jointly. Cells that are there stay as they are.
 ///
 /// ```swift
 /// let steps = [TableChain.Step(column: 0, inputs: [2, 3], levels: 3), TableChain.Step(column: 1, inputs: [0, 2, 3])]
@@ -97,6 +97,7 @@ public struct TableChain: Sendable {
   ///   - context: those that are read; nil for all.
   ///   - pins: what is known of missing cells. Columns that have some are drawn first; a cell that is given is read as one that was
   ///     there, but where the same row has a cell that is drawn before it: there paths are weighed by its density (`sample(_:given:)`).
+  ///   - model: of tables, with estimators alone for categories; or of classes, where no number is drawn.
   /// - Throws: `InferenceError.input` where a column has fewer than two values to learn from, or a pin is of no missing cell.
   public init(
     _ model: Model, _ cells: Cells, steps: [Step], rows: Set<Int>? = nil, context: Set<Int>? = nil,
@@ -128,7 +129,8 @@ public struct TableChain: Sendable {
         laws.append(.constant(first))
       } else if let levels = step.levels {
         laws.append(
-          .category(try ClassPosterior(inputs, levels: values.map(Self.level), of: levels)))
+          .category(
+            try ClassPosterior(inputs, levels: values.map(Self.level), of: levels, by: model, on: pool)))
       } else {
         laws.append(
           .number(
@@ -255,20 +257,24 @@ public struct TableChain: Sendable {
         }
       case .category(let posterior):
         if let words = posterior.note, !rows.isEmpty { path.notes.append(words) }
-        let shared = try plain.isShared ? posterior.probabilities(at: plain.cells(0)) : nil
-        let said = try pool.over(count) { path in
-          try shared ?? posterior.probabilities(at: plain.cells(path))
-        }
-        for number in 0..<count {
-          path.values[number] += ClassPosterior.drawn(said[number], seed: own, path: number).map(Double.init)
-        }
-        path.expected += Self.mean(said)
-        if let given {
-          path.weigh(
-            try pool.over(count) { number in
-              try posterior.logProbabilities(of: pins.map(Self.level), at: given.cells(number))
-                .reduce(0, +)
-            })
+        if plain.isShared, given == nil {
+          let cells = try plain.cells(0)
+          path.append(
+            try posterior.draws(
+              count, at: cells, plan: plan, seed: own, flopLimit: flopLimit, progress: progress),
+            means: try posterior.probabilities(at: cells))
+        } else {
+          let alone = posterior.using(nil)
+          let drawn = try pool.over(count) { number in
+            let (told, density) =
+              try given.map { try alone.given(pins.map(Self.level), at: $0.cells(number), seed: own) }
+              ?? (alone, 0)
+            let path = try told.path(
+              number, at: plain.cells(number), plan: plan, seed: own, flopLimit: flopLimit)
+            return (path, density)
+          }
+          path.append(drawn.map(\.0.levels), means: Self.mean(drawn.map(\.0.said)))
+          if given != nil { path.weigh(drawn.map(\.1)) }
         }
       case .number(let posterior):
         if let words = posterior.note, !rows.isEmpty { path.notes.append(words) }
@@ -345,6 +351,10 @@ private struct PathsOfTable {
 
   mutating func append(constant value: Double, rows: Int) {
     for path in values.indices { values[path] += [Double](repeating: value, count: rows) }
+  }
+
+  mutating func append(_ more: [[Int]], means: [[Double]]) {
+    append(more.map { $0.map(Double.init) }, means: means)
   }
 
   mutating func append(_ more: [[Double]], means: [[Double]]) {

@@ -30,6 +30,8 @@ public struct TablePosterior: Sendable {
   /// What was left out, in words; nil where nothing was.
   public let note: String?
 
+  static let notOfTables = ModelError.input("this model does not read tables; take model 'tables'")
+
   /// How likely a path is the process's: a tenth, and up to six tenths where it says what each row is given the others better than the
   /// stack of estimators, by more than rows in no order ever gain. Both numbers are of tables to choose on (docs/models.md).
   private static func share(of process: JointProcess, _ fit: TableFit) -> Double {
@@ -51,8 +53,10 @@ public struct TablePosterior: Sendable {
     _ model: Model, _ cells: Cells, y: [Double], limits: ClosedRange<Double>? = nil, whole: Bool = false,
     share: Double? = nil, on pool: ThreadPool? = nil
   ) throws {
+    guard model.blueprint.readsTables else { throw Self.notOfTables }
     guard model.blueprint.family == .table else {
-      throw ModelError.input("this model does not read tables; take model 'tables'")
+      throw ModelError.input(
+        "this model predicts categories, and the target is a number; take model 'tables'")
     }
     if let limits, let value = y.first(where: { !limits.contains($0) }) {
       throw DataError.beyondBounds(value: value, bounds: limits)

@@ -15,6 +15,8 @@ public struct Attention: Sendable {
   let scaling: LengthScaling?
   /// Taps of the short convolution of keys and values, `[rows taken in, columns]`; nil where a row has its own alone.
   public let convolution: Parameter?
+  /// What is made of a read before the map back; nil for nothing.
+  let gatedRead: GatedRead?
   private let sizes: AttentionSizes
   let parameters: [Parameter]
 
@@ -47,6 +49,7 @@ public struct Attention: Sendable {
     parameters = shape.parameters.map {
       scope.parameter("memory." + $0.name, 1, $0.count, .normal(mean: $0.initial, deviation: $0.spread))
     }
+    gatedRead = parts.gatedReads ? GatedRead(width, sizes, epsilon: parts.epsilon, &scope) : nil
     let bound = 1 / Double(shape.read).squareRoot() * shrink
     let start =
       parts.coordinates > 0
@@ -146,10 +149,11 @@ public struct Attention: Sendable {
     if let convolution { own = tape.convolve(own, taps: convolution) }
     var keys = turned(own, heads: sizes.keyHeads, at: kept)
     if let places { keys = tape.gather([.node(keys, places)], rows: places.count, columns: keys.columns) }
-    return memory(tape.weights).train(queries: queries, stored: keys, blocks: visible, on: tape)
+    let read = memory(tape.weights).train(queries: queries, stored: keys, blocks: visible, on: tape)
+    return gatedRead?.record(read, normed[reading], on: tape) ?? read
   }
 
   /// Floating-point operations of the maps a row that is stored and a row that asks.
   public var workStored: Double { stored.work }
-  public var workAsked: Double { query.work + out.work }
+  public var workAsked: Double { query.work + (gatedRead?.work ?? 0) + out.work }
 }

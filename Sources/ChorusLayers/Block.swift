@@ -62,6 +62,7 @@ public struct Block: Sendable {
     let queries = mixer.ask(normed, rows: rows, turns: turns, held: held, run)
     let found = run.arena.floats(rows * mixer.out.inputs)
     read(queries, found)
+    mixer.gatedRead?.apply(found, normed, rows: rows, run)
     mixer.out.apply(found, rows: rows, residual: h, into: h, run)
     guard order == .pre else {
       norm1.apply(h, rows: rows, into: h, run)

@@ -22,6 +22,8 @@ public struct BlockParts: Sendable, Hashable {
   public var rotary: Rotary?
   /// Rows whose keys and values a stored row takes in by a short convolution, itself included; nil for its own alone.
   public var convolution: Int?
+  /// Whether every head's read is normed and gated before the map back (`GatedRead`).
+  public var gatedReads = false
   /// Coordinates that rows carry behind their representation; 0 for none.
   public var coordinates = 0
 
@@ -70,9 +72,11 @@ public struct BlockParts: Sendable, Hashable {
       return "coordinates is \(coordinates); it must be within 0...64"
     }
     if coordinates > 0 {
-      guard norm == .layer, feed == .gelu, sizes.keyHeads == sizes.heads, rotary == nil, !inputBiases else {
+      guard norm == .layer, feed == .gelu, sizes.keyHeads == sizes.heads, rotary == nil, !inputBiases,
+        !gatedReads
+      else {
         return
-          "rows with coordinates have layer norms, a GELU, all key heads, no rotary positions and no inputBiases"
+          "rows with coordinates have layer norms, a GELU, all key heads, no rotary positions, no inputBiases and no gatedReads"
       }
       guard coordinates + 1 <= sizes.width, places.columns < sizes.columns else {
         return "\(coordinates) coordinates do not fit into heads \(sizes.width) wide"
@@ -90,7 +94,8 @@ public struct BlockParts: Sendable, Hashable {
 
 extension BlockParts: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
-    case norm, epsilon, feed, biases, inputBiases, lengthScaling, keyHeads, rotary, convolution, coordinates
+    case norm, epsilon, feed, biases, inputBiases, lengthScaling, keyHeads, rotary, convolution, gatedReads
+    case coordinates
   }
 
   public init(from decoder: any Decoder) throws {
@@ -107,6 +112,7 @@ extension BlockParts: Codable {
     keyHeads = try fields.decodeIfPresent(Int.self, forKey: .keyHeads)
     rotary = try fields.decodeIfPresent(Rotary.self, forKey: .rotary)
     convolution = try fields.decodeIfPresent(Int.self, forKey: .convolution)
+    try read(.gatedReads, \.gatedReads)
     try read(.coordinates, \.coordinates)
   }
 
@@ -121,6 +127,7 @@ extension BlockParts: Codable {
     try fields.encodeIfPresent(keyHeads, forKey: .keyHeads)
     try fields.encodeIfPresent(rotary, forKey: .rotary)
     try fields.encodeIfPresent(convolution, forKey: .convolution)
+    if gatedReads { try fields.encode(gatedReads, forKey: .gatedReads) }
     if coordinates > 0 { try fields.encode(coordinates, forKey: .coordinates) }
   }
 }

@@ -30,7 +30,7 @@ public struct HeadChoice: Sendable {
   /// Every kind of head.
   static let all: [any HeadSpecification.Type] = [
     MixtureHead.Specification.self, CategoricalHead.Specification.self, QuantileHead.Specification.self,
-    JointGaussianHead.Specification.self,
+    JointGaussianHead.Specification.self, LevelsHead.Specification.self,
   ]
 
   public let specification: any HeadSpecification

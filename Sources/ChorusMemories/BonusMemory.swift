@@ -56,13 +56,13 @@ struct BonusRule: RecurrentRule {
     return 1
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
     let x = m.addRow(head.gate(0), head.parameters(Self.decay, count: width))
     let fades = m.map(x) { x in x < Self.most ? (-exp(x), -exp(x)) : (-exp(Self.most), 0) }
     let bonus = head.parameters(Self.bonus, count: width)
-    let first = m.scaleColumns(keys, by: bonus)
-    let second = m.add(keys, m.hadamard(first, m.exponential(fades)), scale: -1)
+    let first = m.scaleColumns(keys.matrix, by: bonus)
+    let second = m.add(keys.matrix, m.hadamard(first, m.exponential(fades)), scale: -1)
     return RecordedTerms(
       fades: m.interleaved([m.constant(0, head.rows, width), fades]), keys: m.interleaved([first, second]),
       values: m.interleaved([head.allValues, head.allValues]))

@@ -33,7 +33,7 @@ struct ChannelGateRule: RecurrentRule {
     return 1
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
     let bias = head.parameters(0, count: sizes.width)
     return RecordedTerms(fades: m.logSigmoid(m.addRow(head.gate(0), bias), over: ScalarGateRule.divisor))

@@ -70,7 +70,7 @@ struct DeltaProductRule<Gate: RecurrentRule, Count: MoveCount>: RecurrentRule {
     return 2 * Softplus.slope(rate)
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
     let fades = gate.record(&head, keys: keys).fades
     let none = m.constant(0, head.rows, 1)
@@ -82,7 +82,7 @@ struct DeltaProductRule<Gate: RecurrentRule, Count: MoveCount>: RecurrentRule {
     return RecordedTerms(
       fades: m.interleaved([fades] + further.map { _ in none }), rates: m.interleaved(rates),
       keys: m.interleaved(
-        [keys] + further.map { UnitFeatures().record(head.gate(column + 3 * $0 - 2), on: m) }),
+        [keys.matrix] + further.map { UnitFeatures().record(head.gate(column + 3 * $0 - 2), on: m) }),
       values: m.interleaved([head.allValues] + further.map { head.gate(column + 3 * $0 - 1) }))
   }
 }

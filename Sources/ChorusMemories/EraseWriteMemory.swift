@@ -53,12 +53,12 @@ struct EraseWriteRule<Gate: RecurrentRule>: RecurrentRule {
     return 1
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
     let fades = gate.record(&head, keys: keys).fades
     let erased = head.sigmoid(gate: column, parameter: number)
     let written = head.sigmoid(gate: column + 1, parameter: number + 1)
     return RecordedTerms(
-      fades: fades, erases: m.hadamard(erased, keys), values: m.hadamard(written, head.allValues))
+      fades: fades, erases: m.hadamard(erased, keys.matrix), values: m.hadamard(written, head.allValues))
   }
 }

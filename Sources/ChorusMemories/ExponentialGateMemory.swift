@@ -61,7 +61,7 @@ struct ExponentialGateRule: RecurrentRule {
     scratch.rewind(to: mark)
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
     func gate(_ index: Int) -> HeadPass.Matrix {
       m.map(m.addRow(head.gate(index), head.parameter(index))) { x in
@@ -71,7 +71,7 @@ struct ExponentialGateRule: RecurrentRule {
     }
     return RecordedTerms(
       fades: m.logSigmoid(gate(0)), rates: m.exponential(gate(1)),
-      keys: m.scaled(keys, by: 1 / Double(width).squareRoot()),
+      keys: m.scaled(keys.matrix, by: 1 / Double(width).squareRoot()),
       values: m.beside(head.allValues, m.constant(1, head.rows, 1)))
   }
 

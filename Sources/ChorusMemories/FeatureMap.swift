@@ -54,6 +54,19 @@ struct UnitFeatures: FeatureMap {
     let factor = 1 / (squares + Float(Self.epsilon)).squareRoot()
     for i in 0..<width { out[i] = x[i] * factor }
   }
+  /// With y = s x: s (dy − y (y·dy)).
+  static func addGradient(
+    _ dy: UnsafePointer<Float>, of x: UnsafePointer<Float>, width: Int, to dx: UnsafeMutablePointer<Float>
+  ) {
+    var (squares, product): (Float, Float) = (Float(epsilon), 0)
+    for i in 0..<width {
+      squares += x[i] * x[i]
+      product += x[i] * dy[i]
+    }
+    let factor = 1 / squares.squareRoot()
+    let along = product / squares
+    for i in 0..<width { dx[i] += factor * (dy[i] - x[i] * along) }
+  }
   func reference(_ x: [Double]) -> [Double] {
     let length = (x.reduce(Self.epsilon) { $0 + $1 * $1 }).squareRoot()
     return x.map { $0 / length }

@@ -45,11 +45,11 @@ struct FeedbackRule<Gate: RecurrentRule>: RecurrentRule {
     return Softplus.slope(Double(row.gate(column)[0]) + Double(values[number][head]))
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
     let fades = gate.record(&head, keys: keys).fades
     let rates = m.sigmoid(m.addRow(head.gate(column), head.parameter(number)))
     let part = m.multiply(m.constant(1, head.rows, 1), m.sigmoid(head.parameter(number + 1)))
-    return RecordedTerms(fades: fades, rates: rates, erases: m.scaleRows(keys, by: part))
+    return RecordedTerms(fades: fades, rates: rates, erases: m.scaleRows(keys.matrix, by: part))
   }
 }

@@ -41,7 +41,7 @@ struct GatedDeltaRule<Gate: RecurrentRule>: RecurrentRule {
     return Softplus.slope(Double(row.gate(column)[0]) + Double(values[number][head]))
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let (m, bias) = (head.matrices, head.parameter(number))
     let rates = m.sigmoid(m.addRow(head.gate(column), bias))
     return RecordedTerms(fades: gate.record(&head, keys: keys).fades, rates: rates)

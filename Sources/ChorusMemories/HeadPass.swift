@@ -5,28 +5,46 @@ import Foundation
 struct HeadPass {
   typealias Matrix = MatrixTape.Matrix
 
+  /// A part of a node that becomes a matrix where it is first asked for.
+  final class Input {
+    let node: Node
+    let rows: Range<Int>
+    let columns: Range<Int>
+    private let pass: MatrixPass
+    init(_ node: Node, rows: Range<Int>, columns: Range<Int>, _ pass: MatrixPass) {
+      (self.node, self.rows, self.columns, self.pass) = (node, rows, columns, pass)
+    }
+    private(set) lazy var matrix: Matrix = pass.input(node, rows: rows, columns: columns)
+    /// The first row as it is, rows `node.columns` apart.
+    var values: UnsafePointer<Float> { pass.values(node) + offset }
+    var offset: Int { rows.lowerBound * node.columns + columns.lowerBound }
+  }
+  typealias Inputs = (set: Input, own: Input)
+
   /// Queries that read alike: the whole set, and of `own` as many rows as their limits tell.
   struct Part {
-    let queries: Matrix
+    let input: Input
     let limits: [Int32]
     let row: Int
+    var queries: Matrix { input.matrix }
   }
 
   let head: Int
   let sizes: AttentionSizes
-  /// Of the set: `[rows, width]`.
-  let keys: Matrix
-  let values: Matrix
-  /// Of the rows behind it; no rows where there are none.
-  let ownKeys: Matrix
-  let ownValues: Matrix
-  /// This head's columns of each gate, of the set and of the rows behind it: `[rows, width]`.
-  let gates: [(set: Matrix, own: Matrix)]
+  let keyInputs: Inputs
+  let valueInputs: Inputs
+  let gateInputs: [Inputs]
   let parts: [Part]
   let parameters: [Parameter]
-  var pass: MatrixPass
+  let pass: MatrixPass
 
   var matrices: MatrixTape { pass.matrices }
+  /// Of the set: `[rows, width]`.
+  var keys: Matrix { keyInputs.set.matrix }
+  var values: Matrix { valueInputs.set.matrix }
+  /// Of the rows behind it; no rows where there are none.
+  var ownKeys: Matrix { keyInputs.own.matrix }
+  var ownValues: Matrix { valueInputs.own.matrix }
 
   /// This head's number of a parameter that has one a head.
   mutating func parameter(_ index: Int) -> Matrix { pass.input(parameters[index], head..<head + 1) }
@@ -74,26 +92,25 @@ extension HeadwiseMemory {
       for group in Self.groups(blocks) {
         for head in 0..<sizes.heads {
           let columns = head * sizes.width..<(head + 1) * sizes.width
-          func both(_ columns: Range<Int>) -> (set: HeadPass.Matrix, own: HeadPass.Matrix) {
+          func both(_ columns: Range<Int>) -> HeadPass.Inputs {
             (
-              pass.input(stored, rows: group.shared, columns: columns),
-              pass.input(stored, rows: group.own, columns: columns)
+              HeadPass.Input(stored, rows: group.shared, columns: columns, pass),
+              HeadPass.Input(stored, rows: group.own, columns: columns, pass)
             )
           }
           let parts = group.parts.map { block in
             HeadPass.Part(
-              queries: pass.input(queries, rows: block.queries, columns: columns),
+              input: HeadPass.Input(queries, rows: block.queries, columns: columns, pass),
               limits: block.limits.isEmpty
                 ? [Int32](repeating: 0, count: block.queries.count) : block.limits,
               row: block.queries.lowerBound)
           }
-          let (keys, values) = (both(layout.key(head)), both(layout.value(head)))
-          let gates = layout.gates.indices.map { both(layout.gate($0, head)) }
           var one = HeadPass(
-            head: head, sizes: sizes, keys: keys.set, values: values.set, ownKeys: keys.own,
-            ownValues: values.own, gates: gates, parts: parts, parameters: self.values.handles, pass: pass)
+            head: head, sizes: sizes, keyInputs: both(layout.key(head)),
+            valueInputs: both(layout.value(head)),
+            gateInputs: layout.gates.indices.map { both(layout.gate($0, head)) }, parts: parts,
+            parameters: self.values.handles, pass: pass)
           record(&one)
-          pass = one.pass
         }
       }
     }

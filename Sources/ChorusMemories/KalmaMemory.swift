@@ -91,7 +91,7 @@ struct KalmaRule<Gate: RecurrentRule>: RecurrentRule {
     scratch.rewind(to: mark)
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     mesa.record(&head, keys: keys)
   }
 

@@ -16,7 +16,7 @@ struct NoFadeRule: RecurrentRule {
     return 1
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     RecordedTerms(fades: head.matrices.constant(0, head.rows, 1))
   }
 }

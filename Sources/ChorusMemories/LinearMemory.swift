@@ -133,9 +133,9 @@ enum PointWeights {
 
   /// Weights `[rows, 1]` of the set and of the rows behind it; nil where all weigh 1.
   static func record(_ head: inout HeadPass, _ index: Int) -> (HeadPass.Matrix?, HeadPass.Matrix?) {
-    guard let gate = head.gates.first else { return (nil, nil) }
+    guard let gate = head.gateInputs.first else { return (nil, nil) }
     let (m, bias) = (head.matrices, head.parameter(index))
-    return (m.softplus(m.addRow(gate.set, bias)), m.softplus(m.addRow(gate.own, bias)))
+    return (m.softplus(m.addRow(gate.set.matrix, bias)), m.softplus(m.addRow(gate.own.matrix, bias)))
   }
 }
 

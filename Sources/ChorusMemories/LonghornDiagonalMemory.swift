@@ -27,10 +27,11 @@ struct LonghornDiagonalRule: RecurrentRule {
     return rate
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
     let terms = exact.record(&head, keys: keys)
-    let forgotten = terms.rates.map { m.scaleRows(m.hadamard(keys, keys), by: $0) } ?? keys
+    let forgotten =
+      terms.rates.map { m.scaleRows(m.hadamard(keys.matrix, keys.matrix), by: $0) } ?? keys.matrix
     return RecordedTerms(
       fades: m.map(forgotten) { (log1p(-$0), -1 / (1 - $0)) }, rates: terms.rates)
   }

@@ -29,10 +29,10 @@ struct LonghornRule: RecurrentRule {
     return beta / (1 + beta * squares)
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let (m, bias) = (head.matrices, head.parameter(0))
     let beta = m.sigmoid(m.addRow(head.gate(0), bias))
-    let inverse = m.map(m.hadamard(beta, m.rowSums(m.hadamard(keys, keys)))) { x in
+    let inverse = m.map(m.hadamard(beta, m.rowSums(m.hadamard(keys.matrix, keys.matrix)))) { x in
       (1 / (1 + x), -1 / ((1 + x) * (1 + x)))
     }
     return RecordedTerms(fades: m.constant(0, head.rows, 1), rates: m.hadamard(beta, inverse))

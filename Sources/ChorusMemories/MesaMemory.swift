@@ -63,11 +63,11 @@ struct MesaRule<Gate: RecurrentRule>: RecurrentRule {
       query, ridge: ridge, solver, rank: rank, width: width, state, into: out, scratch)
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
     let fades = gate.record(&head, keys: keys).fades
     let rates = m.sigmoid(m.addRow(head.gate(column), head.parameter(number)))
-    return RecordedTerms(fades: fades, rates: rates, values: m.beside(head.allValues, keys))
+    return RecordedTerms(fades: fades, rates: rates, values: m.beside(head.allValues, keys.matrix))
   }
 
   func record(

@@ -85,16 +85,17 @@ struct MomentumRule: RecurrentRule {
     scratch.rewind(to: mark)
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
     let rates = m.sigmoid(m.addRow(head.gate(0), head.parameter(Self.rate)))
     let (a, share) = (m.sigmoid(head.parameter(Self.keep)), share(&head))
     let logs = m.beside(logarithm(a, m), logarithm(m.hadamard(a, share), m))
     let fades = m.multiply(m.multiply(m.constant(1, head.rows, 1), logs), halves(m))
     let factor = m.hadamard(reciprocal(a, m), reciprocal(rest(share, m), m))
-    let read = m.scaleRows(keys, by: m.multiply(m.constant(1, head.rows, 1), factor))
+    let read = m.scaleRows(keys.matrix, by: m.multiply(m.constant(1, head.rows, 1), factor))
     return RecordedTerms(
-      fades: fades, rates: rates, keys: m.beside(keys, keys), erases: m.beside(read, m.scaled(read, by: -1)))
+      fades: fades, rates: rates, keys: m.beside(keys.matrix, keys.matrix),
+      erases: m.beside(read, m.scaled(read, by: -1)))
   }
 
   func record(

@@ -24,10 +24,16 @@ extension RecurrentMemory {
     _ weights: UnsafePointer<Float>, _ count: Int, _ matrix: UnsafePointer<Float>, stride: Int, columns: Int,
     into out: UnsafeMutablePointer<Float>, adding: Bool, _ scratch: Arena
   ) {
-    let (n, k) = (Int32(columns), Int32(count))
-    ck_matmul_tn(
-      1, n, k, weights, 1, matrix, Int32(stride), out, n, adding ? 1 : 0,
-      scratch.floats(ck_matmul_tn_scratch(1, n, k)))
+    var arguments = ck_multiply_args()
+    (arguments.m, arguments.n, arguments.k) = (1, Int32(columns), Int32(count))
+    (arguments.a, arguments.a_along) = (weights, 1)
+    (arguments.b, arguments.ldb) = (matrix, Int32(stride))
+    (arguments.c, arguments.ldc, arguments.accumulate) = (out, Int32(columns), adding ? 1 : 0)
+    // Whole registers of columns are read where they are.
+    if !columns.isMultiple(of: 16) {
+      arguments.scratch = scratch.floats(ck_packed_count(Int32(count), Int32(columns)))
+    }
+    ck_multiply(&arguments)
   }
 
   /// A move's k and value, its g added to the sums, and its p; returns β.
@@ -78,8 +84,8 @@ extension RecurrentMemory {
     _ chunk: RecurrentChunk, into out: UnsafeMutablePointer<Float>, _ scratch: Arena
   ) {
     let mark = scratch.mark
-    let (faded, scores) = (scratch.floats(rank), scratch.floats(max(1, count)))
-    for i in 0..<rank { faded[i] = query[i] * Float(exp(fade[Rule.channels ? i : 0])) }
+    let (faded, scores) = (scratch.floats(rank), scratch.floats(Self.moves))
+    keep(query, by: fade, into: faded)
     weigh(faded, rank, start, stride: columns, columns: columns, into: out, adding: false, scratch)
     if count > 0 {
       score(query, fade, count, chunk, into: scores, scratch)
@@ -88,14 +94,34 @@ extension RecurrentMemory {
     scratch.rewind(to: mark)
   }
 
+  /// x times what `fade`, a sum of g, keeps.
+  private func keep(
+    _ x: UnsafePointer<Float>, by fade: UnsafePointer<Double>, into out: UnsafeMutablePointer<Float>
+  ) {
+    guard Rule.channels else {
+      let kept = Float(exp(fade[0]))
+      for i in 0..<rank { out[i] = x[i] * kept }
+      return
+    }
+    for i in 0..<rank { out[i] = Float(fade[i]) }
+    ck_exp(rank, out, out)
+    for i in 0..<rank { out[i] *= x[i] }
+  }
+
   /// Σ_d q_d k_d e^(fade_d − fade of the move), of the first `count` moves.
   private func score(
     _ query: UnsafePointer<Float>, _ fade: UnsafePointer<Double>, _ count: Int, _ chunk: RecurrentChunk,
     into scores: UnsafeMutablePointer<Float>, _ scratch: Arena
   ) {
     guard Rule.channels else {
-      weigh(query, rank, chunk.keys, stride: Self.moves, columns: count, into: scores, adding: false, scratch)
-      for j in 0..<count { scores[j] *= Float(exp(fade[0] - chunk.fades[j])) }
+      // What is not asked for comes along where that is whole registers.
+      let columns = Self.moves.isMultiple(of: 16) ? (count + 15) / 16 * 16 : count
+      weigh(
+        query, rank, chunk.keys, stride: Self.moves, columns: columns, into: scores, adding: false, scratch)
+      let kept = scratch.floats(count)
+      for j in 0..<count { kept[j] = Float(fade[0] - chunk.fades[j]) }
+      ck_exp(count, kept, kept)
+      for j in 0..<count { scores[j] *= kept[j] }
       return
     }
     let kept = scratch.floats(count * rank)
@@ -103,11 +129,12 @@ extension RecurrentMemory {
       for i in 0..<rank { kept[j * rank + i] = Float(fade[i] - chunk.fades[j * rank + i]) }
     }
     ck_exp(count * rank, kept, kept)
-    for j in 0..<count {
-      var sum: Float = 0
-      for i in 0..<rank { sum += query[i] * chunk.keys[i * Self.moves + j] * kept[j * rank + i] }
-      scores[j] = sum
+    for i in 0..<rank {
+      for j in 0..<count { kept[j * rank + i] *= chunk.keys[i * Self.moves + j] }
     }
+    scores.update(repeating: 0, count: count)
+    let n = Int32(rank)
+    for j in 0..<count { ck_row_products(1, n, query, n, kept + j * rank, n, 1, scores + j) }
   }
 
   /// The state behind a chunk's first moves: e^b·S + Σ (e^(b − b_j) k_j) r_jᵀ with b the sum of g over all of them.
@@ -150,7 +177,7 @@ extension RecurrentMemory {
     }
     let known = scratch.zeros(count * columns)
     if Rule.corrects { read(erases, count, start, chunk, into: known, scratch) }
-    let scores = scratch.floats(count)
+    let scores = scratch.floats(Self.moves)
     for index in 0..<count {
       let (value, sum) = (chunk.values + index * columns, known + index * columns)
       if Rule.corrects, index > 0 {
@@ -170,11 +197,10 @@ extension RecurrentMemory {
     into out: UnsafeMutablePointer<Float>, _ scratch: Arena
   ) {
     let faded = scratch.floats(rank * count)
+    let row = scratch.floats(rank)
     for index in 0..<count {
-      for i in 0..<rank {
-        let fade = chunk.fades[index * fadeColumns + (Rule.channels ? i : 0)]
-        faded[i * count + index] = erases[index * rank + i] * Float(exp(fade))
-      }
+      keep(erases + index * rank, by: chunk.fades + index * fadeColumns, into: row)
+      for i in 0..<rank { faded[i * count + index] = row[i] }
     }
     let (m, n, k) = (Int32(count), Int32(columns), Int32(rank))
     ck_matmul_tn(m, n, k, faded, m, start, n, out, n, 0, scratch.floats(ck_matmul_tn_scratch(m, n, k)))

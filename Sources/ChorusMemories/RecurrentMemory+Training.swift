@@ -8,8 +8,12 @@ extension RecurrentMemory {
   /// linearly with the rows.
   func record(_ head: inout HeadPass) {
     let m = head.matrices
-    let own = m.stack(map.record(head.keys, on: m), map.record(head.ownKeys, on: m))
-    let terms = rule.record(&head, keys: own)
+    let keyRows = RecordedKeys { [map, head] in
+      m.stack(map.record(head.keys, on: m), map.record(head.ownKeys, on: m))
+    }
+    let terms = rule.record(&head, keys: keyRows)
+    if Rule.readsProduct { return fuse(&head, terms, keyRows) }
+    let own = keyRows.matrix
     let keys = terms.keys ?? own
     let values = terms.values ?? head.allValues
     let fades = m.map(terms.fades) { x in x > Self.leastFade ? (x, 1) : (Self.leastFade, 0) }
@@ -33,6 +37,39 @@ extension RecurrentMemory {
       }
       state = chunk.end
     }
+  }
+
+  /// The same in Float where a read is a product: what is recorded are gates and rates, and keys and values only where the
+  /// rule changes them.
+  private func fuse(_ head: inout HeadPass, _ terms: RecordedTerms, _ keys: RecordedKeys) {
+    let m = head.matrices
+    func rows(_ matrix: Matrix) -> MoveRows { .matrix(matrix, m) }
+    /// Rows as a node has them, where φ needs no matrix.
+    func features(_ inputs: [HeadPass.Input], _ record: () -> Matrix) -> MoveRows {
+      switch map {
+      case is IdentityFeatures: .inputs(inputs, unit: false)
+      case is UnitFeatures: .inputs(inputs, unit: true)
+      default: rows(record())
+      }
+    }
+    let moved = RecurrentPass.Terms(
+      keys: terms.keys.map(rows) ?? features([head.keyInputs.set, head.keyInputs.own]) { keys.matrix },
+      erases: terms.erases.map(rows),
+      values: terms.values.map(rows)
+        ?? .inputs([head.valueInputs.set, head.valueInputs.own], unit: false),
+      fades: terms.fades, rates: terms.rates)
+    let set = head.keyInputs.set.rows.count
+    let queries = head.parts.map { part in
+      RecurrentPass.Queries(
+        rows: features([part.input]) { map.record(part.queries, on: m) },
+        ends: part.limits.map { set + Int($0) }, row: part.row)
+    }
+    let form = RecurrentPass.Form(
+      rank: rank, columns: columns, channels: Rule.channels, corrects: Rule.corrects, moves: Rule.moves,
+      unread: Rule.unread, leastFade: Self.leastFade, longest: trainingChunk)
+    head.pass.fuse(
+      RecurrentPass(
+        form, moved, queries, moves: head.rows * Rule.moves, column: head.head * sizes.width, head.pass))
   }
 
   /// The state before the first row.

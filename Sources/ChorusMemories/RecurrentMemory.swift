@@ -7,7 +7,7 @@ import Foundation
 /// A path keeps the state at the beginning of the chunk that its newest row is in, and of the chunk before it, each with its
 /// rows: a read takes the state at the beginning of the chunk where its prefix ends, and the chunk's rows one by one. So
 /// what a prefix reads does not depend on how far its path has come since, or has been taken back.
-struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory {
+struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
   let rule: Rule
   let sizes: AttentionSizes
   let shape: MemoryShape
@@ -18,6 +18,8 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory {
   /// Rows and columns of a head's state.
   let rank: Int
   let columns: Int
+  /// The most moves of a chunk in training.
+  var trainingChunk = 64
 
   /// Rows of a chunk. With a gate a column every pair of moves takes exponentials, so chunks are shorter.
   static var chunk: Int { (Rule.channels ? 16 : 32) / Rule.moves }

@@ -1,3 +1,4 @@
+import CChorusKernels
 import ChorusTensors
 import Foundation
 
@@ -51,7 +52,7 @@ protocol RecurrentRule: Sendable {
   // Recorded.
 
   /// The moves of all rows, whose φ of their keys is `keys`.
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms
   /// `start`, `[1, 1]`; nil where it is 0.
   func recordStart(_ head: inout HeadPass) -> HeadPass.Matrix?
   /// What queries read of a state, whose products `state` gives.
@@ -82,6 +83,13 @@ struct RecurrentMove {
   let key: UnsafeMutablePointer<Float>
   let erase: UnsafeMutablePointer<Float>
   let value: UnsafeMutablePointer<Float>
+}
+
+/// φ of all rows' keys, made where it is first asked for.
+final class RecordedKeys {
+  private let make: () -> HeadPass.Matrix
+  init(_ make: @escaping () -> HeadPass.Matrix) { self.make = make }
+  private(set) lazy var matrix: HeadPass.Matrix = make()
 }
 
 /// The moves of all rows, those of a row beneath each other. What is nil is as the rows have it, a rate 1.
@@ -120,9 +128,11 @@ extension RecurrentRule {
 
 extension HeadPass {
   /// Rows of the set and those behind it, in their order.
-  var rows: Int { keys.rows + ownKeys.rows }
+  var rows: Int { keyInputs.set.rows.count + keyInputs.own.rows.count }
   /// A gate's columns of all rows.
-  func gate(_ index: Int) -> Matrix { matrices.stack(gates[index].set, gates[index].own) }
+  func gate(_ index: Int) -> Matrix {
+    matrices.stack(gateInputs[index].set.matrix, gateInputs[index].own.matrix)
+  }
   /// The values of all rows.
   var allValues: Matrix { matrices.stack(values, ownValues) }
   /// σ of a gate's columns plus this head's numbers of a parameter, of all rows.
@@ -134,9 +144,29 @@ extension HeadPass {
 
 extension MatrixTape {
   /// log σ(x) / divisor: what is kept of a state, by a gate in (0, 1) to the power of 1/divisor.
+  /// In single precision, many at a time: gates may be as many as keys.
   func logSigmoid(_ x: Matrix, over divisor: Double = 1) -> Matrix {
-    map(x) { x in (-Softplus.value(-x) / divisor, Softplus.slope(-x) / divisor) }
+    map(
+      x,
+      all: { count, x, values, derivatives in
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: 3 * Self.piece) { scratch in
+          guard let back = scratch.baseAddress else { return }
+          let (soft, grown) = (back + Self.piece, back + 2 * Self.piece)
+          for first in stride(from: 0, to: count, by: Self.piece) {
+            let some = min(Self.piece, count - first)
+            for i in 0..<some { back[i] = Float(-x[first + i]) }
+            ck_softplus(some, back, soft)
+            for i in 0..<some { back[i] = -back[i] }
+            ck_exp(some, back, grown)
+            for i in 0..<some {
+              values[first + i] = -Double(soft[i]) / divisor
+              derivatives[first + i] = 1 / (1 + Double(grown[i])) / divisor
+            }
+          }
+        }
+      })
   }
+  private static var piece: Int { 256 }
   func sigmoid(_ x: Matrix) -> Matrix {
     map(x) { x in
       let value = Softplus.slope(x)

@@ -57,9 +57,9 @@ struct RecursiveRidgeRule: RecurrentRule {
     return FadingRidge.exact([Double](repeating: 0, count: rank), ridge: 0, h).raised
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let fades = gate.record(&head, keys: keys).fades
-    return RecordedTerms(fades: fades, values: head.matrices.beside(head.allValues, keys))
+    return RecordedTerms(fades: fades, values: head.matrices.beside(head.allValues, keys.matrix))
   }
   func recordStart(_ head: inout HeadPass) -> HeadPass.Matrix? {
     head.matrices.softplus(head.parameter(0))

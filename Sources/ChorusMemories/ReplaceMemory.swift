@@ -72,19 +72,19 @@ struct ReplaceRule: RecurrentRule {
     return 1
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
     let fades = m.scaled(head.sigmoid(gate: Self.decay, parameter: Self.decay), by: -Self.fastest)
     let rates = head.sigmoid(gate: Self.rate, parameter: Self.rate)
     let removed = UnitFeatures().record(
-      m.scaleColumns(keys, by: head.parameters(Self.removal, count: width)), on: m)
+      m.scaleColumns(keys.matrix, by: head.parameters(Self.removal, count: width)), on: m)
     let kept = m.scaleColumns(
       m.add(rates, m.constant(1, head.rows, width), scale: -1),
       by: head.parameters(Self.replacement, count: width))
     let none = m.constant(0, head.rows, width)
     return RecordedTerms(
       fades: m.interleaved([fades, none]),
-      keys: m.interleaved([m.hadamard(rates, removed), m.add(keys, m.hadamard(keys, kept))]),
+      keys: m.interleaved([m.hadamard(rates, removed), m.add(keys.matrix, m.hadamard(keys.matrix, kept))]),
       erases: m.interleaved([m.hadamard(removed, m.exponential(m.scaled(fades, by: -1))), none]),
       values: m.interleaved([none, head.allValues]))
   }

@@ -22,7 +22,7 @@ struct RetentionRule: RecurrentRule {
     return 1
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     RecordedTerms(fades: head.matrices.constant(Self.fade(head.head), head.rows, 1))
   }
 }

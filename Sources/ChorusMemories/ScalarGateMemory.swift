@@ -24,7 +24,7 @@ struct ScalarGateRule: RecurrentRule {
     return 1
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let (m, bias) = (head.matrices, head.parameter(0))
     return RecordedTerms(fades: m.logSigmoid(m.addRow(head.gate(0), bias), over: Self.divisor))
   }

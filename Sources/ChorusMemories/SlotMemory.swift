@@ -70,12 +70,12 @@ struct SlotRule: RecurrentRule {
     scratch.rewind(to: mark)
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
     let fades = m.logSigmoid(
       m.addRow(head.gate(0), head.parameters(0, count: width)), over: Self.divisor)
     let taken = m.map(fades) { x in x > -40 ? (-expm1(x), -exp(x)) : (1, 0) }
-    return RecordedTerms(fades: fades, keys: taken, values: m.beside(head.allValues, keys))
+    return RecordedTerms(fades: fades, keys: taken, values: m.beside(head.allValues, keys.matrix))
   }
 
   func record(

@@ -12,6 +12,8 @@ struct SoftmaxMemory: SpecifiedMemory {
   let shape: MemoryShape
   private let unit: Bool
   private let learned: MemoryValues
+  /// Whether the context's keys and values are kept as bfloat16 and products with them rounded.
+  private let rounds: Bool
 
   static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
     let initial = log(Double(sizes.width).squareRoot())
@@ -27,6 +29,7 @@ struct SoftmaxMemory: SpecifiedMemory {
     capability = Self.capability(spec)
     unit = spec.features == "unit"
     learned = values
+    rounds = values.weights.precision == .bf16
   }
 
   static func capability(_ spec: MemorySpec) -> Capability {
@@ -116,7 +119,7 @@ struct SoftmaxMemory: SpecifiedMemory {
   ) {
     let (d, mark) = (sizes.keyColumns, scratch.mark)
     let keyValues = prepared(stored, range.count, stride: 2 * d, queries: false, scratch)
-    ck_pack_shared(
+    (rounds ? ck_pack_shared_bf16 : ck_pack_shared)(
       Int32(range.lowerBound), Int32(range.count), Int32(context.count), Int32(sizes.keyHeads),
       Int32(sizes.width),
       keyValues, Int32(2 * d), keyValues + d, Int32(2 * d), context.keys.pointer,
@@ -206,10 +209,16 @@ struct SoftmaxMemory: SpecifiedMemory {
 
   private func run(_ arguments: inout ck_attention_args, _ scratch: Arena) {
     guard arguments.rows > 0 else { return }
-    arguments.scratch = scratch.floats(
-      ck_attention_scratch(arguments.rows, arguments.heads, arguments.width, arguments.shared_count)
+    let (rows, heads, width, count) = (
+      arguments.rows, arguments.heads, arguments.width, arguments.shared_count
     )
-    ck_attention(&arguments)
+    if rounds {
+      arguments.scratch = scratch.floats(ck_attention_bf16_scratch(rows, heads, width, count))
+      ck_attention_bf16(&arguments)
+    } else {
+      arguments.scratch = scratch.floats(ck_attention_scratch(rows, heads, width, count))
+      ck_attention(&arguments)
+    }
   }
 
   func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {
@@ -254,7 +263,7 @@ struct SoftmaxMemory: SpecifiedMemory {
     let context = draft(rows: count)
     rows.withUnsafeBufferPointer { rows in
       guard let first = rows.baseAddress else { return }
-      ck_pack_shared(
+      (rounds ? ck_pack_shared_bf16 : ck_pack_shared)(
         0, Int32(count), Int32(count), Int32(sizes.keyHeads), Int32(sizes.width), first, Int32(2 * d),
         first + d,
         Int32(2 * d), context.keys.pointer, context.values.pointer)
@@ -270,7 +279,7 @@ struct SoftmaxMemory: SpecifiedMemory {
     let rows = [Float](unsafeUninitializedCapacity: context.count * 2 * d) { rows, count in
       count = context.count * 2 * d
       guard let first = rows.baseAddress else { return }
-      ck_unpack_shared(
+      (rounds ? ck_unpack_shared_bf16 : ck_unpack_shared)(
         Int32(context.count), Int32(sizes.keyHeads), Int32(sizes.width), context.keys.pointer,
         context.values.pointer, first, Int32(2 * d), first + d, Int32(2 * d))
     }

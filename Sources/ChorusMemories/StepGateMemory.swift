@@ -30,7 +30,7 @@ struct StepGateRule: RecurrentRule {
     return step
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
     let step = m.softplus(m.addRow(head.gate(0), head.parameter(Self.bias)))
     let speed = m.map(head.parameter(Self.speed)) { x in (-exp(x), -exp(x)) }

@@ -32,9 +32,9 @@ struct TiedGateRule: RecurrentRule {
     return 1
   }
 
-  func record(_ head: inout HeadPass, keys: HeadPass.Matrix) -> RecordedTerms {
+  func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
-    let x = m.addRow(keys, head.parameters(0, count: width))
+    let x = m.addRow(keys.matrix, head.parameters(0, count: width))
     return RecordedTerms(fades: m.logSigmoid(x), keys: m.sigmoid(m.scaled(x, by: -1)))
   }
 }

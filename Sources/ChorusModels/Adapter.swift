@@ -108,9 +108,11 @@ public struct Adapter: Sendable {
   }
 
   /// The whole network with learned `values`.
-  public func model(_ values: Weights, card: [String: String], source: String) throws -> Model {
+  public func model(
+    _ values: Weights, card: [String: String], source: String, precision: Precision = .f32
+  ) throws -> Model {
     let declared = try Declaration(blueprint)
-    let weights = Weights(declared.table)
+    let weights = Weights(declared.table, precision: precision)
     compose(values, into: weights)
     return Model(network: try declared.network(weights), card: card, source: source)
   }
@@ -140,7 +142,7 @@ public struct Adapter: Sendable {
   static func isAdapter(_ file: Safetensors) -> Bool { file.metadata["format"] == format }
 
   /// The base of an adapter's file with its changes. The base is a shipped model, or lies beside the file.
-  static func read(_ file: Safetensors, path: String) throws -> Model {
+  static func read(_ file: Safetensors, path: String, precision: Precision) throws -> Model {
     guard let name = file.metadata["base"], let fingerprint = file.metadata["base_fingerprint"],
       let rank = file.metadata["rank"].flatMap({ Int($0) }), let json = file.metadata["blueprint"],
       let blueprint = try? JSONDecoder().decode(Blueprint.self, from: Data(json.utf8))
@@ -168,6 +170,7 @@ public struct Adapter: Sendable {
     let values = Weights(adapter.table)
     try values.read(file, path: path)
     let own: Set = ["format", "blueprint", "hash", "sha256", "rank", "base_fingerprint"]
-    return try adapter.model(values, card: file.metadata.filter { !own.contains($0.key) }, source: path)
+    return try adapter.model(
+      values, card: file.metadata.filter { !own.contains($0.key) }, source: path, precision: precision)
   }
 }

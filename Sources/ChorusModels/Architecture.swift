@@ -151,8 +151,16 @@ public struct Declaration: Sendable {
         blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
       return (scope, layers.rates, { JointNetwork(layers, $0) })
     case .table:
-      let layers = try TableLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
+      let layers = try TableLayers<S.Made>(
+        blueprint, telling: .number, head: { head.head($0, hidden: $1, &$2) }, &scope)
       return (scope, layers.rates, { TableNetwork(layers, $0) })
+    case .classes:
+      guard let head = head as? LevelsHead.Specification else {
+        throw .blueprint("family 'classes' has head 'levels'")
+      }
+      let layers = try TableLayers<LevelsHead>(
+        blueprint, telling: .level, head: { head.head($0, hidden: $1, &$2) }, &scope)
+      return (scope, layers.rates, { ClassNetwork(layers, $0) })
     case .streams:
       let layers = try StreamLayers<S.Made>(blueprint, head: { head.head($0, hidden: $1, &$2) }, &scope)
       return (scope, layers.rates, { StreamNetwork(layers, $0) })

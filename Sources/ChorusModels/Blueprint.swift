@@ -16,6 +16,9 @@ public struct Blueprint: Sendable, Hashable {
     case set
     /// A set of rows of a table as estimators tell of them (`TableFit`), a causal buffer, targets.
     case table
+    /// The same of rows whose value is a level: a pass for each level, in which rows have it or not (`ToldClasses`), a causal buffer,
+    /// targets.
+    case classes
     /// A set of rows of a table read cell by cell, columns first, then rows (TabICL, Qu et al. 2025), a causal buffer, targets.
     case cells
     /// A set of observed rows and targets that have one Gaussian law together: no buffer (TNP-ND, Nguyen and Grover 2022).
@@ -116,7 +119,8 @@ public struct Blueprint: Sendable, Hashable {
     try check("feedForward", feedForward, 1...16384)
     try check("embedderHidden", embedderHidden, 1...16384)
     try check("headHidden", headHidden, 1...16384)
-    try check("inputDimensions", inputDimensions, 1...(family == .cells ? 4096 : 64))
+    try check(
+      "inputDimensions", inputDimensions, 1...(family == .cells || family == .classes ? 4096 : 64))
     try check("frequencies", frequencies, 0...16)
     if case .learned(let rows) = bufferPositions { try check("bufferPositions", rows, 1...4096) }
     try check("trainedContext", trainedContext, 0...1_000_000)
@@ -124,6 +128,7 @@ public struct Blueprint: Sendable, Hashable {
     do { try hints.validate() } catch { throw .blueprint("hints: \(error)") }
     if let fault = head.specification.fault { throw .blueprint("head: \(fault)") }
     if family == .table { try validateTable() }
+    try validateClasses()
     try validateEncoder()
     if (family == .joint) != (head.specification is JointGaussianHead.Specification) {
       throw .blueprint("family 'joint' and head 'joint-gaussian' belong to each other; give both or none")
@@ -153,7 +158,7 @@ public struct Blueprint: Sendable, Hashable {
     if family != .table, let mixture = head.specification as? MixtureHead.Specification, mixture.units != 1 {
       throw .blueprint("head: units is \(mixture.units); only rows of family 'table' have more than one")
     }
-    if family != .table, hints.rows == nil, head.specification.around > 0 {
+    if family != .table, family != .classes, hints.rows == nil, head.specification.around > 0 {
       throw .blueprint(
         "head: nothing is there to predict around; add a hint like local-splines, or set around to 0")
     }
@@ -168,8 +173,8 @@ public struct Blueprint: Sendable, Hashable {
       throw .blueprint("width \(width) must be a multiple of 4·heads (heads is \(heads))")
     }
     if let fault = parts.fault(attention) { throw .blueprint("parts: \(fault)") }
-    if family != .table, parts.coordinates > 0 {
-      throw .blueprint("parts: only rows of family 'table' have coordinates; leave them out")
+    if family != .table, family != .classes, parts.coordinates > 0 {
+      throw .blueprint("parts: only rows of families 'table' and 'classes' have coordinates; leave them out")
     }
     if family != .sequence, parts.rotary != nil {
       throw .blueprint(
@@ -248,28 +253,6 @@ public struct Blueprint: Sendable, Hashable {
     }
     guard (1...1024).contains(gridDensity) else {
       throw .blueprint("gridDensity is \(gridDensity); it must be within 1...1024")
-    }
-  }
-
-  /// What a network of tables has to be: its rows are what estimators tell, and so many numbers.
-  private func validateTable() throws(ModelError) {
-    guard inputDimensions == TableExperts.width, hints == Hints(), frequencies == 0, bufferPositions == .none,
-      scaling == .standardise
-    else {
-      throw .blueprint(
-        "family 'table' is told \(TableExperts.width) numbers a row in units of the context: give inputDimensions"
-          + " \(TableExperts.width), scaling 'standardise', and no hints, frequencies or bufferPositions")
-    }
-    guard parts.coordinates == 0 || parts.coordinates == TableExperts.coordinates else {
-      throw .blueprint(
-        "parts: coordinates is \(parts.coordinates); a table's rows have \(TableExperts.coordinates), or 0")
-    }
-    guard let mixture = head.specification as? MixtureHead.Specification,
-      mixture.around == 0 || mixture.units == TableExperts.count
-    else {
-      throw .blueprint(
-        "head: family 'table' has a mixture around \(TableExperts.count) estimators; set units to \(TableExperts.count)"
-      )
     }
   }
 }

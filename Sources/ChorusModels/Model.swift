@@ -27,12 +27,13 @@ public struct Model: Sendable {
 
   /// Reads a safetensors file whose metadata holds the blueprint as JSON, or an adapter beside its base.
   ///
+  /// - Parameter precision: what matrix products are rounded to.
   /// - Throws: `StorageError` when the file cannot be read or does not verify; `ModelError` when its blueprint is
   ///   unknown, or a parameter is absent, of another shape, not finite, or not part of the blueprint.
-  public init(path: String) throws {
+  public init(path: String, precision: Precision = .f32) throws {
     let file = try Safetensors(path: path)
     if Adapter.isAdapter(file) {
-      self = try Adapter.read(file, path: path)
+      self = try Adapter.read(file, path: path, precision: precision)
       return
     }
     guard file.metadata["format"] == Self.format, let json = file.metadata["blueprint"] else {
@@ -51,7 +52,7 @@ public struct Model: Sendable {
     for p in declared.table.all where file[p.path]?.shape != p.shape {
       _ = try file.floats(p.path, shape: p.shape)
     }
-    let weights = Weights(declared.table)
+    let weights = Weights(declared.table, precision: precision)
     try weights.read(file, path: path)
     weights.pack()
     let own: Set = ["format", "blueprint", "hash", "sha256"]

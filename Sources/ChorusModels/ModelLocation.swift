@@ -1,3 +1,4 @@
+import ChorusTensors
 import Foundation
 
 /// Finds shipped weights without ever trapping: a copied binary must still run.
@@ -73,7 +74,7 @@ public enum ModelLocation {
 
 extension Model {
   /// A shipped model by name, or one from a path.
-  public init(named name: String) throws {
-    try self.init(path: ModelLocation.resolve(name))
+  public init(named name: String, precision: Precision = .f32) throws {
+    try self.init(path: ModelLocation.resolve(name), precision: precision)
   }
 }

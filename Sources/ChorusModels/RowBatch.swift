@@ -57,6 +57,14 @@ public struct RowBatch: Sendable {
 
   public var commits: Int { count - queries }
 
+  /// The same rows with other values committed.
+  package func replacing(values: [Float]) -> RowBatch {
+    precondition(values.count == commits, "there is a value for each row committed")
+    var other = self
+    other.values = values
+    return other
+  }
+
   /// Empties the batch and keeps its memory.
   public mutating func clear() {
     (count, queries, paths) = (0, 0, 0)

@@ -51,13 +51,18 @@ package struct StackLayers: Sendable {
   var stateNumbers: Int { blocks.reduce(0) { $0 + $1.mixer.stored.outputs } }
 
   private static func memory(_ blueprint: Blueprint, layer: Int) throws(ModelError) -> CompiledMemory {
+    let memory: CompiledMemory
     do {
-      return try CompiledMemory(
+      memory = try CompiledMemory(
         blueprint.memory(layer: layer), blueprint.attention, set: blueprint.family != .sequence,
         ages: blueprint.bufferPositions.ages)
     } catch {
       throw .blueprint("layer \(layer): \(error)")
     }
+    guard !blueprint.parts.gatedReads || memory.shape.read == blueprint.attention.columns else {
+      throw .blueprint("layer \(layer): its memory tells more than values, which gatedReads has no place for")
+    }
+    return memory
   }
 
   /// All blocks on a tape: `stored` are the rows of `h` that memories store, `asked` those that the last block goes on with;

@@ -12,6 +12,8 @@ import Foundation
 /// attention can fall with distance (`RowPlaces`). Some of the head's components are around each estimator's statement, in its unit.
 struct TableLayers<H: Head>: Sendable {
   let blueprint: Blueprint
+  /// Where the numbers told of a row stand.
+  let row: ToldRow
   let told: Embedder
   let outputs: Embedder
   let roleContext: Parameter
@@ -27,15 +29,17 @@ struct TableLayers<H: Head>: Sendable {
 
   /// - Parameter head: makes the head of rows that wide with a hidden layer.
   init(
-    _ blueprint: Blueprint, head: (_ width: Int, _ hidden: Int, inout ParameterScope) -> H,
+    _ blueprint: Blueprint, telling row: ToldRow,
+    head: (_ width: Int, _ hidden: Int, inout ParameterScope) -> H,
     _ scope: inout ParameterScope
   ) throws(ModelError) {
     self.blueprint = blueprint
+    self.row = row
     let d = blueprint.width - blueprint.parts.places.columns
     func embedder(_ name: String, _ features: Int, _ scope: inout ParameterScope) -> Embedder {
       scope.nested("embed." + name) { Embedder(features, hidden: blueprint.embedderHidden, d, &$0) }
     }
-    told = embedder("told", TableExperts.features, &scope)
+    told = embedder("told", row.features, &scope)
     outputs = embedder("y", 1 + TableExperts.count, &scope)
     func vectors(_ name: String, _ scope: inout ParameterScope) -> Parameter {
       scope.parameter(name, 1, d, .normal(deviation: 0.1))
@@ -75,7 +79,7 @@ extension TableLayers {
   func record(_ batch: TaskBatch, task: Int, prefixes: [Int32], on tape: Tape) -> (
     raw: Node, units: [Scaling.Unit]
   ) {
-    let (width, k) = (TableExperts.width, TableExperts.features)
+    let (width, k) = (self.row.width, self.row.features)
     let (rows, seen) = (batch.rows, batch.context + batch.buffer)
     let empty = batch.context == 0
     let layout = TrainingLayout(
@@ -105,7 +109,7 @@ extension TableLayers {
         }
       }
       for row in batch.targetRows {
-        units += (0..<TableExperts.count).map { TableExperts.unit($0, of: x + row * width) }
+        units += (0..<self.row.units).map { self.row.unit($0, of: x + row * width) }
       }
     }
     let ex = told.record(tape.constant(features, rows: rows, columns: k), on: tape)

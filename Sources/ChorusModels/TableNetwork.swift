@@ -8,7 +8,7 @@ import ChorusTensors
 /// A network that reads the rows of a table as estimators tell of them, and answers targets beside a causal buffer, with its weights.
 /// Immutable and shared by threads.
 ///
-/// Its inputs are told rows, `[rows, TableExperts.width]`: whoever asks it has a `TableFit`.
+/// Its inputs are told rows, as wide as a `ToldRow`: whoever asks it has a `TableFit`, or, as a part of a `ClassNetwork`, a `ToldClasses`.
 public final class TableNetwork<H: Head>: Architecture {
   public let blueprint: Blueprint
   public let weights: Weights
@@ -37,7 +37,7 @@ public final class TableNetwork<H: Head>: Architecture {
     public let count: Int
     /// `[count, width]`.
     let rows: FloatBuffer
-    /// As they were told, `[count, TableExperts.width]`.
+    /// As they were told, `[count, width of a told row]`.
     let told: [Float]
     /// What is said of them before anything else is read.
     let alone: ContextAnswers
@@ -51,20 +51,20 @@ public final class TableNetwork<H: Head>: Architecture {
   // MARK: Embedding
 
   public func embed(_ x: [Float], dimensions: Int, for context: Context) -> Questions {
-    let count = x.count / TableExperts.width
+    let count = x.count / layers.row.width
     let rows = FloatBuffer(count: count * blueprint.width)
     stack.run { run in embed(x, 0..<count, into: rows.pointer, run) }
     return Questions(
       count: count, rows: rows, told: x,
       alone: ContextAnswers(
-        context.layers[0], inputs: count, outputs: layers.head.map.outputs, units: TableExperts.count))
+        context.layers[0], inputs: count, outputs: layers.head.map.outputs, units: layers.row.units))
   }
 
   /// Ex(told) and places of some rows, `[range, width]`.
   private func embed(
     _ x: [Float], _ range: Range<Int>, into out: UnsafeMutablePointer<Float>, _ run: Workspace
   ) {
-    let (width, k, d) = (TableExperts.width, TableExperts.features, layers.columns)
+    let (width, k, d) = (layers.row.width, layers.row.features, layers.columns)
     let features = run.arena.floats(range.count * k)
     let embedded = run.arena.floats(range.count * d)
     x.withUnsafeBufferPointer { x in
@@ -118,7 +118,7 @@ public final class TableNetwork<H: Head>: Architecture {
         guard let x = x.baseAddress, let y = y.baseAddress else { return }
         let ey = embed(
           values: y + range.lowerBound, count: range.count,
-          told: { x + (range.lowerBound + $0) * TableExperts.width }, run)
+          told: { x + (range.lowerBound + $0) * layers.row.width }, run)
         let role = weights[layers.roleContext]
         for row in 0..<range.count {
           for column in 0..<d { h[row * width + column] += ey[row * d + column] + role[column] }
@@ -155,20 +155,26 @@ public final class TableNetwork<H: Head>: Architecture {
   public func advance(
     _ paths: Paths, _ context: Context, _ questions: Questions, _ rows: RowBatch, _ body: (H.Answer) -> Void
   ) {
-    let head = layers.head
+    ask(paths, context, questions, rows) { body(layers.head.answer($0.numbers, units: $0.units)) }
+  }
+
+  /// The head's raw numbers of each query of a call, and the units of its estimators.
+  func ask(
+    _ paths: Paths, _ context: Context, _ questions: Questions, _ rows: RowBatch,
+    _ body: (ContextAnswers.Raw) -> Void
+  ) {
     if questions.alone.serves(rows, context.layers[0]) {
       paths.check(rows, inputs: questions.count)
       questions.alone.answer(rows) {
         predict(paths, context, questions, $0)
       } _: {
-        body(head.answer($0.numbers, units: $0.units))
+        body($0)
       }
       return
     }
     let (raw, units) = predict(paths, context, questions, rows)
     for query in 0..<rows.queries {
-      body(
-        head.answer(raw + query * head.map.outputs, units: units.map { $0 + query * 2 * TableExperts.count }))
+      body((raw + query * layers.head.map.outputs, units.map { $0 + query * 2 * layers.row.units }))
     }
   }
 
@@ -181,7 +187,7 @@ public final class TableNetwork<H: Head>: Architecture {
     paths.check(rows, inputs: questions.count)
     let places = Places(rows, run.arena)
     let h = run.arena.floats(rows.count * blueprint.width)
-    let units = run.arena.doubles(rows.queries * 2 * TableExperts.count)
+    let units = run.arena.doubles(rows.queries * 2 * layers.row.units)
     assemble(h, units, rows, questions, run)
     let asked = stack.advance(h, places, contexts: context.layers, buffers: paths.layers, run)
     return (UnsafePointer(layers.head.apply(asked, rows: rows.queries, run)), UnsafePointer(units))
@@ -198,7 +204,7 @@ public final class TableNetwork<H: Head>: Architecture {
     inputs.told.withUnsafeBufferPointer { told in
       batch.values.withUnsafeBufferPointer { values in
         guard let told = told.baseAddress else { return }
-        func own(_ row: Int) -> UnsafePointer<Float> { told + Int(batch.inputs[row]) * TableExperts.width }
+        func own(_ row: Int) -> UnsafePointer<Float> { told + Int(batch.inputs[row]) * layers.row.width }
         var ey: UnsafePointer<Float>?
         if let values = values.baseAddress, !commits.isEmpty {
           ey = embed(values: values, count: commits.count, told: { own(commits[$0]) }, run)
@@ -212,9 +218,9 @@ public final class TableNetwork<H: Head>: Architecture {
             commit += 1
           } else {
             for column in 0..<d { out[column] += target[column] }
-            for estimator in 0..<TableExperts.count {
-              let unit = TableExperts.unit(estimator, of: own(row))
-              let place = 2 * (query * TableExperts.count + estimator)
+            for index in 0..<layers.row.units {
+              let unit = layers.row.unit(index, of: own(row))
+              let place = 2 * (query * layers.row.units + index)
               (units[place], units[place + 1]) = (unit.origin, unit.scale)
             }
             query += 1
@@ -229,7 +235,7 @@ public final class TableNetwork<H: Head>: Architecture {
   public func stateArrays(rows: Int) -> [StateArray] { stack.stateArrays(rows: max(rows, 1)).flatMap { $0 } }
   public func values(of context: Context) -> [[Float]] { stack.values(of: context.layers) }
   public func context(_ rows: NetworkRows, _ fits: HintFits, values: [[Float]]) -> Context? {
-    guard rows.dimensions == TableExperts.width, rows.x.count == rows.count * rows.dimensions,
+    guard rows.dimensions == layers.row.width, rows.x.count == rows.count * rows.dimensions,
       let states = stack.states(rows: max(rows.count, 1), values: values)
     else { return nil }
     return Context(rows: rows.count, layers: states)

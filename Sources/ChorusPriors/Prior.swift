@@ -211,7 +211,8 @@ public enum Priors {
   /// Every built-in prior that models are trained on.
   public static let all: [any Prior] = [
     GPPrior.gp, GPPrior.noisy, SawtoothPrior(), FunctionsPrior(), ObservationsPrior(),
-    TablesPrior(), CausalPrior.plain, CausalPrior.wide, RecallPrior(), RecallPrior(fillers: .random),
+    TablesPrior(), TablesPrior.classes, CausalPrior.plain, CausalPrior.wide, RecallPrior(),
+    RecallPrior(fillers: .random),
   ]
 
   /// The names, in the order of `all`.

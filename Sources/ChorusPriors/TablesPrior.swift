@@ -23,18 +23,28 @@ import Foundation
 ///
 /// A table of independent rows whose y neither a column nor near rows tell anything of is drawn again with probability
 /// 0.7. So is, always, one whose y is constant in the context or lies beyond 15 of its deviations there. There is no oracle.
+///
+/// Of `classes` y is a level, of two to ten, numbered at random, and half of the tables have rows that belong together. A level is
+/// where a number as above lies among cuts at values that it has (0.6), or, of up to six levels that know no order, the one whose number is the largest: each has a
+/// y of its own in the same table (0.4).
 public struct TablesPrior: Prior {
-  public let name = "tables"
+  public let name: String
   public let dimensions = 1...30
+  /// Whether y is a level of a category.
+  private let isOfLevels: Bool
 
-  public init() {}
+  public init() { (name, isOfLevels) = ("tables", false) }
+  private init(levels name: String) { (self.name, isOfLevels) = (name, true) }
+
+  /// Tables whose y is a category.
+  public static let classes = TablesPrior(levels: "classes")
 
   public func draw(_ shape: TaskShape, from stream: inout RandomStream) throws(PriorError) -> PriorTask {
     try shape.check(dimensions, limit: 8192)
     guard shape.rows > 0 else {
       return PriorTask(shape: shape, x: [], y: [], component: IndependentRows(shape).component)
     }
-    let kind = stream.choice(weights: [0.75, 0.13, 0.12])
+    let kind = stream.choice(weights: isOfLevels ? [0.5, 0.25, 0.25] : [0.75, 0.13, 0.12])
     for _ in 0..<20 {
       let rows: any RowStructure
       switch kind {
@@ -42,19 +52,20 @@ public struct TablesPrior: Prior {
       case 1: rows = OrderedRows(shape, from: &stream)
       default: rows = GroupedRows(shape, from: &stream)
       }
-      if let task = Self.attempt(shape, rows, &stream) { return task }
+      if let task = Self.attempt(shape, rows, levels: isOfLevels, &stream) { return task }
     }
-    return Self.linear(shape, &stream)
+    return Self.linear(shape, levels: isOfLevels, &stream)
   }
 
   // MARK: A table
 
   /// A task of these rows; nil when it is to be drawn again.
   private static func attempt(
-    _ shape: TaskShape, _ rows: any RowStructure, _ stream: inout RandomStream
+    _ shape: TaskShape, _ rows: any RowStructure, levels: Bool, _ stream: inout RandomStream
   ) -> PriorTask? {
     let world = World(shape.rows, columns: shape.dimensions - rows.shown.count, rows, &stream)
-    let y = seen(outcome(world, rows, &stream), &stream)
+    let y =
+      levels ? classes(world, rows, &stream) : seen(outcome(world, rows, &stream), &stream)
     guard isUsable(y, rows.order.prefix(shape.context)) else { return nil }
     var columns = finished(world.columns, &stream)
     if rows.share == 0, !isPredictable(y, from: columns), stream.uniform() < 0.7 { return nil }
@@ -72,11 +83,18 @@ public struct TablesPrior: Prior {
   }
 
   /// What there is always: a linear function of normal columns.
-  private static func linear(_ shape: TaskShape, _ stream: inout RandomStream) -> PriorTask {
+  private static func linear(
+    _ shape: TaskShape, levels: Bool, _ stream: inout RandomStream
+  ) -> PriorTask {
     let columns = (0..<shape.dimensions).map { _ in stream.normals(shape.rows) }
     var y = stream.normals(shape.rows)
     y.scale(by: stream.logUniform(in: 0.1...1))
     for column in columns { y.add(column, times: stream.normal()) }
+    if levels {
+      // Between the first two rows, so that both levels are there.
+      let middle = y.prefix(2).reduce(0, +) / 2
+      y.transform { $0 > middle ? 1 : 0 }
+    }
     return PriorTask(
       shape: shape, x: (0..<shape.rows).flatMap { row in columns.map { $0[row] } }, y: y,
       component: IndependentRows(shape).component,
@@ -103,6 +121,35 @@ public struct TablesPrior: Prior {
       y.add(common, times: deviation * rows.share.squareRoot())
     }
     return y
+  }
+
+  /// y as the number of a level.
+  private static func classes(
+    _ world: World, _ rows: any RowStructure, _ stream: inout RandomStream
+  ) -> Column {
+    guard stream.uniform() < 0.4 else {
+      let count = stream.uniform() < 0.4 ? 2 : min(3 + stream.geometric(0.4), 10)
+      return cut(outcome(world, rows, &stream), count, &stream)
+    }
+    let count = min(2 + stream.geometric(0.4), 6)
+    // How alike the levels' numbers are in height, so that some are rare.
+    let apart = stream.uniform(in: 0...1)
+    let heights = (0..<count).map { _ in
+      var height = outcome(world, rows, &stream).standardised
+      let own = apart * stream.normal()
+      height.transform { $0 + own }
+      return height
+    }
+    return heights[0].indices.map { row in
+      Double((0..<count).max { heights[$0][row] < heights[$1][row] } ?? 0)
+    }
+  }
+
+  /// Which of `count` intervals, numbered at random, each value lies in.
+  private static func cut(_ values: Column, _ count: Int, _ stream: inout RandomStream) -> Column {
+    let cuts = (1..<count).map { _ in values[stream.below(values.count)] }
+    let codes = stream.permutation(count)
+    return values.map { value in Double(codes[cuts.count { value > $0 }]) }
   }
 
   /// y on the scale it is seen on.

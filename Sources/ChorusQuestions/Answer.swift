@@ -45,17 +45,14 @@ package struct Asker: Sendable {
   private func answer(
     beside question: Question, on pool: ThreadPool?, _ progress: (@Sendable (Int) -> Void)?
   ) throws -> Answer {
-    guard limits == nil, !whole else {
-      throw QuestionError(
-        "--min, --max and --integer are of values, and --with takes a part of them out; --scale log or root keeps predictions positive"
-      )
-    }
-    let posterior = try CovariatePosterior(
-      model, question.data, question.observations.covariates, values: values, asked: question.points, on: pool
-    )
     let known = try Known(
       known, of: question.selection, at: question.points, columns: question.data.inputColumns,
       target: question.data.outputColumn)
+    // A known value is a row more.
+    let data = try known?.rows.map { try question.data.appending($0) } ?? question.data
+    let posterior = try CovariatePosterior(
+      model, data, question.observations.covariates, values: values, limits: limits, whole: whole,
+      asked: question.points, on: pool)
     let conditions = known?.conditions(at: question.points) ?? []
     func draw(_ plan: PlanTemplate, _ progress: (@Sendable (Int) -> Void)?) throws -> Posterior.Samples {
       try posterior.sample(
@@ -147,7 +144,17 @@ package struct Answer: Sendable {
   package var foundWords: [String] {
     periodWords
       + (values.words.map { ["'\(question.selection.target)' is seen \($0) (--scale raw: as it is)"] } ?? [])
-      + effectWords
+      + effectWords + errorWords
+  }
+
+  /// What is known of the rows' errors, in words.
+  private var errorWords: [String] {
+    let errors = question.data.errors.sorted()
+    guard let least = errors.first, let most = errors.last else { return [] }
+    func text(_ value: Double) -> String { String(format: "%.3g", value) }
+    return [
+      "errors of \(errors.count) rows are known (\(text(least)) to \(text(most)), half of them up to \(text(errors[(errors.count - 1) / 2]))): '\(question.selection.target)' is predicted as it would be measured without"
+    ]
   }
 
   /// What columns beside time say, in words.

@@ -17,10 +17,10 @@ package struct AskedSeries {
   /// - Throws: as `AskedColumns`; `InferenceError.input` where no series has enough rows.
   package init(
     _ rows: RowsSource, input: String?, target: String?, group: String? = nil, units: String? = nil,
-    with covariates: [String] = []
+    with covariates: [String] = [], error: String? = nil
   ) throws {
     let columns = try AskedColumns(
-      rows, input: input, target: target, group: group, with: covariates, several: true)
+      rows, input: input, target: target, group: group, with: covariates, error: error, several: true)
     let (groups, selections) = (columns.groups, columns.selections)
     let units = try Observations.units(units, of: columns.table)
     let dataWords = DataWords(columns.table, of: rows)
@@ -29,9 +29,7 @@ package struct AskedSeries {
     if let incomplete = selections.first?.incomplete.count, incomplete > 0 {
       notes.append("\(incomplete) rows lack an input and were left out")
     }
-    if let nameless = groups?.nameless, nameless > 0 {
-      notes.append("\(nameless) rows have no value of '\(group ?? "")' and were left out")
-    }
+    if let words = groups?.namelessWords { notes.append(words) }
     func observed(_ selection: Selection, _ group: String? = nil) throws -> Observations {
       try Observations(file: rows.name, selection: selection, group: group, units: units)
     }

@@ -2,6 +2,7 @@ import ChorusData
 import ChorusInference
 import ChorusModels
 import ChorusTables
+import ChorusTensors
 import Foundation
 
 /// All that is asked of a file: a question for each series in it and each target column.
@@ -17,14 +18,17 @@ package struct Asking {
   package let notes: [String]
   /// The model that a saved context needs.
   package let model: Model?
+  /// What values of a kept series are seen as, where it is not kept with what a model made of it.
+  package let settings: SavedSeries.Settings?
 
   /// The questions of a file. A series with nothing to predict is left out.
   package init(
     _ rows: RowsSource, input: String?, target: String?, group: String? = nil, points: AskedPoints,
-    units: String? = nil, with covariates: [String] = []
+    units: String? = nil, with covariates: [String] = [], error: String? = nil
   ) throws {
     let series = try AskedSeries(
-      rows, input: input, target: target, group: group, units: units, with: covariates)
+      rows, input: input, target: target, group: group, units: units, with: covariates,
+      error: error)
     let (columns, targets) = (series.columns, series.columns.targets)
     // The inputs are the same for all targets.
     let given = try columns.selections.first.flatMap {
@@ -54,6 +58,7 @@ package struct Asking {
     self.notes = notes
     groupColumn = group
     model = nil
+    settings = nil
   }
 
   /// One line on what was found: the columns and the spacing.
@@ -72,21 +77,34 @@ package struct Asking {
   /// The question of a context that was encoded before.
   ///
   /// - Parameter model: the model's name or path; nil for the shipped one that the context names.
-  package init(context path: String, model name: String?, points: AskedPoints) throws {
+  package init(
+    context path: String, model name: String?, precision: Precision = .f32, points: AskedPoints
+  ) throws {
+    groupColumn = nil
+    notes = []
+    if let saved = try SavedSeries(path: path) {
+      let observations = saved.observations
+      let given = try points.given(for: observations.selection, file: path)
+      questions = [try Question(observations, given: given)]
+      (found, targets) = (nil, [observations.selection.target])
+      (model, settings) = (try saved.model(name, precision: precision), saved.settings)
+      return
+    }
+    settings = nil
     let context = try SavedContext(path: path)
     let card = try ContextCard(context)
-    let model = try name.map { try Model(named: $0) } ?? Self.shipped(for: context)
+    let model =
+      try name.map { try Model(named: $0, precision: precision) }
+      ?? Self.shipped(for: context, precision: precision)
     let kept = try KeptSeries(context.posterior(model), card, file: path)
     questions = [try kept.question(points)]
     found = Self.found(questions)
     targets = [kept.observations.selection.target]
     self.model = model
-    groupColumn = nil
-    notes = []
   }
 
   /// The shipped model that a context names. Its file is one that anybody may have made, so a path in it is never opened.
-  package static func shipped(for context: SavedContext) throws -> Model {
+  package static func shipped(for context: SavedContext, precision: Precision = .f32) throws -> Model {
     guard let path = ModelLocation.shipped(context.modelName) else {
       let name = context.modelName
       let why =
@@ -97,6 +115,6 @@ package struct Asking {
         "\(context.file): the context \(why); give the model's file with --model (fingerprint \(context.fingerprint.prefix(12)))"
       )
     }
-    return try Model(path: path)
+    return try Model(path: path, precision: precision)
   }
 }

@@ -1,3 +1,4 @@
+import ChorusInference
 import ChorusTables
 import Foundation
 
@@ -11,23 +12,16 @@ package struct Groups {
   /// The group of each row; nil where the cell is empty.
   package private(set) var ofRow: [Int?] = []
   private var places: [String: Int] = [:]
-  /// Rows without a group.
-  package var nameless: Int { ofRow.count { $0 == nil } }
+  /// How many rows have no group, in words; nil where all have one.
+  package var namelessWords: String? {
+    let count = ofRow.count { $0 == nil }
+    return count > 0 ? "\(count) rows have no value of '\(column)' and were left out" : nil
+  }
 
   package init(_ table: Table, _ column: String) throws {
     self.column = column
     source = table.source
-    for label in try Self.labels(table, column) {
-      guard !label.isEmpty else {
-        ofRow.append(nil)
-        continue
-      }
-      if places[label] == nil {
-        places[label] = labels.count
-        labels.append(label)
-      }
-      ofRow.append(places[label])
-    }
+    for label in try Self.labels(table, column) { add(label.isEmpty ? nil : label) }
     guard !labels.isEmpty else {
       throw TableError(.missingValue, table.source, "column '\(column)' is empty; name another with --group.")
     }
@@ -37,6 +31,52 @@ package struct Groups {
   package init(_ labels: [String], column: String, source: String) {
     (self.column, self.source, self.labels) = (column, source, labels)
     places = Dictionary(zip(labels, labels.indices), uniquingKeysWith: { first, _ in first })
+  }
+
+  /// Groups of a table whose other columns these names are.
+  package init(_ table: Table, _ column: String, besides others: [String]) throws {
+    guard !others.contains(column) else {
+      throw InferenceError.input(
+        "\(table.source): '\(column)' tells groups apart, so it can be neither target nor input")
+    }
+    try self.init(table, column)
+  }
+
+  /// Groups by the label of each row; nil where a row has none.
+  package init(ofRows labels: [String?], column: String, source: String) {
+    (self.column, self.source) = (column, source)
+    for label in labels { add(label) }
+  }
+
+  private mutating func add(_ label: String?) {
+    guard let label else {
+      ofRow.append(nil)
+      return
+    }
+    if places[label] == nil {
+      places[label] = labels.count
+      labels.append(label)
+    }
+    ofRow.append(places[label])
+  }
+
+  /// Of each group its rows.
+  package var rows: [[Int]] {
+    var rows = [[Int]](repeating: [], count: labels.count)
+    for (row, group) in ofRow.enumerated() { if let group { rows[group].append(row) } }
+    return rows
+  }
+
+  /// The groups of these rows, then those of another table, which may have groups of its own.
+  package func appending(_ table: Table) throws(TableError) -> Groups {
+    var groups = self
+    for label in try Self.labels(table, column) { groups.add(label.isEmpty ? nil : label) }
+    return groups
+  }
+
+  /// The groups of some of the rows, in that order.
+  package func picking(_ picked: [Int]) -> Groups {
+    Groups(ofRows: picked.map { ofRow[$0].map { labels[$0] } }, column: column, source: source)
   }
 
   /// The rows of another table by the groups of this one.

@@ -19,7 +19,7 @@ package struct KeptSeries: Sendable {
     let selection = Selection(
       inputs: posterior.inputColumns.map(\.name), target: posterior.outputColumn.name,
       kinds: Array(card.kinds.dropLast()), targetKind: card.kinds[card.kinds.count - 1], observed: observed.x,
-      targets: observed.y)
+      targets: observed.y, errors: observed.errors)
     let units = Dictionary(
       columns.filter { !$0.unit.isEmpty }.map { ($0.name, $0.unit) }, uniquingKeysWith: { first, _ in first })
     self.posterior = posterior

@@ -106,13 +106,16 @@ package struct Known: Sendable {
         try PointKinds.check(axis.kind, of: name, holding: kind, in: "--given", what: "point")
       }
       if selection.covariates > 0 {
-        guard statement.relation != .equal else {
+        // Its other columns are those of the point.
+        guard let place = (0..<points.count).first(where: { points[$0].first == point.points.first }) else {
           throw QuestionError(
-            "--given: '\(statement.text)': beside --with a known value is a row of the file, with its other columns; put it there, or give bounds"
+            "--given: '\(statement.text)' is of no point that is asked for, so its columns beside time are not known; ask for it too, or put it into the file"
           )
         }
-        guard let place = (0..<points.count).first(where: { points[$0].first == point.points.first }) else {
-          throw QuestionError("--given: '\(statement.text)' is of no point that is asked for")
+        guard statement.relation != .equal else {
+          pins += points[place]
+          values.append(try statement.value)
+          continue
         }
         bounds.append(Bound(subject: .point(Array(points[place])), range: try statement.range))
       } else if statement.relation == .equal {

@@ -28,9 +28,10 @@ package struct Observations: Sendable {
   ///   - fewest: rows without which nothing can be done.
   package init(
     _ rows: RowsSource, input: String?, target: String?, units: String? = nil, marks: [String] = [],
-    fewest: Int = 2
+    with covariates: [String] = [], error: String? = nil, fewest: Int = 2
   ) throws {
-    let series = try Self.series(rows, input: input, target: target, units: units, marks: marks)
+    let series = try Self.series(
+      rows, input: input, target: target, units: units, marks: marks, with: covariates, error: error)
     guard let first = series.first else { throw InferenceError.input("\(rows.name): has no rows") }
     self = first
     if data.count < fewest, let refusal { throw InferenceError.input("\(rows.name): \(refusal)") }
@@ -39,10 +40,10 @@ package struct Observations: Sendable {
   /// The rows of each series of a file with one target; words about the file are those of the first.
   package static func series(
     _ rows: RowsSource, input: String?, target: String?, group: String? = nil, units: String? = nil,
-    marks: [String] = [], with covariates: [String] = []
+    marks: [String] = [], with covariates: [String] = [], error: String? = nil
   ) throws -> [Observations] {
     let columns = try AskedColumns(
-      rows, input: input, target: target, group: group, marks: marks, with: covariates)
+      rows, input: input, target: target, group: group, marks: marks, with: covariates, error: error)
     let (table, selection) = (columns.table, columns.selections[0])
     let units = try Self.units(units, of: table)
     let words = DataWords(table, of: rows)
@@ -79,16 +80,18 @@ package struct Observations: Sendable {
     }
     data = try Dataset(
       inputs: Inputs(selection.observed.inputs, dimensions: selection.dimensions),
-      y: selection.observed.targets, inputColumns: Array(columns.dropLast()),
+      y: selection.observed.targets, errors: selection.observed.errors,
+      inputColumns: Array(columns.dropLast()),
       outputColumn: columns[columns.count - 1])
   }
 
   /// Why nothing can be predicted from these rows, or nil.
   package var refusal: String? {
-    let count = data.count
-    guard count < 2 else { return nil }
+    let (count, fewest) = (data.count, data.errors.isEmpty ? 2 : Posterior.fewestMeasured)
+    guard count < fewest else { return nil }
     return
-      "\(count) rows have both \(selection.inputs.joined(separator: ",")) and \(selection.target); at least 2 are needed"
+      "\(count) rows have both \(selection.inputs.joined(separator: ",")) and \(selection.target); at least \(fewest) are needed"
+      + (data.errors.isEmpty ? "" : " where errors are known")
   }
 
   /// Names in an option, separated by commas.
@@ -142,7 +145,7 @@ package struct Observations: Sendable {
       let kept = selection.dimensions - selection.covariates
       return try Dataset(
         inputs: Inputs((0..<data.count).flatMap { data.inputs[$0].prefix(kept) }, dimensions: kept),
-        y: data.y,
+        y: data.y, errors: data.errors,
         inputColumns: Array(data.inputColumns.prefix(kept)), outputColumn: data.outputColumn)
     }
   }

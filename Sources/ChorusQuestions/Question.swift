@@ -22,9 +22,10 @@ package struct Question: Sendable {
 
   /// - Parameter units: like `accel=g,times=ms`.
   package init(
-    _ rows: RowsSource, input: String?, target: String?, points: AskedPoints, units: String? = nil
+    _ rows: RowsSource, input: String?, target: String?, points: AskedPoints, units: String? = nil,
+    error: String? = nil
   ) throws {
-    let observations = try Observations(rows, input: input, target: target, units: units)
+    let observations = try Observations(rows, input: input, target: target, units: units, error: error)
     try self.init(
       observations, given: points.given(for: observations.selection, file: rows.name))
     guard self.points.count > 0 else {

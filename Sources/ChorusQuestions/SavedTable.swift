@@ -3,6 +3,7 @@ import ChorusInference
 import ChorusModels
 import ChorusStorage
 import ChorusTables
+import ChorusTensors
 import Foundation
 
 /// A table that was read once and kept in a file, to be asked about further rows later.
@@ -26,6 +27,10 @@ package struct SavedTable: Sendable {
     var most: Double?
     /// nil: numbers need not be whole.
     var whole: Bool?
+    /// The column that tells groups apart; nil for one table of all rows.
+    var group: String?
+    /// The groups, in the order of their first rows.
+    var labels: [String]?
   }
 
   private struct Column: Codable, Sendable {
@@ -62,6 +67,8 @@ package struct SavedTable: Sendable {
   package var inputs: [String]? { header.inputs }
   private let header: Header
   package let frame: TableFrame
+  /// Its rows by groups, of which each is a table; nil where all rows are one.
+  package let groups: Groups?
 
   package var limits: ClosedRange<Double>? {
     header.least == nil && header.most == nil
@@ -94,7 +101,10 @@ package struct SavedTable: Sendable {
     else { throw malformed("its columns or bounds contradict each other") }
     let rows = (content["cells"]?.count ?? 0) / names.count
     let cells = try content.doubles("cells", shape: [names.count, rows])
-    guard content.unused(after: ["cells"]).isEmpty, !cells.contains(where: \.isInfinite) else {
+    let groups = try Self.groups(header, rows, content)
+    guard content.unused(after: groups == nil ? ["cells"] : ["cells", "groups"]).isEmpty,
+      !cells.contains(where: \.isInfinite)
+    else {
       throw malformed("it holds arrays or cells that no table has")
     }
     let columns = try header.columns.enumerated().map { index, column in
@@ -110,32 +120,53 @@ package struct SavedTable: Sendable {
       return TableFrame.Column(name: column.name, kind: kind, values: values)
     }
     self.header = header
+    self.groups = groups
     frame = TableFrame(source: header.source, columns: columns, rowCount: rows)
+  }
+
+  /// The groups of a file's rows, -1 where a row has none; nil without groups.
+  private static func groups(_ header: Header, _ rows: Int, _ content: Safetensors) throws -> Groups? {
+    guard let column = header.group, let labels = header.labels else { return nil }
+    let places = try content.integers("groups", shape: [rows]).map { Int($0) }
+    let groups = Groups(
+      ofRows: places.map { labels.indices.contains($0) ? labels[$0] : nil }, column: column,
+      source: header.source)
+    // Only labels that rows have, each once and in the order of their first rows, are written.
+    guard !labels.isEmpty, groups.labels == labels, zip(places, groups.ofRow).allSatisfy({ $0 == $1 ?? -1 })
+    else {
+      throw StorageError(
+        .malformed, file: content.file,
+        "its groups and its rows contradict each other. Make it anew with chorus condition.")
+    }
+    return groups
   }
 
   /// A table to be kept.
   ///
   /// - Parameters:
   ///   - inputs: names; nil for all other columns.
+  ///   - groups: of the job's rows, each of which is to be a table.
   ///   - name: what errors call it.
   package init(
-    _ job: TableJob, model: Model, targets: [String], inputs: [String]?, limits: ClosedRange<Double>?,
-    whole: Bool, name: String
+    _ job: TableJob, model: Model, targets: [String], inputs: [String]?, groups: Groups? = nil,
+    limits: ClosedRange<Double>?, whole: Bool, name: String
   ) throws {
     func end(_ value: Double?) -> Double? { value.flatMap { $0.isFinite ? $0 : nil } }
     frame = job.frame
+    self.groups = groups
     path = name
     header = Header(
       model: model.name, fingerprint: try model.fingerprint, source: frame.source,
       columns: frame.columns.map(Column.init), targets: targets, inputs: inputs,
       least: end(limits?.lowerBound), most: end(limits?.upperBound),
-      whole: whole ? true : nil)
+      whole: whole ? true : nil, group: groups?.column, labels: groups?.labels)
   }
 
-  private init(_ header: Header, _ frame: TableFrame, path: String) {
+  private init(_ header: Header, _ frame: TableFrame, _ groups: Groups?, path: String) {
     var header = header
     header.columns = frame.columns.map(Column.init)
-    (self.header, self.frame, self.path) = (header, frame, path)
+    header.labels = groups?.labels
+    (self.header, self.frame, self.groups, self.path) = (header, frame, groups, path)
   }
 
   /// Writes the table, whole or not at all.
@@ -147,41 +178,54 @@ package struct SavedTable: Sendable {
     ])
     try writer.add(
       "cells", shape: [frame.columns.count, frame.rowCount], doubles: frame.columns.flatMap(\.values))
+    if let groups {
+      try writer.add("groups", shape: [frame.rowCount], integers: groups.ofRow.map { Int64($0 ?? -1) })
+    }
     try writer.write(to: path)
   }
 
-  /// The table with further rows.
+  /// The table with further rows, which may be of groups that it has not yet.
   package func appending(_ further: Table) throws -> SavedTable {
-    SavedTable(
-      header, frame.appending(try TableJob.framed(further, [:], like: frame)), path: path)
+    try SavedTable(
+      header, frame.appending(TableJob.framed(further, [:], like: frame)), groups?.appending(further),
+      path: path)
   }
 
   /// Some of the rows, in that order; what the columns are stays as it was found.
   package func rows(_ picked: [Int]) -> SavedTable {
-    SavedTable(header, frame.rows(picked), path: path)
+    SavedTable(header, frame.rows(picked), groups?.picking(picked), path: path)
   }
 
   /// The rows themselves, of which none is asked for.
   package var job: TableJob {
-    get throws { try TableJob(frame, at: nil, targets: header.targets, inputs: header.inputs) }
+    get throws {
+      try TableJob(
+        frame, at: nil, targets: header.targets, inputs: header.inputs, aside: groups?.column)
+    }
+  }
+
+  /// The rows themselves, group by group.
+  package func jobs(of whole: TableJob) throws -> [(group: String?, job: TableJob)] {
+    try groups.map { try TableJobs.split(whole, $0, at: nil) } ?? [(nil, whole)]
   }
 
   /// What further rows are asked for.
   package func job(at further: Table) throws -> TableJob {
-    try TableJob(frame, at: further, targets: header.targets, inputs: header.inputs)
+    try TableJob(
+      frame, at: further, targets: header.targets, inputs: header.inputs, aside: groups?.column)
   }
 
   /// The model that it was kept for.
   ///
   /// - Parameter name: a model's name or path; nil for the shipped one that the file names.
-  package func model(_ name: String?) throws -> Model {
+  package func model(_ name: String?, precision: Precision = .f32) throws -> Model {
     // A stranger may have written the file: a path in it is never opened.
     guard let name = name ?? (ModelLocation.shipped(header.model) == nil ? nil : header.model) else {
       throw ModelError.missing(
         "\(path): the table was kept for model '\(header.model)', which is not one that comes with Chorus; give the model's file with --model (fingerprint \(header.fingerprint.prefix(12)))"
       )
     }
-    let model = try Model(named: name)
+    let model = try Model(named: name, precision: precision)
     try check(model)
     return model
   }

@@ -34,7 +34,11 @@ package struct SentRows: Sendable, Equatable {
 
   /// Without some of them.
   package func without(_ gone: Set<Int>) -> SentRows {
-    let kept = places(without: gone)
+    picking(places(without: gone))
+  }
+
+  /// Those at some places.
+  package func picking(_ kept: [Int]) -> SentRows {
     let dimensions = inputs.count / max(numbers.count, 1)
     return SentRows(
       kept.map { numbers[$0] }, kept.flatMap { inputs[$0 * dimensions..<($0 + 1) * dimensions] },

@@ -1,3 +1,4 @@
+import ChorusInference
 import ChorusTables
 
 /// Whether rows are read as a table, where nobody says so.
@@ -31,6 +32,37 @@ extension TableJob {
     let names = inputs + (target.map(Observations.names) ?? [])
     guard let table = try? rows.table(numbers: names, optional: names) else { return false }
     return try names.contains { try table.columns.contains($0) && table.kind(of: $0) == .text }
+  }
+
+  /// Why columns known beside time are not ones that the rows of a series tell apart, in words; nil where they are.
+  ///
+  /// - Parameter asked: the columns of the series, these among none of them.
+  package static func exceedsSeries(_ asked: AskedColumns, _ covariates: [String]) throws -> String? {
+    let table = asked.table
+    for name in covariates {
+      switch try table.kind(of: name) {
+      case .text:
+        let levels = Set(try table.texts(name).filter { !$0.isEmpty }).count
+        if levels > Table.mostCovariateLevels { return "'\(name)' has \(levels) levels" }
+      case .calendar: return "'\(name)' holds dates"
+      case .number: break
+      }
+    }
+    let series = try AskedColumns(
+      RowsSource(read: table),
+      input: asked.isCounted ? nil : asked.selections[0].inputs.joined(separator: ","),
+      target: asked.targets[0], group: asked.groups?.column, with: covariates)
+    let selection = series.selections[0]
+    let parts = series.groups.map { selection.split($0.ofRow, into: $0.labels.count) } ?? [selection]
+    for part in parts where part.observed.targets.count >= 2 {
+      let observations = try Observations(file: table.source, selection: part, units: [:])
+      let (terms, most) = CovariatePosterior.terms(observations.data, observations.covariates)
+      if terms > most {
+        return
+          "the columns beside time make \(terms) terms, and \(part.observed.targets.count) rows tell \(most) apart"
+      }
+    }
+    return nil
   }
 
   /// Names in an option; a single column may have a comma in its name.

@@ -1,6 +1,7 @@
 import ChorusInference
 import ChorusModels
 import ChorusTables
+import ChorusTensors
 
 /// The tables that a file holds: one, or one for each group of its rows.
 package struct TableJobs {
@@ -13,20 +14,19 @@ package struct TableJobs {
   package let notes: [String]
 
   /// The model to ask: the one named, that of the saved table, or the shipped one.
-  package func model(_ name: String?) throws -> Model {
-    if let saved { return try saved.model(name) }
-    return try Model(named: name ?? "tables")
+  package func model(_ name: String?, precision: Precision = .f32) throws -> Model {
+    if let saved { return try saved.model(name, precision: precision) }
+    return try Model(named: name ?? "tables", precision: precision)
   }
 
   /// A saved table and the rows to predict.
-  package init(_ saved: SavedTable, at further: Table) throws {
-    self.init(try saved.job(at: further), of: saved)
-  }
-
-  /// A question to a saved table.
-  package init(_ job: TableJob, of saved: SavedTable) {
-    groupColumn = nil
-    all = [(nil, job)]
+  ///
+  /// - Parameter only: the one group that is asked; nil for all.
+  package init(_ saved: SavedTable, at further: Table, only: String? = nil) throws {
+    let whole = try saved.job(at: further)
+    groupColumn = saved.groups?.column
+    all =
+      try saved.groups.map { try Self.split(whole, $0, at: further, only: only) } ?? [(nil, whole)]
     self.saved = saved
     notes = []
   }
@@ -40,10 +40,6 @@ package struct TableJobs {
   ) throws {
     saved = nil
     groupColumn = group
-    if let group, targets.contains(group) || inputs?.contains(group) ?? false {
-      throw InferenceError.input(
-        "\(table.source): '\(group)' tells groups apart, so it can be neither target nor input")
-    }
     guard let group else {
       all = [
         (nil, try TableJob(table, at: further, targets: targets, inputs: inputs, as: told))
@@ -51,17 +47,28 @@ package struct TableJobs {
       notes = []
       return
     }
-    let groups = try Groups(table, group)
-    let hasGroups = further?.columns.contains(group) ?? false
-    let later = try further.flatMap { hasGroups ? try groups.rows(of: $0) : nil }
+    let groups = try Groups(table, group, besides: targets + (inputs ?? []))
     let whole = try TableJob(
       table, at: further, targets: targets, inputs: inputs, as: told, aside: group)
-    all = groups.labels.enumerated().map { index, label in
-      let own = (0..<table.rowCount).filter { groups.ofRow[$0] == index }
-      let more = later.map { $0[label] ?? [] } ?? further.map { Array(0..<$0.rowCount) } ?? []
-      return (label, whole.rows(own + more.map { $0 + table.rowCount }, asked: further != nil))
+    all = try Self.split(whole, groups, at: further)
+    notes = groups.namelessWords.map { [$0] } ?? []
+  }
+
+  /// A table's questions, group by group.
+  ///
+  /// - Parameter further: rows after those of the groups; each goes to its own group, or to all where they have no such column.
+  static func split(
+    _ whole: TableJob, _ groups: Groups, at further: Table?, only: String? = nil
+  ) throws -> [(group: String?, job: TableJob)] {
+    let count = groups.ofRow.count
+    let later = try further.flatMap {
+      $0.columns.contains(groups.column) ? try groups.rows(of: $0) : nil
     }
-    notes =
-      groups.nameless > 0 ? ["\(groups.nameless) rows have no value of '\(group)' and were left out"] : []
+    let rows = groups.rows
+    return groups.labels.indices.filter { only == nil || groups.labels[$0] == only }.map { index in
+      let label = groups.labels[index]
+      let more = later.map { $0[label] ?? [] } ?? further.map { Array(0..<$0.rowCount) } ?? []
+      return (label, whole.rows(rows[index] + more.map { $0 + count }, asked: further != nil))
+    }
   }
 }

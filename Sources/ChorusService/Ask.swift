@@ -16,7 +16,7 @@ struct Ask: ContextQuestion {
     FieldSpec("horizon", .integer(1...100_000), "So many steps after the last row."),
     FieldSpec("every", .text, "The step of the horizon: 1M, 1q, 1w, 1D, 1B, 30min, or a number."),
   ]
-  static let series = FieldSpec("series", .text, "Of a context with groups, the one series that is asked.")
+  static let series = FieldSpec("series", .text, "Of a context with groups, the one group that is asked.")
   static let plan = FieldSpec(
     "plan", .text, "How paths are drawn: \(PlanTemplate.forms.joined(separator: ", ")).")
   static let samples = FieldSpec("samples", .integer(1...1_000_000), "Paths to draw; 100 without.")
@@ -67,16 +67,18 @@ struct Ask: ContextQuestion {
 
   /// The series that are asked: all, or the one that is named.
   static func chosen(_ context: LoadedContext, _ fields: Fields) throws -> [KeptSeries] {
-    guard let name = fields.text("series") else { return context.series }
-    let chosen = context.series.filter { $0.observations.group == name }
-    guard !chosen.isEmpty else {
-      throw ServiceError(
-        422,
-        context.groups == nil
-          ? "the context has one series and no groups; leave out 'series'"
-          : "there is no series '\(name)' in it")
+    guard let name = try name(fields, among: context.description.groups) else { return context.series }
+    return context.series.filter { $0.observations.group == name }
+  }
+
+  /// The group that a question names; nil where it names none.
+  static func name(_ fields: Fields, among groups: [String]?) throws(ServiceError) -> String? {
+    guard let name = fields.text("series") else { return nil }
+    guard let groups else { throw ServiceError(422, "the context has no groups; leave out 'series'") }
+    guard groups.contains(name) else {
+      throw ServiceError(422, "there is no series '\(name.prefix(60))' in it")
     }
-    return chosen
+    return name
   }
 
   var points: Int { questions.reduce(0) { $0 + $1.points.count } }

@@ -46,15 +46,13 @@ extension Service {
     return answers
   }
 
-  private func object(_ call: Call) throws(ServiceError) -> JSON {
-    guard call.request.headers["inference-header-content-length"] == nil else {
-      throw ServiceError(415, "tensors come as JSON; of tritonclient: binary_data=False")
-    }
-    guard call.request.body.count <= Incoming.jsonLimit else {
+  /// A body's JSON; of the Open Inference Protocol the bytes of tensors may follow it.
+  private func object(_ body: [UInt8]) throws(ServiceError) -> JSON {
+    guard body.count <= Incoming.jsonLimit else {
       throw ServiceError(413, "JSON has at most \(Incoming.jsonLimit >> 20) MiB")
     }
     let json: JSON
-    do throws(JSONFault) { json = try JSON(parsing: call.request.body) } catch {
+    do throws(JSONFault) { json = try JSON(parsing: body) } catch {
       throw ServiceError(400, error.description)
     }
     guard case .object = json else { throw ServiceError(400, "the body is JSON, but no object") }
@@ -72,7 +70,7 @@ extension Service {
   /// A model that reads what these protocols send: values by their inputs.
   private func seriesModel(_ name: String) throws(ServiceError) -> Model {
     let model = try model(name)
-    guard model.blueprint.family != .table else {
+    guard !model.blueprint.readsTables else {
       throw ServiceError(422, "model '\(name)' reads tables; keep one by POST /v1/contexts and ask that")
     }
     return model
@@ -82,7 +80,11 @@ extension Service {
 
   func serverMetadata() -> ServiceResponse {
     ServiceResponse(
-      200, .members(["name": .string("chorus"), "version": .string("1"), "extensions": .array([])]))
+      200,
+      .members([
+        "name": .string("chorus"), "version": .string("1"),
+        "extensions": .array([.string("binary_tensor_data")]),
+      ]))
   }
 
   func modelMetadata(_ call: Call) throws -> ServiceResponse {
@@ -114,8 +116,20 @@ extension Service {
 
   /// Rows as tensors `x` `[N, D]` and `y` `[N]`, points as `points` `[K, D]`; one input needs no second dimension.
   func infer(_ call: Call) async throws -> ServiceResponse {
-    let (json, model) = (try object(call), try seriesModel(call.id))
-    let tensors = try (json["inputs"]?.array ?? []).map(Tensor.init)
+    let body = call.request.body
+    var length = body.count
+    if let text = call.request.headers["inference-header-content-length"] {
+      guard let told = Int(text), (0...body.count).contains(told) else {
+        throw ServiceError(400, "inference-header-content-length is not the length of a part of the body")
+      }
+      length = told
+    }
+    let (json, model) = (try object(Array(body[..<length])), try seriesModel(call.id))
+    var bytes = body[length...]
+    let tensors = try (json["inputs"]?.array ?? []).map { try Tensor($0, &bytes) }
+    guard bytes.isEmpty else {
+      throw ServiceError(422, "\(bytes.count) bytes after the JSON are of no tensor")
+    }
     func tensor(_ name: String) throws(ServiceError) -> Tensor {
       guard let found = tensors.first(where: { $0.name == name }) else {
         throw ServiceError(422, "the tensor '\(name)' is missing; 'x', 'y' and 'points' are needed")
@@ -160,22 +174,35 @@ extension Service {
     return .object(members.filter { $0.key != "binary_data_output" })
   }
 
-  /// A tensor as JSON has it.
+  /// A tensor as JSON has it, or as bytes after the JSON.
   private struct Tensor {
     let name: String
     let values: [Double]
     /// Of the second dimension; 1 where there is none.
     let columns: Int
 
-    init(_ json: JSON) throws(ServiceError) {
-      guard let name = json["name"]?.string, let data = json["data"] else {
+    /// - Parameter bytes: those of this tensor first, where it has some; they are taken.
+    init(_ json: JSON, _ bytes: inout ArraySlice<UInt8>) throws(ServiceError) {
+      let size: Int? =
+        if case .number(let text) = json["parameters"]?["binary_data_size"] { Int(text) } else { nil }
+      guard let name = json["name"]?.string, json["data"] != nil || size != nil else {
         throw ServiceError(422, "a tensor has a name, a shape, a datatype and data")
       }
       let shape = (json["shape"]?.array ?? []).compactMap {
         if case .number(let text) = $0 { Int(text) } else { nil }
       }
       var values: [Double] = []
-      guard Self.flatten(data, into: &values), (1...2).contains(shape.count), shape.allSatisfy({ $0 > 0 }),
+      if let size {
+        guard (0...bytes.count).contains(size),
+          let read = Self.values(bytes.prefix(size), json["datatype"]?.string ?? "")
+        else {
+          throw ServiceError(
+            422, "the bytes of tensor '\(name.prefix(60))' are no numbers of type FP64, FP32, INT64 or INT32")
+        }
+        (values, bytes) = (read, bytes.dropFirst(size))
+      }
+      guard size != nil || json["data"].map({ Self.flatten($0, into: &values) }) ?? false,
+        (1...2).contains(shape.count), shape.allSatisfy({ $0 > 0 }),
         case (let product, let isTooLarge) = shape.reduce(
           (1, false),
           {
@@ -186,6 +213,24 @@ extension Service {
         throw ServiceError(422, "the tensor '\(name.prefix(60))' has no numbers in a shape [N] or [N, D]")
       }
       (self.name, self.values, columns) = (name, values, shape.count == 2 ? shape[1] : 1)
+    }
+
+    /// Numbers as bytes, the least significant first; nil for what is none.
+    private static func values(_ bytes: ArraySlice<UInt8>, _ type: String) -> [Double]? {
+      let width = type.hasSuffix("64") ? 8 : 4
+      guard bytes.count.isMultiple(of: width) else { return nil }
+      let words = stride(from: bytes.startIndex, to: bytes.endIndex, by: width).map { start in
+        bytes[start..<start + width].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+      }
+      let values: [Double]
+      switch type {
+      case "FP64": values = words.map(Double.init(bitPattern:))
+      case "FP32": values = words.map { Double(Float(bitPattern: UInt32($0))) }
+      case "INT64": values = words.map { Double(Int64(bitPattern: $0)) }
+      case "INT32": values = words.map { Double(Int32(bitPattern: UInt32($0))) }
+      default: return nil
+      }
+      return values.allSatisfy(\.isFinite) ? values : nil
     }
 
     private static func flatten(_ json: JSON, into values: inout [Double]) -> Bool {
@@ -204,12 +249,12 @@ extension Service {
 
   func forecastModels() -> ServiceResponse {
     ServiceResponse(
-      200, .array(modelNames.filter { models[$0]?.blueprint.family != .table }.map(JSON.string)))
+      200, .array(modelNames.filter { models[$0]?.blueprint.readsTables != true }.map(JSON.string)))
   }
 
   /// Series with a start and a frequency, each by itself.
   func forecast(_ call: Call) async throws -> ServiceResponse {
-    let json = try object(call)
+    let json = try object(call.request.body)
     let name = json["model"]?.string ?? ""
     let model = try seriesModel(name)
     guard let inputs = json["inputs"]?.array, !inputs.isEmpty else {

@@ -73,13 +73,40 @@ package struct ServiceError: Error, Sendable {
     }
   }
 
-  package var response: ServiceResponse {
-    var response = ServiceResponse(
-      status,
-      .members([
-        "type": .string("about:blank"), "title": .string(Self.title(status)), "status": .integer(status),
-        "detail": .string(detail),
-      ]), type: "application/problem+json")
+  /// How it is told, which clients of another protocol look for in their own way.
+  enum Form: Sendable {
+    /// RFC 9457.
+    case problem
+    /// The Open Inference Protocol's: one text.
+    case inference
+    /// That of KServe's time series.
+    case forecast
+
+    init(path: String) {
+      self = path.hasPrefix("/v2") ? .inference : path.hasPrefix("/v1/timeseries") ? .forecast : .problem
+    }
+
+    var mediaType: String { self == .problem ? "application/problem+json" : MediaType.json }
+  }
+
+  /// - Parameter path: of the request that it answers.
+  package func response(to path: String) -> ServiceResponse {
+    let form = Form(path: path)
+    let title = JSON.string(Self.title(status))
+    let json: JSON =
+      switch form {
+      case .problem:
+        .members([
+          "type": .string("about:blank"), "title": title, "status": .integer(status),
+          "detail": .string(detail),
+        ])
+      case .inference: .members(["error": .string(detail)])
+      case .forecast:
+        .members([
+          "error": .members(["code": .string(String(status)), "message": .string(detail), "type": title])
+        ])
+      }
+    var response = ServiceResponse(status, json, type: form.mediaType)
     if let retryAfter { response.headers.append(("retry-after", String(retryAfter))) }
     response.headers += headers
     return response

@@ -20,7 +20,7 @@ enum NewContextFields {
         "The model; without, the first of /v1/models, or for a table the first that reads them."),
       FieldSpec("input", .texts, "Input columns; found without."),
       FieldSpec("target", .texts, "Columns to predict; found without, but of a table."),
-      FieldSpec("group", .text, "The column that tells series apart."),
+      FieldSpec("group", .text, "The column that tells series, or tables, apart."),
       FieldSpec("units", .texts, "Units of columns, as times=ms."),
       FieldSpec("as", .texts, "What columns of a table are: code=category, year=number, note=skip."),
       FieldSpec("scale", .choice(ValueScale.Choice.allCases.map(\.rawValue)), "What values are seen as."),
@@ -137,13 +137,12 @@ struct NewSeries: NewContext {
 
 /// A table to be read.
 struct NewTable: NewContext {
-  private let saved: SavedTable
-  private let model: Model
+  private let kept: KeptTable
   private let words: [String]
 
   init(_ table: Table, _ fields: Fields, _ model: Model) throws {
-    for name in ["group", "units"] where fields.names.contains(name) {
-      throw ServiceError(422, "'\(name)' is of series, and the rows are read as a table; leave it out")
+    if fields.names.contains("units") {
+      throw ServiceError(422, "'units' is of series, and the rows are read as a table; leave it out")
     }
     if let scale = fields.text("scale"), scale != ValueScale.Choice.raw.rawValue,
       scale != ValueScale.Choice.automatic.rawValue
@@ -157,38 +156,41 @@ struct NewTable: NewContext {
       throw ServiceError(422, "name the column to predict in 'target'; the table has: \(names)")
     }
     let bounds = try ValueBounds(fields)
+    let groups = try fields.text("group").map { try Groups(table, $0, besides: targets + (inputs ?? [])) }
     let job = try TableJob(
-      table, targets: targets, inputs: inputs, as: TableJob.told(fields.texts("as")?.joined(separator: ",")))
-    saved = try SavedTable(
-      job, model: model, targets: targets, inputs: inputs, limits: bounds.limits, whole: bounds.isWhole,
-      name: "context")
-    words = [job.found(job.steps())] + job.words
-    self.model = model
+      table, targets: targets, inputs: inputs, as: TableJob.told(fields.texts("as")?.joined(separator: ",")),
+      aside: groups?.column)
+    let saved = try SavedTable(
+      job, model: model, targets: targets, inputs: inputs, groups: groups, limits: bounds.limits,
+      whole: bounds.isWhole, name: "context")
+    kept = try KeptTable(
+      saved, model, sent: SentRows(rowsOfTable: Array(0..<saved.frame.rowCount).map { $0 + 1 }))
+    let scarce = kept.scarce > 0 ? ["\(kept.scarce) groups have too few values to learn from"] : []
+    let found = job.found(job.steps()) + (groups.map { ", each '\($0.column)' by itself" } ?? "")
+    words = [found] + job.words + [groups?.namelessWords].compactMap { $0 } + scarce
   }
 
-  func flops() -> Double {
-    let steps = (try? saved.job.steps()) ?? []
-    return TableChain.flops(toFit: steps, rows: saved.frame.rowCount, by: model)
-  }
+  func flops() -> Double { kept.flops }
 
   func loaded(_ description: ContextDescription) throws -> LoadedContext {
     var description = description
     description.notes = words
-    description.sent = saved.frame.rowCount
-    let sent = SentRows(rowsOfTable: Array(1...max(saved.frame.rowCount, 1)))
-    return try LoadedContext(KeptTable(saved, model, sent: sent), description)
+    description.sent = kept.saved.frame.rowCount
+    return try LoadedContext(kept, description)
   }
 }
 
 extension LoadedContext {
   /// Fits estimators to the table, so that the first question does not wait for it.
   init(_ table: KeptTable, _ description: ContextDescription) throws {
-    _ = try table.fitted()
+    try table.fit()
     var description = description
     description.isTable = true
-    description.inputs = table.job.inputs.map { table.job.frame.columns[$0].name }
+    description.inputs = table.inputs
     description.targets = table.saved.targets
-    description.rows = table.saved.frame.rowCount
+    description.groupColumn = table.groupColumn
+    description.groups = table.groups
+    description.rows = table.rowCount
     description.bytes = table.bytes
     self.init(description: description, content: .table(table))
   }

@@ -18,7 +18,10 @@ enum OpenAPI {
         "securitySchemes": .members([
           "key": .members(["type": .string("http"), "scheme": .string("bearer")])
         ]),
-        "schemas": .members(["Problem": problem, "Context": context]),
+        "schemas": .members([
+          "Problem": problem, "InferenceError": inferenceError, "ForecastError": forecastError,
+          "Context": context,
+        ]),
       ]),
     ])
   }
@@ -44,7 +47,7 @@ enum OpenAPI {
     var responses: [(String, JSON?)] = [(String(route.success), success(route))]
     let statuses =
       route.access == .anybody ? (route.name.lowercased().hasSuffix("ready") ? [503] : []) : statuses(route)
-    for status in statuses { responses.append((String(status), problemResponse(status))) }
+    for status in statuses { responses.append((String(status), problemResponse(status, route))) }
     return .members([
       "operationId": .string(route.name), "summary": .string(route.words),
       "parameters": .array(parameters), "requestBody": body(route, settings),
@@ -187,7 +190,14 @@ enum OpenAPI {
     ])
   }
 
-  private static func problemResponse(_ status: Int) -> JSON {
+  private static func problemResponse(_ status: Int, _ route: Route) -> JSON {
+    let form = ServiceError.Form(path: route.path)
+    let schema =
+      switch form {
+      case .problem: "Problem"
+      case .inference: "InferenceError"
+      case .forecast: "ForecastError"
+      }
     let retry = JSON.members([
       "retry-after": .members([
         "description": .string("Seconds."), "schema": .members(["type": .string("integer")]),
@@ -197,9 +207,7 @@ enum OpenAPI {
       "description": .string(ServiceError.title(status) + "."),
       "headers": status == 429 ? retry : nil,
       "content": .members([
-        "application/problem+json": .members([
-          "schema": .members(["$ref": .string("#/components/schemas/Problem")])
-        ])
+        form.mediaType: .members(["schema": .members(["$ref": .string("#/components/schemas/\(schema)")])])
       ]),
     ])
   }
@@ -212,6 +220,21 @@ enum OpenAPI {
     ]),
     "required": .array(["type", "title", "status", "detail"].map(JSON.string)),
   ])
+
+  private static let inferenceError = object(["error": .members(["type": .string("string")])])
+
+  private static let forecastError: JSON = {
+    let text = JSON.members(["type": .string("string")])
+    return object(["error": object(["code": text, "message": text, "type": text])])
+  }()
+
+  /// An object that has all of these.
+  private static func object(_ properties: KeyValuePairs<String, JSON>) -> JSON {
+    .members([
+      "type": .string("object"), "properties": .members(properties.map { ($0.key, Optional($0.value)) }),
+      "required": .array(properties.map { JSON.string($0.key) }),
+    ])
+  }
 
   private static let context: JSON = {
     let text = JSON.members(["type": .string("string")])

@@ -36,7 +36,8 @@ extension Service {
 
   private func question(_ context: LoadedContext, _ incoming: Incoming) throws -> any ContextQuestion {
     let question: any ContextQuestion =
-      if let table = context.table { try TableAsk(table, incoming) } else { try Ask(context, incoming) }
+      if let table = context.table { try TableAsk(table, incoming, pointLimit: settings.requestPoints) } else
+      { try Ask(context, incoming) }
     try check(points: question.points, values: question.values)
     return question
   }

@@ -44,7 +44,7 @@ extension Service {
   ) throws -> (context: any NewContext, model: String) {
     if let name = fields.text("model") {
       let model = try served(name)
-      guard model.blueprint.family == .table else { return (try NewSeries(source, fields, model), name) }
+      guard model.blueprint.readsTables else { return (try NewSeries(source, fields, model), name) }
       return (try NewTable(source.table(), fields, model), name)
     }
     let (input, target) = (
@@ -152,7 +152,7 @@ extension Service {
       models[name].map { model in
         JSON.members([
           "name": .string(name),
-          "reads": .string(model.blueprint.family == .table ? "tables" : "series"),
+          "reads": .string(model.blueprint.readsTables ? "tables" : "series"),
           "inputs": .integer(model.blueprint.inputDimensions),
           "parameters": .integer(model.parameterCount),
           "trained_context": .integer(model.blueprint.trainedContext),

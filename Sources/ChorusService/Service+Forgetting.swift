@@ -6,7 +6,8 @@ import ChorusQuestions
 struct Forgotten: Sendable {
   static let fields = [
     FieldSpec(
-      "oldest", .integer(1...1_000_000_000), "So many rows of each series, those first that were sent first."),
+      "oldest", .integer(1...1_000_000_000),
+      "So many rows of each series or group, those first that were sent first."),
     FieldSpec(
       "from", .integer(1...Int.max), "The number of the first row; rows are counted from 1 as they were sent."
     ),
@@ -43,6 +44,20 @@ struct Forgotten: Sendable {
     case .oldest(let count): Set(all.sorted().prefix(count))
     case .numbers(let range): all.filter(range.contains)
     }
+  }
+
+  /// - Parameter groups: of a table's rows; nil where they are one table. A row without a group goes by its number alone.
+  func numbers(_ sent: SentRows, _ groups: Groups?) -> Set<Int> {
+    guard let groups else { return numbers([sent], of: nil) }
+    var gone: Set<Int> = []
+    for (label, rows) in zip(groups.labels, groups.rows) {
+      gone.formUnion(numbers([sent.picking(rows)], of: label))
+    }
+    if case .numbers = which {
+      let nameless = groups.ofRow.indices.filter { groups.ofRow[$0] == nil }
+      gone.formUnion(numbers([sent.picking(nameless)], of: nil))
+    }
+    return gone
   }
 
   func check(_ description: ContextDescription) throws(ServiceError) {
@@ -114,7 +129,7 @@ extension Service {
     _ fields: Fields
   ) async throws -> ServiceResponse {
     guard let sent = table.sent else { throw Self.notKept }
-    let gone = forgotten.numbers([sent], of: nil)
+    let gone = forgotten.numbers(sent, table.saved.groups)
     guard !gone.isEmpty else { throw Self.nothing }
     let saved = table.saved.rows(sent.places(without: gone))
     return try await keep(saved, sent.without(gone), of: table.model, description.next, call, fields)
@@ -126,9 +141,8 @@ extension Service {
     _ fields: Fields
   ) async throws -> ServiceResponse {
     let table = try KeptTable(saved, model, sent: sent)
-    let cost = TableChain.flops(toFit: table.steps, rows: saved.frame.rowCount, by: model)
     let store = store
-    let made = try await work(call, cost: cost, deadline: fields.number("deadline")) {
+    let made = try await work(call, cost: table.flops, deadline: fields.number("deadline")) {
       let context = try LoadedContext(table, description)
       try store.put(context)
       return context.description

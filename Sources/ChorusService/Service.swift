@@ -100,9 +100,9 @@ package final class Service: Sendable {
       response = try await route.answer(self, call)
     } catch {
       let problem = ServiceError(answering: error)
-      if problem.status >= 500, problem.status != 503, problem.status != 504 { fault = "\(error)" }
+      if problem.status == 500 { fault = "\(error)" }
       if Task.isCancelled { metrics.count(.cancelled) }
-      response = problem.response
+      response = problem.response(to: request.path)
     }
     let spent = ContinuousClock.now - arrival
     let seconds = Double(spent.components.seconds) + Double(spent.components.attoseconds) * 1e-18

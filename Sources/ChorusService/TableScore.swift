@@ -5,14 +5,20 @@ import ChorusQuestions
 import ChorusTables
 import Foundation
 
-/// How well a kept table foretells further rows: each target in turn by the inputs and the targets before it, so that the sum of their
+/// How well a kept table, or that of each group, foretells further rows: each target in turn by the inputs and the targets before it, so that the sum of their
 /// log-densities is that of all together.
 struct TableScore: ContextScore {
+  private struct Part {
+    let group: String?
+    let job: TableJob
+    /// Places of the rows that have all targets.
+    let rows: [Int]
+  }
+
   private let table: KeptTable
-  private let job: TableJob
+  /// Of the groups that have rows.
+  private let parts: [Part]
   private let steps: [TableChain.Step]
-  /// Places of the rows that have all targets.
-  private let rows: [Int]
   private let leftOut: Int
   private let settings: ScoreSettings
 
@@ -20,56 +26,75 @@ struct TableScore: ContextScore {
     guard let source = try incoming.source("rows", options: TableOptions(incoming.fields)) else {
       throw ServiceError(422, "there are no rows; send a table, or 'rows'")
     }
-    let job = try table.saved.job(at: source.table())
-    let steps = job.steps(limits: table.saved.limits, whole: table.saved.isWhole)
-    rows = job.asked.filter { row in steps.allSatisfy { !job.cells[row, $0.column].isNaN } }
-    leftOut = job.asked.count - rows.count
-    guard !rows.isEmpty else {
+    let further = try source.table()
+    // Every row is of a group.
+    if let column = table.groupColumn { _ = try further.texts(column) }
+    let jobs = try TableJobs(table.saved, at: further).all
+    let steps = jobs[0].job.steps(limits: table.saved.limits, whole: table.saved.isWhole)
+    parts = jobs.compactMap { group, job in
+      let rows = job.asked.filter { row in steps.allSatisfy { !job.cells[row, $0.column].isNaN } }
+      return rows.isEmpty ? nil : Part(group: group, job: job, rows: rows)
+    }
+    leftOut = further.rowCount - parts.reduce(0) { $0 + $1.rows.count }
+    guard !parts.isEmpty else {
       let targets = table.saved.targets.joined(separator: "' and '")
       throw ServiceError(422, "no row has a value of '\(targets)'")
     }
-    (self.table, self.job, self.steps, self.settings) = (table, job, steps, settings)
+    (self.table, self.steps, self.settings) = (table, steps, settings)
   }
 
-  var rowCount: Int { rows.count * steps.count }
+  var rowCount: Int { parts.reduce(0) { $0 + $1.rows.count } * steps.count }
 
   func flops() throws -> Double {
-    let (model, rows) = (table.model, rows)
-    let fit =
-      table.isFitted ? 0 : TableChain.flops(toFit: steps, rows: table.job.cells.count, by: model)
-    return try settings.flops { plan, paths in
-      try TableChain.flops(
-        scoring: steps, rows.count, of: job.cells.count, paths: paths, plan: plan, by: model)
-    } + fit
+    let model = table.model
+    return try parts.reduce(0) { sum, part in
+      try sum + table.flopsToFit(part.group)
+        + settings.flops { plan, paths in
+          try TableChain.flops(
+            scoring: steps, part.rows.count, of: part.job.cells.count, paths: paths, plan: plan, by: model)
+        }
+    }
   }
 
   func body(_ description: ContextDescription, flopLimit: Double) throws -> AnswerBody {
-    let laws = try table.laws(beside: job)
-    let classes = settings.isDensityAlone ? [] : ["accuracy", "log_loss", "brier"]
+    let key = table.groupColumn.map { [$0] } ?? []
+    return AnswerBody(
+      columns: key + ["target"] + settings.columns + classes + ["note"],
+      rows: try parts.flatMap { try rows($0, flopLimit: flopLimit) },
+      beside: settings.beside(leftOut: leftOut))
+  }
+
+  /// Columns of scores that categories have and numbers have not.
+  private var classes: [String] { settings.isDensityAlone ? [] : ["accuracy", "log_loss", "brier"] }
+
+  /// A row for each target of a group.
+  private func rows(_ part: Part, flopLimit: Double) throws -> [[ChorusTables.Cell]] {
+    let job = part.job
+    let laws = try table.laws(part.group, beside: job)
     let none = [ChorusTables.Cell](repeating: .missing, count: settings.columns.count - 2)
-    let rows = try steps.enumerated().map { index, step -> [ChorusTables.Cell] in
-      let inputs = job.cells.rows(self.rows).columns(step.inputs)
-      let y = self.rows.map { job.cells[$0, step.column] }
-      let name = ChorusTables.Cell.text(job.column(step).name)
+    return try steps.enumerated().map { index, step -> [ChorusTables.Cell] in
+      let inputs = job.cells.rows(part.rows).columns(step.inputs)
+      let y = part.rows.map { job.cells[$0, step.column] }
+      let name = (part.group.map { [ChorusTables.Cell.text($0)] } ?? []) + [.text(job.column(step).name)]
+      func unscored(_ words: String) -> [ChorusTables.Cell] {
+        name + [.integer(y.count), .missing] + none + classes.map { _ in .missing } + [.text(words)]
+      }
+      guard let laws else { return unscored("the group has too few rows to learn from") }
       switch laws.law(index) {
       case .number(let posterior):
         let data = try Dataset(inputs: posterior.told(inputs), y: y)
         let (cells, note) = try settings.cells(posterior.posterior, data, flopLimit: flopLimit)
-        return [name] + cells + classes.map { _ in .missing } + [.note(note)]
+        return name + cells + classes.map { _ in .missing } + [.note(note)]
       case .category(let posterior):
         let said = try posterior.probabilities(at: inputs)
         let levels = y.map { Int($0) }
-        let density = try posterior.logProbabilities(of: levels, at: inputs).reduce(0, +)
+        let density = try posterior.logProbability(of: levels, at: inputs)
         let scores = ClassScores(said, levels)
         let own = [scores.accuracy, scores.logLoss, scores.brier].map { ChorusTables.Cell.number($0) }
-        return [name, .integer(y.count), .number(density)] + none + own.prefix(classes.count) + [.missing]
+        return name + [.integer(y.count), .number(density)] + none + own.prefix(classes.count) + [.missing]
       case .constant:
-        return [name, .integer(y.count), .missing] + none + classes.map { _ in .missing }
-          + [.text("all values that were read are the same, which has no density")]
+        return unscored("all values that were read are the same, which has no density")
       }
     }
-    return AnswerBody(
-      columns: ["target"] + settings.columns + classes + ["note"], rows: rows,
-      beside: settings.beside(leftOut: leftOut))
   }
 }

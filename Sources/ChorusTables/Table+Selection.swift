@@ -8,6 +8,8 @@ public struct Selection: Equatable, Sendable {
     public fileprivate(set) var inputs: [Double] = []
     /// The targets; empty where they are missing.
     public fileprivate(set) var targets: [Double] = []
+    /// Standard deviations of the targets' errors of measurement; empty where no column has them.
+    public fileprivate(set) var errors: [Double] = []
   }
 
   public let inputs: [String]
@@ -31,7 +33,7 @@ public struct Selection: Equatable, Sendable {
   /// Rows that are not from a table, row after row.
   public init(
     inputs: [String], target: String, kinds: [ColumnKind], targetKind: ColumnKind, observed: [Double] = [],
-    targets: [Double] = [], covariates: Int = 0, levels: [Int: [String]] = [:]
+    targets: [Double] = [], errors: [Double] = [], covariates: Int = 0, levels: [Int: [String]] = [:]
   ) {
     self.covariates = covariates
     self.levels = levels
@@ -39,7 +41,8 @@ public struct Selection: Equatable, Sendable {
     self.target = target
     self.kinds = kinds
     self.targetKind = targetKind
-    self.observed = Rows(indices: Array(targets.indices), inputs: observed, targets: targets)
+    self.observed = Rows(
+      indices: Array(targets.indices), inputs: observed, targets: targets, errors: errors)
   }
 
   /// The rows by the group of each row of the table, in `count` parts; rows without a group are in none.
@@ -54,6 +57,7 @@ public struct Selection: Equatable, Sendable {
       parts[part].observed.indices.append(row)
       parts[part].observed.inputs += observed.inputs[place * d..<(place + 1) * d]
       parts[part].observed.targets.append(observed.targets[place])
+      if !observed.errors.isEmpty { parts[part].observed.errors.append(observed.errors[place]) }
     }
     for (place, row) in missing.indices.enumerated() {
       guard let part = group[row] else { continue }
@@ -70,21 +74,23 @@ extension Table {
   ///
   /// - Throws: `TableError`: an unknown column, or a cell that is no number or date.
   public func select(
-    counting name: String, target: String, with covariates: [String] = []
+    counting name: String, target: String, with covariates: [String] = [], error: String? = nil
   ) throws(TableError) -> Selection {
     let counted = (values: (0..<rowCount).map { Double($0 + 1) }, kind: ColumnKind.number)
-    return try select([name], [counted], target, covariates)
+    return try select([name], [counted], target, covariates, error)
   }
 
   /// Splits the rows into those with a target and those without.
   ///
-  /// - Parameter covariates: further columns, of numbers or of texts with few levels, that are known beside the inputs.
+  /// - Parameters:
+  ///   - covariates: further columns, of numbers or of texts with few levels, that are known beside the inputs.
+  ///   - error: a column with the standard deviation of each target's error of measurement.
   /// - Throws: `TableError`: an unknown column, a column that is named twice, a cell that is no number or date,
-  ///   or `NaN` as an input.
+  ///   `NaN` as an input, or a row with a target whose error is missing or negative.
   public func select(
-    inputs: [String], target: String, with covariates: [String] = []
+    inputs: [String], target: String, with covariates: [String] = [], error: String? = nil
   ) throws(TableError) -> Selection {
-    let named = inputs + covariates + [target]
+    let named = inputs + covariates + [target] + (error.map { [$0] } ?? [])
     if let twice = named.indices.first(where: { named[..<$0].contains(named[$0]) }) {
       throw TableError(
         .unknownColumn, source, "column '\(named[twice])' is asked for twice; name each column once.")
@@ -94,12 +100,12 @@ extension Table {
     }
     var columns: [(values: [Double], kind: ColumnKind)] = []
     for input in inputs { columns.append(try checked(input, missing: .allowedExceptNaN)) }
-    return try select(inputs, columns, target, covariates)
+    return try select(inputs, columns, target, covariates, error)
   }
 
   private func select(
     _ inputs: [String], _ inputColumns: [(values: [Double], kind: ColumnKind)], _ target: String,
-    _ covariates: [String]
+    _ covariates: [String], _ error: String?
   ) throws(TableError) -> Selection {
     var (columns, levels) = (inputColumns, [Int: [String]]())
     for covariate in covariates {
@@ -108,6 +114,8 @@ extension Table {
       columns.append(column)
     }
     let targets = try checked(target, missing: .allowed)
+    var errors: [Double]?
+    if let error { errors = try self.errors(error) }
     var result = Selection(
       inputs: inputs + covariates, target: target, kinds: columns.map(\.kind), targetKind: targets.kind,
       covariates: covariates.count, levels: levels)
@@ -118,12 +126,44 @@ extension Table {
         result.observed.indices.append(row)
         for column in columns { result.observed.inputs.append(column.values[row]) }
         result.observed.targets.append(targets.values[row])
+        if let error, let errors {
+          result.observed.errors.append(try self.error(errors[row], of: row, column: error))
+        }
       } else {
         result.missing.indices.append(row)
         for column in columns { result.missing.inputs.append(column.values[row]) }
       }
     }
     return result
+  }
+
+  /// A column of standard deviations, NaN where a cell is missing.
+  private func errors(_ name: String) throws(TableError) -> [Double] {
+    let column = try checked(name, missing: .allowed)
+    guard column.kind == .number else {
+      throw TableError(
+        .notANumber, source,
+        "column '\(name)' holds dates, and --error takes numbers: the standard deviation of each row's error."
+      )
+    }
+    return column.values
+  }
+
+  /// The error of a row that has a target.
+  private func error(_ value: Double, of row: Int, column: String) throws(TableError) -> Double {
+    guard !value.isNaN else {
+      throw TableError(
+        .missingValue, source, line: line(ofRow: row),
+        "no value (column '\(column)'); every row that has a target needs its error: the standard deviation, or 0 for none."
+      )
+    }
+    guard value >= 0 else {
+      throw TableError(
+        .notANumber, source, line: line(ofRow: row),
+        "\(RowEncoder.written(value, .number)) is no error (column '\(column)'); give its standard deviation, 0 or more."
+      )
+    }
+    return value
   }
 
   /// The levels that a column beside time may have.

@@ -33,6 +33,7 @@ public final class MatrixTape {
     case rows(Matrix, first: Int)
     case stack(Matrix, Matrix)
     case addDiagonal(Matrix, Matrix)
+    case addRow(Matrix, Matrix)
     case visible(Matrix, limits: [Int32])
     case cholesky(Matrix)
     case solve(Matrix, Matrix, transposed: Bool)
@@ -52,8 +53,13 @@ public final class MatrixTape {
   /// Of one backward pass: gradients and their intermediate products.
   let scratch = Arena(blockCount: 1 << 16)
   var records: [Record] = []
+  /// Floating-point operations of products since the tape was made.
+  public private(set) var work = 0.0
 
   public init() {}
+
+  /// Counts a product of `[m, k]` and `[k, n]`.
+  public func count(product m: Int, _ n: Int, _ k: Int) { work += 2 * Double(m * n * k) }
 
   public func reset() {
     records.removeAll(keepingCapacity: true)
@@ -105,6 +111,7 @@ public final class MatrixTape {
     let out = append(
       .multiply(a, b, transposed), rows, transposed == .right ? b.rows : b.columns, reads: [a, b])
     values(out).update(repeating: 0, count: out.rows * out.columns)
+    count(product: out.rows, out.columns, transposed == .left ? a.rows : a.columns)
     Self.multiply(
       1, Strided(values(a), a, transposed == .left), Strided(values(b), b, transposed == .right), values(out))
     return out
@@ -132,6 +139,20 @@ public final class MatrixTape {
     let out = append(.map(a, derivative: derivative), a.rows, a.columns, reads: [a])
     let (x, z) = (values(a), values(out))
     for i in 0..<a.rows * a.columns { (z[i], derivative[i]) = function(x[i]) }
+    return out
+  }
+
+  /// The same for a function of many elements at once, which writes values and derivatives.
+  public func map(
+    _ a: Matrix,
+    all function: (
+      _ count: Int, _ x: UnsafePointer<Double>, _ values: UnsafeMutablePointer<Double>,
+      _ derivatives: UnsafeMutablePointer<Double>
+    ) -> Void
+  ) -> Matrix {
+    let derivative = arena.doubles(a.rows * a.columns)
+    let out = append(.map(a, derivative: derivative), a.rows, a.columns, reads: [a])
+    function(a.rows * a.columns, values(a), values(out), derivative)
     return out
   }
 
@@ -171,6 +192,16 @@ public final class MatrixTape {
     let z = values(out)
     z.update(from: values(a), count: a.rows * a.columns)
     for i in 0..<a.rows { z[i * a.columns + i] += values(s)[0] }
+    return out
+  }
+
+  /// Adds `row` `[1, columns]` to every row.
+  public func addRow(_ a: Matrix, _ row: Matrix) -> Matrix {
+    let out = append(.addRow(a, row), a.rows, a.columns, reads: [a, row])
+    let (x, y, z) = (values(a), values(row), values(out))
+    for i in 0..<a.rows {
+      for j in 0..<a.columns { z[i * a.columns + j] = x[i * a.columns + j] + y[j] }
+    }
     return out
   }
 
@@ -214,10 +245,6 @@ public final class MatrixTape {
   /// Column j of a times element j of `factors` `[1, columns]`.
   public func scaleColumns(_ a: Matrix, by factors: Matrix) -> Matrix {
     hadamard(a, multiply(constant(1, a.rows, 1), factors))
-  }
-  /// Adds `row` `[1, columns]` to every row.
-  public func addRow(_ a: Matrix, _ row: Matrix) -> Matrix {
-    add(a, multiply(constant(1, a.rows, 1), row))
   }
   public func scaled(_ a: Matrix, by factor: Double) -> Matrix { map(a) { ($0 * factor, factor) } }
 

@@ -51,6 +51,11 @@ extension MatrixTape {
     case .addDiagonal(let a, let s):
       if let da = target(a) { for i in 0..<count { da[i] += dy[i] } }
       if let ds = target(s) { for i in 0..<a.rows { ds[0] += dy[i * a.columns + i] } }
+    case .addRow(let a, let row):
+      if let da = target(a) { for i in 0..<count { da[i] += dy[i] } }
+      if let db = target(row) {
+        for i in 0..<a.rows { for j in 0..<a.columns { db[j] += dy[i * a.columns + j] } }
+      }
     case .visible(let a, let limits):
       guard let da = target(a) else { return }
       for i in 0..<a.rows {
@@ -67,6 +72,9 @@ extension MatrixTape {
     _ record: Record, _ dy: UnsafeMutablePointer<Double>, _ a: Matrix, _ b: Matrix, _ transposed: Transposed
   ) {
     let shape = Matrix(index: 0, rows: record.rows, columns: record.columns)
+    for x in [a, b] where records[x.index].needsGradient {
+      count(product: record.rows, record.columns, transposed == .left ? a.rows : a.columns)
+    }
     if let da = target(a) {
       if transposed == .left {
         Self.multiply(1, Strided(values(b), b, false), Strided(dy, shape, true), da)

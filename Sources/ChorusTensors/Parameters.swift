@@ -59,6 +59,8 @@ public struct ParameterTable: Sendable {
 /// `pack` must follow every change of `values`. Reading from several threads is safe between such changes.
 public final class Weights: Sendable {
   public let table: ParameterTable
+  /// What products with the matrices are rounded to.
+  public let precision: Precision
   public let values: FloatBuffer
   /// All weight matrices packed, in the order of the table, and their transposes where gradients need them.
   private let forward: FloatBuffer
@@ -66,9 +68,12 @@ public final class Weights: Sendable {
   /// The weight matrices, where they are kept as a file has them.
   private let blocks: [BlockMatrix]
 
-  /// - Parameter training: also keep the transposed packing that gradients need.
-  public init(_ table: ParameterTable, training: Bool = false) {
+  /// - Parameters:
+  ///   - training: also keep the transposed packing that gradients need.
+  ///   - precision: what products are rounded to; `values` are 32-bit floats in any case.
+  public init(_ table: ParameterTable, training: Bool = false, precision: Precision = .f32) {
     self.table = table
+    self.precision = precision
     values = FloatBuffer(count: table.count)
     forward = FloatBuffer(count: table.packedCount)
     transposed = training ? FloatBuffer(count: table.transposedCount) : nil
@@ -84,6 +89,7 @@ public final class Weights: Sendable {
     else { return nil }
     self.table = table
     self.blocks = blocks
+    precision = .f32
     values = FloatBuffer(count: table.count)
     forward = FloatBuffer(count: 0)
     transposed = nil
@@ -94,6 +100,9 @@ public final class Weights: Sendable {
     blocks.isEmpty ? nil : blocks[weight.matrix]
   }
 
+  /// Whether products over an inner dimension are rounded: the kernels have a longest one.
+  func rounds(_ inner: Int) -> Bool { precision == .bf16 && inner <= Int(CK_BF16_LONGEST) }
+
   public subscript(p: Parameter) -> UnsafeMutablePointer<Float> { values.pointer + p.offset }
 
   /// Packs every weight matrix anew.
@@ -103,9 +112,11 @@ public final class Weights: Sendable {
     let body: @Sendable (Int) -> Void = { [self] index in
       let p = weights[index]
       let (rows, columns) = (Int32(p.rows), Int32(p.columns))
-      ck_pack(rows, columns, self[p], columns, 0, forward.pointer + p.packedOffset)
+      let pack = rounds(p.rows) ? ck_pack_bf16 : ck_pack
+      pack(rows, columns, self[p], columns, 0, forward.pointer + p.packedOffset)
       if let transposed {
-        ck_pack(columns, rows, self[p], columns, 1, transposed.pointer + p.transposedOffset)
+        let pack = rounds(p.columns) ? ck_pack_bf16 : ck_pack
+        pack(columns, rows, self[p], columns, 1, transposed.pointer + p.transposedOffset)
       }
     }
     if let pool {
@@ -164,7 +175,7 @@ extension Weights {
     arguments.ldpre = n
     arguments.residual = residual
     arguments.ldres = n
-    ck_matmul(&arguments)
+    if rounds(weight.rows) { ck_matmul_bf16(&arguments) } else { ck_matmul(&arguments) }
   }
 
   /// Layer normalisation of `count` rows (Ba et al. 2016, eq. 4) with ε = 1e-5; `stats` receives mean and 1/sd.

@@ -91,7 +91,7 @@ public final class Tape {
     case localLinear(LocalLinear.Pass)
     case beside([Node])
     /// A range of the records of `matrices`, and where its inputs and outputs lie.
-    case matrices(Range<Int>, [MatrixPass.Link])
+    case matrices(Range<Int>, [MatrixPass.Link], [any FusedPass])
   }
   struct Record {
     let operation: Operation
@@ -118,6 +118,9 @@ public final class Tape {
     arena.reset()
     matrices.reset()
   }
+
+  /// Floating-point operations of the products inside `matrices` since the tape was made.
+  public var work: Double { matrices.work }
 
   /// Bytes the tape holds for values and gradients.
   public var bytes: Int { arena.bytes + matrices.bytes }
@@ -153,6 +156,13 @@ public final class Tape {
       if let base = source.baseAddress { memory.update(from: base, count: min(rows * columns, source.count)) }
     }
     return append(.constant, memory, rows, columns, reads: [], parameters: false)
+  }
+
+  /// A matrix that stays where it is, `[rows, columns]` at `values`, as long as the tape's records.
+  ///
+  /// - Parameter learns: whether a walk back leaves its gradient in `gradient(of:)`.
+  public func input(_ values: UnsafeMutablePointer<Float>, rows: Int, columns: Int, learns: Bool) -> Node {
+    append(.constant, values, rows, columns, reads: [], parameters: learns)
   }
 
   /// A sum of gathered rows: `out[r] = Σ_terms source[indices[r]]`, `[rows, columns]`.

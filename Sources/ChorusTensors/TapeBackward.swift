@@ -3,8 +3,14 @@ import CChorusKernels
 extension Tape {
   /// Adds d(node)/d(parameters) to `gradients`, laid out as the parameter table; `node` is a `[1, 1]` loss.
   public func backward(from node: Node, into gradients: FloatBuffer) {
+    let one: [Float] = [1]
+    one.withUnsafeBufferPointer { if let one = $0.baseAddress { backward(from: node, one, into: gradients) } }
+  }
+
+  /// The same of any node, from the gradient of all its values; that of every node that learns is kept.
+  public func backward(from node: Node, _ gradient: UnsafePointer<Float>, into gradients: FloatBuffer) {
     prepareGradients(upTo: node.index)
-    records[node.index].gradient?[0] = 1
+    records[node.index].gradient?.update(from: gradient, count: node.rows * node.columns)
     for index in stride(from: node.index, through: 0, by: -1) where records[index].needsGradient {
       let mark = arena.mark
       propagate(index, gradients.pointer)
@@ -28,6 +34,9 @@ extension Tape {
       }
     }
   }
+
+  /// What the last walk back has found, rows of the node's columns; nil where it does not learn.
+  public func gradient(of node: Node) -> UnsafePointer<Float>? { gradient(node).map { UnsafePointer($0) } }
 
   func gradient(_ node: Node) -> UnsafeMutablePointer<Float>? {
     records[node.index].gradient.map { $0 + node.first * node.columns }
@@ -76,7 +85,8 @@ extension Tape {
       ck_add(count, own, target)
     case .localLinear(let pass): backwardLocalLinear(pass, dy, gradients)
     case .beside(let nodes): backwardBeside(nodes, record, dy)
-    case .matrices(let range, let links): backwardMatrices(range, links, dy, gradients)
+    case .matrices(let range, let links, let fused):
+      backwardMatrices(range, links, fused, columns: record.columns, dy, gradients)
     }
   }
 
@@ -104,10 +114,11 @@ extension Tape {
       arguments.c = dx
       arguments.ldc = Int32(x.columns)
       arguments.accumulate = 1
-      ck_matmul(&arguments)
+      if weights.rounds(n) { ck_matmul_bf16(&arguments) } else { ck_matmul(&arguments) }
     }
     let scratch = arena.floats(ck_matmul_tn_scratch(Int32(k), Int32(n), Int32(rows)))
-    ck_matmul_tn(
+    let multiply = weights.precision == .bf16 ? ck_matmul_tn_bf16 : ck_matmul_tn
+    multiply(
       Int32(k), Int32(n), Int32(rows), values(x), Int32(x.columns), dpre, Int32(n),
       gradients + weight.offset,
       Int32(n), 1, scratch)

@@ -48,9 +48,7 @@ public enum Objective: String, Sendable, Codable, CaseIterable {
       task = task.withColumns(in: stream.permutation(shape.dimensions))
     }
     if self == .autoregressive { task = task.withTargetsAsBuffer() }
-    var batch = try source.empty(1, task.shape)
-    try source.store(task, 0, into: &batch)
-    return batch
+    return try source.batch(of: task)
   }
 }
 

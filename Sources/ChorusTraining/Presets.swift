@@ -46,7 +46,7 @@ extension TrainingConfiguration {
         configuration.targets = 32
         configuration.buffers = [8, 24, 64]
       }
-    case "tables":
+    case "tables", "classes":
       var blueprint = Blueprint()
       blueprint.family = .table
       blueprint.parts.coordinates = TableExperts.coordinates
@@ -71,6 +71,7 @@ extension TrainingConfiguration {
       configuration.targets = 48
       configuration.rate = 2e-3
       configuration.beta2 = 0.98
+      if prior == "classes" { configuration.takeClasses() }
     case "causal", "causal-wide":
       // An observer is told apart by its trials alone, from the first on: contexts begin empty.
       configuration.blueprint.inputDimensions = 4
@@ -128,6 +129,23 @@ extension TrainingConfiguration {
     blueprint.head = .categorical(levels: levels)
     blueprint.trainedBuffer = 0
     return blueprint
+  }
+
+  /// Tables whose value is a level: the network of tables asked for each, with the head of levels. A task costs a pass for each
+  /// level, so contexts are smaller.
+  mutating func takeClasses() {
+    blueprint.family = .classes
+    blueprint.inputDimensions = ToldClasses.mostPasses * ToldRow.level.width + 1
+    blueprint.scaling = .none
+    // The pool, which weighs the others, comes behind them.
+    blueprint.head = .levels(around: ToldClasses.estimators, trusted: ToldClasses.estimators - 2)
+    blueprint.trainedContext = 256
+    blueprint.trainedBuffer = 32
+    context = [8, 256]
+    buffers = [8, 16, 32]
+    targets = 32
+    rate = 1e-3
+    validateEvery = 250
   }
 
   /// Many small batches of short sequences.

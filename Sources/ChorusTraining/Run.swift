@@ -323,6 +323,12 @@ extension Trainer {
       blueprint.head = HeadChoice(wider)
     }
     (blueprint.trainedContext, blueprint.trainedBuffer) = (own.trainedContext, own.trainedBuffer)
+    // A network of classes judges estimators as one of tables does; its head stays as drawn.
+    let judges = own.family == .classes && blueprint.family == .table
+    if judges {
+      (blueprint.family, blueprint.head) = (own.family, own.head)
+      (blueprint.inputDimensions, blueprint.scaling) = (own.inputDimensions, own.scaling)
+    }
     guard blueprint == own else {
       throw TrainingError.configuration(
         "the model to start from has another blueprint"
@@ -333,7 +339,7 @@ extension Trainer {
     }
     let before = model.network.weights.table
     let given = model.network.weights
-    for parameter in weights.table.all {
+    for parameter in weights.table.all where !judges || !parameter.path.hasPrefix("head.") {
       guard let from = before[parameter.path] else {
         weights[parameter].update(repeating: 0, count: parameter.count)
         continue

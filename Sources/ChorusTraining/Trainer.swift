@@ -66,7 +66,7 @@ public final class Trainer: Sendable {
           ? "an adapter of rank \(configuration.adapterRank) changes a model; name it"
           : "adapterRank is 0: give the rank of the adapter that is to be trained")
     }
-    let weights = Weights(declared.table, training: true)
+    let weights = Weights(declared.table, training: true, precision: configuration.precision)
     adapter = try base.map {
       try Adapter(of: $0, blueprint: configuration.blueprint, rank: configuration.adapterRank)
     }

@@ -16,6 +16,8 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
   /// leaf of one binary tree of additions, so that the bytes depend on this number and not on that of the processes. 0: eight
   /// parts that are added one after another, by one process.
   public var leaves = 0
+  /// What matrix products are rounded to while training; the weights that are learned are 32-bit floats.
+  public var precision = Precision.f32
   public var seed: UInt64 = 0
   /// Context sizes, drawn uniformly, one a step.
   public var context = [4, 192]
@@ -53,7 +55,7 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
       rate,
       warmUp
     case objective, adapterRank, beta1, beta2, epsilon, decay, clip, average, validateEvery, validationTasks,
-      checkpointEvery
+      checkpointEvery, precision
   }
 
   /// Fields that are absent take their defaults; unknown ones are refused by name.
@@ -68,6 +70,7 @@ public struct TrainingConfiguration: Sendable, Hashable, Codable {
     try read(.steps, \.steps)
     try read(.batch, \.batch)
     try read(.leaves, \.leaves)
+    try read(.precision, \.precision)
     try read(.seed, \.seed)
     try read(.context, \.context)
     try read(.smallContexts, \.smallContexts)

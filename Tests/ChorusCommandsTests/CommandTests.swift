@@ -1,4 +1,5 @@
 import ArgumentParser
+import ChorusTensors
 import Foundation
 import Testing
 
@@ -107,5 +108,39 @@ func theProgramIsThere() { #expect(executable != nil, Comment(rawValue: skipped)
       try #require(try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: String])["property"]
     }
     #expect(properties.contains("trained_context") && properties.count == csv.rows.count - 1)
+  }
+
+  @Test func theMachineIsToldOf() throws {
+    let folder = try Folder()
+    try folder.writeModel()
+    let told = try folder.chorus("info", "--machine")
+    #expect(
+      told.code == 0
+        && told.output.hasPrefix("property,value\ninstruction_set,\(Machine.instructionSet)\nbf16,"))
+    #expect(told.output.contains(Precision.hasBFloat16 ? "bf16,native\n" : "bf16,\"emulated"))
+    #expect(try folder.chorus("info").code == 64)
+    #expect(try folder.chorus("info", "m.safetensors", "--machine").code == 64)
+  }
+
+  @Test func precisionChangesTheBytesAndLittleElse() throws {
+    let folder = try Folder()
+    try folder.writeModel()
+    try folder.write("a.csv", "x,y\n0,1\n1,2\n2,1.5\n3,0.5\n4,1\n")
+    let ask = ["predict", "a.csv", "--model", "m.safetensors", "--at", "5..6/1", "--samples", "50", "--threads"]
+    func run(_ more: String...) throws -> String {
+      let answer = try folder.chorus(ask + more)
+      #expect(answer.code == 0, "\(answer.errors)")
+      return answer.output
+    }
+    let (plain, rounded) = (try run("1"), try run("1", "--precision", "bf16"))
+    #expect(try run("1", "--precision", "f32") == plain && run("2", "--precision", "bf16") == rounded)
+    func numbers(_ text: String) -> [Double] { text.split { ",\n".contains($0) }.compactMap { Double($0) } }
+    let (a, b) = (numbers(plain), numbers(rounded))
+    #expect(plain != rounded && a.count == b.count)
+    #expect(zip(a, b).allSatisfy { abs($0 - $1) < 0.05 })
+    #expect(try folder.chorus(ask + ["1", "--precision", "f16"]).code == 64)
+    #expect(PrecisionOption.warning(.bf16, hasInstructions: false) != nil)
+    #expect(PrecisionOption.warning(.bf16, hasInstructions: true) == nil)
+    #expect(PrecisionOption.warning(.f32, hasInstructions: false) == nil)
   }
 }

@@ -58,8 +58,8 @@ struct CovariateOptionTests {
       ("--horizon: has no values of 'promo', 'weather'", ["--horizon", "3"]),
       ("odd.csv:2", ["--at-file", "odd.csv"]), ("'hail' is no level", ["--at-file", "odd.csv"]),
       ("gap.csv:3", ["--at-file", "gap.csv"]),
-      ("a known value is a row of the file", ["--given", "2024-02-15=30"]),
-      ("--scale log or root keeps predictions positive", ["--min", "0"]),
+      ("is of no point that is asked for", ["--given", "2024-03-15=30"]),
+      ("is above the largest that values are said to have", ["--max", "20"]),
     ] {
       let outcome = try folder.chorus(
         ["predict", "shop.csv", "--target", "sales", "--model", "s.safetensors", "--with", "promo,weather"]
@@ -69,6 +69,94 @@ struct CovariateOptionTests {
     }
     let twice = try ask("predict", "--with", "sales")
     #expect(twice.code == 65 && twice.errors.contains("'sales' is asked for twice"), "\(twice.errors)")
+  }
+
+  @Test("Known values, bounds and whole numbers go with them")
+  func together() throws {
+    // A known value is a row of the file with its columns.
+    let lines = try folder.read("shop.csv").split(separator: "\n").map(String.init)
+    let last = try #require(lines.last?.components(separatedBy: ","))
+    try folder.write("next.csv", "day,promo,weather\n\(last[0]),\(last[2]),\(last[3])\n")
+    let pinned = try ask(
+      "predict", "--with", "promo,weather", "--at-file", "next.csv", "--given", "\(last[0])=90")
+    let row = "\(last[0]),90,\(last[2]),\(last[3])"
+    try folder.write("pinned.csv", (lines.dropLast() + [row]).joined(separator: "\n") + "\n")
+    let written = try folder.chorus(
+      "predict", "pinned.csv", "--target", "sales", "--model", "s.safetensors", "--with", "promo,weather",
+      "--at-file", "next.csv")
+    #expect(pinned.code == 0 && written.code == 0, "\(pinned.errors)\(written.errors)")
+    for (a, b) in zip(pinned.rows[1][3...6], written.rows[1][3...6]) {
+      #expect(abs((Double(a) ?? .nan) - (Double(b) ?? .nan)) < 0.01)
+    }
+    let whole = try ask(
+      "predict", "--with", "promo,weather", "--integer", "--min", "28", "--max", "45", "--samples", "50",
+      "--output", "p.csv", "--plot", "p.svg")
+    #expect(whole.code == 0, "\(whole.errors)")
+    let drawn = try folder.read("p.csv").split(separator: "\n").dropFirst().compactMap {
+      $0.split(separator: ",").last.flatMap { Double($0) }
+    }
+    #expect(drawn.count == 250 && drawn.allSatisfy { $0 == $0.rounded() && (28...45).contains($0) })
+    #expect(try folder.read("p.svg").contains("from 45 rows of shop.csv"))
+    let score = try ask(
+      "score", "--with", "promo,weather", "--integer", "--min", "0", "--last", "5", "--repetitions", "2",
+      "--orders", "1", "--samples", "10")
+    #expect(score.code == 0 && score.errors.contains("--with: CRPS "), "\(score.errors)")
+  }
+
+  @Test("They are kept with their rows, and asked with the same bytes")
+  func kept() throws {
+    let options = ["--with", "promo,weather", "--integer", "--min", "0"]
+    let kept = try folder.chorus(
+      ["condition", "shop.csv", "--target", "sales", "--model", "s.safetensors", "--output", "c.safetensors"]
+        + options)
+    #expect(kept.code == 0 && kept.errors.contains("45 rows kept in c.safetensors"), "\(kept.errors)")
+    let lines = try folder.read("shop.csv").split(separator: "\n").suffix(5).map {
+      $0.split(separator: ",", omittingEmptySubsequences: false)
+    }
+    try folder.write(
+      "next.csv", "day,promo,weather\n" + lines.map { "\($0[0]),\($0[2]),\($0[3])\n" }.joined())
+    let asked = try folder.chorus(
+      "predict", "--context", "c.safetensors", "--model", "s.safetensors", "--at-file", "next.csv", "--given",
+      "2024-02-15=31")
+    let whole = try folder.chorus(
+      ["predict", "shop.csv", "--target", "sales", "--model", "s.safetensors", "--at-file", "next.csv"]
+        + ["--given", "2024-02-15=31"] + options)
+    #expect(asked.code == 0 && asked.output == whole.output, "\(asked.errors)\(whole.errors)")
+    for (words, arguments) in [
+      (
+        "--horizon: has no values of 'promo', 'weather'",
+        ["predict", "--context", "c.safetensors", "--horizon", "2"]
+      ),
+      (
+        "make it anew with chorus condition",
+        ["condition", "shop.csv", "--append", "c.safetensors", "--output", "d.safetensors"]
+      ),
+    ] {
+      let outcome = try folder.chorus(arguments + ["--model", "s.safetensors"])
+      #expect(outcome.code != 0 && outcome.errors.contains(words), "\(outcome.errors)")
+    }
+    // A file that somebody changed.
+    var bytes = try folder.bytes("c.safetensors")
+    bytes[bytes.count - 3] ^= 1
+    try bytes.write(to: folder.url("bad.safetensors"))
+    let bad = try folder.chorus(
+      "predict", "--context", "bad.safetensors", "--model", "s.safetensors", "--at-file", "next.csv")
+    #expect(bad.code == 65 && bad.output.isEmpty, "\(bad.errors)")
+  }
+
+  @Test("More columns than a series' rows tell apart are read as a table, and it is said")
+  func tables() throws {
+    let lines = try folder.read("shop.csv").split(separator: "\n").map(String.init)
+    let shops = lines.enumerated().map { $0 == 0 ? "\($1),shop" : "\($1),s\($0 % 30)" }
+    try folder.write("many.csv", shops.joined(separator: "\n") + "\n")
+    let outcome = try folder.chorus(
+      "predict", "many.csv", "--target", "sales", "--with", "promo,shop", "--samples", "20")
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    #expect(outcome.errors.contains("'shop' has 30 levels: read as a table"), "\(outcome.errors)")
+    #expect(outcome.rows.count == 6)
+    let series = try folder.chorus(
+      "predict", "many.csv", "--target", "sales", "--with", "promo,shop", "--model", "s.safetensors")
+    #expect(series.code == 65 && series.errors.contains("has 30 levels"), "\(series.errors)")
   }
 
   @Test("A score tells whether they help")

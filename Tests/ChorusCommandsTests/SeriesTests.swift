@@ -124,7 +124,9 @@ import Testing
     try refused(64, "one series and one target", level + ["--group", "who", "--plot", "x.svg"])
     try refused(
       64, "one series and one target", ["g.csv", "--input", "t", "--target", "level,other", "--show"])
-    try refused(65, "takes no known noise of a row; leave it out", level + ["--error", "other"])
+    try refused(
+      65, "taken into account along one input column by model 'functions'; leave them out",
+      level + ["--error", "other"])
     try folder.write("few.csv", "who,t,level\na,1,2\na,2,\nb,1,\n")
     try refused(
       65, "no group has enough rows; group 'a': 1 rows have both",

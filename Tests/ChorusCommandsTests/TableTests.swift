@@ -238,6 +238,22 @@ import Testing
       let refused = try folder.chorus(["predict", "shops.csv", "--group", "shop"] + arguments + more)
       #expect(refused.code != 0 && refused.errors.contains(words), "\(refused.errors)")
     }
+    // Kept, each group answers as its rows in the file.
+    let priced = ["--target", "price", "--model", "t.safetensors"]
+    let kept = try folder.chorus(
+      ["condition", "shops.csv", "--group", "shop", "--output", "g.safetensors"] + priced)
+    #expect(kept.code == 0 && kept.errors.contains("each 'shop' by itself"), "\(kept.errors)")
+    let asked = ["--model", "t.safetensors", "--at-file", "next.csv", "--samples", "9", "--seed", "3"]
+    let direct = try folder.chorus(["predict", "shops.csv", "--group", "shop", "--target", "price"] + asked)
+    let later = try folder.chorus(["predict", "--context", "g.safetensors"] + asked)
+    #expect(direct.code == 0 && direct.output == later.output, "\(later.errors)")
+    try folder.write("wave.csv", "shop,x,y\n" + (0..<20).map { "a,\($0),\($0 % 5)\n" }.joined())
+    let series = try folder.chorus(
+      [
+        "condition", "wave.csv", "--group", "shop", "--input", "x", "--target", "y", "--output",
+        "w.safetensors",
+      ])
+    #expect(series.code == 64 && series.errors.contains("--group is of a table"), "\(series.errors)")
     let both = try folder.chorus(
       ["predict", "shops.csv", "--group", "kind", "--target", "kind", "--model", "t.safetensors"])
     #expect(both.code == 65 && both.errors.contains("can be neither target nor input"))

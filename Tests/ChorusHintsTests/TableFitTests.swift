@@ -270,3 +270,100 @@ import Testing
     #expect(one.allSatisfy { $0[1] > 0.8 && $0[0] > 0 })
   }
 }
+
+/// What a network is told of levels.
+@Suite struct ToldClassesTests {
+  private static func table(_ rows: Int, levels: Int, seed: UInt64 = 1) -> (cells: Cells, levels: [Int])? {
+    var stream = RandomStream(seed: seed, 43)
+    var (values, own) = ([Double](), [Int]())
+    for row in 0..<rows {
+      let level = row < levels ? row : stream.below(levels)
+      values += [Double(level % 3) + 0.7 * stream.normal(), stream.normal()]
+      own.append(level)
+    }
+    return (try? Cells(values, categories: [false, false])).map { ($0, own) }
+  }
+
+  @Test func aPassALevelAndTheRestOfTheProbability() throws {
+    let (cells, levels) = try #require(Self.table(50, levels: 3))
+    // A fourth level that no row has.
+    let fit = try ClassFit(cells.rows(0..<40), levels: Array(levels[..<40]), of: 4)
+    let told = ToldClasses(fit)
+    #expect(told.passes == [[0], [1], [2]] && told.pass == [0, 1, 2, 3])
+    #expect(told.width == 3 * ToldRow.level.width + 1 && ToldClasses.passes(width: told.width) == 3)
+    #expect(told.observed.x.count == 40 * told.width && told.observed.x.allSatisfy(\.isFinite))
+    let (rows, width) = (told.tell(cells.rows(40..<50)), ToldRow.level.width)
+    let said = fit.probabilities(cells.rows(40..<50))
+    for row in 0..<10 {
+      let own = Array(rows[row * told.width..<(row + 1) * told.width])
+      #expect(abs(own[told.width - 1] - said[row][3]) < 1e-12 && said[row][3] > 0)
+      for pass in 0..<3 {
+        // Of the levels that were seen, the pool, no surer than an estimator of forty rows may be.
+        let pooled = exp(own[pass * width + TableExperts.features + 3])
+        let (all, least) = (said[row][pass] / (1 - said[row][3]), 0.5 / 42)
+        #expect(abs(pooled - min(max(all, least), 1 - least)) < 1e-9)
+      }
+    }
+    // Zero and one are what is told of them: of mean 0 and deviation 1 in the context, up to the row that shares have more.
+    let row = told.observed.x.map(Float.init)
+    row.withUnsafeBufferPointer { row in
+      let share = ToldClasses.share(row.baseAddress!)
+      let (one, zero) = (
+        ToldClasses.value(true, row.baseAddress!), ToldClasses.value(false, row.baseAddress!)
+      )
+      #expect(abs(share - fit.shares[0]) < 1e-6)
+      #expect(abs(Double(one) * share + Double(zero) * (1 - share)) < 1e-5)
+      #expect(abs(Double(one - zero) - 1 / (share * (1 - share)).squareRoot()) < 1e-4)
+    }
+  }
+
+  @Test func renumberedLevelsAreRenumberedPasses() throws {
+    let (cells, levels) = try #require(Self.table(40, levels: 3, seed: 2))
+    let told = ToldClasses(try ClassFit(cells, levels: levels, of: 3))
+    let names = [2, 0, 1]
+    let other = ToldClasses(try ClassFit(cells, levels: levels.map { names[$0] }, of: 3))
+    let (own, renamed) = (told.tell(cells.rows(0..<5)), other.tell(cells.rows(0..<5)))
+    let width = ToldRow.level.width
+    for row in 0..<5 {
+      for pass in 0..<3 {
+        for i in 0..<width {
+          // Forests are other ones, since rows come in another order: what does not depend on them is the same.
+          guard i < 2 || i >= TableExperts.features + TableExperts.count else { continue }
+          let (a, b) = (
+            own[row * told.width + pass * width + i], renamed[row * told.width + names[pass] * width + i]
+          )
+          guard ![TableExperts.features + 2, TableExperts.features + 3].contains(i) else { continue }
+          #expect(abs(a - b) < 0.05, "row \(row), pass \(pass), number \(i): \(a) and \(b)")
+        }
+      }
+    }
+  }
+
+  @Test func rareLevelsShareThePassThatIsLeft() throws {
+    let (cells, levels) = try #require(Self.table(90, levels: 20, seed: 3))
+    let fit = try ClassFit(cells, levels: levels, of: 20)
+    let told = ToldClasses(fit)
+    #expect(told.passes.count == ToldClasses.mostPasses && told.passes.joined().sorted() == Array(0..<20))
+    let rare = told.passes[ToldClasses.mostPasses - 1]
+    #expect(rare.count == 9)
+    let most = rare.map { level in levels.count { $0 == level } }.max() ?? 0
+    for pass in told.passes.dropLast() { #expect(levels.count { $0 == pass[0] } >= most) }
+    #expect(Set(told.observed.y).count == ToldClasses.mostPasses)
+  }
+
+  @Test func aRowOfTheContextDoesNotKnowItsLevel() throws {
+    let (cells, levels) = try #require(Self.table(30, levels: 2, seed: 4))
+    let told = ToldClasses(try ClassFit(cells, levels: levels, of: 2))
+    // Levels by chance: what is said of the rows themselves is no better than that.
+    var stream = RandomStream(seed: 9)
+    let random = (0..<30).map { $0 < 2 ? $0 : stream.below(2) }
+    let other = ToldClasses(try ClassFit(cells, levels: random, of: 2))
+    func loss(_ told: ToldClasses) -> Double {
+      told.observed.y.enumerated().reduce(0.0) { sum, row in
+        let place = row.offset * told.width + Int(row.element) * ToldRow.level.width
+        return sum - told.observed.x[place + TableExperts.features + 2] / 30
+      }
+    }
+    #expect(loss(other) > 0.6 && loss(told) < loss(other))
+  }
+}

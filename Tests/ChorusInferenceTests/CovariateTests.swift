@@ -95,6 +95,41 @@ struct CovariateTests {
     #expect(worst < 1e-3)
   }
 
+  @Test(
+    "Bounds and whole numbers hold on paths, and densities are of laws cut there",
+    arguments: [ValueScale.Choice.raw, .root], [false, true])
+  func bounded(choice: ValueScale.Choice, whole: Bool) throws {
+    let data = try Self.rows(48)
+    let rows = try Dataset(inputs: data.inputs, y: data.y.map { $0.rounded() })
+    let (least, most) = (rows.y.min() ?? 0, rows.y.max() ?? 0)
+    let with = try CovariatePosterior(
+      Self.model(), rows, Self.kinds, values: choice, limits: least...most, whole: whole)
+    let at = try Inputs([[48, 2, 1], [49, -2, 2]])
+    let paths = try with.sample(60, at: at, seed: 4).paths
+    let all = paths.flatMap { $0 }
+    #expect(all.allSatisfy { (least...most).contains($0) && (!whole || $0 == $0.rounded()) })
+    // The same for any number of paths.
+    #expect(try with.sample(11, at: at, seed: 4).paths == Array(paths.prefix(11)))
+    let law = try with.marginals(at: at)[0]
+    let step = whole ? 1.0 : (most - least) / 400
+    var (sum, worst) = (0.0, 0.0)
+    for (index, y) in stride(from: least + (whole ? 0 : step / 2), through: most, by: step).enumerated() {
+      let density = exp(law.logDensity(y))
+      sum += step * density
+      if index % (whole ? 4 : 97) == 0, density > 1e-6 {
+        let joint = exp(try with.logDensity(of: [y], at: at.rows([0]), orders: 1).value)
+        worst = max(worst, abs(joint - density) / density)
+      }
+    }
+    #expect(abs(sum - 1) < 0.02, "\(sum)")
+    #expect(worst < 1e-3)
+    #expect(law.cdf(least - 1) < 1e-6 && law.cdf(most) > 1 - 1e-6)
+    let median = law.quantile(0.5)
+    #expect(law.crps(median) > 0 && law.crps(median) < law.crps(most) + law.crps(least))
+    let low = try CovariatePosterior(Self.model(), rows, Self.kinds, values: choice, whole: whole)
+    #expect(try low.sample(5, at: at, seed: 4).paths.count == 5)
+  }
+
   @Test("Conditions on paths hold; what cannot be is refused")
   func conditions() throws {
     let model = try Self.model()

@@ -116,6 +116,44 @@ import Testing
     }
   }
 
+  /// Reads of which the row's own numbers are an example.
+  private struct OwnRead: Layer {
+    let read: GatedRead
+    let columns: Int
+    var inputs: Int { columns }
+    var outputs: Int { columns }
+    var work: Double { read.work }
+
+    func apply(
+      _ x: UnsafePointer<Float>, rows: Int, residual: UnsafePointer<Float>?,
+      into out: UnsafeMutablePointer<Float>, _ run: Workspace
+    ) {
+      let found = run.arena.floats(rows * columns)
+      found.update(from: x, count: rows * columns)
+      read.apply(found, x, rows: rows, run)
+      for i in 0..<rows * columns { out[i] = found[i] + (residual?[i] ?? 0) }
+    }
+    func record(_ x: Node, residual: Node?, on tape: Tape) -> Node {
+      let found = read.record(x, x, on: tape)
+      return residual.map { tape.add(found, $0) } ?? found
+    }
+  }
+
+  @Test func gatedRead() {
+    var scope = ParameterScope()
+    let sizes = AttentionSizes(heads: 3, width: 4)
+    let layer = OwnRead(read: GatedRead(12, sizes, epsilon: 1e-3, &scope), columns: 12)
+    #expect(scope.table.all.map(\.path) == ["readnorm.gain", "readgate.weight"])
+    LayerCheck(scope).layer(layer) { n, x in
+      let (gain, gates) = (n.vector("readnorm.gain"), n.linear("readgate", x))
+      return x.indices.map { i in
+        let head = x[i / 4 * 4..<i / 4 * 4 + 4]
+        let scale = (head.reduce(0) { $0 + $1 * $1 } / 4 + 1e-3).squareRoot()
+        return x[i] / scale * gain[i % 4] * gates[i] / (1 + exp(-gates[i]))
+      }
+    }
+  }
+
   @Test func embedder() {
     var scope = ParameterScope()
     let layer = scope.nested("x") { Embedder(5, hidden: 12, 8, &$0) }
@@ -209,6 +247,52 @@ import Testing
       values: [0, Float(levels - 1), 1, 0], weights: [0.5, 0.25, 0, 1])
     LayerCheck(scope).loss(head, targets, raw: raw) { raw, row in
       raw[Int(targets.values[row])] - log(raw.reduce(0) { $0 + exp($1) })
+    }
+  }
+
+  @Test(arguments: [1, 2, 7]) func levelsAroundEstimators(levels: Int) {
+    var scope = ParameterScope()
+    let (around, columns) = (3, 4)
+    let head = LevelsHead(4, hidden: 6, around: around, trusted: 1, &scope)
+    var stream = RandomStream(seed: 8)
+    let raw = stream.normals(4 * levels * columns).map { Float($0) }
+    let units = (0..<4 * levels * around).map { _ in
+      Scaling.Unit(origin: log(stream.uniform(in: 0.01...0.9)), scale: 1)
+    }
+    // The last row has none of the levels: nothing is learned of it.
+    let targets = Targets(
+      values: [0, Float(levels - 1), Float(levels / 2), Float(levels)], weights: [0.5, 0.25, 1, 2],
+      units: units)
+    func logDensity(_ raw: [Double], _ row: Int, _ level: Int) -> Double {
+      let logits = (0..<levels).map { c in
+        let own = (0..<around).map { exp(raw[c * columns + $0]) }
+        let mixed = (0..<around).reduce(0.0) {
+          $0 + own[$1] / own.reduce(0, +) * exp(units[(row * levels + c) * around + $1].origin)
+        }
+        return log(mixed) + raw[c * columns + around]
+      }
+      return logits[level] - log(logits.reduce(0) { $0 + exp($1) })
+    }
+    LayerCheck(scope).loss(head, targets, raw: raw) { raw, row in
+      Int(targets.values[row]) < levels ? logDensity(raw, row, Int(targets.values[row])) : 0
+    }
+    // What is asked for has the law that is learned, and a level of which nothing is known the rest.
+    let pairs = units.flatMap { [$0.origin, $0.scale] }
+    raw.withUnsafeBufferPointer { raw in
+      pairs.withUnsafeBufferPointer { pairs in
+        for row in 0..<4 {
+          let own = (0..<levels * columns).map { Double(raw[row * levels * columns + $0]) }
+          let (numbers, around) = (
+            raw.baseAddress! + row * levels * columns, pairs.baseAddress! + row * levels * around * 2
+          )
+          let law = head.law(numbers, around, levels: levels, unseen: 0.125).law
+          #expect(abs(law.probabilities[levels] - 0.125) < 1e-12)
+          for level in 0..<levels {
+            #expect(abs(law.logProbabilities[level] - log(0.875) - logDensity(own, row, level)) < 1e-9)
+          }
+          #expect(head.law(numbers, around, levels: levels, unseen: 0).law.probabilities.count == levels)
+        }
+      }
     }
   }
 

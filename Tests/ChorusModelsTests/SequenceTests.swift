@@ -86,11 +86,13 @@ import Testing
     llama.rotary = Rotary(base: 1e5, pairing: .neighbours)
     llama.keyHeads = 1
     grouped.keyHeads = 1
-    return ["rotary": rotary, "llama": llama, "grouped": grouped]
+    var gated = BlockParts()
+    gated.gatedReads = true
+    return ["rotary": rotary, "llama": llama, "grouped": grouped, "gated": gated]
   }()
 
   /// Blocks of other parts, memories that read rotated keys among them.
-  @Test(arguments: ["rotary", "llama", "grouped"], ["softmax", "softmax-unit", "linear", "delta"])
+  @Test(arguments: ["rotary", "llama", "grouped", "gated"], ["softmax", "softmax-unit", "linear", "delta"])
   func partsOfBlocks(parts name: String, memory: String) throws {
     var blueprint = try Self.blueprint(memory, .categorical(levels: 5))
     blueprint.parts = Self.parts[name] ?? BlockParts()
@@ -103,6 +105,20 @@ import Testing
     let network = try #require(
       declared.network(randomWeights(declared)) as? SequenceNetwork<CategoricalHead>)
     check(network, try Self.batch(70, targets: 4, levels: 5))
+  }
+
+  /// What a memory tells beside values has no place behind the norm of a read.
+  @Test func gatedReadsAreOfValuesAlone() throws {
+    var blueprint = try Self.blueprint("ridge", .categorical(levels: 5))
+    _ = try Declaration(blueprint)
+    blueprint.parts.gatedReads = true
+    let error = #expect(throws: ModelError.self) { try Declaration(blueprint) }
+    #expect(error?.description.contains("gatedReads") == true)
+    blueprint.memories = [try MemoryRegistry.named("gated-delta")]
+    let declared = try Declaration(blueprint)
+    #expect(declared.table.all.contains { $0.path == "block.1.readgate.weight" && $0.columns == 16 })
+    let coded = try JSONDecoder().decode(Blueprint.self, from: JSONEncoder().encode(blueprint))
+    #expect(coded == blueprint)
   }
 
   private static let reads = ["sequential", "periods(r:4)", "window(sinks:1,span:3)", "log-sparse"]

@@ -237,4 +237,26 @@ struct TablesPriorTests {
     wave.addWave(turns, times: 2)
     for (turn, value) in zip(turns, wave) { #expect(abs(value - 2 * cos(2 * Double.pi * turn)) < 3e-4) }
   }
+
+  @Test("Of classes y is a level: few or many, some rare, and numbers of levels mean nothing")
+  func classes() throws {
+    let shape = TaskShape(context: 60, buffer: 8, targets: 12, dimensions: 5)
+    let generator = TaskGenerator(TablesPrior.classes, seed: 5)
+    var (counts, first, together) = ([Int](), [Double](), 0)
+    for index in 0..<150 {
+      let task = try generator.task(index, step: 0, shape: shape)
+      #expect(task.y.allSatisfy { $0 == $0.rounded() && (0..<10).contains($0) })
+      let seen = Set(task.y[task.contextRows])
+      #expect(seen.count >= 2)
+      counts.append(seen.count)
+      first.append(task.y[0])
+      together += task.component == "unordered" ? 0 : 1
+      #expect(task.y == (try generator.task(index, step: 0, shape: shape)).y)
+    }
+    #expect((45...105).contains(together))
+    #expect(counts.contains(2) && counts.contains { $0 >= 5 } && counts.max() ?? 11 <= 10)
+    #expect(Set(first).count >= 6)
+    let least = try generator.task(0, step: 0, shape: TaskShape(context: 2, targets: 1))
+    #expect(Set(least.y.prefix(2)).count == 2)
+  }
 }

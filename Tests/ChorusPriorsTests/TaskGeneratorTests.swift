@@ -37,9 +37,8 @@ struct TaskGeneratorTests {
   func refusals() {
     #expect(
       Priors.names == [
-        "gp", "gp-noisy", "sawtooth", "functions", "observations", "tables", "causal", "causal-wide",
-        "recall",
-        "recall-random",
+        "gp", "gp-noisy", "sawtooth", "functions", "observations", "tables", "classes", "causal",
+        "causal-wide", "recall", "recall-random",
       ])
     let known = Priors.names + Priors.evaluation.map(\.name)
     #expect(Set(known).count == known.count && known.contains("functions/matern32"))

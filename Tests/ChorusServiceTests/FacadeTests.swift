@@ -31,6 +31,58 @@ import Testing
     #expect(try one.json["outputs"]?.array?.count == 1)
   }
 
+  @Test("Tensors as bytes behind the JSON, as clients send them by default, say the same as in it")
+  func readsBytes() async throws {
+    let service = try makeService()
+    let x = Self.rows.compactMap { Double($0[0]) }
+    let y = Self.rows.compactMap { Double($0[1]) }
+    func bytes<Number: FixedWidthInteger>(_ words: [Number]) -> [UInt8] {
+      words.flatMap { word in withUnsafeBytes(of: word.littleEndian) { Array($0) } }
+    }
+    func ask(
+      _ x: [UInt8], _ points: [UInt8], _ type: String = "INT32", more: [UInt8] = [], length: Int? = nil
+    ) async
+      -> ServiceResponse
+    {
+      let tensors = [
+        ("x", 24, "FP64", x.count), ("y", 24, "FP64", 24 * 8), ("points", 3, type, points.count),
+      ].map {
+        #"{"name":"\#($0.0)","shape":[\#($0.1)],"datatype":"\#($0.2)","parameters":{"binary_data_size":\#($0.3)}}"#
+      }
+      let json = Array(
+        #"{"inputs":[\#(tensors.joined(separator: ","))],"parameters":{"samples":4,"binary_data_output":true}}"#
+          .utf8)
+      let body = json + x + bytes(y.map(\.bitPattern)) + points + more
+      return await service.respond(
+        ServiceRequest(
+          "POST", "/v2/models/gp/infer",
+          headers: ["inference-header-content-length": String(length ?? json.count)], body: body)
+      ).response
+    }
+    let doubles = bytes(x.map(\.bitPattern))
+    let answer = await ask(doubles, bytes([0, 1, -1] as [Int32]))
+    let tensors = Self.tensors.replacingOccurrences(of: "[3,1]", with: "[3]")
+      .replacingOccurrences(of: "[[0],[0.5],[1]]", with: "[0,1,-1]")
+    let told = await service.post(
+      "/v2/models/gp/infer", "{\"inputs\":[\(tensors)],\"parameters\":{\"samples\":4}}")
+    #expect(answer.status == 200 && answer.text == told.text, "\(answer.text)")
+    let floats = await ask(doubles, bytes([0, 1, -1].map { Float($0).bitPattern }), "FP32")
+    #expect(floats.text == told.text)
+    for (refused, words) in [
+      (await ask(doubles, bytes([0, 1] as [Int32])), "no numbers in a shape"),
+      (await ask(doubles, [1, 2, 3]), "are no numbers of type"),
+      (await ask(doubles, bytes([0, 1, 2] as [Int32]), "BYTES"), "are no numbers of type"),
+      (
+        await ask(bytes(x.map { _ in Double.nan.bitPattern }), bytes([0, 1, 2] as [Int32])), "are no numbers"
+      ),
+      (await ask(doubles, bytes([0, 1, 2] as [Int32]), more: [0]), "of no tensor"),
+    ] {
+      #expect(refused.status == 422 && refused.text.contains(words), "\(refused.text)")
+    }
+    #expect(await ask(doubles, [], length: 1 << 40).status == 400)
+    #expect(await ask(doubles, [], length: 3).status == 400)
+  }
+
   @Test func refusesOtherTensors() async throws {
     let service = try makeService()
     for (body, status) in [
@@ -42,6 +94,10 @@ import Testing
     ] {
       let answer = await service.post("/v2/models/gp/infer", body)
       #expect(answer.status == status, "\(body): \(answer.text)")
+      // As clients of the protocol look for it.
+      #expect(
+        try answer.json["error"]?.string?.isEmpty == false
+          && answer.header("content-type") == "application/json")
     }
     #expect(await service.post("/v2/models/other/infer", "{}").status == 404)
     #expect(await service.get("/v2/models/gp/ready").status == 200)
@@ -80,6 +136,8 @@ import Testing
     ] {
       let refusal = await service.post("/v1/timeseries/forecast", body)
       #expect(refusal.status == 422, "\(refusal.text)")
+      let error = try refusal.json["error"]
+      #expect(error?["code"]?.string == "422" && error?["message"]?.string?.isEmpty == false)
     }
   }
 }

@@ -166,7 +166,8 @@ import Testing
     let id = try await service.keep(Self.wood(), query: "model=tables&target=price")
     for (question, words) in [
       (#"{"at":"0..1/1"}"#, "'at' is of series"), (#"{"horizon":3}"#, "'horizon' is of series"),
-      ("{}", "nothing to predict"), (#"{"points":[{"size":1,"price":3}]}"#, "nothing to predict"),
+      (#"{"points":[{"size":1}],"series":"a"}"#, "has no groups"), ("{}", "nothing to predict"),
+      (#"{"points":[{"size":1,"price":3}]}"#, "nothing to predict"),
       (#"{"points":[3]}"#, "write each point as an object"),
       (#"{"points":[{"size":1}],"functional":"range_of"}"#, "'functional'"),
       (#"{"points":[{"size":1}],"given":"7.price>3"}"#, "no row 7"),
@@ -178,7 +179,7 @@ import Testing
       #expect(refused.status == 422 && refused.detail.contains(words), "\(question): \(refused.text)")
     }
     for (query, words) in [
-      ("model=tables", "name the column to predict"), ("model=tables&target=price&group=kind", "'group'"),
+      ("model=tables", "name the column to predict"), ("model=tables&target=price&units=size=m", "'units'"),
       ("model=tables&target=price&scale=log", "'scale' is of series"),
       ("target=price&as=kind", "is not like column="),
       ("target=price&model=gp&input=size&as=kind=skip", "'as' is of a table"),
@@ -188,7 +189,7 @@ import Testing
       #expect(made.status == 422 && made.detail.contains(words), "\(query): \(made.text)")
     }
     let tensor = #"{"inputs":[{"name":"x","shape":[1],"datatype":"FP64","data":[1]}]}"#
-    #expect(await service.post("/v2/models/tables/infer", tensor).detail.contains("reads tables"))
+    #expect(await service.post("/v2/models/tables/infer", tensor).text.contains("reads tables"))
     #expect(await service.get("/v1/timeseries/models").text == "[\"gp\"]\n")
     // Named as one, two columns of numbers are a table as well.
     let small = try await service.keep(wave(), query: "model=tables&target=y")

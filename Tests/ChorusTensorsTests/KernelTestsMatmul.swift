@@ -174,4 +174,87 @@ import Testing
       }
     }
   }
+
+  /// Small products, with either side transposed.
+  @Test(arguments: instances, shapes)
+  func multiplyEqualsTheReference(isa: Int32, shape: Shape) {
+    let table = kernels(isa)
+    let (m, k, n) = (shape.m, shape.k, shape.n)
+    for variant in 0..<8 {
+      withMemory(seed: 300 * m + variant) { memory in
+        let (byColumns, transposed) = (variant & 1 != 0, variant & 2 != 0)
+        let accumulate = variant & 4 != 0
+        let ldc = n + 3
+        let a = memory.normals(m * k + 1)
+        let b = memory.normals(n * k + 1)
+        let c = memory.matrix(m, n, stride: ldc)
+        let (across, along) = byColumns ? (1, m) : (k, 1)
+        var before: [Float] = []
+        for i in 0..<m { for j in 0..<n { before.append(c[i * ldc + j]) } }
+        var arguments = ck_multiply_args()
+        (arguments.m, arguments.n, arguments.k) = (Int32(m), Int32(n), Int32(k))
+        (arguments.a, arguments.a_across, arguments.a_along) = (UnsafePointer(a), across, along)
+        (arguments.b, arguments.ldb) = (UnsafePointer(b), Int32(transposed ? k : n))
+        arguments.transposed = transposed ? 1 : 0
+        (arguments.c, arguments.ldc, arguments.accumulate) = (c, Int32(ldc), accumulate ? 1 : 0)
+        arguments.scratch = memory.floats(ck_packed_count(Int32(k), Int32(n)))
+        table.multiply(&arguments)
+        var deviation = Deviation()
+        for i in 0..<m {
+          for j in 0..<n {
+            var sum = accumulate ? Double(before[i * n + j]) : 0
+            for p in 0..<k {
+              sum += Double(a[i * across + p * along]) * Double(b[transposed ? j * k + p : p * n + j])
+            }
+            deviation.note(c[i * ldc + j], sum, allowed: 1e-5 + 2.5e-7 * Double(k), "\(i), \(j)")
+          }
+        }
+        deviation.expectSmall("\(shape), variant \(variant)")
+      }
+    }
+  }
+
+  /// (I − L)⁻¹ b and (I − L)⁻ᵀ b times the system give b again; products of rows are sums.
+  @Test(arguments: instances, [(1, 1), (5, 3), (12, 16), (13, 20), (31, 33), (64, 64)])
+  func unitLowerSystemsAreSolved(isa: Int32, shape: (n: Int, columns: Int)) {
+    let table = kernels(isa)
+    let (n, columns) = shape
+    for transposed in [false, true] {
+      withMemory(seed: 17 * n + columns) { memory in
+        let (ldl, ldb) = (n + 2, columns + 1)
+        let l = memory.matrix(n, n, stride: ldl)
+        for i in 0..<n { for j in 0..<n { l[i * ldl + j] *= j < i ? 0.2 : .nan } }
+        let b = memory.matrix(n, columns, stride: ldb)
+        let x = memory.floats(n * ldb)
+        x.update(from: b, count: (n - 1) * ldb + columns)
+        table.solve_unit_lower(
+          Int32(n), l, Int32(ldl), transposed ? 1 : 0, x, Int32(columns), Int32(ldb))
+        var deviation = Deviation()
+        for i in 0..<n {
+          for j in 0..<columns {
+            var (sum, size) = (Double(x[i * ldb + j]), 1.0)
+            for p in transposed ? i + 1..<max(n, i + 1) : 0..<i {
+              let term = Double(l[transposed ? p * ldl + i : i * ldl + p]) * Double(x[p * ldb + j])
+              sum -= term
+              size += abs(term)
+            }
+            deviation.note(b[i * ldb + j], sum, allowed: 1e-6 * size, "\(i), \(j)")
+          }
+        }
+        deviation.expectSmall("\(n) rows of \(columns), transposed \(transposed)")
+
+        let products = memory.normals(n)
+        let before = (0..<n).map { Double(products[$0]) }
+        table.row_products(Int32(n), Int32(columns), b, Int32(ldb), x, Int32(ldb), -0.5, products)
+        var sums = Deviation()
+        for i in 0..<n {
+          let terms = (0..<columns).map { Double(b[i * ldb + $0]) * Double(x[i * ldb + $0]) }
+          sums.note(
+            products[i], before[i] - 0.5 * terms.reduce(0, +),
+            allowed: 1e-6 * (1 + terms.reduce(0) { $0 + abs($1) }), "\(i)")
+        }
+        sums.expectSmall("products of \(n) rows")
+      }
+    }
+  }
 }

@@ -10,7 +10,7 @@ struct TaskSourceTests {
   /// Tables, whose missing cells equal nothing and whose y repeats, have a test of their own, and so have sequences of tokens.
   @Test(
     "A task depends on seed, step and index only",
-    arguments: Priors.all.filter { !$0.isSequence && $0.name != "tables" }.map(\.name))
+    arguments: Priors.all.filter { !$0.isSequence && !["tables", "classes"].contains($0.name) }.map(\.name))
   func purity(name: String) throws {
     let prior = try Priors.named(name)
     let shape = TaskShape(context: 6, buffer: 2, targets: 4, dimensions: prior.dimensions.lowerBound)
@@ -82,5 +82,28 @@ struct TaskSourceTests {
         #expect(abs(a - b) < 1e-4 * max(1, abs(b)))
       }
     }
+  }
+
+  @Test("A task of classes is as wide as it has levels, and its values are numbers of passes")
+  func classes() throws {
+    let blueprint = try TrainingConfiguration.preset("classes").blueprint
+    let generator = TaskGenerator(TablesPrior.classes, seed: 4)
+    let source = TaskSource(generator, for: blueprint)
+    let shape = TaskShape(context: 24, buffer: 3, targets: 5, dimensions: 3)
+    var widths: Set<Int> = []
+    for index in 0..<12 {
+      let task = try generator.task(index, step: 0, shape: shape)
+      let batch = try source.batch(of: task)
+      let seen = Set(task.y[task.contextRows]).sorted()
+      #expect(batch.dimensions == seen.count * ToldRow.level.width + 1)
+      let again = try source.batch(of: task)
+      #expect(batch == again && batch.x.allSatisfy { $0.isFinite })
+      // The context comes in an order of its own; the others keep theirs.
+      let passes = task.y[task.contextRows].map { y in Float(seen.firstIndex(of: y) ?? seen.count) }
+      #expect(batch.y[batch.contextRows].sorted() == passes.sorted())
+      for row in 24..<32 { #expect(Int(batch.y[row]) == seen.firstIndex(of: task.y[row]) ?? seen.count) }
+      widths.insert(batch.dimensions)
+    }
+    #expect(widths.count > 2)
   }
 }

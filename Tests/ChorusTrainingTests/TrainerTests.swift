@@ -1,6 +1,7 @@
 import ChorusData
 import ChorusHints
 import ChorusLayers
+import ChorusPriors
 import ChorusTensors
 import Foundation
 import Synchronization
@@ -15,6 +16,21 @@ import Testing
     _ change: (inout TrainingConfiguration) -> Void = { _ in }
   ) throws -> Trainer {
     try Trainer(tinyConfiguration(change), prior: prior, on: ThreadPool(threads: threads))
+  }
+
+  /// Rounded products move a step's loss and gradient a little; the numbers of threads do not.
+  @Test func roundedProductsTrainAlmostTheSame() throws {
+    func steps(_ precision: Precision, threads: Int) throws -> (losses: [Double], weights: [Float]) {
+      let trainer = try Trainer(
+        tinyConfiguration { $0.precision = precision }, prior: LinePrior(), on: ThreadPool(threads: threads))
+      let losses = try (0..<4).map { _ in try trainer.advance().loss.mean }
+      return (losses, trainer.weights.values.array)
+    }
+    let (whole, rounded) = (try steps(.f32, threads: 1), try steps(.bf16, threads: 1))
+    #expect(try steps(.bf16, threads: 2).weights == rounded.weights)
+    #expect(whole.weights != rounded.weights)
+    #expect(zip(whole.losses, rounded.losses).allSatisfy { abs($0 - $1) < 0.02 })
+    #expect(zip(whole.weights, rounded.weights).allSatisfy { abs($0 - $1) < 0.05 })
   }
 
   /// More shards than tasks, as many, and more tasks than shards.
@@ -197,5 +213,60 @@ import Testing
     let failing = try Trainer(configuration, prior: LinePrior(fails: true), on: ThreadPool(threads: 2))
     #expect(throws: (any Error).self) { for _ in 0..<20 { _ = try failing.advance() } }
     #expect(failing.optimiser.shards.allSatisfy { $0.array.allSatisfy { $0 == 0 } })
+  }
+
+  private static func classes(_ change: (inout TrainingConfiguration) -> Void = { _ in }) throws
+    -> TrainingConfiguration
+  {
+    var configuration = try TrainingConfiguration.preset("classes")
+    (configuration.blueprint.width, configuration.blueprint.heads, configuration.blueprint.layers) = (
+      32, 2, 1
+    )
+    (configuration.blueprint.feedForward, configuration.blueprint.embedderHidden) = (16, 16)
+    configuration.blueprint.headHidden = 16
+    (configuration.batch, configuration.steps, configuration.validationTasks) = (2, 4, 4)
+    (configuration.context, configuration.buffers, configuration.targets) = ([8, 12], [4], 6)
+    configuration.dimensions = [2]
+    change(&configuration)
+    return configuration
+  }
+
+  @Test func aNetworkOfClassesIsTrainedAndBeginsWithOneOfTables() throws {
+    let configuration = try Self.classes()
+    let trainer = try Trainer(configuration, prior: TablesPrior.classes, on: ThreadPool(threads: 1))
+    let before = trainer.weights.values.array
+    var tables = try TrainingConfiguration.preset("tables").blueprint
+    (tables.width, tables.heads) = (32, 2)
+    (tables.layers, tables.feedForward, tables.embedderHidden, tables.headHidden) = (1, 16, 16, 16)
+    let declared = try Declaration(tables)
+    let weights = Weights(declared.table)
+    declared.initialise(weights, seed: 9)
+    try trainer.begin(from: Model(network: declared.network(weights)))
+    for p in trainer.weights.table.all {
+      let own = (0..<p.count).map { trainer.weights[p][$0] }
+      let drawn = Array(before[p.offset..<p.offset + p.count])
+      if p.path.hasPrefix("head.") {
+        #expect(own == drawn, "\(p.path)")
+      } else if let from = declared.table[p.path], from.rows == p.rows {
+        #expect(own == (0..<p.count).map { weights[from][$0] }, "\(p.path)")
+      } else {
+        // What is told beside what tables are told of is judged anew.
+        #expect(own != drawn && own.suffix(p.columns).elementsEqual(drawn.suffix(p.columns)), "\(p.path)")
+      }
+    }
+    let first = try trainer.validate().mean
+    #expect(first.isFinite && first > 0)
+    for _ in 0..<configuration.steps {
+      let norm = try trainer.advance().gradientNorm
+      #expect(norm > 0)
+    }
+    let last = try trainer.validate().mean
+    #expect(last != first)
+    // Other sizes are still refused.
+    let other = try Trainer(
+      Self.classes { $0.blueprint.headHidden = 12 }, prior: TablesPrior.classes, on: ThreadPool(threads: 1))
+    #expect(throws: TrainingError.self) {
+      try other.begin(from: Model(network: declared.network(weights)))
+    }
   }
 }

@@ -228,7 +228,43 @@ static int private_batch(const ck_attention_args *args, int row, int left) {
   return batch;
 }
 
-static void attention(const ck_attention_args *args) {
+typedef struct {
+  const cell *keys, *values;  // of a head
+} rounded_states;
+
+/// The queries of a head, rounded.
+INLINE void round_queries(const ck_attention_args *args, int head, int first, int rows, cell *to) {
+  round_rows(rows, args->width, args->q + (ptrdiff_t)first * args->ldq + head * args->width, args->ldq, to);
+}
+
+/// Takes rows row ..< row + rows of a group through the 64 shared keys from `block` on.
+static void attend_rounded(const ck_attention_args *args, const rounded_states *states, int block, const cell *queries,
+                           int row, int rows, int fetching, float c, float *scores, float *found, online *state) {
+  const int width = args->width, padded = state->padded, count = min_int(KEY_BLOCK, args->shared_count - block);
+  const ptrdiff_t key_panel = (ptrdiff_t)16 * CELLS(width);
+  const ptrdiff_t value_panel = (ptrdiff_t)16 * CELLS(round_up(args->shared_count, 16));
+  const cell *keys = states->keys + (ptrdiff_t)block * CELLS(width), *values = states->values + 16 * CELLS(block);
+  cell weights[CK_ROWS * CELLS(KEY_BLOCK)];
+  if (fetching)
+    rounded_fetching(rows, ceil_div(count, 16), CELLS(width), queries, CELLS(width), keys, key_panel,
+                     (ptrdiff_t)KEY_BLOCK * CELLS(width), scores, KEY_BLOCK, 0);
+  else
+    rounded_by_rows(rows, ceil_div(count, 16), CELLS(width), queries, CELLS(width), keys, key_panel, scores, KEY_BLOCK,
+                    0);
+  soften_block(rows, count, NULL, c, scores, state, row);
+  round_rows(rows, count, scores, KEY_BLOCK, weights);
+  if (fetching)
+    rounded_fetching(rows, padded / 16, CELLS(count), weights, CELLS(count), values, value_panel, 16 * CELLS(KEY_BLOCK),
+                     found, padded, 0);
+  else
+    rounded_by_rows(rows, padded / 16, CELLS(count), weights, CELLS(count), values, value_panel, found, padded, 0);
+  float *sums = state->sums + (size_t)row * padded;
+  for (int i = 0; i < rows * padded; i += 8) store8(sums + i, load8(sums + i) + load8(found + i));
+}
+
+/// With `rounding`, shared keys and values are of pack_shared_bf16, and queries and weights are rounded for their products
+/// with them; the sum of a block is added to the running one outside of the product, which knows no denormal numbers.
+INLINE void attend(const int rounding, const ck_attention_args *args) {
   const int width = args->width, padded = round_up(width, 16), shared = args->shared_count;
   const int shared_padded = round_up(shared, 16), groups = ceil_div(args->rows, ROW_GROUP);
   const float c = args->scale * LOG2E;
@@ -241,15 +277,24 @@ static void attention(const ck_attention_args *args) {
     const size_t from = (size_t)key_head(head, args->heads, args->key_heads);
     const float *keys = args->shared_keys + from * shared_padded * width;
     const float *values = args->shared_values + from * shared_padded * padded;
+    const rounded_states states = {(const cell *)args->shared_keys + from * shared_padded * CELLS(width),
+                                   (const cell *)args->shared_values + from * CELLS(shared_padded) * padded};
     for (int group = 0; group < groups; ++group) {
       const int first = part_start(args->rows, groups, group);
       const int rows = part_start(args->rows, groups, group + 1) - first, parts = ceil_div(rows, CK_ROWS);
       for (int r = 0; r < ROW_GROUP + 8; ++r) state.best[r] = UNSEEN, state.total[r] = 0;
       memset(state.sums, 0, (size_t)rows * padded * sizeof(float));
+      cell *queries = (cell *)(state.sums + (size_t)rows * padded);
+      if (rounding) round_queries(args, head, first, rows, queries);
       for (int block = 0; block < shared; block += KEY_BLOCK) {
         const int count = min_int(KEY_BLOCK, shared - block);
         for (int part = 0; part < parts; ++part) {
           const int row = part_start(rows, parts, part), some = part_start(rows, parts, part + 1) - row;
+          if (rounding) {
+            attend_rounded(args, &states, block, queries + (ptrdiff_t)row * CELLS(width), row, some, part == 0, c, scores,
+                           (float *)queries + (size_t)rows * padded, &state);
+            continue;
+          }
           const float *q = args->q + (ptrdiff_t)(first + row) * args->ldq + head * width;
           const float *k = keys + (size_t)block * width, *v = values + (size_t)block * 16;
           const ptrdiff_t key_panel = (ptrdiff_t)16 * width, value_panel = (ptrdiff_t)16 * shared_padded;
@@ -290,3 +335,6 @@ static void attention(const ck_attention_args *args) {
     }
   }
 }
+
+static void attention(const ck_attention_args *args) { attend(0, args); }
+static void attention_bf16(const ck_attention_args *args) { attend(1, args); }

@@ -2,6 +2,7 @@
 // small isa_*.c files, which set:
 //   CK_TABLE  name of the table of functions,      CK_ISA   its number,
 //   CK_FMA    1 when fused multiply-add is native, CK_LANES floats of a register of the matrix kernels,
+//   CK_PAIRS  1 when products of pairs of bfloat16 are native,
 //   CK_ROWS   most rows of a register tile,        CK_PANELS panels of 16 columns beside each other in it.
 // Everything but the matrix tiles works on 8 floats at a time whatever the registers are.
 
@@ -24,6 +25,7 @@ typedef v8 v8u __attribute__((aligned(4), may_alias));
 typedef v4d v4du __attribute__((aligned(8), may_alias));
 typedef wide wideu __attribute__((aligned(4), may_alias));
 
+#define TN_STEPS 256  // most rows of a block of the inner dimension of matmul_tn; ck_matmul_tn_scratch knows it too
 #define HALVES (16 / CK_LANES)  // registers of a panel's row
 
 #if CK_FMA

@@ -2,13 +2,16 @@
 #include "base.h"
 #include "functions.h"
 #include "tiles.h"
+#include "epilogue.h"
 #include "matmul.h"
+#include "bf16.h"
 #include "elementwise.h"
 #include "gated.h"
 #include "quantised.h"
 #include "attention.h"
 #include "attention_backward.h"
 #include "regression.h"
+#include "small.h"
 #include "mixture.h"
 #include "float64.h"
 #include "probes.h"
@@ -19,6 +22,9 @@ const ck_table CK_TABLE = {
     .matmul = matmul,
     .matmul_tn = matmul_tn,
     .column_sum = column_sum,
+    .multiply = multiply,
+    .solve_unit_lower = solve_unit_lower,
+    .row_products = row_products,
     .exp = exp_all,
     .log = log_all,
     .softplus = softplus_all,
@@ -54,4 +60,5 @@ const ck_table CK_TABLE = {
     .exp_f64 = exp_f64,
     .probe_fma = probe_fma,
     .probe_read = probe_read,
+    .bf16 = BF16_KERNELS,
 };

@@ -61,6 +61,42 @@ size_t ck_matmul_tn_scratch(int m, int n, int rows);
 /// out[n] (+)= sum over rows of a[rows, n] (gradients of biases).
 void ck_column_sum(int rows, int n, const float *a, int lda, float *out, int accumulate);
 
+/// Small matrices that are used once, in float32.
+typedef struct {
+  int m, n, k;
+  const float *a;  // [m, k], rows a_across apart, columns a_along apart: transposed or not
+  ptrdiff_t a_across, a_along;
+  const float *b;  // [k, n], or (transposed) stored as [n, k]
+  int ldb, transposed;
+  float *c;  // [m, n]
+  int ldc;
+  int accumulate;  // != 0: c += a * b
+  float *scratch;  // ck_packed_count(k, n) floats where b is transposed or n is no multiple of 16, else not used
+} ck_multiply_args;
+void ck_multiply(const ck_multiply_args *args);
+/// b [n, columns] := (I - L)^-1 b, or (transposed) (I - L)^-T b; of l only what lies below the diagonal is read.
+void ck_solve_unit_lower(int n, const float *l, int ldl, int transposed, float *b, int columns, int ldb);
+/// out[r] += scale * (row r of a [rows, n]) . (row r of b).
+void ck_row_products(int rows, int n, const float *a, int lda, const float *b, int ldb, float scale, float *out);
+
+// ---- matrix products of bfloat16 ------------------------------------------------------------------
+//
+// Both sides are rounded to the nearest bfloat16, of two that are as near to the even one, and what is below 2^-56 in
+// magnitude to zero; sums, biases and activations are float32. Products of two such numbers are exact and their sums never
+// denormal, so an element has the same bytes on every machine, with the instructions for bfloat16 or without.
+
+/// Whether the instruction set in use has instructions for them. Without, they cost what products of float32 cost.
+int ck_bf16_native(void);
+/// The longest inner dimension of the following.
+enum { CK_BF16_LONGEST = 4096 };
+/// As ck_pack, into ck_packed_count floats; only ck_matmul_bf16 of the same instruction set reads them.
+void ck_pack_bf16(int k, int n, const float *b, int ldb, int transposed, float *packed);
+/// As ck_matmul, k at most CK_BF16_LONGEST.
+void ck_matmul_bf16(const ck_matmul_args *args);
+/// As ck_matmul_tn, with as much scratch; the inner dimension, `rows`, is as long as you like.
+void ck_matmul_tn_bf16(int m, int n, int rows, const float *a, int lda, const float *b, int ldb, float *c, int ldc,
+                       int accumulate, float *scratch);
+
 // ---- elementwise and norms ----------------------------------------------------------------------
 
 void ck_exp(size_t n, const float *x, float *y);  // below the smallest normal number: 0
@@ -187,6 +223,16 @@ typedef struct {
 /// A row that sees no key at all gets zeros and lse = -infinity.
 void ck_attention(const ck_attention_args *args);
 size_t ck_attention_scratch(int rows, int heads, int width, int shared_count);
+
+/// The same with shared keys and values that are kept as bfloat16, and queries and weights rounded for their products with
+/// them; the rest, private keys and values included, is float32. Buffers are of as many floats; what is unpacked is
+/// what was packed, rounded.
+void ck_pack_shared_bf16(int first, int rows, int count, int heads, int width, const float *k, int ldk, const float *v,
+                         int ldv, float *keys, float *values);
+void ck_unpack_shared_bf16(int count, int heads, int width, const float *keys, const float *values, float *k, int ldk,
+                           float *v, int ldv);
+void ck_attention_bf16(const ck_attention_args *args);
+size_t ck_attention_bf16_scratch(int rows, int heads, int width, int shared_count);
 
 /// Gradient of one segment (shared, or private with limits) given the row's whole log-sum-exp. Call once a
 /// segment. Adds to dq, dk, dv. `delta` [heads, rows] = sum over width of dout*out, from ck_attention_delta.

@@ -9,6 +9,20 @@
 extern "C" {
 #endif
 
+/// The products of numbers that are rounded to bfloat16.
+typedef struct {
+  int native;  // by the machine's instruction for pairs
+  void (*pack)(int k, int n, const float *b, int ldb, int transposed, float *packed);
+  void (*matmul)(const ck_matmul_args *args);
+  void (*matmul_tn)(int m, int n, int rows, const float *a, int lda, const float *b, int ldb, float *c, int ldc,
+                    int accumulate, float *scratch);
+  void (*pack_shared)(int first, int rows, int count, int heads, int width, const float *k, int ldk, const float *v,
+                      int ldv, float *keys, float *values);
+  void (*unpack_shared)(int count, int heads, int width, const float *keys, const float *values, float *k, int ldk,
+                        float *v, int ldv);
+  void (*attention)(const ck_attention_args *args);
+} ck_bf16_kernels;
+
 /// One function per kernel of chorus_kernels.h, with its signature.
 typedef struct {
   int isa;
@@ -17,6 +31,9 @@ typedef struct {
   void (*matmul_tn)(int m, int n, int rows, const float *a, int lda, const float *b, int ldb, float *c, int ldc,
                     int accumulate, float *scratch);
   void (*column_sum)(int rows, int n, const float *a, int lda, float *out, int accumulate);
+  void (*multiply)(const ck_multiply_args *args);
+  void (*solve_unit_lower)(int n, const float *l, int ldl, int transposed, float *b, int columns, int ldb);
+  void (*row_products)(int rows, int n, const float *a, int lda, const float *b, int ldb, float scale, float *out);
   void (*exp)(size_t n, const float *x, float *y);
   void (*log)(size_t n, const float *x, float *y);
   void (*softplus)(size_t n, const float *x, float *y);
@@ -63,10 +80,13 @@ typedef struct {
   void (*exp_f64)(size_t n, const double *x, double *y);
   double (*probe_fma)(long rounds, float *sink);
   float (*probe_read)(size_t n, const float *x);
+  ck_bf16_kernels bf16;
 } ck_table;
 
 /// The kernels of one instruction set, or NULL when this machine or build lacks it.
 const ck_table *ck_table_for(int isa);
+/// The products of bfloat16 that go with an instruction set, by the machine's own instruction if so told; or NULL.
+const ck_bf16_kernels *ck_bf16_for(int isa, int native);
 
 #ifdef __cplusplus
 }

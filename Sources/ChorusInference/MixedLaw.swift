@@ -1,0 +1,57 @@
+import ChorusLayers
+import ChorusTensors
+import Foundation
+
+/// The law of a number that is drawn from one of some laws, each as likely as the others, whatever they are.
+struct MixedLaw: ContinuousLaw {
+  let parts: [any ContinuousLaw]
+
+  /// Halvings in search of a quantile, and places of a score on each side of the outcome.
+  private static let (halvings, places) = (60, 256)
+
+  private var count: Double { Double(parts.count) }
+
+  var mean: Double { parts.reduce(0) { $0 + $1.mean } / count }
+  var variance: Double {
+    let mean = mean
+    return parts.reduce(0) { $0 + $1.variance + ($1.mean - mean) * ($1.mean - mean) } / count
+  }
+
+  func draw(from stream: inout RandomStream) -> Value { parts[stream.below(parts.count)].draw(from: &stream) }
+  func cdf(_ y: Double) -> Double { parts.reduce(0) { $0 + $1.cdf(y) } / count }
+  func logDensity(_ y: Double) -> Double { Posterior.logMeanExp(parts.map { $0.logDensity(y) }) }
+  func logMass(in range: ClosedRange<Double>) -> Double {
+    Posterior.logMeanExp(parts.map { $0.logMass(in: range) })
+  }
+
+  func quantile(_ level: Double) -> Double {
+    let ends = parts.map { $0.quantile(level) }
+    guard var low = ends.min(), var high = ends.max(), low < high else { return ends.first ?? .nan }
+    for _ in 0..<Self.halvings {
+      let middle = low / 2 + high / 2
+      guard middle > low, middle < high else { break }
+      if cdf(middle) < level { low = middle } else { high = middle }
+    }
+    return high
+  }
+
+  /// ∫ (F(t) − 1{t ≥ y})² dt.
+  func crps(_ y: Double) -> Double {
+    func integral(_ from: Double, _ to: Double, _ beyond: Double) -> Double {
+      guard to > from else { return 0 }
+      let step = (to - from) / Double(Self.places)
+      return step
+        * (0...Self.places).reduce(0) { sum, place in
+          let part = cdf(from + step * Double(place)) - beyond
+          return sum + (place == 0 || place == Self.places ? 0.5 : 1) * part * part
+        }
+    }
+    let ends = (quantile(1e-7), quantile(1 - 1e-7))
+    return integral(min(ends.0, y), y, 0) + integral(y, max(ends.1, y), 1)
+  }
+
+  func scaled(by scale: Double, offset: Double) -> MixedLaw {
+    func one(_ law: some ContinuousLaw) -> any ContinuousLaw { law.scaled(by: scale, offset: offset) }
+    return MixedLaw(parts: parts.map { one($0) })
+  }
+}

@@ -1,0 +1,69 @@
+import ChorusTensors
+
+/// Rows that a fused pass reads in Float: of a recorded matrix, or of a node, whose gradients they give back to it.
+enum MoveRows {
+  case matrix(MatrixTape.Matrix, MatrixTape)
+  /// Those of a set and those behind it; `unit`: at length 1.
+  case inputs([HeadPass.Input], unit: Bool)
+
+  private var width: Int {
+    switch self {
+    case .matrix(let matrix, _): matrix.columns
+    case .inputs(let inputs, _): inputs.first?.columns.count ?? 0
+    }
+  }
+
+  /// Row by row the place of its first number, and of its number in `inputs`.
+  private static func each(
+    _ inputs: [HeadPass.Input], _ range: Range<Int>,
+    _ body: (_ index: Int, _ input: HeadPass.Input, _ row: Int) -> Void
+  ) {
+    var first = 0
+    for input in inputs {
+      let part = range.clamped(to: first..<first + input.rows.count)
+      for row in part { body(row - range.lowerBound, input, row - first) }
+      first += input.rows.count
+    }
+  }
+
+  /// Writes rows `range` one behind the other.
+  func load(_ range: Range<Int>, into out: UnsafeMutablePointer<Float>) {
+    let n = width
+    switch self {
+    case .matrix(let matrix, let tape):
+      let values = tape.values(matrix) + range.lowerBound * n
+      for i in 0..<range.count * n { out[i] = Float(values[i]) }
+    case .inputs(let inputs, let unit):
+      Self.each(inputs, range) { index, input, row in
+        let (from, to) = (input.values + row * input.node.columns, out + index * n)
+        if unit {
+          UnitFeatures().apply(from, width: n, into: to)
+        } else {
+          to.update(from: from, count: n)
+        }
+      }
+    }
+  }
+
+  /// Adds the gradients of rows `range`.
+  func add(_ rows: UnsafePointer<Float>, _ range: Range<Int>, _ gradients: FusedGradients) {
+    let n = width
+    switch self {
+    case .matrix(let matrix, _):
+      gradients.seed(matrix) { seed in
+        let to = seed + range.lowerBound * n
+        for i in 0..<range.count * n { to[i] += Double(rows[i]) }
+      }
+    case .inputs(let inputs, let unit):
+      Self.each(inputs, range) { index, input, row in
+        guard let gradient = gradients.node(input.node) else { return }
+        let (dy, to) = (rows + index * n, gradient + input.offset + row * input.node.columns)
+        if unit {
+          UnitFeatures.addGradient(dy, of: input.values + row * input.node.columns, width: n, to: to)
+        } else {
+          for j in 0..<n { to[j] += dy[j] }
+        }
+      }
+    }
+  }
+}
