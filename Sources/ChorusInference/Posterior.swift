@@ -246,8 +246,9 @@ public struct Posterior: Sendable {
       self.outside = outside
     }
 
-    /// The empirical quantile of each target, by linear interpolation between order statistics (Hyndman & Fan
-    /// 1996, type 7); `[targets][levels]`.
+    /// The empirical quantile of each target, `[targets][levels]`: by linear interpolation between order statistics (Hyndman & Fan
+    /// 1996, type 7), and of draws that are all whole numbers the least of which that share is no greater (type 1), so that the
+    /// quantiles of counts are counts.
     public func quantiles(_ levels: [Double]) -> [[Double]] {
       guard let first = paths.first else { return [] }
       return first.indices.map { target in Self.quantiles(of: paths.map { $0[target] }, levels) }
@@ -256,8 +257,14 @@ public struct Posterior: Sendable {
     /// The empirical quantiles of some draws, at least one.
     package static func quantiles(of draws: [Double], _ levels: [Double]) -> [Double] {
       let sorted = draws.sorted()
+      let areWhole = sorted.allSatisfy { $0 == $0.rounded() }
       return levels.map { level in
         guard !level.isNaN else { return .nan }
+        if areWhole {
+          // Shares such as 0.05 · 100 are not exact.
+          let rank = (min(max(level, 0), 1) * Double(sorted.count) - 1e-9).rounded(.up)
+          return sorted[max(Int(rank), 1) - 1]
+        }
         let position = min(max(level, 0), 1) * Double(sorted.count - 1)
         let low = Int(position.rounded(.down))
         let high = min(low + 1, sorted.count - 1)

@@ -255,15 +255,30 @@ private final class Seen: @unchecked Sendable {
   private var values: [Int] = []
   func add(_ value: Int) { lock.withLock { values.append(value) } }
   var counts: [Int] { lock.withLock { values } }
+}
+
+@Suite struct QuantileTests {
+  private static func samples(_ paths: [[Double]]) throws -> Posterior.Samples {
+    let plan = try everyPlan[0].resolve(context: 1, targets: 2)
+    return Posterior.Samples(paths: paths, means: [2, 20], plan: plan)
+  }
 
   @Test func quantilesOfDraws() throws {
-    let plan = try everyPlan[0].resolve(context: 1, targets: 2)
-    let samples = Posterior.Samples(
-      paths: [[1, 10], [3, 30], [2, 20], [4, 40]], means: [2, 20], plan: plan)
-    #expect(samples.quantiles([0, 0.5, 1, 0.25]) == [[1, 2.5, 4, 1.75], [10, 25, 40, 17.5]])
-    #expect(samples.quantiles([-1, 7])[0] == [1, 4])
+    let samples = try Self.samples([[1.5, 10.5], [3.5, 30.5], [2.5, 20.5], [4.5, 40.5]])
+    #expect(samples.quantiles([0, 0.5, 1, 0.25]) == [[1.5, 3, 4.5, 2.25], [10.5, 25.5, 40.5, 18]])
+    #expect(samples.quantiles([-1, 7])[0] == [1.5, 4.5])
     #expect(samples.quantiles([.nan])[0][0].isNaN)
-    let none = Posterior.Samples(paths: [], means: [], plan: plan)
-    #expect(none.quantiles([0.5]).isEmpty)
+    #expect(try Self.samples([]).quantiles([0.5]).isEmpty)
+  }
+
+  /// The least count that the share of draws is no greater than.
+  @Test func quantilesOfCountsAreCounts() throws {
+    let samples = try Self.samples((1...100).map { [Double($0 / 10), 0] })
+    #expect(
+      samples.quantiles([0, 0.05, 0.09, 0.1, 0.5, 0.95, 1]) == [
+        [0, 0, 0, 1, 5, 9, 10], [0, 0, 0, 0, 0, 0, 0],
+      ])
+    let one = try Self.samples([[7, -2]])
+    #expect(one.quantiles([0.01, 0.99, 3]) == [[7, 7, 7], [-2, -2, -2]])
   }
 }

@@ -145,7 +145,7 @@ int32_t chorus_given(
  * With k points in all contexts before a context (k = i * points->rows where there are no offsets), its numbers begin at
  *   values:    k * paths, then [paths, points of the context]
  *   means:     k, one a point: expected values
- *   quantiles: k * level_count, then [points of the context, level_count]; of the paths, type 7 of Hyndman & Fan (1996)
+ *   quantiles: k * level_count, then [points of the context, level_count]; of the paths, type 7 of Hyndman & Fan (1996), of counts type 1
  *   outside:   k, one a point: a sum of 1 (context), 2 (inputs), 4 (targets drawn together) and 8 (reads) for what training has not
  *              shown
  * Each of them may be NULL. Of a category values are numbers of levels, and there are no means and no quantiles. */
