@@ -123,7 +123,7 @@ static struct {
 
 static spline near;
 
-static void attend(const block *b, int rows, float *h, const float *normed, const ck_attention_args *reads) {
+static void attend_in_block(const block *b, int rows, float *h, const float *normed, const ck_attention_args *reads) {
   unsigned char *mark = free_from;
   const int d = size.width;
   float *queries = floats(rows * d), *found = floats(rows * d), *inner = floats(rows * d);
@@ -202,7 +202,7 @@ static void read_context(int rows, const float *x, const float *y) {
     pack_shared(0, stored, stored, size.heads, width, kv, 2 * d, kv + d, 2 * d, s->keys, s->values);
     if (layer == size.layers - 1) break;
     const ck_attention_args reads = reads_context(layer);
-    attend(b, stored, h, normed, &reads);
+    attend_in_block(b, stored, h, normed, &reads);
   }
 }
 
@@ -332,7 +332,7 @@ static void advance(int count, const call_row *rows, float *raw, unit *units) {
     reads.paths = path, reads.limits = limits, reads.capacity = paths.capacity;
     reads.private_keys = paths.layers[layer].keys, reads.private_values = paths.layers[layer].values;
     reads.private_keys_stride = (size_t)paths.key_stride, reads.private_values_stride = (size_t)paths.value_stride;
-    attend(b, live, h, normed, &reads);
+    attend_in_block(b, live, h, normed, &reads);
   }
   apply_norm(&net.last, live, h, normed);
   apply_perceptron(&net.head, live, normed, NULL, raw);
