@@ -51,6 +51,8 @@ public final class FolderLock: Sendable {
 
   deinit {
     Disk.remove(path)
+    // A child that is just being started has the descriptor too, until it is its own program: closing would leave it the lock.
+    flock(descriptor, LOCK_UN)
     close(descriptor)
   }
 

@@ -91,6 +91,26 @@ import Testing
     #expect(throws: StorageError.self) { _ = try FolderLock(folder: scratch.path + "/nosuch") }
   }
 
+  #if os(Linux)
+    /// A child that is being started has its parent's descriptors for a moment; where the file could not be removed, that must not
+    /// keep the lock.
+    @Test func aLockEndsThoughSomebodyElseHasItsDescriptor() throws {
+      let scratch = try ScratchFolder()
+      var held: FolderLock? = try FolderLock(folder: scratch.path)
+      let copies = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { name in
+        let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + name)
+        return target?.hasSuffix(scratch.path + "/lock") == true ? Int32(name).map { dup($0) } : nil
+      }
+      defer { for copy in copies { close(copy) } }
+      #expect(copies.count == 1)
+      _ = held
+      let fail: Disk.Fault = { $0 == .remove ? EIO : nil }
+      Disk.withFault(in: scratch.path, fail) { held = nil }
+      #expect(FileManager.default.fileExists(atPath: scratch.path + "/lock"))
+      _ = try FolderLock(folder: scratch.path)
+    }
+  #endif
+
   /// Whoever waits for a lock never gets one on a file that its owner has just removed.
   @Test func manyOwnersOneAfterAnother() async throws {
     let scratch = try ScratchFolder()
