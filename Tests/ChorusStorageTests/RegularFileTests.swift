@@ -97,10 +97,11 @@ import Testing
     @Test func aLockEndsThoughSomebodyElseHasItsDescriptor() throws {
       let scratch = try ScratchFolder()
       var held: FolderLock? = try FolderLock(folder: scratch.path)
-      let copies = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").compactMap { name in
+      let own = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").filter { name in
         let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + name)
-        return target?.hasSuffix(scratch.path + "/lock") == true ? Int32(name).map { dup($0) } : nil
+        return target?.hasSuffix(scratch.path + "/lock") == true
       }
+      let copies = own.compactMap { Int32($0) }.map { dup($0) }
       defer { for copy in copies { close(copy) } }
       #expect(copies.count == 1)
       _ = held
