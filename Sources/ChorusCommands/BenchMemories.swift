@@ -55,6 +55,9 @@ struct BenchMemories: ParsableCommand {
     "state_bytes", "batch", "threads",
   ]
 
+  /// Numbers of one kind, as all queries, that a bench holds: a gigabyte.
+  private static let mostNumbers = 1 << 28
+
   private func numbers(_ text: String, _ option: String) throws -> [Int] {
     let numbers = text.split(separator: ",").map { Int($0) ?? 0 }
     guard !numbers.isEmpty, numbers.allSatisfy({ (1...1 << 20).contains($0) }) else {
@@ -71,6 +74,13 @@ struct BenchMemories: ParsableCommand {
       throw ValidationError("--heads must be from 1 to 256 and --width from 1 to 1024")
     }
     guard repetitions > 0 else { throw ValidationError("--repetitions must be at least 1") }
+    let longest = try numbers(tokens, "tokens").max() ?? 0
+    guard longest * batch * heads * width <= Self.mostNumbers else {
+      throw ValidationError(
+        "\(longest) tokens of \(batch) sequences, \(heads) heads and \(width) columns are more than fit here; take fewer"
+      )
+    }
+    guard !names.split(separator: ",").isEmpty else { throw ValidationError("name a memory to time") }
   }
 
   func run() throws {
@@ -83,7 +93,7 @@ struct BenchMemories: ParsableCommand {
       func bench(_ layer: LayerMemory, _ tokens: Int, _ chunk: Int) throws -> MemoryBench {
         try MemoryBench(
           layer, AttentionSizes(heads: heads, width: width), tokens: tokens, batch: batch, chunk: chunk,
-          seed: 1)
+          seed: common.seed)
       }
       if let first = layers.first, write != nil || requests {
         let made = try bench(first.layer, lengths[0], chunks[0])
@@ -147,7 +157,8 @@ struct BenchMemories: ParsableCommand {
     let steps = bench.steps()
     while let line = readLine() {
       let words = line.split(separator: " ")
-      let times = words.count > 1 ? Int(words[1]) ?? 1 : 1
+      let times = words.count > 1 ? Int(words[1]) ?? 0 : 1
+      guard times > 0 else { throw ValidationError("'\(line)': say how often by a number above 0") }
       let spent: (wall: Double, processor: Double)
       switch words.first {
       case "forward": spent = BenchClock.time { bench.pass(workers, on: pool, learning: false) }
