@@ -126,8 +126,8 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
         if let posterior = member.numbers {
           rows = posterior.rows
           scale =
-            switch posterior.preparation.values {
-            case .raw: "raw"
+            switch member.values {
+            case .raw, nil: "raw"
             case .logarithm: "log"
             case .root: "root"
             }

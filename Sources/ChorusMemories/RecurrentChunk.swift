@@ -163,7 +163,7 @@ extension RecurrentMemory {
   }
 
   /// Chunk form: all rows at once, each directly behind the one before. A rule that corrects solves
-  /// (I + A) R = β (V − (e^b p)·S) with A = β (p·k) e^(b_i − b_j) below the diagonal (spec 1.4 B).
+  /// (I + A) R = β (V − (e^b p)·S) with A = β (p·k) e^(b_i − b_j) below the diagonal (Yang et al. 2025, Gated DeltaNet).
   func fill(
     _ chunk: RecurrentChunk, _ rows: UnsafePointer<Float>, _ rowCount: Int, _ head: Int,
     _ start: UnsafePointer<Float>, _ scratch: Arena

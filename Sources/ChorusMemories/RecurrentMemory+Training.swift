@@ -98,7 +98,7 @@ extension RecurrentMemory {
   }
 }
 
-/// Moves between two states on a tape (spec 1.4 A, A′, B).
+/// Moves between two states on a tape.
 struct RecordedChunk<Rule: RecurrentRule> {
   typealias Matrix = MatrixTape.Matrix
 

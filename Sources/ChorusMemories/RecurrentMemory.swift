@@ -2,7 +2,8 @@ import CChorusKernels
 import ChorusTensors
 import Foundation
 
-/// A memory whose state is one matrix a head that changes from row to row, as its rule tells (spec 1.4 A, A′, B).
+/// A memory whose state is one matrix a head that changes from row to row, as its rule tells (gates of a head
+/// or a channel as in Mamba-2, Dao & Gu 2024, and GLA, Yang et al. 2024; delta rules as in DeltaNet, Yang et al. 2024).
 ///
 /// A path keeps the state at the beginning of the chunk that its newest row is in, and of the chunk before it, each with its
 /// rows: a read takes the state at the beginning of the chunk where its prefix ends, and the chunk's rows one by one. So

@@ -2,8 +2,7 @@ import CChorusKernels
 import ChorusTensors
 import Foundation
 
-/// The chunk form of one head of a recurrent memory over all rows of a training pass, with derivatives, in Float (spec 1.4
-/// A, A′, B, B′).
+/// The chunk form of one head of a recurrent memory over all rows of a training pass, with derivatives, in Float.
 ///
 /// With c the sum of g from a chunk's second move on, k̃ = e^(−c) k, q̃ = e^c q, p̃ = e^c p and S̃ the state faded by the first
 /// move's g, nothing within the chunk fades any more:

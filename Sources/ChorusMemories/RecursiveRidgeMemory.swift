@@ -1,7 +1,7 @@
 import ChorusTensors
 import Foundation
 
-/// Recursive least squares with a forgetting factor (Haykin 2002; spec 1.4 D): ridge regression to rows that fade by γ = 1
+/// Recursive least squares with a forgetting factor (Haykin 2002): ridge regression to rows that fade by γ = 1
 /// − 2^(−5−h) of head h, whose ridge fades with them. H begins as λ·I, and a query reads q·H⁻¹·G.
 ///
 /// The usual recursion hands on P = H⁻¹, which grows without bound where nothing is seen any more; here H itself is handed on,

@@ -1,7 +1,7 @@
 import ChorusTensors
 import Foundation
 
-/// TTT-Linear with one full-batch step (Sun et al. 2024, sec. 2.3; spec 1.6): the inner model f(k) = k + LN(k·W₀ + b₀)
+/// TTT-Linear with one full-batch step (Sun et al. 2024, sec. 2.3): the inner model f(k) = k + LN(k·W₀ + b₀)
 /// takes one gradient step on ½‖f(k) − v‖² averaged over the rows read, from a learned start, and a query reads
 /// q + LN(q·W + b). All gradients are taken at the start, so they add up, whatever the order.
 struct TTTRule: FactorRule {
