@@ -61,13 +61,12 @@ struct Member: Sendable {
     }
     let (data, kinds) = (try rows.dataset(context), try rows.covariates(context))
     guard kinds.isEmpty else {
-      reading = .series(
-        try CovariatePosterior(
-          model, data, kinds, values: options.values, limits: options.limits, asked: asked, on: pool),
-        names: data.inputColumns.dropFirst().enumerated().map {
-          $1.name.isEmpty ? "column \($0 + 1)" : $1.name
-        },
-        known: [])
+      let names = data.inputColumns.dropFirst().enumerated().map {
+        $1.name.isEmpty ? "column \($0 + 1)" : $1.name
+      }
+      let posterior = try CovariatePosterior(
+        model, data, kinds, values: options.values, limits: options.limits, asked: asked, on: pool)
+      self.init(.series(posterior, names: names, known: []))
       return
     }
     self.init(

@@ -9,11 +9,22 @@ import Testing
 /// Rows with known errors, sent over HTTP.
 @Suite struct KnownErrorTests {
   private static let functions = Result { try Model(named: "functions") }
-  private static let rows = (0..<24).map { row in
-    (x: Double(row), y: sin(Double(row) / 3) + (row % 5 == 2 ? 0.8 : 0), error: row % 5 == 2 ? 1.0 : 0.05)
-  }
 
-  private static func csv(_ rows: some Collection<(x: Double, y: Double, error: Double)>) -> String {
+  private struct Row {
+    let x: Double
+    let y: Double
+    let error: Double
+
+    init(_ row: Int) {
+      let isRough = row % 5 == 2
+      x = Double(row)
+      y = sin(x / 3) + (isRough ? 0.8 : 0)
+      error = isRough ? 1 : 0.05
+    }
+  }
+  private static let rows = (0..<24).map(Row.init)
+
+  private static func csv(_ rows: some Collection<Row>) -> String {
     rows.reduce("x,y,e\n") { $0 + "\($1.x),\($1.y),\($1.error)\n" }
   }
 
