@@ -31,7 +31,7 @@ struct Score: ParsableCommand {
       inside the central intervals that joint draws, and draws of each value on its own, claim for it.
 
       rmse (of the mean), mae (of the median) and mase (mae beside what the seasonal naive forecast misses by within the \
-      context) are of single values. Columns named naive_, smoothing_ and structural_ have those of simple methods told \
+      context) are of single values; r2 is the part of their variance that the means explain. Columns named naive_, smoothing_ and structural_ have those of simple methods told \
       the same rows and the season: the value of a season before, exponential smoothing (of what comes before a value alone), \
       and level, trend and seasons as a Gaussian process; crps_minus_ is less than 0 where the model is better. The last line on \
       stderr is a verdict. They need one input column.

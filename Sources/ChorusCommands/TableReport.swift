@@ -126,7 +126,7 @@ struct TableReport {
     case nil: return []
     case .numbers(let result):
       func row(_ name: String, _ accuracy: HeldOutScoring.Accuracy) -> [String] {
-        [name] + [accuracy.rmse, accuracy.crps].map(ReportText.number)
+        [name] + [accuracy.rmse, accuracy.r2, accuracy.crps].map(ReportText.number)
       }
       let others = Baseline.ofTables.compactMap { baseline in
         result.baselines[baseline].map { row(Standing.name(baseline), $0) }
@@ -136,7 +136,8 @@ struct TableReport {
           "Errors on the same rows, beside simple methods fitted to the same context; less is better."),
         .table(
           Page.Table(
-            columns: ["", "root mean squared error", "CRPS"], rows: [row("Chorus", result.accuracy)] + others)
+            columns: ["", "root mean squared error", "R²", "CRPS"],
+            rows: [row("Chorus", result.accuracy)] + others)
         ),
       ]
     case .levels(let scoring):
