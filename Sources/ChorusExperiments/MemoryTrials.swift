@@ -106,18 +106,19 @@ public struct MemoryTrials: Sendable {
     return true
   }
 
-  /// Steps that take so many seconds here, by a short trial that is thrown away.
+  /// Steps that take so many seconds here, by a short trial that is thrown away. What counts is the processors' time, shared evenly
+  /// among the threads: other work on the machine, which differs from trial to trial, would make the comparison unfair.
   private func steps(_ configuration: TrainingConfiguration, seconds: Double) throws -> Int {
     let trainer = try Trainer(configuration, prior: prior, validation: validation, on: pool)
     _ = try trainer.advance()
-    let clock = ContinuousClock()
-    let start = clock.now
-    var count = 0
-    while count < 5 || start.duration(to: clock.now) < .seconds(2) {
+    let (start, threads) = (ProcessorTime.seconds, Double(pool?.threads ?? 1))
+    var (count, spent) = (0, 0.0)
+    while count < 5 || spent < 2 {
       _ = try trainer.advance()
       count += 1
+      spent = (ProcessorTime.seconds - start) / threads
     }
-    let each = start.duration(to: clock.now) / .seconds(1) / Double(count)
+    let each = spent / Double(count)
     return max(50, Int(seconds / each))
   }
 
