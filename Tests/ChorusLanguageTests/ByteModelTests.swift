@@ -88,8 +88,11 @@ import Testing
     let tokens = model.tokenizer.encode(Self.text).tokens
     let passage = try Passage.spread(1, over: tokens, contexts: 12, targets: 5)[0]
     let table = try #require(try model.surprisals(passage, on: ThreadPool(threads: 2)))
-    let alone = read(model, Array(passage.tokens[3...12]), piece: 99)
+    let alone = read(model, [256] + passage.tokens[3...12], piece: 99)
     #expect(abs(table.nats[0][8] + (alone.last ?? 0)) < 1e-4)
+    // The token that begins a text is before every window: without it the model says something else.
+    let without = read(model, Array(passage.tokens[3...12]), piece: 99)
+    #expect(abs(table.nats[0][8] + (without.last ?? 0)) > 1e-4)
   }
 
   @Test func whatIsNoModelOfBytesIsRefused() throws {
