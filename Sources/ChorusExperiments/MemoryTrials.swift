@@ -111,7 +111,7 @@ public struct MemoryTrials: Sendable {
   private func steps(_ configuration: TrainingConfiguration, seconds: Double) throws -> Int {
     let trainer = try Trainer(configuration, prior: prior, validation: validation, on: pool)
     _ = try trainer.advance()
-    let (start, threads) = (ProcessorTime.seconds, Double(pool?.threads ?? 1))
+    let (start, threads) = (ProcessorTime.seconds, Double(pool.threads))
     var (count, spent) = (0, 0.0)
     while count < 5 || spent < 2 {
       _ = try trainer.advance()
