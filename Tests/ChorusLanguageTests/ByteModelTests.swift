@@ -101,9 +101,14 @@ import Testing
     #expect(throws: (any Error).self) { try LanguageModel(path: "none.safetensors") }
     let model = try LanguageModel(Self.model("retention"))
     #expect(throws: LanguageError.self) {
-      try model.access(.window(sinks: 1, span: 3), tokens: 20)
+      try model.reading(.window(sinks: 1, span: 3), tokens: 20)
     }
-    #expect(try model.access(.sequential, tokens: 20).pairs == 210)
+    // A window that is encoded anew is read whole, which any memory does.
+    let renewed = try model.reading(.window(sinks: 1, span: 20, renewed: 10), tokens: 400)
+    var made = 0
+    _ = try model.generate(after: [256, 79], tokens: 300, reading: renewed) { _ in made += 1 }
+    #expect(made == 300)
+    #expect(try model.reading(.sequential, tokens: 20).pairs(of: 20) == 210)
     #expect(throws: LanguageError.tooLong(tokens: 151, trained: 150)) {
       try model.generate(after: [256], tokens: 150) { _ in }
     }
