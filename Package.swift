@@ -156,7 +156,10 @@ let package = Package(
       "Models", uses: "Layers", "Hints", "Memories", "Tensors", "Data", "Storage", "Plans",
       resources: [.copy("Fixtures")]),
     tests("Plans"),
-    tests("Inference", uses: "Models", "Layers", "Hints", "Memories", "Plans", "Data", "Storage", "Tensors"),
+    tests(
+      "Inference", uses: "Models", "Layers", "Hints", "Memories", "Plans", "Priors", "Data", "Storage",
+      "Tensors"
+    ),
     .target(
       name: "ChorusLanguageFixtures",
       dependencies: ["ChorusLanguage", "ChorusStorage", "ChorusTensors"],
