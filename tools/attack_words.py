@@ -57,7 +57,7 @@ VALUES = {
     "tasks": (["tasks.jsonl"], ["t.csv", "nosuch", "d", "", "/dev/null"]),
     "memory": (["softmax", "ridge"], ["nosuch", "", ",", "softmax,softmax,softmax", "delta", "x" * 300]),
     "units": (["level=m"], ["", "=", "level", "nosuch=m", "level=\x1b[31m", "level=" + "x" * 3000]),
-    "functional": (["sum", "max", "first-above:1"], ["", "nosuch", "first-above:", "first-above:nan", "sum,sum", "first-above:1e308"]),
+    "functional": (["sum", "max", "first-above:1", "first-below:1"], ["", "nosuch", "difference:..", "difference:1..1e99", "first-above:", "first-above:nan", "sum,sum", "first-above:1e308"]),
     "card": (["a=b"], ["", "=", "a", "format=x", "sha256=1", "a=\x1b[31m", "a\n=b"]),
     "bench": (["encode", "sample", "density"], ["", "nosuch", "encode,encode"]),
     "op": (["list"], ["", "nosuch"]),

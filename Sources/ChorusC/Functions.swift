@@ -250,6 +250,9 @@ import Foundation
         values[before * count + path * size..<before * count + (path + 1) * size]
       }
       for (index, functional) in functionals.enumerated() {
+        if let place = functional.missing(from: first) {
+          throw CallError.usage("'\(functional)' is of \(place.text), which is none of the points")
+        }
         out.write(
           functional.values(of: drawn, at: first), at: (context * functionals.count + index) * count)
       }

@@ -52,7 +52,9 @@ struct Predict: ParsableCommand {
       the drawn paths, its row "independent" is what values drawn each on its own would claim (not of a model that predicts \
       each value from those before it). The _se columns are \
       Monte-Carlo errors. share is the part of the paths that have the number: first-above:V is the input at which a \
-      path first is above V, which some never are. difference is last less first, by the input.
+      path first is above V, first-below:V at which it first is below, which some never are. difference is last less first, \
+      by the input; difference:A..B is the value at B less that at A, two of the points asked for, or two rows of a table by \
+      their numbers.
 
       Plans: \(PlanTemplate.help)
       """)

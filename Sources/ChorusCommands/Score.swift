@@ -215,7 +215,13 @@ struct Score: ParsableCommand {
       throw ValidationError("--samples must be within 2...10000")
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
-    try validating { _ = try FunctionalTable.functionals(functional) }
+    try validating {
+      if let two = try FunctionalTable.functionals(functional).first(where: \.isBetween) {
+        throw QuestionError(
+          "--functional: '\(two)' is of two points, and those held out differ from time to time; difference is of the first and the last"
+        )
+      }
+    }
     if let season, !(1...100_000).contains(season) {
       throw ValidationError("--season must be within 1...100000")
     }

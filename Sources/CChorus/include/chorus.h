@@ -174,7 +174,8 @@ int32_t chorus_probabilities(
 
 /* Numbers made of whole paths: [contexts, names, paths].
  *
- * names: separated by commas, of sum, mean, max, min, difference and first-above:V.
+ * names: separated by commas, of sum, mean, max, min, difference, difference:A..B (the value at input B less that at A, both
+ * among the points), first-above:V and first-below:V.
  * values: paths as chorus_sample() has written them. */
 int32_t chorus_functionals(
     const chorus_posterior *posterior, const chorus_points *points, int64_t paths, const double *values, const char *names,

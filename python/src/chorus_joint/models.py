@@ -404,7 +404,8 @@ class Posterior:
         at : as in `sample`
         paths : as `sample` has returned them
         names : sequence of str
-            of "sum", "mean", "max", "min", "difference", "first-above:V"
+            of "sum", "mean", "max", "min", "difference", "difference:A..B" (the value at
+            input B less that at A), "first-above:V", "first-below:V"
 
         Returns
         -------
