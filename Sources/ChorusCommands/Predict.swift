@@ -74,6 +74,8 @@ struct Predict: ParsableCommand {
   @Option(help: ArgumentHelp("The column that tells the series of the file apart.", valueName: "col"))
   var group: String?
 
+  @OptionGroup var wide: WideOption
+
   @Option(
     name: .customLong("with"),
     help: ArgumentHelp(
@@ -192,6 +194,7 @@ struct Predict: ParsableCommand {
       if let more = own.first(where: { $0.1 != nil }) {
         throw ValidationError("--context has its own rows and columns; leave out \(more.0)")
       }
+      guard !wide.isTold else { throw ValidationError("--wide is of a file; --context has one series") }
       guard units == nil else { throw ValidationError("--units are given when a context is made") }
       if let option = scale.named { throw ValidationError("\(option) is given when a context is made") }
       guard !points.isEmpty else {
@@ -297,7 +300,7 @@ struct Predict: ParsableCommand {
     return try Asking(
       table.map { RowsSource(read: $0) } ?? reading.rows(file ?? "-"), input: input, target: target,
       group: group, points: points.asked(reading), units: units,
-      with: covariates.map(Observations.names) ?? [], error: errors.column)
+      with: covariates.map(Observations.names) ?? [], error: errors.column, wide: wide.file)
   }
 
   /// The questions from `start` on, and before `last`, whose answers are held at once: as many as keep all threads busy, and no

@@ -59,6 +59,8 @@ struct Score: ParsableCommand {
   @Option(help: ArgumentHelp("The column that tells the series of the file apart.", valueName: "col"))
   var group: String?
 
+  @OptionGroup var wide: WideOption
+
   @Option(
     help: ArgumentHelp(
       "Rows in a season, for the simple methods. (default: as the calendar has it)", valueName: "rows"))
@@ -256,7 +258,11 @@ struct Score: ParsableCommand {
       let all = try Observations.series(
         reading.rows(file), input: input, target: target, group: group,
         marks: self.splits.map(Observations.names) ?? [], with: covariates.map(Observations.names) ?? [],
-        error: errors.column)
+        error: errors.column, wide: wide.file)
+      let column = group ?? (all.first?.group == nil ? nil : WideFile.column)
+      if all.count > 1, !functionals.isEmpty {
+        throw ValidationError("--functional is of one series, and \(file) has \(all.count)")
+      }
       let series = all.filter { $0.refusal == nil }
       guard let observations = series.first else {
         throw InferenceError.input("\(file): \(all.first?.refusal ?? "has no rows")")
@@ -312,7 +318,7 @@ struct Score: ParsableCommand {
         let grouped = series.indices.map { place in
           (series[place].group, zip(jobs, results).filter { $0.0.0 == place }.map(\.1))
         }
-        let table = ScoreTable(series: grouped, groupColumn: group, overlap: overlap, lines: windows == nil)
+        let table = ScoreTable(series: grouped, groupColumn: column, overlap: overlap, lines: windows == nil)
         for note in table.notes { common.say("note: \(note)") }
         if let output { try write(grouped.map(\.1), series, to: output) }
         try table.write(format)

@@ -18,7 +18,8 @@ extension Score {
       || givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     guard
       isTold
-        || (givenModel == nil && target != nil && group == nil && last == nil && windows == nil
+        || (givenModel == nil && !wide.isTold && target != nil && group == nil && last == nil
+          && windows == nil
           && errors.column == nil && covariates == nil && file != "-")
     else { return nil }
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return nil }
@@ -34,6 +35,7 @@ extension Score {
     }
     for (option, isGiven) in [
       ("--last", last != nil), ("--windows", windows != nil), ("--group", group != nil),
+      ("--wide", wide.isTold),
       ("--season", season != nil), ("--reencode", reencode), ("--error", errors.column != nil),
       ("--with", covariates != nil),
       ("--scale", scale.choice != .automatic && scale.choice != .raw),

@@ -45,6 +45,15 @@ public struct Selection: Equatable, Sendable {
       indices: Array(targets.indices), inputs: observed, targets: targets, errors: errors)
   }
 
+  /// The same rows of a target that goes by another name.
+  public func renaming(target: String) -> Selection {
+    var selection = Selection(
+      inputs: inputs, target: target, kinds: kinds, targetKind: targetKind, covariates: covariates,
+      levels: levels)
+    (selection.observed, selection.missing, selection.incomplete) = (observed, missing, incomplete)
+    return selection
+  }
+
   /// The rows by the group of each row of the table, in `count` parts; rows without a group are in none.
   public func split(_ group: [Int?], into count: Int) -> [Selection] {
     let empty = Selection(
