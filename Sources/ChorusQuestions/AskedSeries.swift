@@ -36,8 +36,10 @@ package struct AskedSeries {
     }
     var (words, all) = ([[DataWord]](), [Observations]())
     for (label, part) in columns.series {
-      words.append(try dataWords.words(part, grouped: groups != nil, group: label))
-      all += try part.map { try observed($0, label) }
+      let read = dataWords.apart(part, group: label)
+      words.append(
+        try read.words + dataWords.words(read.selections, grouped: groups != nil, group: label))
+      all += try read.selections.map { try observed($0, label) }
     }
     (self.words, observations) = (words, all)
     self.columns = columns

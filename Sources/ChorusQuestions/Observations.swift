@@ -50,10 +50,12 @@ package struct Observations: Sendable {
     let words = DataWords(table, of: rows)
     if columns.isOpen, columns.groups == nil { try words.refusePooling(selection) }
     return try columns.series.enumerated().map { index, part in
-      let (label, selection) = (part.label, part.selections[0])
+      let label = part.label
+      let read = words.apart(part.selections, group: label)
+      let selection = read.selections[0]
       var own = try Observations(
         file: rows.name, selection: selection, group: label, units: units,
-        words: (index == 0 ? words.fileWords : [])
+        words: (index == 0 ? words.fileWords : []) + read.words
           + words.words([selection], grouped: label != nil, group: label))
       own.found = columns.found
       own.marks = try marks.map { name in
