@@ -1,4 +1,3 @@
-import ChorusEvaluation
 import ChorusInference
 import ChorusModels
 import ChorusPlans
