@@ -71,13 +71,14 @@ let package = Package(
     module("Hints", "Tensors", "Data"),
     module("Plans"),
     module(
-      "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Storage", "Tensors",
+      "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Files", "Storage", "Tensors",
       resources: [
         .copy("Weights/functions.safetensors"), .copy("Weights/gp.safetensors"),
         .copy("Weights/gp-noisy.safetensors"), .copy("Weights/sawtooth.safetensors"),
         .copy("Weights/tables.safetensors"),
       ]),
-    module("Inference", "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Storage", "Tensors"),
+    module(
+      "Inference", "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Files", "Storage", "Tensors"),
     module(
       "Language", "CChorusKernels", "Models", "Layers", "Memories", "Plans", "Storage", "Tensors"),
     module("Priors", "Memories", "Tensors", "Data"),
@@ -133,8 +134,8 @@ let package = Package(
     .target(
       name: "ChorusC",
       dependencies: [
-        "CChorus", "ChorusData", "ChorusInference", "ChorusLayers", "ChorusModels", "ChorusPlans",
-        "ChorusStorage", "ChorusTables", "ChorusTensors",
+        "CChorus", "ChorusData", "ChorusFiles", "ChorusInference", "ChorusLayers", "ChorusModels",
+        "ChorusPlans", "ChorusStorage", "ChorusTables", "ChorusTensors",
       ], swiftSettings: swiftSettings),
     .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"], swiftSettings: swiftSettings),
     .target(
@@ -181,7 +182,7 @@ let package = Package(
     tests("Reports"),
     tests(
       "Playground", uses: "Models", "Inference", "Plans", "Data", "Layers", "Tensors"),
-    tests("Service", uses: "Questions", "Inference", "Models", "Plans", "Tables", "Data"),
+    tests("Service", uses: "Questions", "Inference", "Models", "Plans", "Tables", "Data", "Files"),
     tests("Evaluation", uses: "Inference", "Models", "Layers", "Hints", "Plans", "Priors", "Data", "Tensors"),
     tests(
       "Commands", uses: "Evaluation", "Inference", "Language", "LanguageFixtures", "Models", "Layers",

@@ -3,11 +3,11 @@
 
 import CChorus
 import ChorusData
+import ChorusFiles
 import ChorusInference
 import ChorusLayers
 import ChorusModels
 import ChorusTables
-import Foundation
 
 @c @implementation public func chorus_open(
   _ name: UnsafePointer<CChar>?, _ threads: Int32, _ model: UnsafeMutablePointer<OpaquePointer?>?
@@ -18,9 +18,7 @@ import Foundation
       throw CallError.usage("the number of threads is \(threads); give 0 for all processors, or up to 1024")
     }
     model.pointee = nil
-    let folder = chorus_place().map {
-      URL(fileURLWithPath: String(cString: $0)).deletingLastPathComponent().path
-    }
+    let folder = chorus_place().map { String(cString: $0).folderOfPath }
     let path = try ModelLocation.resolve(String(cString: name), beside: folder)
     model.pointee = ModelHandle(try Model(path: path), threads: threads == 0 ? nil : Int(threads)).opaque()
   }

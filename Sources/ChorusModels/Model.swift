@@ -1,7 +1,7 @@
+import ChorusFiles
 import ChorusHints
 import ChorusStorage
 import ChorusTensors
-import Foundation
 
 /// A trained network with what is known about it.
 ///
@@ -41,7 +41,7 @@ public struct Model: Sendable {
     }
     let blueprint: Blueprint
     do {
-      blueprint = try JSONDecoder().decode(Blueprint.self, from: Data(json.utf8))
+      blueprint = try JSON.decode(Blueprint.self, from: json)
     } catch let error as UnknownField {
       throw ModelError.weights("\(path): the blueprint in the metadata is of another version: \(error)")
     } catch {
@@ -71,11 +71,9 @@ public struct Model: Sendable {
   private func writer(
     half: Bool, card: [String: String], blueprint: some Encodable
   ) throws -> SafetensorsWriter {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
     var metadata = card
     metadata["format"] = Self.format
-    metadata["blueprint"] = String(decoding: try encoder.encode(blueprint), as: UTF8.self)
+    metadata["blueprint"] = try JSON.encode(blueprint)
     var writer = SafetensorsWriter(metadata: metadata)
     for p in network.weights.table.all {
       let values = Array(UnsafeBufferPointer(start: network.weights[p], count: p.count))
