@@ -57,7 +57,7 @@ protocol RecurrentRule: Sendable {
   func recordStart(_ head: inout HeadPass) -> HeadPass.Matrix?
   /// What queries read of a state, whose products `state` gives.
   func record(
-    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: (HeadPass.Matrix) -> HeadPass.Matrix
+    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix
 }
 
@@ -122,7 +122,7 @@ extension RecurrentRule {
   func raised(_ state: UnsafePointer<Float>, _ head: Int) -> Double { 0 }
   func recordStart(_ head: inout HeadPass) -> HeadPass.Matrix? { nil }
   func record(
-    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: (HeadPass.Matrix) -> HeadPass.Matrix
+    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix { state(queries) }
 }
 

@@ -65,7 +65,7 @@ struct RecursiveRidgeRule: RecurrentRule {
     head.matrices.softplus(head.parameter(0))
   }
   func record(
-    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: (HeadPass.Matrix) -> HeadPass.Matrix
+    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix {
     let m = head.matrices
     return FadingRidge.record(queries, ridge: m.constant(0, 1, 1), .exact, width: width, m, state)
