@@ -126,6 +126,13 @@ public struct MemoryTrials: Sendable {
     try SequenceScores(oracleOf: generator, asked ?? shape, tasks: tasks, on: pool)
   }
 
+  /// What somebody says of the same tasks whose law of a task's targets `law` gives, each target by itself.
+  public func scores(
+    tasks: Int, of asked: TaskShape? = nil, by law: @escaping @Sendable (PriorTask) throws -> OracleDensity
+  ) throws -> SequenceScores {
+    try SequenceScores(of: generator, asked ?? shape, tasks: tasks, on: pool, by: law)
+  }
+
   private var generator: TaskGenerator {
     TaskGenerator(validation ?? prior, seed: 101, domain: .evaluation)
   }

@@ -95,6 +95,13 @@ extension TrainingConfiguration {
       configuration.context = [0, 0]
       configuration.targets = 32
       configuration.blueprint.trainedContext = 32
+    case "wiener-hammerstein":
+      configuration.blueprint = pairs(inputs: 7)
+      configuration.blueprint.head = .mixture(components: 4)
+      configuration.dimensions = [7]
+      configuration.context = [16, 48]
+      configuration.targets = 16
+      configuration.blueprint.trainedContext = 48
     case "text":
       configuration.blueprint = sequence(levels: 256)
       configuration.blueprint.feedForward = 192
@@ -128,6 +135,16 @@ extension TrainingConfiguration {
     blueprint.parts.convolution = 4
     blueprint.head = .categorical(levels: levels)
     blueprint.trainedBuffer = 0
+    return blueprint
+  }
+
+  /// A small network of pairs of inputs and a value, whose rows need no other.
+  static func pairs(inputs: Int) -> Blueprint {
+    var blueprint = sequence(levels: 2)
+    blueprint.parts.convolution = nil
+    blueprint.tellsInputs = true
+    blueprint.pairsValues = true
+    blueprint.inputDimensions = inputs
     return blueprint
   }
 

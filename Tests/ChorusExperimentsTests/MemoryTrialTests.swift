@@ -115,6 +115,30 @@ import Testing
     #expect(try recall.oracle(tasks: 3) == nil)
   }
 
+  /// Systems: a network foretells a new output better than who knows nothing, and those who fit are scored on the same tasks.
+  @Test func systemsAreIdentified() throws {
+    var configuration = try TrainingConfiguration.preset("wiener-hammerstein")
+    (configuration.blueprint.width, configuration.blueprint.layers) = (32, 1)
+    (configuration.blueprint.heads, configuration.blueprint.feedForward) = (1, 32)
+    (configuration.blueprint.embedderHidden, configuration.blueprint.headHidden) = (32, 32)
+    (configuration.blueprint.inputDimensions, configuration.dimensions) = (3, [3])
+    (configuration.context, configuration.targets, configuration.steps) = ([20, 30], 10, 400)
+    (configuration.rate, configuration.validateEvery, configuration.checkpointEvery) = (5e-3, 400, 400)
+    let folder = Scratch()
+    let trials = try MemoryTrials(
+      configuration, memories: ["mesa"], folder: folder.path, prior: WienerHammersteinPrior(),
+      on: ThreadPool(threads: 2))
+    #expect(try trials.train(stop: { false }, report: { _, _, _ in }))
+    let row = try #require(try trials.rows(tasks: 200).first)
+    let line = try trials.scores(tasks: 200) { try $0.linearLaw() }
+    let law = try trials.scores(tasks: 40) { try $0.systemLaw() }
+    let (own, fitted) = (try #require(row.mean(\.squaredError)), try #require(line.squaredError))
+    #expect(own.value < 0.85 && fitted.mean < own.value + 0.2, "\(own), \(fitted)")
+    #expect(try #require(law.squaredError).mean < fitted.mean)
+    #expect(line.tasks == 200 && line.accuracy == nil && line.logDensity.standardError > 0)
+    #expect(try trials.oracle(tasks: 3) == nil)
+  }
+
   @Test func whatCannotBeTriedIsRefused() throws {
     let error = #expect(throws: MemoryError.self) { try Self.trials("none", ["gated-dleta"], steps: 5) }
     #expect(error?.description.contains("'gated-delta' is near") == true)
