@@ -102,6 +102,14 @@ extension TrainingConfiguration {
       configuration.context = [16, 48]
       configuration.targets = 16
       configuration.blueprint.trainedContext = 48
+    case "recall-vectors":
+      configuration.blueprint = pairs(inputs: 32)
+      configuration.blueprint.head = .categorical(levels: VectorRecallPrior().levels)
+      configuration.blueprint.layers = 1
+      configuration.dimensions = [32]
+      configuration.context = [4, 64]
+      configuration.targets = 32
+      configuration.blueprint.trainedContext = 64
     case "text":
       configuration.blueprint = sequence(levels: 256)
       configuration.blueprint.feedForward = 192

@@ -115,6 +115,27 @@ import Testing
     #expect(try recall.oracle(tasks: 3) == nil)
   }
 
+  /// Keys that are vectors: one layer finds most of four levels, which by chance is one in 32.
+  @Test func vectorsAreRecalled() throws {
+    var configuration = try TrainingConfiguration.preset("recall-vectors")
+    (configuration.blueprint.width, configuration.blueprint.heads) = (32, 1)
+    (configuration.blueprint.feedForward, configuration.blueprint.embedderHidden) = (32, 32)
+    (configuration.blueprint.inputDimensions, configuration.dimensions) = (16, [16])
+    (configuration.context, configuration.targets, configuration.steps) = ([4, 4], 4, 400)
+    (configuration.validateEvery, configuration.checkpointEvery) = (400, 400)
+    let folder = Scratch()
+    let trials = try MemoryTrials(
+      configuration, memories: ["softmax"], folder: folder.path, prior: VectorRecallPrior(),
+      on: ThreadPool(threads: 2))
+    #expect(try trials.train(stop: { false }, report: { _, _, _ in }))
+    let row = try #require(try trials.rows(tasks: 200).first)
+    let accuracy = try #require(row.mean(\.accuracy))
+    #expect(accuracy.value > 0.3 && accuracy.error < 0.05, "\(accuracy)")
+    // Of another number of pairs, the same networks.
+    let more = try trials.rows(tasks: 200, of: TaskShape(context: 12, targets: 12, dimensions: 16))
+    #expect(try #require(more.first?.mean(\.accuracy)).value < accuracy.value)
+  }
+
   /// Systems: a network foretells a new output better than who knows nothing, and those who fit are scored on the same tasks.
   @Test func systemsAreIdentified() throws {
     var configuration = try TrainingConfiguration.preset("wiener-hammerstein")

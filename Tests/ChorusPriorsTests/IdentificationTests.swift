@@ -119,3 +119,34 @@ struct IdentificationTests {
     #expect(throws: PriorError.self) { try WienerHammersteinFit(x: x, y: y, dimensions: 2, seed: 1) }
   }
 }
+
+@Suite("Recall of vectors")
+struct VectorRecallTests {
+  @Test("Every question is a key of the context and asks for its level")
+  func told() throws {
+    let prior = VectorRecallPrior(levels: 6)
+    for (context, targets) in [(5, 5), (8, 3), (3, 7)] {
+      let task = try TaskGenerator(prior, seed: 5).task(
+        0, step: 0, shape: TaskShape(context: context, targets: targets, dimensions: 4))
+      func key(_ row: Int) -> [Double] { Array(task.x[row * 4..<(row + 1) * 4]) }
+      var asked: [Int] = []
+      for row in task.targetRows {
+        let pair = try #require(task.contextRows.first { key($0) == key(row) })
+        #expect(task.y[row] == task.y[pair])
+        asked.append(pair)
+      }
+      // All before any a second time.
+      #expect(Set(asked.prefix(context)).count == min(context, targets))
+      #expect(task.y.allSatisfy { (0..<6).contains($0) && $0 == $0.rounded() })
+      #expect(task.contextRows.allSatisfy { abs(key($0).reduce(0) { $0 + $1 * $1 } - 1) < 1e-12 })
+    }
+    for shape in [
+      TaskShape(context: 0, targets: 3, dimensions: 4),
+      TaskShape(context: 4, buffer: 1, targets: 3, dimensions: 4),
+      TaskShape(context: 4, targets: 3, dimensions: 1),
+    ] {
+      var stream = RandomStream(seed: 1)
+      #expect(throws: PriorError.self) { try prior.draw(shape, from: &stream) }
+    }
+  }
+}
