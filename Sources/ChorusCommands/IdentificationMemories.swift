@@ -66,8 +66,8 @@ struct IdentificationMemories: ParsableCommand {
         TrialMeasure(
           columns: [("squared_error", 1, \.squaredError), ("nats", -1, \.logDensity)],
           fits: [
-            ("linear model, fitted", { try $0.linearLaw() }),
-            ("system of the law, fitted", { try $0.systemLaw() }),
+            ("fitted linear model", { try $0.linearLaw() }),
+            ("fitted system of the law", { try $0.systemLaw() }),
           ], title: "Systems of two filters of \(taps) steps, identified in context",
           axis: Axis("squared error", includesZero: true),
           caption:

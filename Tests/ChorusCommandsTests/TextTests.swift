@@ -111,7 +111,7 @@ import Testing
     #expect(
       table.code == 0 && table.rows.count == 4 && table.rows[0][6] == "squared_error", "\(table.errors)")
     #expect(
-      table.rows.dropFirst().map { $0[0] } == ["mesa", "linear model, fitted", "system of the law, fitted"])
+      table.rows.dropFirst().map { $0[0] } == ["mesa", "fitted linear model", "fitted system of the law"])
     #expect(table.rows.dropFirst().allSatisfy { Double($0[6]).map { $0 > 0 } == true })
   }
 
