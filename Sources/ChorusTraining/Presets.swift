@@ -132,9 +132,10 @@ extension TrainingConfiguration {
   }
 
   /// Tables whose value is a level: the network of tables asked for each, with the head of levels. A task costs a pass for each
-  /// level, so contexts are smaller.
+  /// level, so contexts are smaller and layers fewer.
   mutating func takeClasses() {
     blueprint.family = .classes
+    blueprint.layers = 2
     blueprint.inputDimensions = ToldClasses.mostPasses * ToldRow.level.width + 1
     blueprint.scaling = .none
     // The pool, which weighs the others, comes behind them.

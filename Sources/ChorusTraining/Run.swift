@@ -323,11 +323,12 @@ extension Trainer {
       blueprint.head = HeadChoice(wider)
     }
     (blueprint.trainedContext, blueprint.trainedBuffer) = (own.trainedContext, own.trainedBuffer)
-    // A network of classes judges estimators as one of tables does; its head stays as drawn.
+    // A network of classes judges estimators as one of tables does, with as many layers or the first ones; its head stays as drawn.
     let judges = own.family == .classes && blueprint.family == .table
     if judges {
       (blueprint.family, blueprint.head) = (own.family, own.head)
       (blueprint.inputDimensions, blueprint.scaling) = (own.inputDimensions, own.scaling)
+      blueprint.layers = min(blueprint.layers, own.layers)
     }
     guard blueprint == own else {
       throw TrainingError.configuration(

@@ -140,7 +140,7 @@ import Testing
       let own = Categorical(logits: pooled).probabilities
       let unseen = Double(batch.x[first + Self.width - 1])
       for pass in 0..<Self.passes {
-        #expect(abs(law.probabilities[pass] - own[pass] * (1 - unseen)) < 0.05)
+        #expect(abs(law.probabilities[pass] - own[pass] * (1 - unseen)) < 0.1)
       }
     }
   }
