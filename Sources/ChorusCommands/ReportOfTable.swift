@@ -78,7 +78,8 @@ extension Report {
     let trust = try trust(job, step, model, template)
     common.progress("")
     let content = TableReport(
-      job: job, step: step, model: model, modelName: givenModel ?? "tables", drawn: drawn, trust: trust,
+      job: job, step: step, model: isNumber ? model : model.ofCategories,
+      modelName: givenModel ?? "tables", drawn: drawn, trust: trust,
       functional: functional, plan: template, seed: common.seed)
     try AtomicFile.write(Data(content.page().html.utf8), to: output)
   }
@@ -107,11 +108,11 @@ extension Report {
     }
     if let levels = step.levels {
       let known = y.map { Int($0) }
-      let scoring = try ClassScoring(cells, levels: known, of: levels, split)
+      let scoring = try ClassScoring(cells, levels: known, of: levels, split, by: model.ofCategories)
       return TableReport.Trust(
         split: split, result: .levels(scoring), relevance: scoring.fit.relevance,
         importances: try importances(scoring.fit.relevance) { rows in
-          zip(scoring.fit.probabilities(rows), tested).map { log(max($0[known[$1]], 1e-12)) }
+          try zip(scoring.probabilities(rows), tested).map { log(max($0[known[$1]], 1e-12)) }
         })
     }
     let scoring = HeldOutScoring(

@@ -12,7 +12,8 @@ import Foundation
 struct TableReport {
   let job: TableJob
   let step: TableChain.Step
-  let model: Model
+  /// The network that is asked; nil where estimators are.
+  let model: Model?
   let modelName: String
   /// Nil where no row lacks the column; values drawn each on its own are of numbers alone.
   let drawn: (joint: TableChain.Drawn, independent: TableChain.Drawn?)?
@@ -57,11 +58,11 @@ struct TableReport {
         .paragraph(
           "\(column.name) (\(column.words)) by \(job.inputs.count) columns: "
             + (paths ?? "no row lacks a value; ")
-            + "\(levels == nil ? "model \(modelName)" : "estimators fitted to the rows"), after \(known) rows with a value; seed \(seed)."
+            + "\(model == nil ? "estimators fitted to the rows" : "model \(modelName)"), after \(known) rows with a value; seed \(seed)."
         )
       ] + predictionBlocks() + calibrationBlocks() + importanceBlocks() + dataBlocks()
       + ReportBlocks.notes(job.words + (drawn?.joint.notes ?? []))
-      + (levels == nil ? ReportBlocks.model(model, modelName) : estimatorBlocks)
+      + (model.map { ReportBlocks.model($0, modelName) } ?? estimatorBlocks)
     return Page(title: "\(column.name) in \(file)", blocks: blocks)
   }
 
