@@ -71,13 +71,14 @@ let package = Package(
     module("Hints", "Tensors", "Data"),
     module("Plans"),
     module(
-      "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Storage", "Tensors",
+      "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Files", "Storage", "Tensors",
       resources: [
         .copy("Weights/functions.safetensors"), .copy("Weights/gp.safetensors"),
         .copy("Weights/gp-noisy.safetensors"), .copy("Weights/sawtooth.safetensors"),
         .copy("Weights/tables.safetensors"),
       ]),
-    module("Inference", "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Storage", "Tensors"),
+    module(
+      "Inference", "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Files", "Storage", "Tensors"),
     module(
       "Language", "CChorusKernels", "Models", "Layers", "Memories", "Plans", "Storage", "Tensors"),
     module("Priors", "Memories", "Tensors", "Data"),
@@ -93,7 +94,7 @@ let package = Package(
       "Files",
       "Tensors"),
     module("Tables", "Data", "Files", "Tensors"),
-    module("Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Storage", "Tensors"),
+    module("Questions", "Inference", "Models", "Plans", "Tables", "Data", "Storage", "Tensors"),
     module(
       "Service", "Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Storage",
       "Playground", "Files"),
@@ -133,8 +134,8 @@ let package = Package(
     .target(
       name: "ChorusC",
       dependencies: [
-        "CChorus", "ChorusData", "ChorusInference", "ChorusLayers", "ChorusModels", "ChorusPlans",
-        "ChorusStorage", "ChorusTables", "ChorusTensors",
+        "CChorus", "ChorusData", "ChorusFiles", "ChorusInference", "ChorusLayers", "ChorusModels",
+        "ChorusPlans", "ChorusStorage", "ChorusTables", "ChorusTensors",
       ], swiftSettings: swiftSettings),
     .executableTarget(name: "ChorusCLI", dependencies: ["ChorusCommands"], swiftSettings: swiftSettings),
     .target(
@@ -156,13 +157,16 @@ let package = Package(
       "Models", uses: "Layers", "Hints", "Memories", "Tensors", "Data", "Storage", "Plans",
       resources: [.copy("Fixtures")]),
     tests("Plans"),
-    tests("Inference", uses: "Models", "Layers", "Hints", "Memories", "Plans", "Data", "Storage", "Tensors"),
+    tests(
+      "Inference", uses: "Models", "Layers", "Hints", "Memories", "Plans", "Priors", "Data", "Storage",
+      "Tensors"
+    ),
     .target(
       name: "ChorusLanguageFixtures",
       dependencies: ["ChorusLanguage", "ChorusStorage", "ChorusTensors"],
       path: "Tests/ChorusLanguageFixtures", swiftSettings: swiftSettings),
     tests(
-      "Language", uses: "LanguageFixtures", "Models", "Layers", "Hints", "Memories", "Plans", "Storage",
+      "Language", uses: "LanguageFixtures", "Files", "Models", "Layers", "Hints", "Memories", "Plans", "Storage",
       "Tensors"),
     .testTarget(
       name: "ChorusCTests",
@@ -181,10 +185,10 @@ let package = Package(
     tests("Reports"),
     tests(
       "Playground", uses: "Models", "Inference", "Plans", "Data", "Layers", "Tensors"),
-    tests("Service", uses: "Questions", "Inference", "Models", "Plans", "Tables", "Data"),
+    tests("Service", uses: "Questions", "Inference", "Models", "Plans", "Tables", "Data", "Files"),
     tests("Evaluation", uses: "Inference", "Models", "Layers", "Hints", "Plans", "Priors", "Data", "Tensors"),
     tests(
-      "Commands", uses: "Evaluation", "Inference", "Language", "LanguageFixtures", "Models", "Layers",
+      "Commands", uses: "Evaluation", "Inference", "Language", "LanguageFixtures", "Files", "Models", "Layers",
       "Hints", "Plans", "Priors",
       "Training",
       "Tables",

@@ -57,47 +57,83 @@ VALUES = {
     "tasks": (["tasks.jsonl"], ["t.csv", "nosuch", "d", "", "/dev/null"]),
     "memory": (["softmax", "ridge"], ["nosuch", "", ",", "softmax,softmax,softmax", "delta", "x" * 300]),
     "units": (["level=m"], ["", "=", "level", "nosuch=m", "level=\x1b[31m", "level=" + "x" * 3000]),
-    "functional": (["sum", "max", "first-above:1"], ["", "nosuch", "first-above:", "first-above:nan", "sum,sum", "first-above:1e308"]),
+    "functional": (["sum", "max", "first-above:1", "first-below:1"], ["", "nosuch", "difference:..", "difference:1..1e99", "first-above:", "first-above:nan", "sum,sum", "first-above:1e308"]),
     "card": (["a=b"], ["", "=", "a", "format=x", "sha256=1", "a=\x1b[31m", "a\n=b"]),
     "bench": (["encode", "sample", "density"], ["", "nosuch", "encode,encode"]),
     "op": (["list"], ["", "nosuch"]),
+    "beside": (["level", "who", "t"], ["", ",", "level,level", "nosuch", "who,level,t"] + TEXT),
+    "given": (["3=1", "4>0", "sum>1", "max<=9"],
+              ["", "=", "3=", "=3", "3=x", "sum=1", "3=nan", "1e308>1e308", "sum>inf", "sum>1e308", "nosuch>1", "3==1", "who=a", "3=1=2", "3.level=1",
+               "9999999999999999999.t=1", "sum>" + "9" * 400]),
+    "scale": (["auto", "raw", "log", "root"], ["", "nosuch", "LOG", "box-cox"]),
+    "bound": (["-100", "0", "100"], ["nan", "inf", "-inf", "x", "", "1e308", "-1e308", "5e-324"]),
+    "step": (["1", "0.5", "1D", "1M", "30min"], ["", "0", "-1", "nan", "1e308", "5e-324", "x", "99999999999M", "1B1", "D"]),
+    "shard": (["1/2", "2/2", "1/1"], ["", "0/2", "3/2", "1/0", "-1/2", "1/9223372036854775807", "x/y", "1/2/3", "1"]),
+    "pattern": (["%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y %H:%M"], ["", "%", "%q", "%Y%Y", "x", "%d" * 400, "\x1b[31m"]),
+    "missing": (["x", "-999"], TEXT),
+    "precision": (["f32", "bf16"], ["", "f16", "F32"]),
+    "split": (["random", "future"], ["", "nosuch"]),
+    "rank": (["2", "4"], HUGE),
+    "names": (["linear", "softmax,linear", "retention"], ["nosuch", "", ",", "linear,linear", "x" * 300]),
+    "keys": (["tokens", "vectors"], ["", "nosuch"]),
+    "fillers": (["zeros", "random"], ["", "nosuch"]),
+    "experiment": (["e.json"], ["nosuch", "", "d", "t.csv", "zero.json", "pipe.json", "deep.json", "c.json"]),
+    "imported": (["d"], ["nosuch", "", "t.csv", "pipe", "/dev/zero", "secret", "."]),
+    "checkpoint": (["m.safetensors"], ["nosuch", "", "d", "t.csv", "pipe", "/dev/zero", "secret", "c.safetensors"]),
 }
 
 WORDS = {"--quiet": None}
 WORK = {"--threads": "threads", **WORDS}
 COMMON = {"--seed": "seed", **WORK}
-READING = {"--decimal": "decimal", "--delimiter": "delimiter", "--max-expansion": "expansion"}
+READING = {"--decimal": "decimal", "--delimiter": "delimiter", "--max-expansion": "expansion", "--date-format": "pattern",
+           "--missing": "missing"}
 POINTS = {"--at": "grid", "--at-file": "table"}
+HORIZON = {"--horizon": "number", "--every": "step"}
+BOUNDS = {"--scale": "scale", "--min": "bound", "--max": "bound", "--integer": None}
+# Networks of many memories; what is trained is small.
+TRAINED = [("--out", "folder"), ("--memories", "names"), ("--steps", "number"), ("--seeds", "number"), ("--questions", "number"),
+           ("--budget", "part")]
+COMPARED = {"--minutes-each": "part", "--rate": "part", "--convolution": "number", "--gated-reads": None, "--plot": "picture", "--format": "format",
+            "--table-only": None, "--width": "number", "--layers": "number", "--heads": "number", "--batch": "number", **COMMON}
 
 # Of each subcommand: what has to be there, and what may be.
 GRAMMAR = {
     "predict": (["table", ("--input", "columns"), ("--target", "column"), ("--model", "model"), ("--samples", "samples")],
                 {"--group": "column", "--error": "column", "--quantiles": "levels", "--plan": "plan", "--output": "output",
                  "--plot": "picture", "--units": "units", "--show": None, "--functional": "functional", "--latent": None,
-                 "--flop-limit": "flop", "--format": "format", **POINTS, **READING, **COMMON}),
+                 "--flop-limit": "flop", "--format": "format", "--with": "beside", "--given": "given", "--shard": "shard",
+                 "--wide": None, "--precision": "precision", **HORIZON, **BOUNDS, **POINTS, **READING, **COMMON}),
     "predict --context": ([("--context", "context"), ("--model", "model"), ("--samples", "samples"), ("--at", "grid")],
                           {"--plan": "plan", "--output": "output", "--plot": "picture", "--show": None, "--at-file": "table",
-                           "--functional": "functional", "--input": "column", "--format": "format", **COMMON}),
+                           "--functional": "functional", "--input": "column", "--format": "format", "--given": "given",
+                           "--precision": "precision", **HORIZON, **COMMON}),
     "predict of tables": (["table", ("--target", "column"), ("--model", "tables"), ("--samples", "samples")],
                           {"--input": "columns", "--as": "kinds", "--at-file": "table", "--quantiles": "levels", "--plan": "plan",
                            "--output": "output", "--plot": "picture", "--functional": "functional", "--format": "format",
-                           **READING, **COMMON}),
+                           "--given": "given", "--group": "column", "--shard": "shard", "--precision": "precision", **BOUNDS, **READING, **COMMON}),
     "fill": (["table", ("--samples", "samples"), ("--model", "tables")],
              {"--target": "column", "--as": "kinds", "--quantiles": "levels", "--output": "output", "--report": "output",
               "--format": "format", **READING, **COMMON}),
     "score of tables": (["table", ("--target", "column"), ("--model", "tables"), ("--samples", "samples"), ("--orders", "number")],
                         {"--folds": "number", "--group-folds": "column", "--holdout": "part", "--as": "kinds", "--output": "output",
-                         "--calibration": "picture", "--format": "format", **READING, **COMMON}),
+                         "--calibration": "picture", "--format": "format", "--group": "column", "--precision": "precision", **BOUNDS,
+                         **READING, **COMMON}),
     "condition": (["table", ("--input", "columns"), ("--target", "column"), ("--output", "weights"), ("--model", "model")],
-                  {"--units": "units", **READING, **WORK}),
+                  {"--units": "units", "--error": "column", "--with": "beside", "--group": "column", "--precision": "precision", **BOUNDS,
+                   **READING, **WORK}),
+    "condition of tables": (["table", ("--target", "column"), ("--output", "weights"), ("--model", "tables")],
+                            {"--input": "columns", "--as": "kinds", "--group": "column", **BOUNDS, **READING, **WORK}),
+    "condition --append": (["table", ("--append", "context"), ("--output", "weights")], {"--model": "model", **READING, **WORK}),
     "score": (["table", ("--input", "columns"), ("--target", "column"), ("--model", "model"), ("--samples", "samples"),
                ("--repetitions", "number"), ("--orders", "number")],
               {"--holdout": "part", "--last": "number", "--splits": "column", "--windows": "number", "--context": "size",
                "--targets": "number", "--plan": "plan", "--functional": "functional", "--output": "output",
-               "--calibration": "picture", "--flop-limit": "flop", "--format": "format", **READING, **COMMON}),
+               "--calibration": "picture", "--flop-limit": "flop", "--format": "format", "--error": "column", "--with": "beside",
+               "--group": "column", "--wide": None, "--season": "number", "--reencode": None, "--precision": "precision", **BOUNDS, **READING, **COMMON}),
     "report": (["table", ("--input", "column"), ("--target", "column"), ("--output", "page"), ("--model", "model"),
                 ("--samples", "samples")],
-               {"--units": "units", "--plan": "plan", "--holdout": "part", "--functional": "functional", **POINTS, **READING,
+               {"--units": "units", "--plan": "plan", "--holdout": "part", "--functional": "functional", "--error": "column",
+                "--group": "column", "--wide": None, "--last": "number", "--flop-limit": "flop", **HORIZON, **BOUNDS, **POINTS, **READING,
                 **COMMON}),
     "report of tables": (["table", ("--target", "column"), ("--output", "page"), ("--model", "tables"), ("--samples", "samples")],
                          {"--input": "columns", "--as": "kinds", "--at-file": "table", "--plan": "plan", "--holdout": "part",
@@ -107,11 +143,28 @@ GRAMMAR = {
                  "--format": "format", **READING}),
     "evaluate": ([("--model", "model"), ("--prior", "prior"), ("--context", "numbers"), ("--functions", "number"),
                   ("--targets", "number"), ("--orders", "number")],
-                 {"--dimensions": "number", "--plan": "plan", "--calibration": "picture", "--attainable": None,
-                  "--format": "format", **COMMON}),
+              {"--dimensions": "number", "--plan": "plan", "--calibration": "picture", "--attainable": None,
+               "--tasks": "tasks", "--split": "split", "--precision": "precision", "--format": "format", **COMMON}),
     "train": (["what", ("--out", "folder"), ("--steps", "number"), ("--batch", "number")],
-              {"--resume": None, "--tasks": "tasks", "--start": "model", "--memory": "memory", **COMMON}),
-    "info": (["model"], {"--format": "format"}),
+              {"--resume": None, "--tasks": "tasks", "--start": "model", "--memory": "memory", "--adapt": "model",
+               "--rank": "rank", "--leaves": "number", "--ranks": None, "--precision": "precision", **COMMON}),
+    "train text": (["text", ("--out", "folder"), ("--steps", "number"), ("--batch", "number")],
+                   {"--resume": None, "--memory": "memory", "--precision": "precision", **COMMON}),
+    "info": (["model"], {"--format": "format", "--machine": None}),
+    "import nanoace": (["imported", ("--output", "weights")], {"--trained-context": "number", "--trained-buffer": "number", **WORDS}),
+    "import tabicl": (["checkpoint", ("--output", "weights")], {"--trained-context": "number", "--columns": "number", **COMMON}),
+    "recall": ([*TRAINED, ("--length", "number"), ("--pairs", "number")], {"--vocabulary": "number", "--fillers": "fillers", "--keys": "keys", "--dimensions": "number", **COMPARED}),
+    "memories identification": ([*TRAINED, ("--pairs", "number"), ("--simulated", "number")], {"--taps": "number", **COMPARED}),
+    "memories regression": ([*TRAINED, ("--length", "number"), ("--dimensions", "number")], COMPARED),
+    "memories text": (["text", *TRAINED], COMPARED),
+    "memories bench": (["names", ("--tokens", "number"), ("--batch", "number"), ("--repetitions", "number"), ("--width", "number")],
+                       {"--chunk": "numbers", "--heads": "number", "--write": "folder", "--requests": None, "--format": "format", **COMMON}),
+    "experiment list": ([], {"--format": "format"}),
+    "experiment run": (["experiment", ("--out", "folder"), ("--tasks", "number"), ("--seeds", "number"), ("--budget", "part")],
+                       {"--training-tasks": "tasks", "--test-tasks": "tasks", "--curves": "picture", "--table-only": None, "--format": "format",
+                        **COMMON}),
+    "experiment lml": (["table"], {"--stretch": "part", "--tolerance": "part", "--format": "format", **READING, **COMMON}),
+    "experiment evidence": (["experiment", ("--out", "folder")], {"--format": "format", **COMMON}),
     "export": (["model", ("--output", "weights")], {"--card": "card", "--full": None, **WORDS}),
     "playground": ([("--output", "page")], {"--model": "model", "--quiet": None}),
     "plans compare": ([("--model", "model"), ("--prior", "prior"), ("--context", "numbers"), ("--targets", "number"),
@@ -122,7 +175,8 @@ GRAMMAR = {
                           ("--layers", "number"), ("--context", "numbers"), ("--functions", "number"), ("--orders", "number"),
                           ("--times", "numbers")], {"--slow": "memory", **COMMON}),
     "generate": ([("--model", "language"), ("--prompt", "prompt"), ("--tokens", "number")],
-                 {"--prompt-file": "text", "--temperature": "part", "--top-k": "number", "--top-p": "part", "--plan": "plan", **COMMON}),
+                 {"--prompt-file": "text", "--temperature": "part", "--top-k": "number", "--top-p": "part", "--plan": "plan",
+                  "--draft": "language", "--draft-tokens": "number", **COMMON}),
     "surprisal": ([("--model", "language"), ("--text", "text"), ("--context", "size"), ("--tokens", "number")],
                   {"--schemes": "schemes", "--passages": "number", "--tolerance": "share", "--join-lines": None, "--every": "output",
                    "--plot": "picture", "--format": "format", **WORK}),
@@ -131,8 +185,49 @@ GRAMMAR = {
     "bench": ([("--what", "bench"), ("--context", "numbers"), ("--targets", "numbers"), ("--paths", "numbers"),
                ("--orders", "numbers"), ("--repetitions", "number")],
               {"--plan": "plan", "--width": "numbers", "--layers": "numbers", "--heads": "numbers", "--read": "table",
-               "--op": "op", "--format": "format", **COMMON}),
+               "--op": "op", "--format": "format", "--columns": "columns", "--feed-forward": "number", "--hidden": "number", "--batch": "numbers",
+               "--precision": "precision", **COMMON}),
 }
+
+# Options that no run is given, each with the reason.
+LEFT = {
+    ("memories golden", "--format"): "its tables take a minute",
+    ("bench", "--once"): "a fixed workload, for counting instructions",
+    ("bench", "--requests"): "reads standard input until it ends",
+    ("bench", "--scaling"): "takes minutes", ("bench", "--sweep"): "goes with --scaling",
+    ("bench", "--task"): "sizes of its own", ("bench", "--prior"): "sizes of its own",
+    ("serve", None): "does not end by itself; tools/abuse_service.py and tools/fuzz_service.py ask it",
+}
+
+
+def unknown(help):
+    """What the program's own help (`--experimental-dump-help`) has, and the grammar has not: options of subcommands."""
+    known = {}
+    for name, (needed, optional) in GRAMMAR.items():
+        own = known.setdefault(words_of(name), set())
+        own.update(part[0] for part in needed if not isinstance(part, str))
+        own.update(optional)
+    known["train"] |= known.pop("train text")
+
+    def walk(command, path):
+        name = " ".join(path)
+        inner = [one for one in command.get("subcommands", []) if one["commandName"] != "help"]
+        for one in inner:
+            yield from walk(one, [*path, one["commandName"]])
+        if inner or (name, None) in LEFT:
+            return
+        names = {"--" + form["name"] for argument in command.get("arguments", []) for form in argument.get("names") or []
+                 if form["kind"] == "long"}
+        for option in sorted(names - known.get(name, set()) - {"--help", "--version", *COMMON}):
+            if (name, option) not in LEFT:
+                yield f"{name} {option}"
+
+    return list(walk(help["command"], []))
+
+
+def words_of(name):
+    """The words of a subcommand that the grammar may have several times."""
+    return name.split(" --")[0].split(" of ")[0]
 
 ESSENTIAL = {"--input", "--target", "--output", "--model", "--prior", "--out", "--at"}
 
@@ -157,7 +252,7 @@ def arguments(random, odd):
             kind = optional[option]
             parts.append([option] if kind is None else [option, value(kind)])
     random.shuffle(parts)
-    words = name.replace(" --context", "").replace(" of tables", "").split() + [word for part in parts for word in part]
+    words = words_of(name).split() + [word for part in parts for word in part]
     if random.random() < 0.03:
         words.insert(random.randrange(len(words) + 1), random.choice(TEXT))
     return [word.replace("\0", "") for word in words]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Memories of sequences beside their chunk forms in PyTorch, in turn, on the same numbers.
 
-    python tools/duel_memories.py retention,mamba-2,gla,gated-delta,kimi-delta,mesa
+    python tools/duel_memories.py retention,mamba-2,gla,gated-delta,kimi-delta,mesa,ttt-linear-batches
     python tools/duel_memories.py gated-delta --tokens 512 --rounds 9 --compile
 
 `chorus memories bench --write` writes the queries, keys, values and gates of a batch with what Chorus reads of the first
@@ -149,6 +149,39 @@ def mesa(q, k, v, g, beta, ridge, chunk, steps=8):
 
 
 TINY = 1e-30
+BATCH = 16
+
+
+def ttt(q, k, v, rate, pace, start, gain, bias, chunk):
+    """TTT-Linear in its dual form: gradients where a mini-batch begins, sums of them as products with scores. A mini-batch is
+    part of the model, so `chunk` is always BATCH."""
+    def ones(x):
+        return torch.cat([x, torch.ones_like(x[..., :1])], -1)
+
+    q, k, v, rate = (parts(x, BATCH) for x in (q, k, v, rate))
+    asked, keys = ones(q), ones(k)
+    scores = (asked @ keys.transpose(-1, -2) * rate[..., None, :]).tril() * pace[:, None, :, None]
+    last, outs, state = rate * pace[:, None, -1:], [], start
+    for n in range(q.shape[2]):
+        slope = inner_slope(keys[:, :, n] @ state, k[:, :, n], v[:, :, n], gain, bias)
+        z = asked[:, :, n] @ state - scores[:, :, n] @ slope
+        outs.append(q[:, :, n] + normalised(z)[0] * gain + bias)
+        state = state - (keys[:, :, n] * last[:, :, n, :, None]).transpose(-1, -2) @ slope
+    return torch.stack(outs, 2).flatten(2, 3)
+
+
+def normalised(z):
+    """To mean 0 and deviation 1, and one over the deviation."""
+    z = z - z.mean(-1, keepdim=True)
+    inverse = torch.rsqrt(z.square().mean(-1, keepdim=True) + 1e-5)
+    return z * inverse, inverse
+
+
+def inner_slope(z, k, v, gain, bias):
+    """The gradient by z of the square of k + LN(z) - v, halved."""
+    hat, inverse = normalised(z)
+    slope = gain * (k + hat * gain + bias - v)
+    return (slope - slope.mean(-1, keepdim=True) - hat * (slope * hat).mean(-1, keepdim=True)) * inverse
 
 
 class Rows:
@@ -185,6 +218,14 @@ def forms(rows, name):
             return "linear", q, k, v * step[..., None], -step * number(rows, "speed").exp(), ()
         if name == "gla":
             return "linear", q, k, v, F.logsigmoid(gate(0, rows.width) + number(rows, "keep", True)) / 16, ()
+        if name == "ttt-linear-batches":
+            d = rows.width
+            rate = torch.sigmoid(gate(0) + number(rows, "rate")) / d
+            learned = rows.parameters["pace"].unflatten(0, (rows.heads, BATCH))
+            pace = (1 + learned).clamp(min=0) / torch.arange(1, BATCH + 1)
+            start = rows.parameters["start.0"].unflatten(0, (rows.heads, d + 1, d))
+            norm = [number(rows, n, True) for n in ("gain", "bias")]
+            return "ttt", q, k, v, rate, (pace, start, *norm)
         q, k = unit(q), unit(k)
         if name == "gated-delta":
             g = F.logsigmoid(gate(0) + number(rows, "keep")) / 16
@@ -200,7 +241,7 @@ def forms(rows, name):
     return prepare
 
 
-KINDS = {"linear": linear, "delta": delta, "mesa": mesa}
+KINDS = {"linear": linear, "delta": delta, "mesa": mesa, "ttt": ttt}
 
 
 def whole(prepare, chunk):
@@ -216,6 +257,17 @@ def stepping(prepare):
     def run(state, queries, stored):
         kind, q, k, v, g, others = prepare(queries, stored)
         q, k, v = q[:, :, 0], k[:, :, 0], v[:, :, 0]
+        if kind == "ttt":
+            # The map where the mini-batch began, and the gradients since, whose place in it changes no work.
+            pace, start, gain, bias = others
+            one = torch.ones_like(q[..., :1])
+            asked, key = torch.cat([q, one], -1), torch.cat([k, one], -1)
+            begun, sums = state[..., :q.shape[-1]], state[..., q.shape[-1]:]
+            gain, bias = gain[:, 0], bias[:, 0]
+            slope = inner_slope((key[..., None, :] @ begun).squeeze(-2), k, v, gain, bias)
+            sums = sums + key[..., :, None] * (g[:, :, 0, None] * slope)[..., None, :]
+            z = (asked[..., None, :] @ (begun - pace[:, 0, None, None] * sums)).squeeze(-2)
+            return torch.cat([begun, sums], -1), q + normalised(z)[0] * gain + bias
         decay = g[:, :, 0].exp()
         decay = decay[..., None] if g.dim() == 4 else decay[..., None, None]
         if kind == "mesa":
@@ -309,7 +361,8 @@ def duel(options, name):
         tensors = read_tensors(folder + "/rows.safetensors")
     parameters = {n.removeprefix("parameter."): t for n, t in tensors.items() if n.startswith("parameter.")}
     rows = Rows(tensors["queries"], tensors["stored"], parameters, options.heads, options.width)
-    chunks = [int(c) for c in options.chunks.split(",")]
+    # Mini-batches are of one length.
+    chunks = [BATCH] if name.startswith("ttt") else [int(c) for c in options.chunks.split(",")]
     for chunk in chunks:
         check(name, rows, tensors, chunk)
     prepare = forms(rows, name)
@@ -326,8 +379,9 @@ def duel(options, name):
         run(*learning).backward(given)
 
     one, step = torch.compile if options.compile else None, stepping(prepare)
-    columns = 2 * options.width if name == "mesa" else options.width
-    state = torch.zeros(options.batch, options.heads, options.width, columns)
+    columns = 2 * options.width if name == "mesa" or name.startswith("ttt") else options.width
+    rank = options.width + name.startswith("ttt")
+    state = torch.zeros(options.batch, options.heads, rank, columns)
     first = queries[:, :1].contiguous(), stored[:, :1].contiguous()
 
     def decode(run):
@@ -374,7 +428,8 @@ def duel(options, name):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("memories", nargs="?", default="retention,mamba-2,gla,gated-delta,kimi-delta,mesa")
+    parser.add_argument("memories", nargs="?",
+                        default="retention,mamba-2,gla,gated-delta,kimi-delta,mesa,ttt-linear-batches")
     parser.add_argument("--program", default=".build/release/chorus")
     parser.add_argument("--tokens", type=int, default=2048)
     parser.add_argument("--batch", type=int, default=8)

@@ -144,6 +144,10 @@ def processor_seconds(command, stdout=subprocess.DEVNULL):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
 
 
+# Subcommands that take --precision; of others the time is that of f32.
+PRECISE = {"predict", "condition", "score", "evaluate", "bench", "train"}
+
+
 class Chorus:
     """A program; `program@bf16` is one that rounds its matrix products."""
 
@@ -152,7 +156,7 @@ class Chorus:
 
     def seconds(self, arguments):
         one = [] if arguments[0] == "--version" else ["--threads", 1, "--quiet"]
-        if one and self.precision:
+        if one and self.precision and arguments[0] in PRECISE:
             one += ["--precision", self.precision]
         return processor_seconds([self.program] + arguments + one)[0]
 
@@ -216,7 +220,7 @@ def main():
     parser.add_argument("--programs", default=f"chorus={ROOT / '.build/release/chorus'}",
                         help="name=path of one or more builds, separated by commas; ratios are to the last")
     parser.add_argument("--rows", help="names of rows, separated by commas (default: all)")
-    parser.add_argument("--precision", help="f32, bf16 or both: each program in each of them (default: as it is)")
+    parser.add_argument("--precision", help="f32, bf16 or both, as f32,bf16: each program in each of them (default: as it is)")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--list", action="store_true", help="name the rows and end")
     parser.add_argument("--check", type=float, metavar="RATIO",
@@ -225,7 +229,10 @@ def main():
     options = parser.parse_args()
     programs = dict(part.split("=", 1) for part in options.programs.split(","))
     if options.precision:
-        kinds = options.precision.split(",")
+        kinds = "f32,bf16" if options.precision == "both" else options.precision
+        kinds = kinds.split(",")
+        if unknown := set(kinds) - {"f32", "bf16"}:
+            raise SystemExit(f"--precision is {', '.join(sorted(unknown))}; it is f32, bf16 or both")
         programs = {f"{name} {kind}": f"{path}@{kind}" for name, path in programs.items() for kind in kinds}
     wanted = options.rows.split(",") if options.rows else None
     all_rows = list(rows())

@@ -88,12 +88,14 @@ struct ObservedParts: Sendable {
   private let inputColumns: [Column]
   private let outputColumn: Column
   private let categories: [Bool]
+  /// Known errors of the targets.
+  private let errors: Source?
   /// How many levels the target has; nil for a number.
   let levels: Int?
 
-  init(_ rows: UnsafePointer<chorus_rows>?) throws(CallError) {
+  init(_ rows: UnsafePointer<chorus_rows>?, errors: UnsafePointer<Double>? = nil) throws(CallError) {
     guard let rows = rows?.pointee else { throw .usage("no rows are given: the pointer is NULL") }
-    guard (0...100_000).contains(rows.levels) else {
+    guard (0...Self.mostLevels).contains(Int(rows.levels)) else {
       throw .usage("the number of the target's levels is \(rows.levels); give 0 for a number")
     }
     levels = rows.levels == 0 ? nil : Int(rows.levels)
@@ -102,6 +104,9 @@ struct ObservedParts: Sendable {
       rows.offsets, rows: rows.rows, contexts: rows.offsets == nil ? 1 : rows.contexts, "rows")
     inputs = try Source(rows.inputs, count: Int(rows.rows) * count, "inputs")
     targets = try Source(rows.targets, count: Int(rows.rows), "targets")
+    self.errors = try errors.map { errors throws(CallError) in
+      try Source(errors, count: Int(rows.rows), "errors")
+    }
     var own: [Column] = []
     var categories: [Bool] = []
     for column in 0...count {
@@ -150,8 +155,31 @@ struct ObservedParts: Sendable {
     let (rows, count) = (parts[context], inputColumns.count)
     return try Dataset(
       inputs: Inputs(inputs[rows.lowerBound * count..<rows.upperBound * count], dimensions: count),
-      y: targets[rows], inputColumns: inputColumns, outputColumn: outputColumn)
+      y: targets[rows], errors: errors?[rows] ?? [], inputColumns: inputColumns, outputColumn: outputColumn)
   }
+
+  /// What the columns behind the first hold, where they are known beside it.
+  func covariates(_ context: Int) throws(CallError) -> [Covariate] {
+    let (rows, count) = (parts[context], inputColumns.count)
+    let cells = inputs[rows.lowerBound * count..<rows.upperBound * count]
+    guard categories.first != true else {
+      throw .usage("the first column of a series is its time, which is no category")
+    }
+    return try categories.indices.dropFirst().map { column throws(CallError) in
+      guard categories[column] else { return .number }
+      let numbers = stride(from: column, to: cells.count, by: count).map { cells[$0] }
+      let most = Double(Self.mostLevels)
+      guard numbers.allSatisfy({ $0 >= 0 && $0 < most && $0 == $0.rounded() }) else {
+        throw CallError(
+          code: CHORUS_DATA,
+          "column \(column) is a category, and a row has no number of a level there: 0, 1, 2, … below \(Self.mostLevels)"
+        )
+      }
+      return .category(levels: Int(numbers.max() ?? 0) + 1)
+    }
+  }
+
+  private static let mostLevels = 100_000
 }
 
 /// Points as the caller has them.

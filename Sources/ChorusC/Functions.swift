@@ -3,11 +3,11 @@
 
 import CChorus
 import ChorusData
+import ChorusFiles
 import ChorusInference
 import ChorusLayers
 import ChorusModels
 import ChorusTables
-import Foundation
 
 @c @implementation public func chorus_open(
   _ name: UnsafePointer<CChar>?, _ threads: Int32, _ model: UnsafeMutablePointer<OpaquePointer?>?
@@ -18,9 +18,7 @@ import Foundation
       throw CallError.usage("the number of threads is \(threads); give 0 for all processors, or up to 1024")
     }
     model.pointee = nil
-    let folder = chorus_place().map {
-      URL(fileURLWithPath: String(cString: $0)).deletingLastPathComponent().path
-    }
+    let folder = chorus_place().map { String(cString: $0).folderOfPath }
     let path = try ModelLocation.resolve(String(cString: name), beside: folder)
     model.pointee = ModelHandle(try Model(path: path), threads: threads == 0 ? nil : Int(threads)).opaque()
   }
@@ -49,6 +47,25 @@ import Foundation
       try Member(
         model.model, rows, context, options,
         asked: model.model.blueprint.readsTables ? nil : asked?.inputs(context), on: model.pool)
+    }
+    posterior.pointee = PosteriorHandle(members, model).opaque()
+    return members.map { notes($0) { $0.notes } }
+  }
+}
+
+@c @implementation public func chorus_condition_series(
+  _ model: OpaquePointer?, _ rows: UnsafePointer<chorus_rows>?, _ errors: UnsafePointer<Double>?,
+  _ options: UnsafePointer<chorus_options>?, _ posterior: UnsafeMutablePointer<OpaquePointer?>?
+) -> Int32 {
+  answering {
+    guard let posterior else { throw CallError.usage("no place for the posterior is given") }
+    posterior.pointee = nil
+    let (model, options) = (try ModelHandle.of(model), try Options(options))
+    let rows = try ObservedParts(rows, errors: errors)
+    let contexts = rows.parts.contexts
+    let asked = try options.asked.map { try PointParts($0, contexts: contexts) }
+    let members = try options.each(contexts, on: model) { context in
+      try Member(series: model.model, rows, context, options, asked: asked?.inputs(context), on: model.pool)
     }
     posterior.pointee = PosteriorHandle(members, model).opaque()
     return members.map { notes($0) { $0.notes } }
@@ -122,7 +139,7 @@ import Foundation
           quantiles.write(samples.quantiles(levels).joined(), at: before * levels.count)
         }
         outside.write(samples.outside.lazy.map { Int32($0.rawValue) }, at: before)
-        return samples.notes.map(\.description)
+        return samples.notes.map(\.description) + (try member.beyond(points, context))
       } catch {
         values.write(repeatElement(.nan, count: size * count), at: before * count)
         means.write(repeatElement(.nan, count: size), at: before)
@@ -158,7 +175,7 @@ import Foundation
         densities.write(CollectionOfOne(together), at: context)
         return member.notes
       }
-      let density = try member.laws().logDensity(
+      let density = try member.laws().density(
         of: own, at: member.inputs(points, context),
         plan: options.plan ?? asked.model.model.defaultPlan, orders: options.orders, seed: options.seed,
         flopLimit: options.flopLimit)
@@ -196,8 +213,8 @@ import Foundation
           }
           return member.notes
         }
-        let laws = try member.laws().marginals(
-          at: member.inputs(points, context), flopLimit: options.flopLimit)
+        let laws = try member.laws().laws(
+          of: member.inputs(points, context), flopLimit: options.flopLimit)
         means.write(laws.lazy.map(\.mean), at: before)
         variances.write(laws.lazy.map(\.variance), at: before)
         if quantiles.base != nil {
@@ -250,6 +267,9 @@ import Foundation
         values[before * count + path * size..<before * count + (path + 1) * size]
       }
       for (index, functional) in functionals.enumerated() {
+        if let place = functional.missing(from: first) {
+          throw CallError.usage("'\(functional)' is of \(place.text), which is none of the points")
+        }
         out.write(
           functional.values(of: drawn, at: first), at: (context * functionals.count + index) * count)
       }

@@ -1,8 +1,16 @@
 import CChorus
+import ChorusFiles
 import ChorusInference
 import ChorusModels
 import ChorusTensors
-import Foundation
+
+#if canImport(Darwin)
+  import Darwin
+#elseif canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
 
 /// What a caller holds by an opaque pointer.
 class Handle: @unchecked Sendable {
@@ -68,12 +76,18 @@ final class ModelHandle: Handle, @unchecked Sendable {
     let trainedBuffer: Int
     let fewestRows: Int
     let card: [String: String]
+    enum CodingKeys: String, CodingKey {
+      case name, source, fingerprint, parameters, threads, inputs, target, targets, card
+      case trainedContext = "trained_context"
+      case trainedBuffer = "trained_buffer"
+      case fewestRows = "fewest_rows"
+    }
   }
 
   override func describe() throws -> String {
     let blueprint = model.blueprint
     let reads = blueprint.readsTables
-    return try json(
+    return try JSON.encode(
       Description(
         name: model.name, source: model.source, fingerprint: model.fingerprint,
         parameters: model.parameterCount, threads: pool.threads,
@@ -83,7 +97,7 @@ final class ModelHandle: Handle, @unchecked Sendable {
         target: "number",
         targets: blueprint.family == .classes ? ["category"] : reads ? ["number", "category"] : ["number"],
         trainedContext: blueprint.trainedContext, trainedBuffer: blueprint.trainedBuffer,
-        fewestRows: blueprint.scaling == .none && !reads ? 1 : 2, card: model.card))
+        fewestRows: blueprint.scaling == .none && !reads ? 1 : 2, card: model.card), .allButSlashes)
   }
 }
 
@@ -126,8 +140,8 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
         if let posterior = member.numbers {
           rows = posterior.rows
           scale =
-            switch posterior.preparation.values {
-            case .raw: "raw"
+            switch member.values {
+            case .raw, nil: "raw"
             case .logarithm: "log"
             case .root: "root"
             }
@@ -149,7 +163,8 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
   }
 
   override func describe() throws -> String {
-    try json(Description(model: model.model.name, contexts: members.map(Context.init)))
+    try JSON.encode(
+      Description(model: model.model.name, contexts: members.map(Context.init)), .allButSlashes)
   }
 }
 
@@ -157,12 +172,4 @@ final class TokenHandle: Handle, @unchecked Sendable {
   let cancellation = Cancellation()
 
   static func of(_ pointer: OpaquePointer?) throws(CallError) -> TokenHandle { try of(pointer, as: "token") }
-}
-
-/// JSON with names as `trained_context`.
-private func json(_ value: some Encodable) throws -> String {
-  let encoder = JSONEncoder()
-  encoder.keyEncodingStrategy = .convertToSnakeCase
-  encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-  return String(decoding: try encoder.encode(value), as: UTF8.self)
 }

@@ -8,6 +8,8 @@ struct Member: Sendable {
   private enum Reading: Sendable {
     /// What is known of paths beside the rows.
     case rows(Posterior, known: [Known])
+    /// A series with columns known beside time.
+    case series(CovariatePosterior, names: [String], known: [Known])
     /// What was found in a table, whose rows are asked for as estimators tell of them.
     case table(TablePosterior, Posterior)
     case classes(ClassPosterior)
@@ -46,12 +48,44 @@ struct Member: Sendable {
     self.init(.table(table, table.posterior))
   }
 
-  /// What answers where the target is a number; nil where it is a category.
+  /// Reads the rows of a series, of which more may be known: errors, and columns beside time.
+  init(
+    series model: Model, _ rows: ObservedParts, _ context: Int, _ options: Options, asked: Inputs?,
+    on pool: ThreadPool?
+  ) throws {
+    guard !model.blueprint.readsTables else {
+      throw CallError.usage("a model of tables reads no series; open 'functions', or call chorus_condition()")
+    }
+    guard rows.levels == nil else {
+      throw CallError.usage("the target is a category, which only a model of tables takes")
+    }
+    let (data, kinds) = (try rows.dataset(context), try rows.covariates(context))
+    guard kinds.isEmpty else {
+      let names = data.inputColumns.dropFirst().enumerated().map {
+        $1.name.isEmpty ? "column \($0 + 1)" : $1.name
+      }
+      let posterior = try CovariatePosterior(
+        model, data, kinds, values: options.values, limits: options.limits, asked: asked, on: pool)
+      self.init(.series(posterior, names: names, known: []))
+      return
+    }
+    self.init(
+      try model.condition(on: data, values: options.values, limits: options.limits, asked: asked, pool: pool))
+  }
+
+  /// What has read the rows where the target is a number; nil where it is a category.
   var numbers: Posterior? {
     switch reading {
     case .rows(let posterior, _), .table(_, let posterior): posterior
+    case .series(let posterior, _, _): posterior.rest
     case .classes: nil
     }
+  }
+
+  /// What values are seen as, where the target is a number.
+  var values: ValueScale? {
+    if case .series(let posterior, _, _) = reading { return posterior.values }
+    return numbers?.preparation.values
   }
 
   /// What answers where the target is a category; nil where it is a number.
@@ -61,23 +95,31 @@ struct Member: Sendable {
   var columns: Int {
     switch reading {
     case .rows(let posterior, _): posterior.inputColumns.count
+    case .series(let posterior, _, _): posterior.shares.count + 1
     case .table(let table, _): table.fit.cells.columns
     case .classes(let classes): classes.categories.count
     }
   }
 
   /// The laws of numbers of which nothing is known but rows.
-  func laws() throws(CallError) -> Posterior {
+  func laws() throws(CallError) -> any Answering {
     switch reading {
     case .rows(let posterior, let known):
-      guard known.isEmpty else {
-        throw .usage(
-          "with bounds that paths have to keep there are paths alone, no densities and no laws of single values"
-        )
-      }
+      try Self.refuseBounds(known)
+      return posterior
+    case .series(let posterior, _, let known):
+      try Self.refuseBounds(known)
       return posterior
     case .table(_, let posterior): return posterior
     case .classes: throw Self.noNumber
+    }
+  }
+
+  private static func refuseBounds(_ known: [Known]) throws(CallError) {
+    guard known.isEmpty else {
+      throw .usage(
+        "with bounds that paths have to keep there are paths alone, no densities and no laws of single values"
+      )
     }
   }
 
@@ -87,10 +129,16 @@ struct Member: Sendable {
   /// The inputs of points as the posterior is asked for them.
   func inputs(_ points: PointParts, _ context: Int) throws -> Inputs {
     switch reading {
-    case .rows: try points.inputs(context)
+    case .rows, .series: try points.inputs(context)
     case .table(let table, _): try table.told(points.cells(context, categories: table.fit.cells.categories))
     case .classes: throw Self.noNumber
     }
+  }
+
+  /// Words about points whose columns beside time lie outside of what the rows have.
+  func beyond(_ points: PointParts, _ context: Int) throws -> [String] {
+    guard case .series(let posterior, let names, _) = reading else { return [] }
+    return posterior.notes(at: try points.inputs(context), names: names)
   }
 
   /// Paths through points, of a table by the seeds of the program.
@@ -103,6 +151,11 @@ struct Member: Sendable {
       return try posterior.sample(
         count, at: inputs, given: known.map { $0.event(at: inputs) },
         plan: options.plan ?? posterior.model.defaultPlan, seed: options.seed,
+        latent: options.latent, flopLimit: options.flopLimit)
+    case .series(let posterior, _, let known):
+      return try posterior.sample(
+        count, at: inputs, given: known.map { $0.event(at: inputs) },
+        plan: options.plan ?? posterior.rest.model.defaultPlan, seed: options.seed,
         latent: options.latent, flopLimit: options.flopLimit)
     case .table(_, let posterior):
       return try posterior.sample(
@@ -120,6 +173,8 @@ struct Member: Sendable {
     switch reading {
     case .rows(let posterior, let known):
       return Member(.rows(try posterior.observing(more: rows.dataset(context)), known: known))
+    case .series:
+      throw CallError.usage("rows are not added to those with columns beside time; read all of them again")
     case .table(let table, let posterior):
       let (cells, y) = try rows.cells(context)
       let more = try Dataset(inputs: table.told(cells), y: y)
@@ -130,11 +185,18 @@ struct Member: Sendable {
 
   /// The same with what is known of paths.
   func knowing(_ known: [Known]) throws -> Member {
+    let rows = known.filter(\.isRow)
+    if case .series(let posterior, let names, let before) = reading {
+      guard rows.isEmpty else {
+        throw CallError.usage(
+          "beside columns known at all times a value that is known is a row more; read it with the rows")
+      }
+      return Member(.series(posterior, names: names, known: before + known))
+    }
     guard case .rows(let posterior, let before) = reading else {
       throw CallError.usage(
         "what is known of paths goes with rows of a series or a function, not with a table")
     }
-    let rows = known.filter(\.isRow)
     let informed =
       rows.isEmpty
       ? posterior
@@ -148,6 +210,9 @@ struct Member: Sendable {
 
   /// The posterior, to be kept in a file.
   func kept() throws(CallError) -> Posterior {
+    if case .series = reading {
+      throw .usage("rows with columns beside time are not kept in a file; keep the rows, and read them again")
+    }
     guard case .rows(let posterior, let known) = reading else {
       throw .usage("a table that was read is not kept in a file yet; keep its rows, and read them again")
     }
@@ -158,6 +223,7 @@ struct Member: Sendable {
   var notes: [String] {
     switch reading {
     case .rows(let posterior, _): posterior.notes.map(\.description)
+    case .series(let posterior, _, _): posterior.rest.notes.map(\.description)
     case .table(let table, let posterior):
       posterior.notes.map(\.description) + (table.note.map { [$0] } ?? [])
     case .classes(let classes): classes.note.map { [$0] } ?? []

@@ -91,18 +91,11 @@ struct BenchClock {
   /// Wall and processor seconds of `body`.
   static func time(_ body: () throws -> Void) rethrows -> (wall: Double, processor: Double) {
     let clock = ContinuousClock()
-    let processor = processorSeconds
+    let processor = ProcessorTime.seconds
     let start = clock.now
     try body()
     let wall = start.duration(to: clock.now) / .seconds(1)
-    return (wall, processorSeconds - processor)
-  }
-
-  /// Processor time of this process so far, over all its threads.
-  private static var processorSeconds: Double {
-    var time = timespec()
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    return (wall, ProcessorTime.seconds - processor)
   }
 }
 

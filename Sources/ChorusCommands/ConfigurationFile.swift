@@ -12,7 +12,7 @@ struct ConfigurationFile {
   /// - Throws: `TrainingError.configuration` for what is no configuration or has a setting that does not exist: a mistyped
   ///   name would train something else for hours.
   init(_ path: String) throws {
-    let data = try RegularFile.read(path, limit: Run.configurationLimit)
+    let data = Data(try RegularFile.read(path, limit: Run.configurationLimit))
     do {
       configuration = try JSONDecoder().decode(TrainingConfiguration.self, from: data)
     } catch let error as UnknownField {

@@ -24,7 +24,7 @@ enum ExperimentPlaces {
 
   static func read(_ what: String) throws -> Experiment {
     let path = file(what)
-    return try Experiment(RegularFile.read(path, limit: Experiment.fileLimit), path: path)
+    return try Experiment(Data(RegularFile.read(path, limit: Experiment.fileLimit)), path: path)
   }
 
   /// The folder of an experiment's runs.

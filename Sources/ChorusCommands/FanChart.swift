@@ -56,6 +56,16 @@ struct FanChart {
     return Figure(charts: charts, columns: 1, caption: caption, width: width)
   }
 
+  /// A small chart that stands beside those of other series.
+  ///
+  /// - Parameter isFirst: whether what its marks are is told; it is the same in all.
+  func panel(_ title: String, isFirst: Bool) -> Chart {
+    var chart = chart(title: title, subtitle: "", observed, sortedTargets, within: nil)
+    chart.height = isFirst ? 300 : 260
+    if !isFirst { for index in chart.series.indices { chart.series[index].labelling = .none } }
+    return chart
+  }
+
   private var title: String {
     let column = question.named(question.selection.target).title
     let name = question.file == "-" ? "standard input" : URL(fileURLWithPath: question.file).lastPathComponent

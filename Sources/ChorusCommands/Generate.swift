@@ -13,8 +13,9 @@ struct Generate: ParsableCommand {
       --temperature tokens are drawn, the same ones for the same --seed on any number of threads.
 
       --plan says what each token reads of those before it: sequential (everything), window(sinks:4,span:64), log-sparse, \
-      random-sparse(reads:32). Positions stay those of the text. Plans that take their targets in another order than a text \
-      has are refused.
+      random-sparse(reads:32). Positions stay those of the text. window(sinks:4,span:64,renewed:32) encodes what is in the window \
+      anew every 32 tokens: nothing of what has left it remains, any memory can take it, and the text may become longer than \
+      training has shown. Plans that take their targets in another order than a text has are refused.
 
       --draft names a smaller or more coarsely quantised model with the same tokens. It proposes --draft-tokens tokens, and \
       --model verifies them in one call: what is written has the same law as without, and the likeliest tokens are the same \
@@ -84,11 +85,7 @@ struct Generate: ParsableCommand {
       let model = try language.load()
       let given = LanguageOptions.tokens(text, model, common)
       let length = given.count + tokens
-      // Before the plan is resolved, which takes time for texts that are too long anyway.
-      guard length <= model.trainedLength else {
-        throw LanguageError.tooLong(tokens: length, trained: model.trainedLength)
-      }
-      let access = template == .sequential ? nil : try model.access(template, tokens: length)
+      let reading = try model.reading(template, tokens: length)
       let drafting = try draft.map {
         try Draft(LanguageModel(path: $0), length: draftTokens ?? 4, for: model)
       }
@@ -98,7 +95,7 @@ struct Generate: ParsableCommand {
       let start = clock.now
       var (first, count, characters): (ContinuousClock.Instant?, Int, CharacterStream) = (nil, 0, .init())
       let told = try model.generate(
-        after: given, tokens: tokens, by: choice, access: access, draft: drafting, on: common.pool,
+        after: given, tokens: tokens, by: choice, reading: reading, draft: drafting, on: common.pool,
         stop: { Interruption.wanted }
       ) { token in
         first = first ?? clock.now

@@ -23,7 +23,7 @@ struct LanguageOptions: ParsableArguments {
     if path == "-" {
       bytes = try FileHandle.standardInput.readToEnd() ?? Data()
     } else {
-      bytes = try RegularFile.read(path, limit: textLimit)
+      bytes = Data(try RegularFile.read(path, limit: textLimit))
     }
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw StorageError(

@@ -10,7 +10,7 @@ struct Memories: ParsableCommand {
     abstract: "List the memories a layer can have, or compare models that differ in them.",
     subcommands: [
       ListMemories.self, CompareMemories.self, GoldenMemories.self, TextMemories.self,
-      RegressionMemories.self, BenchMemories.self,
+      RegressionMemories.self, IdentificationMemories.self, BenchMemories.self,
     ])
 }
 

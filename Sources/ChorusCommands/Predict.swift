@@ -5,6 +5,7 @@ import ChorusInference
 import ChorusModels
 import ChorusPlans
 import ChorusQuestions
+import ChorusReports
 import ChorusTables
 import ChorusTensors
 import Foundation
@@ -25,7 +26,8 @@ struct Predict: ParsableCommand {
       Inputs are numbers, or dates in any of the usual notations (counted in days), which output and --at follow. The \
       step of a grid of dates is like 30min, 12h, 1d, 1w, 1M, 1q or 1y. With several input columns give one grid for each, separated by commas.
 
-      With --group every series of the file is conditioned on by itself, and the group comes first in the output; a \
+      A file with a column for each series (--wide, or found by names like shop_1, shop_2, shop_3) is answered as if one \
+      column, series, told them apart. With --group every series of the file is conditioned on by itself, and the group comes first in the output; a \
       series with fewer than two observed rows is not predicted and says so in its note. Where --at-file has the \
       group's column, a row is a point of the series it names; else every series has all points. Several --target \
       columns are predicted one after another, each on its own, with a column that tells which.
@@ -47,12 +49,15 @@ struct Predict: ParsableCommand {
       --context takes what chorus condition has written in place of a file and its columns: nothing is encoded again. \
       Points come from --horizon, --at or --at-file.
 
-      --plot draws a fan chart into a file, --show a small one on stderr; both need one input column. With \
+      --plot draws a picture into a file, --show a small one on stderr: a fan chart along one input column, small ones of \
+      up to \(PredictionPicture.mostPanels) series and targets, a map where --at has a grid of two. With \
       --functional stdout has the distribution of a number made of each whole path instead: its row "joint" is from \
       the drawn paths, its row "independent" is what values drawn each on its own would claim (not of a model that predicts \
       each value from those before it). The _se columns are \
       Monte-Carlo errors. share is the part of the paths that have the number: first-above:V is the input at which a \
-      path first is above V, which some never are. difference is last less first, by the input.
+      path first is above V, first-below:V at which it first is below, which some never are. difference is last less first, \
+      by the input; difference:A..B is the value at B less that at A, two of the points asked for, or two rows of a table by \
+      their numbers.
 
       Plans: \(PlanTemplate.help)
       """)
@@ -68,6 +73,8 @@ struct Predict: ParsableCommand {
 
   @Option(help: ArgumentHelp("The column that tells the series of the file apart.", valueName: "col"))
   var group: String?
+
+  @OptionGroup var wide: WideOption
 
   @Option(
     name: .customLong("with"),
@@ -187,6 +194,7 @@ struct Predict: ParsableCommand {
       if let more = own.first(where: { $0.1 != nil }) {
         throw ValidationError("--context has its own rows and columns; leave out \(more.0)")
       }
+      guard !wide.isTold else { throw ValidationError("--wide is of a file; --context has one series") }
       guard units == nil else { throw ValidationError("--units are given when a context is made") }
       if let option = scale.named { throw ValidationError("\(option) is given when a context is made") }
       guard !points.isEmpty else {
@@ -212,15 +220,7 @@ struct Predict: ParsableCommand {
       let (jobs, read) = try tableJobs()
       if let jobs { return try run(jobs) }
       let asking = try self.asking(read)
-      let first = asking.questions[0]
-      let isPicture = plot != nil || show
-      if isPicture, asking.groupColumn != nil || asking.targets.count > 1 {
-        throw ValidationError(
-          "--plot and --show have one series and one target; leave out --group and name one target")
-      }
-      if isPicture, let reason = FanChart.refusal(first.selection) {
-        throw InferenceError.input("\(first.file): \(reason)")
-      }
+      var picture = plot != nil || show ? try PredictionPicture(asking) : nil
       let name = givenModel ?? "functions"
       let model = try asking.model ?? Model(named: name, precision: precise.precision)
       try outputs().checkPlaces()
@@ -238,14 +238,20 @@ struct Predict: ParsableCommand {
       for words in table.renamed { common.say("note: \(words)") }
       var tally = NoteTally()
       let part = shard?.range(of: asking.questions.count) ?? asking.questions.indices
-      var next = part.lowerBound
+      var (next, answered) = (part.lowerBound, 0)
       while next < part.upperBound {
         let batch = batch(of: asking.questions, from: next, to: part.upperBound)
         for answer in try answers(asking.questions, batch, asker, on: pool) {
           if asking.questions.count == 1 {
             common.progress("")
             for words in answer.foundWords { common.say(words) }
-            if isPicture { try draw(answer, template, model) }
+          }
+          answered += 1
+          picture?.add(answer) { pictureWords($0, template, model) }
+          // Files first, as tables do.
+          if answered == part.count, let figure = picture?.figure() {
+            common.progress("")
+            try draw(figure)
           }
           tally.add(answer)
           try table.write(answer)
@@ -258,16 +264,23 @@ struct Predict: ParsableCommand {
     }
   }
 
-  private func draw(_ answer: Answer, _ template: PlanTemplate, _ model: Model) throws {
-    guard let samples = answer.samples else { return }
-    let fan = FanChart(
-      question: answer.question, samples: samples,
-      subtitle:
-        "\(self.samples) paths, plan \(samples.plan.template ?? template), model \(givenModel ?? model.name)\(latent ? ", noiseless" : "")"
-    )
-    let figure = fan.figure()
-    if let plot { try PictureFile.write(figure, title: figure.charts[0].title, to: plot) }
-    if show { Terminal.standardError.show(figure) }
+  /// What drew the paths of a picture.
+  private func pictureWords(
+    _ samples: Posterior.Samples, _ template: PlanTemplate, _ model: Model
+  ) -> String {
+    "\(self.samples) paths, plan \(samples.plan.template ?? template), model \(givenModel ?? model.name)\(latent ? ", noiseless" : "")"
+  }
+
+  private func draw(_ figure: Figure) throws {
+    let title = figure.title.isEmpty ? figure.charts[0].title : figure.title
+    if let plot { try PictureFile.write(figure, title: title, to: plot) }
+    if show { for part in parts(of: figure) { Terminal.standardError.show(part) } }
+  }
+
+  /// What a terminal shows one after another: of several series or maps each chart, of a single series its closest look.
+  private func parts(of figure: Figure) -> [Figure] {
+    guard !figure.title.isEmpty else { return [figure] }
+    return figure.charts.map { Figure(charts: [$0], columns: 1) }
   }
 
   func outputs() throws -> Outputs {
@@ -287,7 +300,7 @@ struct Predict: ParsableCommand {
     return try Asking(
       table.map { RowsSource(read: $0) } ?? reading.rows(file ?? "-"), input: input, target: target,
       group: group, points: points.asked(reading), units: units,
-      with: covariates.map(Observations.names) ?? [], error: errors.column)
+      with: covariates.map(Observations.names) ?? [], error: errors.column, wide: wide.file)
   }
 
   /// The questions from `start` on, and before `last`, whose answers are held at once: as many as keep all threads busy, and no

@@ -14,7 +14,7 @@ extension Predict {
   /// file, so that it is read once.
   func tableJobs() throws -> (jobs: TableJobs?, table: Table?) {
     if let context { return (try savedJobs(context), nil) }
-    guard let file else { return (nil, nil) }
+    guard let file, !wide.isTold else { return (nil, nil) }
     if let covariates { return try tableJobs(file, beside: Observations.names(covariates)) }
     let isTold = try givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     let mayBe =

@@ -25,6 +25,7 @@ final class PredictionTable {
     table = try AnswerTable(
       of: asking.questions[0].observations, groupColumn: asking.groupColumn, targets: asking.targets,
       levels: levels, functionals: functionals)
+    try table.check(asking.questions)
     output = try RowWriter(columns: table.columns, format: format, to: .standardOutput)
     paths = try path.map { [table] in
       try RowWriter(

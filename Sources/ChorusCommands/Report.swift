@@ -21,6 +21,9 @@ struct Report: ParsableCommand {
 
       Without --input and --target the columns are found as in chorus predict, and told on stderr.
 
+      With --group, or --wide, the page begins with a small picture and the scores of every series, up to \(Self.mostGroups) of them, and has \
+      a part for each that the reader opens.
+
       A table, as chorus predict has it, gets a report on one --target, a number or a category: what is predicted of the \
       rows that lack it, calibration and scores on rows held out beside simple methods, and which columns it comes from.
       """)
@@ -33,6 +36,14 @@ struct Report: ParsableCommand {
 
   @Option(help: ArgumentHelp("The column to predict.", valueName: "col"))
   var target: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The column that tells the series of the file apart: each has a part of the page.", valueName: "col"))
+  var group: String?
+
+  @Flag(help: "Every column of numbers, or of --target, is a series of its own: as --group.")
+  var wide = false
 
   @OptionGroup var points: PointOptions
 
@@ -106,9 +117,10 @@ struct Report: ParsableCommand {
     guard output.lowercased().hasSuffix(".html") else {
       throw ValidationError("--output: '\(output)' must end in .html")
     }
-    if let functional, Functional(parsing: functional) == nil {
-      throw ValidationError(
-        "--functional: '\(functional)' is none of \(Functional.forms.joined(separator: ", "))")
+    try validating {
+      if try FunctionalTable.functionals(functional).count > 1 {
+        throw QuestionError("--functional: a report has one number made of each path; name one")
+      }
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
     try points.check(file: file)
@@ -129,48 +141,64 @@ struct Report: ParsableCommand {
   func run() throws {
     try reporting {
       if let job = try tableJob() { return try run(job) }
-      let template = try PlanTemplate(parsing: plan ?? "auto")
-      let name = givenModel ?? "functions"
+      if group != nil || wide { return try runByGroups() }
       let question = try Question(
         reading.rows(file), input: input, target: target, points: points.asked(reading), units: units,
         error: errors.column)
       if let reason = FanChart.refusal(question.selection) {
         throw InferenceError.input("\(file): \(reason)")
       }
-      let model = try Model(named: name)
+      let functional = try numberOfPaths(question)
+      let model = try Model(named: modelName)
       try outputs().checkPlaces()
-      let posterior = try model.condition(
-        on: question.data, values: scale.choice, limits: scale.limits, whole: scale.isWhole,
-        asked: question.points, pool: common.pool)
-      let count = samples
-      func draw(_ plan: PlanTemplate) throws -> Posterior.Samples {
-        try posterior.sample(count, at: question.points, plan: plan, seed: common.seed, flopLimit: flopLimit)
-        {
-          done in common.progress("\(done) of \(count) paths")
-        }
-      }
-      let joint = try draw(template)
-      let inOrder = model.network.capability.inOrder
-      let independent = inOrder ? nil : try draw(.independent)
-      let scoring = HeldOutScoring(
-        model: model, rows: .function(question.data), plan: inOrder ? template : .sequential,
-        seed: common.seed,
-        flopLimit: flopLimit, values: scale.choice, limits: scale.limits, whole: scale.isWhole)
-      let calibration = try split(of: question.data, model).map {
-        try scoring.result($0, drawing: false, reencoding: false, on: common.pool)
-      }
+      let content = try content(of: question, functional, model)
       common.progress("")
       if let found = question.observations.found { common.say(found) }
       for word in question.observations.words { common.say("note: \(word.text)") }
-      for note in joint.notes { common.say("note: \(note)") }
-      let content = ReportContent(
-        question: question, model: model, modelName: name, template: joint.plan.template ?? template,
-        posterior: posterior,
-        joint: joint, independent: independent,
-        functional: functional.flatMap(Functional.init(parsing:)) ?? .mean,
-        heldOut: calibration, holdsOutLast: last != nil || inOrder, seed: common.seed)
+      for note in content.joint.notes { common.say("note: \(note)") }
       try AtomicFile.write(Data(content.page().html.utf8), to: output)
     }
+  }
+
+  var modelName: String { givenModel ?? "functions" }
+
+  /// What is predicted of one series, and how far to trust it.
+  func content(of question: Question, _ functional: Functional, _ model: Model) throws -> ReportContent {
+    let template = try PlanTemplate(parsing: plan ?? "auto")
+    let posterior = try model.condition(
+      on: question.data, values: scale.choice, limits: scale.limits, whole: scale.isWhole,
+      asked: question.points, pool: common.pool)
+    let count = samples
+    func draw(_ plan: PlanTemplate) throws -> Posterior.Samples {
+      try posterior.sample(count, at: question.points, plan: plan, seed: common.seed, flopLimit: flopLimit) {
+        done in common.progress("\(done) of \(count) paths")
+      }
+    }
+    let joint = try draw(template)
+    let inOrder = model.network.capability.inOrder
+    let independent = inOrder ? nil : try draw(.independent)
+    var scoring = HeldOutScoring(
+      model: model, rows: .function(question.data), plan: inOrder ? template : .sequential,
+      seed: common.seed,
+      flopLimit: flopLimit, values: scale.choice, limits: scale.limits, whole: scale.isWhole)
+    scoring.grid = question.observations.grid(season: nil).map { ($0.places, $0.season.rows) }
+    let heldOut = try split(of: question.data, model).map {
+      try scoring.result($0, drawing: false, reencoding: false, on: common.pool)
+    }
+    return ReportContent(
+      question: question, model: model, modelName: modelName, template: joint.plan.template ?? template,
+      posterior: posterior, joint: joint, independent: independent, functional: functional,
+      heldOut: heldOut, holdsOutLast: last != nil || inOrder, seed: common.seed)
+  }
+
+  /// The number made of each path, which has to be of points that are asked for.
+  func numberOfPaths(_ question: Question) throws -> Functional {
+    let (selection, points) = (question.selection, question.points)
+    let named = try FunctionalTable.resolved(
+      FunctionalTable.functionals(functional), kind: selection.kinds[0], of: selection.inputs[0])
+    try FunctionalTable.check(
+      named, at: (0..<points.count).map { points[$0].first ?? .nan }, file: question.file)
+    return named.first ?? .mean
   }
 
   /// The rows that calibration holds out: the last ones where they are asked for or the model knows nothing else.

@@ -46,7 +46,9 @@ struct ReportBlocks {
       + Self.levels.map { "\(ReportText.number($0 * 100)) %" }
     let name = name(functional)
     return [
-      .heading(functional.isInput ? "The \(name)" : "The \(name) of all \(places)"),
+      .heading(
+        functional.isInput
+          ? "The \(name)" : functional.isBetween ? "The \(name)" : "The \(name) of all \(places)"),
       .paragraph(
         "Made of each path as a whole. "
           + (independent == nil
@@ -62,6 +64,8 @@ struct ReportBlocks {
   private func name(_ functional: Functional) -> String {
     switch functional {
     case .firstAbove(let level): "first \(input.title) with \(output.title) above \(ReportText.number(level))"
+    case .firstBelow(let level): "first \(input.title) with \(output.title) below \(ReportText.number(level))"
+    case .between(let first, let last): "difference from \(first.text) to \(last.text)"
     case .maximum: "maximum"
     case .minimum: "minimum"
     default: functional.description

@@ -30,6 +30,12 @@ struct ReportContent {
 
   func page() -> Page {
     let file = question.file == "-" ? "standard input" : URL(fileURLWithPath: question.file).lastPathComponent
+    return Page(
+      title: "\(output.title) in \(file)", blocks: blocks + ReportBlocks.model(model, modelName))
+  }
+
+  /// All of a page but what is told of the model.
+  var blocks: [Page.Block] {
     var blocks: [Page.Block] = [
       .paragraph(
         "\(joint.paths.count) paths at \(question.points.count) points, drawn by plan \(template) from model "
@@ -46,8 +52,7 @@ struct ReportContent {
       order: x.indices.sorted { x[$0] == x[$1] ? $0 < $1 : x[$0] < x[$1] }, axis: "point, by \(input.title)")
     if let heldOut { blocks += ReportBlocks.calibration(heldOut, isLast: holdsOutLast) }
     blocks += dataBlocks() + costBlocks()
-    blocks += ReportBlocks.notes(joint.notes.map(\.description)) + ReportBlocks.model(model, modelName)
-    return Page(title: "\(output.title) in \(file)", blocks: blocks)
+    return blocks + ReportBlocks.notes(joint.notes.map(\.description))
   }
 
   // MARK: Data, cost, model

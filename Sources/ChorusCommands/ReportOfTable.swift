@@ -20,11 +20,15 @@ extension Report {
     let mayBe =
       givenModel == nil && target != nil && points.horizon == nil && points.at == nil && last == nil
       && file != "-" && errors.column == nil
-    guard isTold || mayBe else { return nil }
+    guard isTold || mayBe && !wide else { return nil }
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return nil }
     let table = try reading.rows(file).table()
     let (targets, inputs) = (TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table))
-    guard try isTold || TableJob.isTable(table, targets, inputs) else { return nil }
+    guard try isTold || TableJob.isTable(table, targets, inputs, group: group) else { return nil }
+    guard group == nil, !wide else {
+      throw ValidationError(
+        "--group and --wide of a report go with series, and \(file) is read as a table; leave it out")
+    }
     guard targets.count == 1 else {
       throw InferenceError.input(
         "\(file): name the one column to report on with --target; it has: "
@@ -50,7 +54,7 @@ extension Report {
     if !isNumber, functional != nil {
       throw ValidationError("--functional is of numbers, and '\(column.name)' is a category")
     }
-    let functional = functional.flatMap(Functional.init(parsing:)) ?? .mean
+    let functional = try FunctionalTable.functionals(functional).first ?? .mean
     if functional.needsOrder {
       throw ValidationError(
         "--functional: '\(functional)' goes along an input, and rows of a table have no order")
@@ -78,7 +82,8 @@ extension Report {
     let trust = try trust(job, step, model, template)
     common.progress("")
     let content = TableReport(
-      job: job, step: step, model: model, modelName: givenModel ?? "tables", drawn: drawn, trust: trust,
+      job: job, step: step, model: isNumber ? model : model.ofCategories,
+      modelName: givenModel ?? "tables", drawn: drawn, trust: trust,
       functional: functional, plan: template, seed: common.seed)
     try AtomicFile.write(Data(content.page().html.utf8), to: output)
   }
@@ -107,11 +112,11 @@ extension Report {
     }
     if let levels = step.levels {
       let known = y.map { Int($0) }
-      let scoring = try ClassScoring(cells, levels: known, of: levels, split)
+      let scoring = try ClassScoring(cells, levels: known, of: levels, split, by: model.ofCategories)
       return TableReport.Trust(
         split: split, result: .levels(scoring), relevance: scoring.fit.relevance,
         importances: try importances(scoring.fit.relevance) { rows in
-          zip(scoring.fit.probabilities(rows), tested).map { log(max($0[known[$1]], 1e-12)) }
+          try zip(scoring.probabilities(rows), tested).map { log(max($0[known[$1]], 1e-12)) }
         })
     }
     let scoring = HeldOutScoring(

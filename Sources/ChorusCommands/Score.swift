@@ -31,7 +31,7 @@ struct Score: ParsableCommand {
       inside the central intervals that joint draws, and draws of each value on its own, claim for it.
 
       rmse (of the mean), mae (of the median) and mase (mae beside what the seasonal naive forecast misses by within the \
-      context) are of single values. Columns named naive_, smoothing_ and structural_ have those of simple methods told \
+      context) are of single values; r2 is the part of their variance that the means explain. Columns named naive_, smoothing_ and structural_ have those of simple methods told \
       the same rows and the season: the value of a season before, exponential smoothing (of what comes before a value alone), \
       and level, trend and seasons as a Gaussian process; crps_minus_ is less than 0 where the model is better. The last line on \
       stderr is a verdict. They need one input column.
@@ -58,6 +58,8 @@ struct Score: ParsableCommand {
 
   @Option(help: ArgumentHelp("The column that tells the series of the file apart.", valueName: "col"))
   var group: String?
+
+  @OptionGroup var wide: WideOption
 
   @Option(
     help: ArgumentHelp(
@@ -215,7 +217,13 @@ struct Score: ParsableCommand {
       throw ValidationError("--samples must be within 2...10000")
     }
     guard flopLimit > 0 else { throw ValidationError("--flop-limit must be positive") }
-    try validating { _ = try FunctionalTable.functionals(functional) }
+    try validating {
+      if let two = try FunctionalTable.functionals(functional).first(where: \.isBetween) {
+        throw QuestionError(
+          "--functional: '\(two)' is of two points, and those held out differ from time to time; difference is of the first and the last"
+        )
+      }
+    }
     if let season, !(1...100_000).contains(season) {
       throw ValidationError("--season must be within 1...100000")
     }
@@ -250,7 +258,11 @@ struct Score: ParsableCommand {
       let all = try Observations.series(
         reading.rows(file), input: input, target: target, group: group,
         marks: self.splits.map(Observations.names) ?? [], with: covariates.map(Observations.names) ?? [],
-        error: errors.column)
+        error: errors.column, wide: wide.file)
+      let column = group ?? (all.first?.group == nil ? nil : WideFile.column)
+      if all.count > 1, !functionals.isEmpty {
+        throw ValidationError("--functional is of one series, and \(file) has \(all.count)")
+      }
       let series = all.filter { $0.refusal == nil }
       guard let observations = series.first else {
         throw InferenceError.input("\(file): \(all.first?.refusal ?? "has no rows")")
@@ -306,7 +318,7 @@ struct Score: ParsableCommand {
         let grouped = series.indices.map { place in
           (series[place].group, zip(jobs, results).filter { $0.0.0 == place }.map(\.1))
         }
-        let table = ScoreTable(series: grouped, groupColumn: group, overlap: overlap, lines: windows == nil)
+        let table = ScoreTable(series: grouped, groupColumn: column, overlap: overlap, lines: windows == nil)
         for note in table.notes { common.say("note: \(note)") }
         if let output { try write(grouped.map(\.1), series, to: output) }
         try table.write(format)

@@ -18,7 +18,8 @@ extension Score {
       || givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     guard
       isTold
-        || (givenModel == nil && target != nil && group == nil && last == nil && windows == nil
+        || (givenModel == nil && !wide.isTold && target != nil && group == nil && last == nil
+          && windows == nil
           && errors.column == nil && covariates == nil && file != "-")
     else { return nil }
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return nil }
@@ -34,7 +35,8 @@ extension Score {
     }
     for (option, isGiven) in [
       ("--last", last != nil), ("--windows", windows != nil), ("--group", group != nil),
-      ("--season", season != nil), ("--reencode", reencode), ("--error", errors.column != nil),
+      ("--wide", wide.isTold),
+      ("--season", season != nil), ("--error", errors.column != nil),
       ("--with", covariates != nil),
       ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ] where isGiven {
@@ -64,7 +66,7 @@ extension Score {
     if case .category(let levels) = column.kind {
       for (option, isGiven) in [
         ("--functional", functional != nil), ("--calibration", calibration != nil),
-        ("--output", output != nil),
+        ("--output", output != nil), ("--reencode", reencode),
       ] where isGiven { throw ValidationError("\(option) is of numbers, and '\(column.name)' is a category") }
       let levelsOf = y.map { Int($0) }
       // A network of tables leaves categories to the estimators.
@@ -101,7 +103,7 @@ extension Score {
     }
     let results = try common.pool.map(splits.count) { index, pool in
       defer { progress.advance() }
-      return try scoring.result(splits[index], drawing: true, reencoding: false, on: pool)
+      return try scoring.result(splits[index], drawing: true, reencoding: reencode, on: pool)
     }
     progress.clear()
     let scores = ScoreTable(

@@ -40,9 +40,9 @@ struct ScoreTable {
     }
     for coverage in coverages { mean("coverage_\(Int(coverage * 100))") }
     columns += (1...bins).map { "pit_\($0)" }
-    columns += ["rmse", "mae", "mase"]
+    columns += ["rmse", "mae", "mase", "r2"]
     for baseline in baselines {
-      columns += ["rmse", "mae", "mase", "crps"].map { "\(baseline.rawValue)_\($0)" }
+      columns += ["rmse", "mae", "mase", "r2", "crps"].map { "\(baseline.rawValue)_\($0)" }
       difference("crps_minus_\(baseline.rawValue)")
     }
     return columns + ["note"]
@@ -113,7 +113,7 @@ struct ScoreTable {
     func accuracy(_ own: @escaping (HeldOutScoring.Result) -> HeldOutScoring.Accuracy?) -> [Cell] {
       [
         single(scaled { own($0)?.rmse ?? .nan }), single(scaled { own($0)?.mae ?? .nan }),
-        single { own($0)?.mase ?? .nan },
+        single { own($0)?.mase ?? .nan }, single { own($0)?.r2 ?? .nan },
       ]
     }
     cells += accuracy(\.accuracy)

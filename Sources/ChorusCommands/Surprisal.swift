@@ -88,8 +88,8 @@ struct Surprisal: ParsableCommand {
     try reporting {
       let schemes = try chosen()
       let model = try language.load()
-      guard context <= model.trainedLength else {
-        throw LanguageError.tooLong(tokens: context, trained: model.trainedLength)
+      guard context <= model.longestContext else {
+        throw LanguageError.tooLong(tokens: context, trained: model.longestContext)
       }
       var text = try LanguageOptions.text(self.text)
       if joinLines { text = Self.joiningLines(text) }

@@ -12,7 +12,8 @@ import Foundation
 struct TableReport {
   let job: TableJob
   let step: TableChain.Step
-  let model: Model
+  /// The network that is asked; nil where estimators are.
+  let model: Model?
   let modelName: String
   /// Nil where no row lacks the column; values drawn each on its own are of numbers alone.
   let drawn: (joint: TableChain.Drawn, independent: TableChain.Drawn?)?
@@ -57,11 +58,11 @@ struct TableReport {
         .paragraph(
           "\(column.name) (\(column.words)) by \(job.inputs.count) columns: "
             + (paths ?? "no row lacks a value; ")
-            + "\(levels == nil ? "model \(modelName)" : "estimators fitted to the rows"), after \(known) rows with a value; seed \(seed)."
+            + "\(model == nil ? "estimators fitted to the rows" : "model \(modelName)"), after \(known) rows with a value; seed \(seed)."
         )
       ] + predictionBlocks() + calibrationBlocks() + importanceBlocks() + dataBlocks()
       + ReportBlocks.notes(job.words + (drawn?.joint.notes ?? []))
-      + (levels == nil ? ReportBlocks.model(model, modelName) : estimatorBlocks)
+      + (model.map { ReportBlocks.model($0, modelName) } ?? estimatorBlocks)
     return Page(title: "\(column.name) in \(file)", blocks: blocks)
   }
 
@@ -126,7 +127,7 @@ struct TableReport {
     case nil: return []
     case .numbers(let result):
       func row(_ name: String, _ accuracy: HeldOutScoring.Accuracy) -> [String] {
-        [name] + [accuracy.rmse, accuracy.crps].map(ReportText.number)
+        [name] + [accuracy.rmse, accuracy.r2, accuracy.crps].map(ReportText.number)
       }
       let others = Baseline.ofTables.compactMap { baseline in
         result.baselines[baseline].map { row(Standing.name(baseline), $0) }
@@ -136,7 +137,8 @@ struct TableReport {
           "Errors on the same rows, beside simple methods fitted to the same context; less is better."),
         .table(
           Page.Table(
-            columns: ["", "root mean squared error", "CRPS"], rows: [row("Chorus", result.accuracy)] + others)
+            columns: ["", "root mean squared error", "R²", "CRPS"],
+            rows: [row("Chorus", result.accuracy)] + others)
         ),
       ]
     case .levels(let scoring):

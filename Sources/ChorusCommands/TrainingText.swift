@@ -26,8 +26,8 @@ struct TrainingText {
     let window =
       configuration.context[1] + (configuration.buffers.max() ?? 0) + configuration.targets
     do throws(PriorError) {
-      (training, validation) = try TextPrior.split(Array(data), window: window)
+      (training, validation) = try TextPrior.split(data, window: window)
     } catch { throw PriorError.stored("\(path): \(error)") }
-    origin = ["text": SHA256.digest(Array(data)).map { String(format: "%02x", $0) }.joined()]
+    origin = ["text": SHA256.digest(data).map { String(format: "%02x", $0) }.joined()]
   }
 }

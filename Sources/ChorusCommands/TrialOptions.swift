@@ -132,8 +132,13 @@ struct TrialOptions: ParsableArguments {
     let oracle = try measure.oracle.flatMap { name in
       try trials.oracle(tasks: questions, of: measure.shape).map { (name, $0) }
     }
+    let fitted = try measure.fits.map {
+      ($0.name, try trials.scores(tasks: questions, of: measure.shape, by: $0.law))
+    }
     try TrialTable(
-      rows: try trials.rows(tasks: questions, of: measure.shape), oracle: oracle, measure: measure
+      rows: try trials.rows(tasks: questions, of: measure.shape),
+      others: fitted + (oracle.map { [$0] } ?? []),
+      measure: measure
     ).write(format, plot: plot)
     if !finished {
       common.say("stopped; the same command goes on (folder \(trials.folder))")
@@ -152,6 +157,8 @@ struct TrialMeasure {
   var shape: TaskShape?
   /// What somebody is called who knows the law of the tasks; nil for none.
   var oracle: String?
+  /// Who else is held beside the networks, with their laws of a task's targets.
+  var fits: [(name: String, law: @Sendable (PriorTask) throws -> OracleDensity)] = []
   /// Of the picture.
   var title: String
   var axis: Axis
@@ -161,7 +168,8 @@ struct TrialMeasure {
 /// One line a memory: bytes of its state, and what its networks have come to.
 struct TrialTable {
   let rows: [MemoryTrials.Row]
-  let oracle: (name: String, scores: SequenceScores)?
+  /// Those that are no networks.
+  let others: [(name: String, scores: SequenceScores)]
   let measure: TrialMeasure
 
   private var names: [String] {
@@ -191,11 +199,11 @@ struct TrialTable {
       let writer = try RowWriter(
         columns: names, format: TableFormat(rawValue: format) ?? .csv, to: .standardOutput)
       for row in rows { try writer.write(cells(row)) }
-      if let oracle {
+      for other in others {
         try writer.write(
-          [.text(oracle.name)] + [Cell](repeating: .missing, count: 5)
+          [.text(other.name)] + [Cell](repeating: .missing, count: 5)
             + measure.columns.flatMap { column -> [Cell] in
-              guard let told = column.of(oracle.scores) else { return [.missing, .missing, .missing] }
+              guard let told = column.of(other.scores) else { return [.missing, .missing, .missing] }
               return [
                 .number(told.mean * column.factor), .number(abs(told.standardError * column.factor)),
                 .missing,
@@ -221,13 +229,13 @@ struct TrialTable {
         "| \(row.memory) | \(row.stateBytes) | \(row.parameters) | \(row.steps) | \(Int(row.seconds.rounded())) | "
         + figures.joined(separator: " | ") + " |"
     }
-    if let oracle {
+    for other in others {
       let figures = measure.columns.map { column in
-        column.of(oracle.scores).map {
+        column.of(other.scores).map {
           String(format: "%.3f ± %.3f", $0.mean * column.factor, abs($0.standardError * column.factor))
         } ?? ""
       }
-      lines.append("| \(oracle.name) | | | | | " + figures.joined(separator: " | ") + " |")
+      lines.append("| \(other.name) | | | | | " + figures.joined(separator: " | ") + " |")
     }
     let rule = "|" + heads.map { _ in "---|" }.joined()
     return (["| " + heads.joined(separator: " | ") + " |", rule] + lines).joined(separator: "\n") + "\n"
@@ -241,9 +249,9 @@ struct TrialTable {
         row.memory, x: [Double(row.stateBytes) / 1024], y: [mean.value * first.factor],
         colour: .palette(index))
     }
-    let floor = oracle.flatMap { oracle in
-      first.of(oracle.scores).map {
-        Series(oracle.name, .rule(y: $0.mean * first.factor), colour: .muted, isDashed: true)
+    let lines = others.compactMap { other in
+      first.of(other.scores).map {
+        Series(other.name, .rule(y: $0.mean * first.factor), colour: .muted, isDashed: true)
       }
     }
     return Figure(
@@ -251,7 +259,7 @@ struct TrialTable {
       charts: [
         Chart(
           x: Axis("state of a sequence", unit: "KiB", scale: .log10), y: measure.axis,
-          series: series + [floor].compactMap { $0 },
+          series: series + lines,
           height: 380)
       ], columns: 1, caption: measure.caption, width: 760)
   }

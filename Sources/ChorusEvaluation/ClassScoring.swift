@@ -63,6 +63,8 @@ public struct ClassScoring: Sendable {
   public let split: Split
   /// What explains the context's levels.
   public let fit: ClassFit
+  /// Nil where the estimators speak for themselves.
+  private let network: ClassPosterior?
   public let model: ClassScores
   /// Every row has the shares of the context's levels.
   public let shares: ClassScores
@@ -79,10 +81,21 @@ public struct ClassScoring: Sendable {
     self.fit = fit
     let rows = cells.rows(split.held)
     let held = split.held.map { levels[$0] }
-    let said = try network.map { try ClassPosterior(context, levels: known, of: count, by: $0) }
+    // Where rows of one level are shown, a network has nothing to judge.
+    let judge = Set(known).count > 1 ? network : nil
+    let said = try judge.map { try ClassPosterior(context, levels: known, of: count, by: $0) }
+    self.network = said
     model = ClassScores(try said?.probabilities(at: rows) ?? fit.probabilities(rows), held)
     shares = ClassScores(held.map { _ in fit.shares }, held)
     logistic = ClassScores(fit.probabilities(rows, of: .logistic), held)
     forest = ClassScores(fit.probabilities(rows, of: .forest), held)
+  }
+
+  /// What the model says of rows, `[rows.count][levels]`.
+  ///
+  /// - Throws: `DataError.dimensions` for rows with other columns.
+  public func probabilities(_ rows: Cells) throws -> [[Double]] {
+    guard let network else { return fit.probabilities(rows) }
+    return try network.probabilities(at: rows)
   }
 }

@@ -72,16 +72,22 @@ public struct HeldOutScoring: Sendable {
   }
 
   /// Errors of held-out values: of the mean (RMSE), of the median (MAE), that beside the seasonal naive forecast's within the
-  /// context (MASE, NaN where there is none), and the mean CRPS.
+  /// context (MASE, NaN where there is none), and the mean CRPS. R² is the part of the held-out values' variance that the means
+  /// explain: below 0 where their own mean would be nearer, NaN where they are all the same.
   public struct Accuracy: Sendable, Hashable {
     public let rmse: Double
     public let mae: Double
     public let mase: Double
+    public let r2: Double
     public let crps: Double
 
     init(means: [Double], medians: [Double], crps: [Double], _ held: [Double], naiveError: Double) {
       let count = Double(held.count)
-      rmse = (zip(means, held).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / count).squareRoot()
+      let squares = zip(means, held).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+      let centre = held.reduce(0, +) / count
+      let spread = held.reduce(0) { $0 + ($1 - centre) * ($1 - centre) }
+      rmse = (squares / count).squareRoot()
+      r2 = spread > 0 ? 1 - squares / spread : .nan
       mae = zip(medians, held).reduce(0) { $0 + abs($1.0 - $1.1) } / count
       mase = mae / naiveError
       self.crps = crps.reduce(0, +) / count

@@ -117,13 +117,16 @@ enum StudentT {
 
   /// Its continued fraction by Lentz's method.
   private static func fraction(_ x: Double, _ a: Double, _ b: Double) -> Double {
-    let front = exp(lgamma(a + b) - lgamma(a) - lgamma(b) + a * log(x) + b * log1p(-x)) / a
+    // In parts with their types told, which the compiler would take seconds to find.
+    let gammas: Double = lgamma(a + b) - lgamma(a) - lgamma(b)
+    let front: Double = exp(gammas + a * log(x) + b * log1p(-x)) / a
     var (c, d) = (1.0, 1 / (1 - (a + b) * x / (a + 1)))
     var result = d
     for step in 1..<500 {
       let m = Double(step)
-      let even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-      let odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+      let reach: Double = a + 2 * m
+      let even: Double = m * (b - m) * x / ((reach - 1) * reach)
+      let odd: Double = -(a + m) * (a + b + m) * x / (reach * (reach + 1))
       var change = 1.0
       for term in [even, odd] {
         d = 1 / (1 + term * d)

@@ -47,6 +47,18 @@ public struct SequenceScores: Sendable {
     self.init(scored.compactMap { $0 })
   }
 
+  /// How well somebody does whose law of each task's targets `law` gives, each target by itself.
+  public init(
+    of generator: TaskGenerator, _ shape: TaskShape, tasks: Int, on pool: ThreadPool,
+    by law: @escaping @Sendable (PriorTask) throws -> OracleDensity
+  ) throws {
+    let scored: [Task] = try pool.map(tasks) { index in
+      let task = try generator.task(index, step: 0, shape: shape)
+      return Task(try law(task), came: Array(task.y[task.targetRows]))
+    }
+    self.init(scored)
+  }
+
   private init(_ scored: [Task]) {
     tasks = scored.count
     logDensity = .init(scored.map(\.logDensity))
@@ -65,19 +77,25 @@ public struct SequenceScores: Sendable {
   ) -> [(law: any Predictive, came: Double)] {
     let asked = Self.asked(of: task)
     let dimensions = task.shape.dimensions
-    let rows = NetworkRows(x: [], y: [], dimensions: dimensions)
+    // A network of pairs is told those of the context, and of the others their inputs.
+    let told = network.blueprint.pairsValues ? task.shape.context : 0
+    let x = task.x.map(Float.init)
+    let rows = NetworkRows(
+      x: Array(x.prefix(told * dimensions)), y: task.y.prefix(told).map(Float.init), dimensions: dimensions)
     let context = network.encode(rows, HintFits(), on: nil)
     let paths = network.branch(paths: 1, capacity: task.shape.rows)
     var call = RowBatch()
     call.begin()
-    for row in 0..<task.shape.rows - 1 {
+    for row in told..<max(told, task.shape.rows - 1) {
+      let place = row - told
       call.commit(
-        input: Int32(row), y: Float(task.y[row]), slot: Int32(row), reads: .prefix(row + 1))
+        input: Int32(place), y: Float(task.y[row]), slot: Int32(place), reads: .prefix(place + 1))
     }
-    for row in asked { call.query(input: Int32(row), reads: .prefix(row)) }
+    for row in asked { call.query(input: Int32(row - told), reads: .prefix(row - told)) }
     var laws: [(law: any Predictive, came: Double)] = []
     network.advance(
-      paths, context, network.embed(task.x.map(Float.init), dimensions: dimensions, for: context), call
+      paths, context,
+      network.embed(Array(x.dropFirst(told * dimensions)), dimensions: dimensions, for: context), call
     ) { answer in laws.append((answer.law, task.y[asked[laws.count]])) }
     return laws
   }
@@ -92,6 +110,13 @@ public struct SequenceScores: Sendable {
       logDensity = laws.reduce(0) { $0 + $1.law.joint } / count
       accuracy = nil
       squaredError = laws.reduce(0) { $0 + ($1.law.means[0] - $1.came) * ($1.law.means[0] - $1.came) } / count
+    }
+
+    init(_ law: OracleDensity, came: [Double]) {
+      let count = Double(max(came.count, 1))
+      logDensity = law.independent / count
+      accuracy = nil
+      squaredError = zip(law.means, came).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / count
     }
 
     init(_ laws: [(law: any Predictive, came: Double)]) {

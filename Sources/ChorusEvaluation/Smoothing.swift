@@ -121,11 +121,12 @@ extension Smoothing {
       let fit = Self.fitted(values, first: first, start: start, trend: form.trend)
       let count = Double(steps.count)
       // Parameters and states: level, slope and damping, and the season whose sum is free.
-      let k = Double(2 + 1 + (form.trend ? 3 : 0) + (form.season > 0 ? form.season : 0))
+      let own: Int = form.trend ? 6 : 3
+      let k = Double(own + form.season)
       guard count - k - 1 > 0, fit.squares.isFinite else { continue }
-      let criterion =
-        count * log(max(fit.squares / count, .leastNormalMagnitude)) + 2 * k + 2 * k * (k + 1)
-        / (count - k - 1)
+      let misfit: Double = count * log(max(fit.squares / count, .leastNormalMagnitude))
+      let correction: Double = 2 * k * (k + 1) / (count - k - 1)
+      let criterion = misfit + 2 * k + correction
       if best.map({ criterion < $0.criterion }) ?? true { best = (criterion, fit) }
     }
     guard let best else { return nil }

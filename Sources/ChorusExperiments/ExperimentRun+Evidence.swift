@@ -34,7 +34,9 @@ extension ExperimentRun {
   /// Every log marginal likelihood that is known.
   public func evidence() throws -> [EvidenceScore] {
     guard let data = try? RegularFile.read(evidenceLog.path, limit: 1 << 28) else { return [] }
-    return data.split(separator: 0x0A).compactMap { try? JSONDecoder().decode(EvidenceScore.self, from: $0) }
+    return data.split(separator: 0x0A).compactMap {
+      try? JSONDecoder().decode(EvidenceScore.self, from: Data($0))
+    }
   }
 
   /// Works out what is not known yet, with the first seed's networks as they are: the integral over observers, and what each
@@ -52,7 +54,7 @@ extension ExperimentRun {
         "experiment '\(experiment.name)' has no block evidence: it compares no models of observers")
     }
     let log = evidenceLog
-    try log.keep { (try? JSONDecoder().decode(EvidenceScore.self, from: $0)) != nil }
+    try log.keep { (try? JSONDecoder().decode(EvidenceScore.self, from: Data($0))) != nil }
     func key(_ score: EvidenceScore) -> String {
       "\(score.column) \(score.dataSet) \(score.prior) \(score.trials) \(score.seed) \(score.model) \(score.orders)"
     }

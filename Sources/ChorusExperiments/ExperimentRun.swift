@@ -66,7 +66,7 @@ public struct ExperimentRun: Sendable {
     let path = folder + "/run.json"
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
-    if let kept = try? JSONDecoder().decode(Start.self, from: RegularFile.read(path, limit: 1 << 16)) {
+    if let kept = try? JSONDecoder().decode(Start.self, from: Data(RegularFile.read(path, limit: 1 << 16))) {
       guard kept.experiment == experiment.name, tasks ?? kept.tasks == kept.tasks else {
         throw ExperimentError.run(
           "\(folder) was begun with experiment '\(kept.experiment)' and \(kept.tasks) tasks a network; go on with those,"
@@ -78,7 +78,7 @@ public struct ExperimentRun: Sendable {
       try AtomicFile.write(
         encoder.encode(Start(experiment: experiment.name, tasks: self.tasks)), to: path)
     }
-    try scores.keep { (try? JSONDecoder().decode(Scores.self, from: $0)) != nil }
+    try scores.keep { (try? JSONDecoder().decode(Scores.self, from: Data($0))) != nil }
   }
 
   /// Whether a folder holds a run.
@@ -168,7 +168,7 @@ public struct ExperimentRun: Sendable {
   /// Everything that has been scored.
   public func scored() throws -> [Scores] {
     guard let data = try? RegularFile.read(scores.path, limit: 1 << 30) else { return [] }
-    return data.split(separator: 0x0A).compactMap { try? JSONDecoder().decode(Scores.self, from: $0) }
+    return data.split(separator: 0x0A).compactMap { try? JSONDecoder().decode(Scores.self, from: Data($0)) }
   }
 
   /// Scores what is not scored yet with the networks as they are.

@@ -106,24 +106,32 @@ public struct MemoryTrials: Sendable {
     return true
   }
 
-  /// Steps that take so many seconds here, by a short trial that is thrown away.
+  /// Steps that take so many seconds here, by a short trial that is thrown away. What counts is the processors' time, shared evenly
+  /// among the threads: other work on the machine, which differs from trial to trial, would make the comparison unfair.
   private func steps(_ configuration: TrainingConfiguration, seconds: Double) throws -> Int {
     let trainer = try Trainer(configuration, prior: prior, validation: validation, on: pool)
     _ = try trainer.advance()
-    let clock = ContinuousClock()
-    let start = clock.now
-    var count = 0
-    while count < 5 || start.duration(to: clock.now) < .seconds(2) {
+    let (start, threads) = (ProcessorTime.seconds, Double(pool.threads))
+    var (count, spent) = (0, 0.0)
+    while count < 5 || spent < 2 {
       _ = try trainer.advance()
       count += 1
+      spent = (ProcessorTime.seconds - start) / threads
     }
-    let each = start.duration(to: clock.now) / .seconds(1) / Double(count)
+    let each = spent / Double(count)
     return max(50, Int(seconds / each))
   }
 
   /// What somebody says of the same tasks who knows the law that they are drawn from; nil where nobody does.
   public func oracle(tasks: Int, of asked: TaskShape? = nil) throws -> SequenceScores? {
     try SequenceScores(oracleOf: generator, asked ?? shape, tasks: tasks, on: pool)
+  }
+
+  /// What somebody says of the same tasks whose law of a task's targets `law` gives, each target by itself.
+  public func scores(
+    tasks: Int, of asked: TaskShape? = nil, by law: @escaping @Sendable (PriorTask) throws -> OracleDensity
+  ) throws -> SequenceScores {
+    try SequenceScores(of: generator, asked ?? shape, tasks: tasks, on: pool, by: law)
   }
 
   private var generator: TaskGenerator {

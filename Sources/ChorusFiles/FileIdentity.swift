@@ -1,5 +1,3 @@
-import Foundation
-
 #if canImport(Darwin)
   import Darwin
 #elseif canImport(Glibc)
@@ -23,7 +21,7 @@ public enum FileIdentity: Hashable, Sendable {
       return
     }
     let target = OutputFile.resolved(path)
-    let folder = URL(fileURLWithPath: target.folderOfPath).resolvingSymlinksInPath().path
+    let folder = target.folderOfPath.withoutLinks
     self = .absent(folder: folder, name: target.nameOfPath)
   }
 

@@ -1,5 +1,3 @@
-import Foundation
-
 #if canImport(Darwin)
   import Darwin
 #elseif canImport(Glibc)
@@ -92,10 +90,10 @@ public final class OutputFile {
   /// Appends bytes.
   ///
   /// - Throws: `FileError` where the disk is full, and so on; after that, for every call.
-  public func write(_ bytes: some ContiguousBytes) throws(FileError) {
+  public func write(_ bytes: some Sequence<UInt8>) throws(FileError) {
     if let broken { throw broken }
     guard isOpen else { throw FileError(path, "is written already; nothing can be added.") }
-    let code = bytes.withUnsafeBytes { writeAll($0, to: descriptor) }
+    let code = writeAll(bytes, to: descriptor)
     if code != 0 { throw failed("written", code) }
   }
 
@@ -187,7 +185,7 @@ public final class OutputFile {
   private static func temporary(for path: String) -> String {
     var name = path.nameOfPath
     while name.utf8.count > 200 { name.removeLast() }
-    return path.folderOfPath + "/.\(name).\(UUID().uuidString).tmp"
+    return path.folderOfPath + "/.\(name).\(UniqueName.make()).tmp"
   }
 
   /// The path behind symbolic links, whether there is a file at it or not.
@@ -195,7 +193,7 @@ public final class OutputFile {
     var path = path
     // As many links as Linux follows.
     for _ in 0..<40 {
-      guard let link = try? FileManager.default.destinationOfSymbolicLink(atPath: path) else { return path }
+      guard let link = path.linkedPath else { return path }
       path = link.hasPrefix("/") ? link : path.folderOfPath + "/" + link
     }
     return path

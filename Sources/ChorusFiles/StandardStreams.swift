@@ -1,5 +1,3 @@
-import Foundation
-
 #if canImport(Darwin)
   import Darwin
 #elseif canImport(Glibc)
@@ -31,8 +29,8 @@ public enum StandardStreams {
   }
 
   /// Writes data to standard output.
-  public static func write(_ bytes: some ContiguousBytes) throws(FileError) {
-    let code = bytes.withUnsafeBytes { writeAll($0, to: STDOUT_FILENO) }
+  public static func write(_ bytes: some Sequence<UInt8>) throws(FileError) {
+    let code = writeAll(bytes, to: STDOUT_FILENO)
     guard code == 0 else { throw FileError("standard output", "written", code) }
   }
 
@@ -45,11 +43,17 @@ public enum StandardStreams {
   }
 }
 
+/// Writes all bytes: 0, or the system's number for what went wrong. Those that lie side by side are not copied.
+func writeAll(_ bytes: some Sequence<UInt8>, to descriptor: Int32) -> Int32 {
+  bytes.withContiguousStorageIfAvailable { writeAll(UnsafeRawBufferPointer($0), to: descriptor) }
+    ?? Array(bytes).withUnsafeBytes { writeAll($0, to: descriptor) }
+}
+
 /// Writes all bytes: 0, or the system's number for what went wrong.
 func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32 {
   var rest = bytes[...]
   while let start = UnsafeRawBufferPointer(rebasing: rest).baseAddress, !rest.isEmpty {
-    let count = Foundation.write(descriptor, start, rest.count)
+    let count = write(descriptor, start, rest.count)
     if count >= 0 {
       rest = rest.dropFirst(count)
       continue

@@ -58,17 +58,19 @@ public struct ObservedRows: Sendable {
   public let errors: [Double]
   /// Periods that are likelier than others, in the unit of `x`: those of the calendar where the one input is a date.
   public let periods: [Double]
+  /// Counts the one input in months, where that is a date and all rows share a day of the month.
+  public let clock: MonthClock?
   public var count: Int { y.count }
 
   public init(
     x: [Double], y: [Double], errors: [Double] = [], unit: Scaling.Unit, dimensions: Int,
-    periods: [Double] = []
+    periods: [Double] = [], clock: MonthClock? = nil
   ) {
     let order = Self.order(x, y, errors, dimensions)
     self.x = order.flatMap { x[$0 * dimensions..<($0 + 1) * dimensions] }
     self.y = order.map { y[$0] }
     self.errors = errors.isEmpty ? [] : order.map { errors[$0] }
-    (self.unit, self.dimensions, self.periods) = (unit, dimensions, periods)
+    (self.unit, self.dimensions, self.periods, self.clock) = (unit, dimensions, periods, clock)
   }
 
   /// The numbers of the rows by their inputs, then their values, then their errors.

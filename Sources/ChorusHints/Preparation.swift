@@ -100,7 +100,7 @@ public struct Preparation: Sendable, Hashable {
       let inputs = x.enumerated().map { scaling.scaled(input: $1, column: $0 % dimensions) }
       let rows = ObservedRows(
         x: inputs, y: seen, errors: own, unit: scaling.output, dimensions: dimensions,
-        periods: dates ? Self.calendar(scaling) : [])
+        periods: dates ? Self.calendar(scaling) : [], clock: dates ? Self.clock(x, scaling) : nil)
       return Preparation(
         values: scale, scaling: scaling, fits: hints.fit(rows), limits: limits, range: range, isWhole: whole)
     }
@@ -108,6 +108,12 @@ public struct Preparation: Sendable, Hashable {
     /// A year, a week, a day and an hour in the unit of scaled inputs.
     private static func calendar(_ scaling: Scaling) -> [Double] {
       [365.2425, 7, 1, 1.0 / 24].map { $0 / (scaling.inputScales.first ?? 1) }
+    }
+
+    /// What counts dates `x` in months, where they share a day of the month.
+    private static func clock(_ x: [Double], _ scaling: Scaling) -> MonthClock? {
+      MonthClock(
+        days: x, origin: scaling.inputCentres.first ?? 0, unit: scaling.inputScales.first ?? 1)
     }
 
     private func units(
@@ -140,7 +146,7 @@ public struct Preparation: Sendable, Hashable {
         return hints.valueScale(
           ObservedRows(
             x: inputs, y: y, unit: plain.output, dimensions: dimensions,
-            periods: dates ? Self.calendar(plain) : [])) ?? .raw
+            periods: dates ? Self.calendar(plain) : [], clock: dates ? Self.clock(x, plain) : nil)) ?? .raw
       }
     }
   }

@@ -16,7 +16,7 @@ public struct SeriesEffects: Sendable {
   private let steps: Steps
   /// S L⁻ᵀ of the columns that are used, in the outputs' unit: a standard normal vector times it is an error of the factors.
   private let spread: [[Double]]
-  private let place: (start: Double, step: Double)
+  private let rows: SeriesModel.Rows
 
   /// Variances of a group's factors, in units of the noise's.
   private static let strengths = [0, 1e-3, 1e-2, 0.1, 1, 10, 100, 1e3, 1e4]
@@ -27,22 +27,25 @@ public struct SeriesEffects: Sendable {
   ///   - columns: `[columns][rows]`, of mean 0 and deviation 1.
   ///   - groups: of each column the group that it belongs to, from 0.
   ///   - errors: of each row the known deviation of its error of measurement, in the unit of y; empty for none.
-  ///   - known: periods in the unit of x that are likelier than others.
+  ///   - known: periods in the unit of x that are likelier than others; months have their own.
+  ///   - clock: counts time in place of x.
   /// Nil where nothing can be said: too few or too many rows, no extent, nothing that changes.
   public init?(
     x: [Double], y: [Double], columns: [[Double]], groups: [Int], errors: [Double] = [],
-    known: [Double] = []
+    known: [Double] = [], clock: MonthClock? = nil
   ) {
     let order = x.indices.sorted { (x[$0], y[$0]) < (x[$1], y[$1]) }
     let errors = errors.isEmpty ? [] : order.map { errors[$0] }
     let (x, y) = (order.map { x[$0] }, order.map { y[$0] })
     let columns = columns.map { column in order.map { column[$0] } }
-    guard let plain = SeriesModel.Rows(x: x, y: y) else { return nil }
+    guard let plain = SeriesModel.Rows(x: x, y: y, clock: clock) else { return nil }
     var factors = [Double](repeating: 0, count: columns.count)
     var found: (steps: Steps, spread: [[Double]])?
     for _ in 0..<Self.rounds {
       let rest = Self.rest(y, columns, factors)
-      guard let model = SeriesModel(x: x, y: rest, errors: errors, known: known) else { break }
+      guard let model = SeriesModel(x: x, y: rest, errors: errors, known: known, clock: clock) else {
+        break
+      }
       // Rows of a place are in order of what is left of them.
       var noise = model.choice.noise
       for (place, row) in SeriesModel.Rows.order(x, rest).enumerated() {
@@ -57,7 +60,7 @@ public struct SeriesEffects: Sendable {
     }
     guard let found else { return nil }
     (self.factors, steps, spread) = (factors, found.steps, found.spread)
-    place = (x[0], plain.step)
+    rows = plain
     let variance = plain.scale * plain.scale
     shares = (0..<((groups.max() ?? -1) + 1)).map { group in
       let own = groups.indices.filter { groups[$0] == group }
@@ -88,7 +91,7 @@ public struct SeriesEffects: Sendable {
 
   /// What the series makes of each column at a place in time, as if the column were outputs: what a change of its factor moves a
   /// forecast back by.
-  public func carried(at x: Double) -> [Double] { steps.carried(at: (x - place.start) / place.step) }
+  public func carried(at x: Double) -> [Double] { steps.carried(at: rows.time(x)) }
 
   /// The regression given level and seasons.
   private struct Steps: Sendable {

@@ -28,7 +28,7 @@ struct SeriesJoint: Sendable {
     guard places.count <= Self.most else { return nil }
     count = places.count
     laws = places.map { $0 < model.rows.x[0] ? nil : model.foretold(at: $0) }
-    let asked = places.map { ($0 - model.rows.x[0]) / model.rows.step }
+    let asked = places.map(model.rows.time)
     // Without the noise, in units of the noise's variance.
     var covariances = [Double](repeating: 0, count: count * count)
     let lost = asked.map { model.lost(at: $0) }

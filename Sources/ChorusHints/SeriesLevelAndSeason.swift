@@ -46,12 +46,14 @@ public struct SeriesLevelAndSeason: Hint {
   public static let choosesScale = true
 
   public func valueScale(_ rows: ObservedRows) -> ValueScale? {
-    rows.dimensions == 1 ? SeriesModel.valueScale(x: rows.x, y: rows.y, known: rows.periods) : nil
+    rows.dimensions == 1
+      ? SeriesModel.valueScale(x: rows.x, y: rows.y, known: rows.periods, clock: rows.clock) : nil
   }
 
   public func fit(_ rows: ObservedRows) -> Fit {
     guard rows.dimensions == 1,
-      let model = SeriesModel(x: rows.x, y: rows.y, errors: rows.errors, known: rows.periods)
+      let model = SeriesModel(
+        x: rows.x, y: rows.y, errors: rows.errors, known: rows.periods, clock: rows.clock)
     else {
       return Fit(said: nil, plain: rows.unit, hint: self)
     }
@@ -74,22 +76,24 @@ public struct SeriesLevelAndSeason: Hint {
 
       static func == (a: Said, b: Said) -> Bool {
         a.model.rows.x == b.model.rows.x && a.model.rows.y == b.model.rows.y
-          && a.model.choice == b.model.choice
+          && a.model.choice == b.model.choice && a.model.rows.clock == b.model.rows.clock
       }
       func hash(into hasher: inout Hasher) {
         hasher.combine(model.rows.x)
         hasher.combine(model.rows.y)
         hasher.combine(model.choice)
+        hasher.combine(model.rows.clock)
       }
 
-      private enum CodingKeys: CodingKey { case x, y, choice }
+      private enum CodingKeys: CodingKey { case x, y, choice, clock }
 
       /// Fits what was chosen again, and refuses what no fit has chosen.
       init(from decoder: any Decoder) throws {
         let fields = try decoder.container(keyedBy: CodingKeys.self)
         let (x, y) = try (fields.decode([Double].self, forKey: .x), fields.decode([Double].self, forKey: .y))
         let choice = try fields.decode(SeriesModel.Choice.self, forKey: .choice)
-        guard let rows = SeriesModel.Rows(x: x, y: y), rows.x == x, rows.y == y,
+        let clock = try fields.decodeIfPresent(MonthClock.self, forKey: .clock)
+        guard let rows = SeriesModel.Rows(x: x, y: y, clock: clock), rows.x == x, rows.y == y,
           let model = SeriesModel(rows: rows, choice: choice)
         else {
           throw DecodingError.dataCorrupted(
@@ -103,6 +107,7 @@ public struct SeriesLevelAndSeason: Hint {
         try fields.encode(model.rows.x, forKey: .x)
         try fields.encode(model.rows.y, forKey: .y)
         try fields.encode(model.choice, forKey: .choice)
+        try fields.encodeIfPresent(model.rows.clock, forKey: .clock)
       }
     }
 
@@ -142,7 +147,7 @@ public struct SeriesLevelAndSeason: Hint {
       let (period, summary) = (model.choice.setting.level.period, model.summary)
       let rows = model.rows
       return Season(
-        period: period * rows.step, cycles: rows.times[rows.times.count - 1] / period,
+        period: period * rows.pace, cycles: rows.times[rows.times.count - 1] / period,
         share: min(max(1 - summary.noise, 0), 1), skill: min(max(summary.skill, 0), 1))
     }
 

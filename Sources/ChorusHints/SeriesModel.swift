@@ -30,22 +30,26 @@ struct SeriesModel: Sendable {
     let y: [Double]
     let times: [Double]
     let outputs: [Double]
+    /// What counts time: months, or nil for x itself; a row in its unit, and in that of x.
+    let clock: MonthClock?
     let step: Double
+    let pace: Double
     /// The unit of `outputs`.
     let origin: Double
     let scale: Double
 
     /// nil where nothing can be said: too few or too many rows, no extent, nothing that changes.
-    init?(x: [Double], y: [Double]) {
+    init?(x: [Double], y: [Double], clock: MonthClock? = nil) {
       guard x.count == y.count, SeriesModel.rows.contains(x.count), (x + y).allSatisfy(\.isFinite) else {
         return nil
       }
       let order = Self.order(x, y)
       let (x, y) = (order.map { x[$0] }, order.map { y[$0] })
-      let apart = zip(x.dropFirst(), x).map { $0 - $1 }.filter { $0 > 0 }.sorted()
+      let counted = clock.map { clock in x.map(clock.months) } ?? x
+      let apart = zip(counted.dropFirst(), counted).map { $0 - $1 }.filter { $0 > 0 }.sorted()
       guard !apart.isEmpty else { return nil }
       let step = apart[(apart.count - 1) / 2] / 2 + apart[apart.count / 2] / 2
-      let times = x.map { ($0 - x[0]) / step }
+      let times = counted.map { ($0 - counted[0]) / step }
       guard step > 0, let last = times.last, last <= SeriesModel.longest else { return nil }
       // By powers of two to about 1, so that squares neither overflow nor vanish.
       guard let largest = y.map(abs).max(), largest > 0 else { return nil }
@@ -59,9 +63,21 @@ struct SeriesModel: Sendable {
       let deviation = (small.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / rows).squareRoot()
       guard deviation > 1e-9 * scaled(largest, by: -exponent) else { return nil }
       (self.x, self.y, self.times, self.step) = (x, y, times, step)
+      (self.clock, pace) = (clock, clock.map { $0.month * step } ?? step)
       outputs = small.map { ($0 - mean) / deviation }
       (origin, scale) = (scaled(mean, by: exponent), scaled(deviation, by: exponent))
       guard scale > 0, scale.isFinite, origin.isFinite else { return nil }
+    }
+
+    /// Likely periods in rows, of those known in the unit of x.
+    func periods(_ known: [Double]) -> [Double] {
+      (clock == nil ? known : MonthClock.periods).map { $0 / step }
+    }
+
+    /// A place in rows after the first.
+    func time(_ place: Double) -> Double {
+      guard let clock else { return (place - x[0]) / step }
+      return (clock.months(place) - clock.months(x[0])) / step
     }
 
     /// The numbers of rows by their places, of equal places the smaller value first.
@@ -119,13 +135,17 @@ struct SeriesModel: Sendable {
 
   /// Chooses and fits; nil where nothing can be said.
   ///
-  /// - Parameter known: periods in the unit of x that are likelier than others.
-  /// - Parameter errors: of each row the known deviation of its error of measurement, in the unit of y; empty for none.
-  init?(x: [Double], y: [Double], errors: [Double] = [], known: [Double] = []) {
-    guard let rows = Rows(x: x, y: y),
+  /// - Parameters:
+  ///   - errors: of each row the known deviation of its error of measurement, in the unit of y; empty for none.
+  ///   - known: periods in the unit of x that are likelier than others; months have their own.
+  ///   - clock: counts time in place of x.
+  init?(
+    x: [Double], y: [Double], errors: [Double] = [], known: [Double] = [], clock: MonthClock? = nil
+  ) {
+    guard let rows = Rows(x: x, y: y, clock: clock),
       let choice = Self.choose(
         rows, errors: errors.isEmpty ? [] : Rows.order(x, y).map { errors[$0] },
-        known: known.map { $0 / rows.step })
+        known: rows.periods(known))
     else { return nil }
     self.init(rows: rows, choice: choice)
   }
@@ -163,7 +183,7 @@ struct SeriesModel: Sendable {
   /// What is said of an output at a place by all rows.
   func foretold(at x: Double) -> Law {
     // Further out nothing is left to tell apart, and every number stays finite.
-    let time = min(max(-Self.farthest, (x - rows.x[0]) / rows.step), Self.farthest)
+    let time = min(max(-Self.farthest, rows.time(x)), Self.farthest)
     let found = answers.law(at: time)
     return Law(
       mean: rows.origin + rows.scale * found.mean,
@@ -284,7 +304,7 @@ extension SeriesModel {
       slope: share([1]),
       seasons: design.seasons.enumerated().map { place, season in
         Summary.Season(
-          period: season.period * rows.step, cycles: design.shape.span / season.period,
+          period: season.period * rows.pace, cycles: design.shape.span / season.period,
           fixed: share(design.members(of: place, changing: false)),
           changing: share(design.members(of: place, changing: true)))
       },

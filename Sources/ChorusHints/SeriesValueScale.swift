@@ -10,18 +10,20 @@ extension SeriesModel {
   private static let least = 1e-3
 
   /// The scale on which values are most likely, by the evidence of a short fit and its Jacobian (docs/series-hint.md, 3).
-  static func valueScale(x: [Double], y: [Double], known: [Double] = []) -> ValueScale {
+  static func valueScale(
+    x: [Double], y: [Double], known: [Double] = [], clock: MonthClock? = nil
+  ) -> ValueScale {
     guard let smallest = y.min(), let largest = y.max(), smallest >= 0, largest > narrow * smallest,
-      let rows = Rows(x: x, y: y),
+      let rows = Rows(x: x, y: y, clock: clock),
       let start = Start(
-        rows, noise: [Double](repeating: 1, count: y.count), known: known.map { $0 / rows.step })
+        rows, noise: [Double](repeating: 1, count: y.count), known: rows.periods(known))
     else { return .raw }
     let count = Double(y.count)
     var best = (worth: start.tuned.evidence - count * log(rows.scale), scale: ValueScale.raw)
     let others: [ValueScale] = (smallest > least * largest ? [.logarithm] : []) + [.root(of: y)]
     for scale in others {
       let seen = rows.y.compactMap(scale.seen)
-      guard seen.count == y.count, let own = Rows(x: rows.x, y: seen) else { continue }
+      guard seen.count == y.count, let own = Rows(x: rows.x, y: seen, clock: clock) else { continue }
       let design = SeriesDesign(
         times: own.times, outputs: own.outputs, noise: start.noise, seasons: start.seasons)
       let first = design.tuneSeasons(design.found(start.tuned.setting))

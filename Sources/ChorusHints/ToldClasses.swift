@@ -10,6 +10,8 @@ import Foundation
 ///
 /// A pass tells a row as `TableExperts` tells one whose value is that 0 or 1 in units of the context's, with logistic ridge in the place
 /// of ridge and the pool in that of the stack; behind it come the logarithms of the probabilities: of logistic ridge, processes, forest, the pool, and the level's share.
+/// Estimators that have seen n rows are cut at 1/2(n + 2). The pool, which may be surer than any of them, is so in what tells how it did,
+/// and is as sure as it says in its logarithm, which a head is around.
 public struct ToldClasses: Sendable {
   /// Logistic ridge, processes, forest, the pool, and the share.
   public static let estimators = 5
@@ -110,6 +112,8 @@ public struct ToldClasses: Sendable {
   private struct Passed {
     /// Of each pass: logistic ridge, processes, forest, the pool.
     let probabilities: [[Double]]
+    /// Of each pass, the logarithm of what the pool says.
+    let pooled: [Double]
     let unseen: Double
   }
 
@@ -124,8 +128,12 @@ public struct ToldClasses: Sendable {
     return Passed(
       probabilities: passes.indices.map { pass in
         sums.indices.map { min(max(sums[$0][pass] / totals[$0], said.least), 1 - said.least) }
-      }, unseen: max(1 - totals[3], 0))
+      }, pooled: passes.indices.map { log(max(sums[3][$0] / totals[3], leastPooled)) },
+      unseen: max(1 - totals[3], 0))
   }
+
+  /// A logarithm is of no less, so that no level is impossible.
+  private static let leastPooled = 1e-9
 
   private static func written(
     _ said: [Passed], _ disagreement: [[Double]], _ passes: [[Int]], _ fit: ClassFit, _ overall: [[Double]],
@@ -149,7 +157,8 @@ public struct ToldClasses: Sendable {
           out.append(min(max((estimate.value - best.value) / best.deviation, -8), 8))
         }
         out += overall[pass]
-        for probability in probabilities { out.append(log(probability)) }
+        for probability in probabilities.prefix(3) { out.append(log(probability)) }
+        out.append(own.pooled[pass])
         out.append(log(share))
         out += places[row]
       }

@@ -40,8 +40,8 @@ public struct ClassPosterior: Sendable {
   ///   - cells: rows whose levels are observed.
   ///   - observed: of each row, its level, from 0.
   ///   - count: how many levels there may be.
-  ///   - model: one that reads tables. A network of the family `classes` judges what estimators say; with another, and with none, the
-  ///     estimators speak for themselves.
+  ///   - model: one that reads tables. A network of the family `classes`, the model itself or one beside it (`Model.ofCategories`), judges
+  ///     what estimators say; without one, the estimators speak for themselves.
   ///   - pool: threads to work on; nil keeps to the caller's.
   /// - Throws: `DataError` as `ClassFit`, where all rows have the same level as well; `ModelError.input` for a model that reads no
   ///   tables.
@@ -64,8 +64,8 @@ public struct ClassPosterior: Sendable {
     let fit = try ClassFit(
       some.map { cells.rows($0) } ?? cells, levels: some.map { $0.map { observed[$0] } } ?? observed,
       of: count)
-    if let model, model.blueprint.family == .classes {
-      let (told, posterior) = try Self.read(fit, by: model, on: pool)
+    if let network = model?.ofCategories {
+      let (told, posterior) = try Self.read(fit, by: network, on: pool)
       if posterior.rows < told.observed.y.count {
         notes.append("the network read \(posterior.rows) rows, a sample over all values")
       }

@@ -90,7 +90,7 @@ public struct CovariatePosterior: Answering {
       asked.map { Self.times($0) })
     let data = nearest.map { all.rows($0) } ?? all
     let times = Self.times(data.inputs)
-    let known = data.inputColumns.first?.isDate == true ? [365.2425, 7, 1, 1.0 / 24] : []
+    let areDates = data.inputColumns.first?.isDate == true
     let values = try Self.scale(choice, model, times, data)
     let seen = try data.y.map { value in
       guard let z = values.seen(value) else { throw DataError.noPlace(value: value, scale: values) }
@@ -113,7 +113,8 @@ public struct CovariatePosterior: Answering {
     guard
       let effects = SeriesEffects(
         x: times, y: seen, columns: (0..<basis.width).map { column in rows.map { $0[column] } },
-        groups: basis.groups, errors: errors, known: known)
+        groups: basis.groups, errors: errors, known: areDates ? [365.2425, 7, 1, 1.0 / 24] : [],
+        clock: areDates ? MonthClock(days: times, origin: 0, unit: 1) : nil)
     else {
       throw InferenceError.input(
         "the \(data.count) rows are too few, or change too little, to tell what columns beside time do; leave out --with"

@@ -8,14 +8,40 @@ public enum Functional: Sendable, Hashable, CustomStringConvertible {
   case minimum
   /// The last value less the first, by the order of the input.
   case difference
+  /// The value at one input less that at another, both among those asked for.
+  case between(first: Place, last: Place)
   /// The smallest input at which the value is above a level; +∞ for a path that never is.
   case firstAbove(Double)
+  /// The smallest input at which the value is below a level; +∞ for a path that never is.
+  case firstBelow(Double)
+
+  /// An input, and how it was written.
+  public struct Place: Sendable, Hashable {
+    /// NaN where the text has still to be read as what its column holds.
+    public let value: Double
+    public let text: String
+
+    public init(_ value: Double, text: String? = nil) {
+      (self.value, self.text) = (value, text ?? "\(value)")
+    }
+  }
 
   /// The forms of ``init(parsing:)``.
-  public static let forms = ["sum", "mean", "max", "min", "difference", "first-above:V"]
+  public static let forms = [
+    "sum", "mean", "max", "min", "difference", "difference:A..B", "first-above:V", "first-below:V",
+  ]
 
-  /// Reads one of ``forms``; nil for anything else.
+  /// Reads one of ``forms``; nil for anything else, and for inputs A and B that are no numbers.
   public init?(parsing text: String) {
+    guard let found = Functional(written: text) else { return nil }
+    if case .between(let first, let last) = found, !first.value.isFinite || !last.value.isFinite {
+      return nil
+    }
+    self = found
+  }
+
+  /// Reads one of ``forms``, whose A and B may be of any column: their values are NaN where they are no numbers.
+  package init?(written text: String) {
     switch text {
     case "sum": self = .sum
     case "mean": self = .mean
@@ -24,11 +50,36 @@ public enum Functional: Sendable, Hashable, CustomStringConvertible {
     case "difference": self = .difference
     default:
       let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
-      guard parts.count == 2, parts[0] == "first-above", let level = Double(parts[1]), level.isFinite else {
-        return nil
+      guard parts.count == 2 else { return nil }
+      if parts[0] == "difference" {
+        guard let dots = Self.dots(parts[1]) else { return nil }
+        let (first, last) = (parts[1][..<dots], parts[1][dots...].dropFirst(2))
+        guard Self.dots(last) == nil, let first = Self.place(first), let last = Self.place(last) else {
+          return nil
+        }
+        self = .between(first: first, last: last)
+        return
       }
-      self = .firstAbove(level)
+      guard let level = Double(parts[1]), level.isFinite else { return nil }
+      switch parts[0] {
+      case "first-above": self = .firstAbove(level)
+      case "first-below": self = .firstBelow(level)
+      default: return nil
+      }
     }
+  }
+
+  /// Where two points stand in a text first.
+  private static func dots(_ text: Substring) -> String.Index? {
+    text.indices.first { text[$0...].prefix(2) == ".." }
+  }
+
+  /// An input as it is written, without the spaces around it; nil where there is none.
+  private static func place(_ text: Substring) -> Place? {
+    var own = text.drop { $0.isWhitespace }
+    while own.last?.isWhitespace == true { own.removeLast() }
+    guard !own.isEmpty else { return nil }
+    return Place(Double(own).flatMap { $0.isFinite ? $0 : nil } ?? .nan, text: String(own))
   }
 
   public var description: String {
@@ -38,37 +89,61 @@ public enum Functional: Sendable, Hashable, CustomStringConvertible {
     case .maximum: "max"
     case .minimum: "min"
     case .difference: "difference"
+    case .between(let first, let last): "difference:\(first.text)..\(last.text)"
     case .firstAbove(let level): "first-above:\(level)"
+    case .firstBelow(let level): "first-below:\(level)"
     }
   }
 
-  /// Whether the order of the targets along one input matters.
+  /// Whether the places of the targets along one input matter.
   public var needsOrder: Bool {
     switch self {
-    case .difference, .firstAbove: true
+    case .difference, .between, .firstAbove, .firstBelow: true
     case .sum, .mean, .maximum, .minimum: false
     }
   }
 
   /// Whether the result is an input and not a value.
-  public var isInput: Bool { if case .firstAbove = self { true } else { false } }
+  public var isInput: Bool {
+    switch self {
+    case .firstAbove, .firstBelow: true
+    case .sum, .mean, .maximum, .minimum, .difference, .between: false
+    }
+  }
 
-  /// The functional of every path.
+  /// Whether it is of two inputs that are named.
+  public var isBetween: Bool { if case .between = self { true } else { false } }
+
+  /// An input that the functional is of and that is none of those asked for; nil where it can be worked out.
+  ///
+  /// - Parameter inputs: the first input of each target.
+  public func missing(from inputs: [Double]) -> Place? {
+    guard case .between(let first, let last) = self else { return nil }
+    return [first, last].first { !inputs.contains($0.value) }
+  }
+
+  /// The functional of every path; NaN where it is of an input that is ``missing(from:)`` those asked for.
   ///
   /// - Parameters:
   ///   - paths: `[paths][targets]`.
   ///   - inputs: the first input of each target, `[targets]`; of equal ones the earlier row counts as first.
   public func values(of paths: [[Double]], at inputs: [Double]) -> [Double] {
     let order = inputs.indices.sorted { inputs[$0] == inputs[$1] ? $0 < $1 : inputs[$0] < inputs[$1] }
+    var places: (first: Int, last: Int)? = order.first.flatMap { first in order.last.map { (first, $0) } }
+    if case .between(let first, let last) = self {
+      places = inputs.firstIndex(of: first.value).flatMap { first in
+        inputs.firstIndex(of: last.value).map { (first, $0) }
+      }
+    }
     return paths.map { path in
       switch self {
       case .sum: path.reduce(0, +)
       case .mean: path.isEmpty ? .nan : path.reduce(0, +) / Double(path.count)
       case .maximum: path.max() ?? .nan
       case .minimum: path.min() ?? .nan
-      case .difference:
-        if let first = order.first, let last = order.last { path[last] - path[first] } else { .nan }
+      case .difference, .between: places.map { path[$0.last] - path[$0.first] } ?? .nan
       case .firstAbove(let level): order.first { path[$0] > level }.map { inputs[$0] } ?? .infinity
+      case .firstBelow(let level): order.first { path[$0] < level }.map { inputs[$0] } ?? .infinity
       }
     }
   }

@@ -1,9 +1,9 @@
 import ChorusData
+import ChorusFiles
 import ChorusHints
 import ChorusModels
 import ChorusStorage
 import ChorusTensors
-import Foundation
 
 /// A context that was encoded once and kept in a file, to be asked later without encoding it again.
 ///
@@ -70,7 +70,7 @@ public struct SavedContext: Sendable {
   public let card: [String: String]
   private let header: Header
   /// The header as it stands in the file.
-  private let json: Data
+  private let json: String
   private let content: Safetensors
 
   /// Reads the file at `path` and checks that it is whole.
@@ -96,8 +96,8 @@ public struct SavedContext: Sendable {
       )
     }
     do {
-      self.json = Data(json.utf8)
-      header = try JSONDecoder().decode(Header.self, from: self.json)
+      self.json = json
+      header = try JSON.decode(Header.self, from: json)
     } catch {
       throw StorageError(
         .malformed, file: path,
@@ -159,15 +159,14 @@ public struct SavedContext: Sendable {
   }
 
   private func preparation(_ hints: Hints) throws -> Preparation {
-    let decoder = JSONDecoder()
-    if let key = CodingUserInfoKey.hints { decoder.userInfo[key] = hints }
+    let info: [CodingUserInfoKey: any Sendable] = CodingUserInfoKey.hints.map { [$0: hints] } ?? [:]
     guard content.metadata["format"] == Self.firstFormat else {
       return Preparation(
         values: header.values ?? .raw, scaling: header.scaling,
-        fits: try decoder.decode(Kept.self, from: json).fits, limits: header.limits?.range,
+        fits: try JSON.decode(Kept.self, from: json, userInfo: info).fits, limits: header.limits?.range,
         range: header.range?.range, isWhole: header.whole ?? false)
     }
-    return try decoder.decode(FirstFormat.self, from: json).preparation(header.scaling, hints)
+    return try JSON.decode(FirstFormat.self, from: json, userInfo: info).preparation(header.scaling, hints)
   }
 
   /// The fits of the hints that the decoder was given.
@@ -219,11 +218,9 @@ public struct SavedContext: Sendable {
         scaling: posterior.scaling, inputColumns: posterior.inputColumns,
         outputColumn: posterior.outputColumn),
       fits: posterior.conditioned.fits, hints: posterior.model.blueprint.hints)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
     var metadata = card
     metadata["format"] = format
-    metadata["context"] = String(decoding: try encoder.encode(header), as: UTF8.self)
+    metadata["context"] = try JSON.encode(header)
     var writer = SafetensorsWriter(metadata: metadata)
     let rows = posterior.conditioned.rows
     try writer.add("x", shape: [rows.count, rows.dimensions], floats: rows.x)

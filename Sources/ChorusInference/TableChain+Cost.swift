@@ -18,10 +18,12 @@ extension TableChain {
       let columns = Double(step.inputs.count)
       // A category has estimators of its own for every level.
       let estimators = 3 * read * read * (read + 20 * columns) + 1e5 * fitted * (columns + 4)
-      let network =
-        passes(step, of: model)
-        * Posterior.flops(toRead: rows, dimensions: model.blueprint.inputDimensions, by: model)
-      return sum + Double(step.levels ?? 1) * estimators + network
+      let network = network(step, of: model).map {
+        let reading = Posterior.flops(toRead: rows, dimensions: $0.blueprint.inputDimensions, by: $0)
+        // What is believed of a network of classes is found by reading the rows again without some of them, and asking for these.
+        return passes(step) * (step.levels == nil ? 1 : ClassNetwork.readings) * reading
+      }
+      return sum + Double(step.levels ?? 1) * estimators + (network ?? 0)
     }
   }
 
@@ -63,16 +65,19 @@ extension TableChain {
     // Of each row its covariances with the rows that processes read, and the deviation that follows.
     let read = Double(min(rows, mostRead))
     let told = Double((step.levels ?? 1) * count) * (4 * read * read + 100 * read)
-    let passes = passes(step, of: model)
-    guard passes > 0 else { return told }
-    let context = min(max(rows, 1), max(model.blueprint.trainedContext, 1))
-    let plan = try plan.resolve(context: context, targets: count, capability: model.network.capability)
-    return try told + passes * plan.cost(paths: paths).work(model.network.rates).total
+    guard let network = network(step, of: model) else { return told }
+    let context = min(max(rows, 1), max(network.blueprint.trainedContext, 1))
+    let plan = try plan.resolve(context: context, targets: count, capability: network.network.capability)
+    return try told + passes(step) * plan.cost(paths: paths).work(network.network.rates).total
   }
 
-  /// How many times a row goes through the network: for each level of a category, where it has a network.
-  private static func passes(_ step: Step, of model: Model) -> Double {
-    guard let levels = step.levels else { return 1 }
-    return model.blueprint.family == .classes ? Double(min(levels, ToldClasses.mostPasses)) : 0
+  /// The network that is asked of a step; nil where estimators are.
+  private static func network(_ step: Step, of model: Model) -> Model? {
+    step.levels == nil ? model : model.ofCategories
+  }
+
+  /// How many times a row goes through the network: for each level of a category.
+  private static func passes(_ step: Step) -> Double {
+    step.levels.map { Double(min($0, ToldClasses.mostPasses)) } ?? 1
   }
 }

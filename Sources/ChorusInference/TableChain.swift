@@ -97,7 +97,8 @@ public struct TableChain: Sendable {
   ///   - context: those that are read; nil for all.
   ///   - pins: what is known of missing cells. Columns that have some are drawn first; a cell that is given is read as one that was
   ///     there, but where the same row has a cell that is drawn before it: there paths are weighed by its density (`sample(_:given:)`).
-  ///   - model: of tables, with estimators alone for categories; or of classes, where no number is drawn.
+  ///   - model: of tables, with one of classes beside it (`Model.with(ofCategories:)`) or estimators alone for categories; or of
+  ///     classes, where no number is drawn.
   /// - Throws: `InferenceError.input` where a column has fewer than two values to learn from, or a pin is of no missing cell.
   public init(
     _ model: Model, _ cells: Cells, steps: [Step], rows: Set<Int>? = nil, context: Set<Int>? = nil,

@@ -40,40 +40,34 @@ public struct AccessComparison: Sendable {
     _ plans: [PlanTemplate], on pool: ThreadPool, stop: @escaping @Sendable () -> Bool = { false }
   ) throws -> [Row]? {
     let length = passages.first?.count ?? 0
-    let accesses = try [Access(tokens: length)] + plans.map { try model.access($0, tokens: length) }
-    let found: [[Double]?] = try pool.map(accesses.count * passages.count) { index in
-      let (access, passage) = index.quotientAndRemainder(dividingBy: passages.count)
-      return scored(passages[passage], accesses[access], stop)
+    let readings = try [TextReading.everything] + plans.map { try model.reading($0, tokens: length) }
+    let found: [[Double]?] = try pool.map(readings.count * passages.count) { index in
+      let (reading, passage) = index.quotientAndRemainder(dividingBy: passages.count)
+      return scored(passages[passage], readings[reading], stop)
     }
     let nats = found.compactMap { $0 }
     guard nats.count == found.count else { return nil }
-    func all(_ access: Int) -> [Double] {
-      Array(nats[access * passages.count..<(access + 1) * passages.count].joined())
+    func all(_ reading: Int) -> [Double] {
+      Array(nats[reading * passages.count..<(reading + 1) * passages.count].joined())
     }
     let full = all(0)
-    return zip(plans, accesses.dropFirst()).enumerated().map { index, pair in
-      let own = all(index + 1)
+    return zip(plans, readings.dropFirst()).enumerated().map { index, pair in
+      let (own, pairs) = (all(index + 1), pair.1.pairs(of: length))
       return Row(
-        plan: pair.0, pairs: pair.1.pairs, share: Double(pair.1.pairs) / Double(accesses[0].pairs),
+        plan: pair.0, pairs: pairs, share: Double(pairs) / Double(TextReading.everything.pairs(of: length)),
         nats: SurprisalCurve.Mean(own), gap: SurprisalCurve.Mean(zip(own, full).map { $0 - $1 }))
     }
   }
 
   /// Surprisals of a text's tokens from `lead` on; nil where it was stopped.
-  private func scored(_ tokens: [Int32], _ access: Access, _ stop: () -> Bool) -> [Double]? {
-    let paths = model.network.paths(capacity: tokens.count)
+  private func scored(_ tokens: [Int32], _ reading: TextReading, _ stop: () -> Bool) -> [Double]? {
+    var reader = TextReader(model.network, reading, tokens: tokens.count, on: nil)
     var nats: [Double] = []
-    for first in stride(from: 0, to: tokens.count - 1, by: TokenNetwork.piece) {
-      if stop() { return nil }
-      let range = first..<min(first + TokenNetwork.piece, tokens.count - 1)
-      let rows = range.map {
-        TokenNetwork.Row(tokens[$0], at: $0, reads: access.reads[$0], asked: $0 + 1 >= lead)
-      }
-      let next = range.filter { $0 + 1 >= lead }.map { tokens[$0 + 1] }
-      nats += model.network.read(rows[...], into: paths, on: nil) { said in
-        said.logProbabilities(of: next).map { -$0 }
-      }
+    // The last token predicts none that is known.
+    let isRead = reader.read(Array(tokens.dropLast()), last: tokens.count - lead, stop) { said in
+      let first = max(lead, 1) + nats.count
+      nats += said.logProbabilities(of: Array(tokens[first..<first + said.count])).map { -$0 }
     }
-    return nats
+    return isRead ? nats : nil
   }
 }

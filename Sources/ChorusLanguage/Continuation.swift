@@ -46,22 +46,24 @@ extension LanguageModel {
   /// - Parameters:
   ///   - prompt: at least one token.
   ///   - count: the most tokens to add.
-  ///   - access: what each token reads, of at least prompt + count tokens; nil for everything before it.
+  ///   - reading: what each token reads, of at least prompt + count tokens.
   ///   - draft: what proposes tokens; nil for none, which takes a call a token.
   ///   - stop: asked before every call of a network.
   ///   - emit: gets each token as soon as it is chosen.
   public func generate(
-    after prompt: [Int32], tokens count: Int, by choice: TokenChoice = .greedy, access: Access? = nil,
-    draft: Draft? = nil, on pool: ThreadPool? = nil, stop: () -> Bool = { false },
+    after prompt: [Int32], tokens count: Int, by choice: TokenChoice = .greedy,
+    reading: TextReading = .everything, draft: Draft? = nil, on pool: ThreadPool? = nil,
+    stop: () -> Bool = { false },
     emit: (Int32) throws -> Void
   ) throws -> Continued {
     guard !prompt.isEmpty else { throw LanguageError.tooShort(tokens: 0, needed: 1) }
     let (end, trained) = (
       prompt.count + count, min(trainedLength, draft?.model.trainedLength ?? trainedLength)
     )
-    guard end <= trained else { throw LanguageError.tooLong(tokens: end, trained: trained) }
-    var reader = Reader(network, access, capacity: end, on: pool)
-    var drafter = draft.map { Reader($0.model.network, access, capacity: end, on: pool) }
+    let longest = reading.longest(of: end)
+    guard longest <= trained else { throw LanguageError.tooLong(tokens: longest, trained: trained) }
+    var reader = TextReader(network, reading, tokens: end, on: pool)
+    var drafter = draft.map { TextReader($0.model.network, reading, tokens: end, on: pool) }
     var (text, told) = (prompt, Continued())
     func done(_ ending: Continued.Ending) -> Continued {
       (told.ending, told.calls, told.draftCalls) = (ending, reader.calls, drafter?.calls ?? 0)
@@ -75,7 +77,7 @@ extension LanguageModel {
       while laws.count < most {
         var next: Int32 = 0
         let place = text.count
-        let read = drafter?.read(text, last: 1, stop) { logits in
+        let read = drafter?.logits(text, last: 1, stop) { logits in
           laws.append(choice.law(logits))
           next = choice.token(logits, at: place)
         }
@@ -84,7 +86,7 @@ extension LanguageModel {
       }
       var (chosen, refused): ([Int32], Bool) = ([], false)
       let proposed = text[known...]
-      let read = reader.read(text, last: laws.count + 1, stop) { logits in
+      let read = reader.logits(text, last: laws.count + 1, stop) { logits in
         guard !refused else { return }
         let place = known + chosen.count
         guard chosen.count < laws.count else {
@@ -109,50 +111,5 @@ extension LanguageModel {
       drafter?.forget(from: text.count - 1)
     }
     return done(.enoughTokens)
-  }
-}
-
-/// A network that reads a text as it grows, and again from where it has become another.
-private struct Reader {
-  let network: TokenNetwork
-  let access: Access?
-  let pool: ThreadPool?
-  let paths: TokenNetwork.Paths
-  /// Tokens that it has read.
-  private var known = 0
-  private(set) var calls = 0
-
-  init(_ network: TokenNetwork, _ access: Access?, capacity: Int, on pool: ThreadPool?) {
-    (self.network, self.access, self.pool) = (network, access, pool)
-    paths = network.paths(capacity: capacity)
-  }
-
-  /// Tokens from a place on will be others.
-  mutating func forget(from place: Int) { known = min(known, place) }
-
-  /// Reads what it has not read, and tells the logits behind each of the last tokens, which must be among that.
-  ///
-  /// - Returns: false where `stop` said so.
-  mutating func read(
-    _ text: [Int32], last asked: Int, _ stop: () -> Bool, _ say: (UnsafeBufferPointer<Float>) -> Void
-  ) -> Bool {
-    while known < text.count {
-      if stop() { return false }
-      let end = min(known + TokenNetwork.piece, text.count)
-      let rows = (known..<end).map { place in
-        TokenNetwork.Row(
-          text[place], at: place, reads: access?.reads[place], asked: place >= text.count - asked)
-      }
-      network.read(rows[...], into: paths, on: pool) { said in
-        guard said.count > 0 else { return }
-        let logits = said.logits(0..<said.count)
-        for row in 0..<said.count {
-          say(UnsafeBufferPointer(start: logits + row * network.vocabulary, count: network.vocabulary))
-        }
-      }
-      known = end
-      calls += 1
-    }
-    return true
   }
 }

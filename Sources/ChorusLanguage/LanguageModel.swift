@@ -58,18 +58,6 @@ public struct LanguageModel: Sendable {
     StorageError(.malformed, file: file.file, detail)
   }
 
-  /// What each of so many tokens reads under a plan.
-  ///
-  /// - Throws: `LanguageError.plan` for a plan that says nothing about texts, or leaves out what this model's memories have
-  ///   read already.
-  public func access(_ template: PlanTemplate, tokens count: Int) throws -> Access {
-    let access = try Access(template, tokens: count)
-    guard network.readsSubsets || access.reads.allSatisfy({ $0 == nil }) else {
-      throw LanguageError.leavesOut(plan: "\(template)")
-    }
-    return access
-  }
-
   // MARK: The blueprint
 
   /// What a file says of its network; what would change its arithmetic and is not known is refused by name.

@@ -47,6 +47,8 @@ public struct Passage: Sendable, Hashable {
 extension LanguageModel {
   /// Reads short sequences side by side and tells the surprisals that were asked for.
   private struct Batch: Sendable {
+    /// The token before each sequence: the one that begins a text, where the model has seen every text begin with it.
+    let start: Int32?
     var rows: [TokenNetwork.Row] = []
     var paths = 0
     var longest = 0
@@ -54,27 +56,34 @@ extension LanguageModel {
     var next: [Int32] = []
     var places: [(target: Int, column: Int)] = []
 
+    init(_ start: Int32?) { self.start = start }
+
     /// - Parameter asked: for a row of the sequence the token that follows and where its surprisal belongs.
     mutating func add(
       _ tokens: some Collection<Int32>, asked: (Int) -> (token: Int32, target: Int, column: Int)?
     ) {
+      let first = start == nil ? 0 : 1
+      if let start { rows.append(TokenNetwork.Row(start, at: 0, path: paths, asked: false)) }
       for (place, token) in tokens.enumerated() {
         let question = asked(place)
-        rows.append(TokenNetwork.Row(token, at: place, path: paths, asked: question != nil))
+        rows.append(TokenNetwork.Row(token, at: first + place, path: paths, asked: question != nil))
         if let question {
           next.append(question.token)
           places.append((question.target, question.column))
         }
       }
       paths += 1
-      longest = max(longest, tokens.count)
+      longest = max(longest, first + tokens.count)
     }
   }
 
   /// Tokens that go through the network in one call, as long as windows allow.
   private static let callRows = 256
 
-  /// S_t(c) of a passage.
+  /// The longest context that training has shown; the token that begins a text has a place of its own.
+  public var longestContext: Int { trainedLength - (tokenizer.start == nil ? 0 : 1) }
+
+  /// S_t(c) of a passage. The token that begins a text, where the model has one, is before every window and is not counted.
   ///
   /// - Parameters:
   ///   - stop: asked before every call of the network; the table is nil then.
@@ -84,13 +93,15 @@ extension LanguageModel {
     progress: @escaping @Sendable (Double) -> Void = { _ in }
   ) throws -> SurprisalTable? {
     let (contexts, targets, tokens) = (passage.contexts, passage.targets, passage.tokens)
-    guard contexts <= trainedLength else {
-      throw LanguageError.tooLong(tokens: contexts, trained: trainedLength)
+    guard contexts <= longestContext else {
+      throw LanguageError.tooLong(tokens: contexts, trained: longestContext)
     }
-    var batches = [Batch()]
+    var batches = [Batch(tokenizer.start)]
     // The window from `start` on ends with its C-th token, or with the last one that has a target behind it.
     for start in 0..<contexts + targets - 1 {
-      if batches[batches.count - 1].rows.count >= Self.callRows { batches.append(Batch()) }
+      if batches[batches.count - 1].rows.count >= Self.callRows {
+        batches.append(Batch(tokenizer.start))
+      }
       let end = min(start + contexts, contexts + targets - 1)
       batches[batches.count - 1].add(tokens[start..<end]) { place in
         let target = start + place + 1 - contexts
@@ -107,11 +118,13 @@ extension LanguageModel {
     _ passage: Passage, on pool: ThreadPool, stop: @escaping @Sendable () -> Bool = { false }
   ) throws -> SurprisalTable? {
     let (tokens, levels) = (passage.tokens, Levels.count(passage.contexts))
-    var batches = [Batch()]
+    var batches = [Batch(tokenizer.start)]
     for target in 0..<passage.targets {
       let next = passage.contexts + target
       for level in 0..<levels {
-        if batches[batches.count - 1].rows.count >= Self.callRows { batches.append(Batch()) }
+        if batches[batches.count - 1].rows.count >= Self.callRows {
+          batches.append(Batch(tokenizer.start))
+        }
         let sequence = (0...level).reversed().map { tokens[next - 1 << $0] }
         batches[batches.count - 1].add(sequence) { place in
           place == level ? (tokens[next], target, level) : nil

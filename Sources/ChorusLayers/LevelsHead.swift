@@ -4,10 +4,12 @@ import Foundation
 
 /// A law over the levels of a category of any number of levels: one map, shared by all, makes of what is known of a level its
 ///
-///     logit_c = log Σ_e w_c,e p_e,c + f_c,   w_c = softmax(raw weights),   p = softmax_c(logit),
+///     logit_c = log p_t,c + λ·(a_t log p_t,c + Σ_{e≠t} a_e,c (log p_e,c − log p_t,c) + f_c),   p = softmax_c(logit),
 ///
-/// where p_e,c is what classical estimators give the level, told as units, and f_c a free number. Levels renumbered are levels
-/// renumbered in the law. A fresh head says about what its most trusted estimator says.
+/// where p_e,c is what classical estimator e gives the level, told as units, t the trusted one, and a and f are free numbers: a logarithmic
+/// pool whose weights depend on the row (Genest & Zidek 1986). Levels renumbered are levels renumbered in the law. A fresh head says
+/// about what the trusted estimator says, however sure that is. λ, within 0 and 1, is how much of what was learned is believed; training
+/// has 1, and at 0 the law is the trusted estimator's.
 public struct LevelsHead: Head {
   /// Estimators that a logit is around.
   public let around: Int
@@ -18,28 +20,23 @@ public struct LevelsHead: Head {
 
   public init(_ width: Int, hidden: Int, around: Int, trusted: Int, _ scope: inout ParameterScope) {
     (self.around, self.trusted) = (around, trusted)
-    let bias = (0..<around).map { $0 == trusted ? Self.trust : Float(0) } + [0]
-    map = FeedForward(
-      width, hidden: hidden, around + 1, start: .fan(in: hidden, times: 0.1), bias: .values(bias), &scope)
+    map = FeedForward(width, hidden: hidden, around + 1, start: .fan(in: hidden, times: 0.02), &scope)
   }
 
-  private static let trust: Float = 3
-
-  /// The logit of one level, the weights of the estimators, and the responsibility of each.
+  /// The logit of one level without what was learned, and what that adds.
   ///
   /// - Parameters:
   ///   - raw: of the level, `[around + 1]`.
   ///   - logs: the logarithm of what each estimator gives it.
-  func logit(
-    _ raw: UnsafePointer<Float>, _ logs: (Int) -> Double
-  ) -> (value: Double, weights: [Double], responsibilities: [Double]) {
-    let weights = Categorical(logits: (0..<around).map { Double(raw[$0]) }).logProbabilities
-    let parts = (0..<around).map { weights[$0] + logs($0) }
-    let top = parts.max() ?? 0
-    let sum = parts.reduce(0) { $0 + exp($1 - top) }
-    return (
-      top + log(sum) + Double(raw[around]), weights.map { exp($0) }, parts.map { exp($0 - top) / sum }
-    )
+  public func logit(_ raw: UnsafePointer<Float>, _ logs: (Int) -> Double) -> (base: Double, learned: Double) {
+    let base = logs(trusted)
+    let pooled = (0..<around).reduce(0.0) { $0 + Double(raw[$1]) * slope($1, logs) }
+    return (base, pooled + Double(raw[around]))
+  }
+
+  /// The derivative of the logit by the weight of an estimator.
+  private func slope(_ estimator: Int, _ logs: (Int) -> Double) -> Double {
+    estimator == trusted ? logs(trusted) : logs(estimator) - logs(trusted)
   }
 
   /// The law of a row by what is known of each level.
@@ -48,11 +45,14 @@ public struct LevelsHead: Head {
   ///   - raw: `[levels, around + 1]`.
   ///   - units: `[levels, around]`, origin and scale; origins are logarithms of probabilities.
   ///   - unseen: the probability of one more level, of which nothing is known; none where it is 0.
+  ///   - belief: λ.
   public func law(
-    _ raw: UnsafePointer<Float>, _ units: UnsafePointer<Double>, levels: Int, unseen: Double
+    _ raw: UnsafePointer<Float>, _ units: UnsafePointer<Double>, levels: Int, unseen: Double,
+    belief: Double = 1
   ) -> Answer {
     let logits = (0..<levels).map { level in
-      logit(raw + level * (around + 1)) { units[2 * (level * around + $0)] }.value
+      let own = logit(raw + level * (around + 1)) { units[2 * (level * around + $0)] }
+      return own.base + belief * own.learned
     }
     let seen = Categorical(logits: logits)
     guard unseen > 0 else { return Answer(law: seen) }
@@ -75,20 +75,21 @@ public struct LevelsHead: Head {
     }
     return tape.rowLoss(raw, weights: weights) { parameters, gradient, logDensities in
       for row in 0..<raw.rows {
-        let (own, slope) = (parameters + row * raw.columns, gradient + row * raw.columns)
-        let found = (0..<levels).map { level in
-          logit(own + level * columns) { units[(row * levels + level) * around + $0].origin }
-        }
-        let law = Categorical(logits: found.map(\.value))
+        let (own, slopes) = (parameters + row * raw.columns, gradient + row * raw.columns)
+        func logs(_ level: Int) -> (Int) -> Double { { units[(row * levels + level) * around + $0].origin } }
+        let law = Categorical(
+          logits: (0..<levels).map { level in
+            let (base, learned) = logit(own + level * columns, logs(level))
+            return base + learned
+          })
         let outcome = Int(targets.values[row])
         logDensities[row] = outcome < levels ? Float(law.logProbabilities[outcome]) : 0
         for level in 0..<levels {
           let off = weights[row] * Float(exp(law.logProbabilities[level]) - (level == outcome ? 1 : 0))
           for estimator in 0..<around {
-            let apart = found[level].responsibilities[estimator] - found[level].weights[estimator]
-            slope[level * columns + estimator] = off * Float(apart)
+            slopes[level * columns + estimator] = off * Float(slope(estimator, logs(level)))
           }
-          slope[level * columns + around] = off
+          slopes[level * columns + around] = off
         }
       }
     }

@@ -225,6 +225,11 @@ extension MemorySpec {
         weights == .scalarGate && loss == .squared && readOut == .raw && features == "unit",
         "a delta rule with feedback has scalar-gate weights, squared loss, unit features and a raw read-out")
       return RecurrentMemory<FeedbackRule<ScalarGateRule>>.self
+    case (.linear, .preconditioned):
+      try require(
+        weights == .scalarGate && loss == .squared && readOut == .raw && features == "unit",
+        "preconditioned steps have scalar-gate weights, squared loss, unit features and a raw read-out")
+      return RecurrentMemory<PreconditionedRule<ScalarGateRule>>.self
     case (.linear, .momentum):
       try require(
         weights == .learned && loss == .squared && readOut == .raw && features == "unit",

@@ -70,7 +70,7 @@ struct DeltaRule: FactorRule {
     out.update(from: read.mapped, count: sizes.width)
   }
 
-  /// The residuals of all rows at once: (I + β·strict lower part of KKᵀ) R = β V (spec 1.4 B, without decay).
+  /// The residuals of all rows at once: (I + β·strict lower part of KKᵀ) R = β V (Yang et al. 2024, DeltaNet).
   func record(_ head: inout HeadPass) {
     let m = head.matrices
     let rate = m.map(head.parameter(0)) { x in

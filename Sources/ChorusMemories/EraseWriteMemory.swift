@@ -1,6 +1,6 @@
 import ChorusTensors
 
-/// The second gated delta rule, GDN-2 (in flash-linear-attention; spec 1.3): S ← (I − k (b ⊙ k)ᵀ) Diag(α) S + k (w ⊙ v)ᵀ, the
+/// The second gated delta rule, GDN-2 (in flash-linear-attention): S ← (I − k (b ⊙ k)ᵀ) Diag(α) S + k (w ⊙ v)ᵀ, the
 /// delta rule with a gate for every key column of what is erased, b = σ(x·w + c), and for every value column of what is written.
 /// α is another rule's gate.
 struct EraseWriteRule<Gate: RecurrentRule>: RecurrentRule {

@@ -76,7 +76,7 @@ struct ExponentialGateRule: RecurrentRule {
   }
 
   func record(
-    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: (HeadPass.Matrix) -> HeadPass.Matrix
+    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix {
     let (m, read) = (head.matrices, state(queries))
     let size = m.multiply(read, m.unitColumns(read.columns, from: width, count: 1))

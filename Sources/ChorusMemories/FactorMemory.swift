@@ -2,7 +2,7 @@ import CChorusKernels
 import ChorusTensors
 
 /// A memory whose context is one small matrix a head and whose buffer rows are rank-one terms beside it: linear
-/// attention, ridge regression, the delta rule, TTT-Linear (spec 6.4).
+/// attention, ridge regression, the delta rule, TTT-Linear.
 struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
   let rule: Rule
   let sizes: AttentionSizes

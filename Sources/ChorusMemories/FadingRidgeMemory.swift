@@ -128,18 +128,16 @@ enum FadingRidge {
   /// The same on a tape, of every row of `queries`; `ridge` is `[1, 1]`.
   static func record(
     _ queries: Matrix, ridge: Matrix, _ solver: Solver, width: Int, _ m: MatrixTape,
-    _ state: (Matrix) -> Matrix
+    _ state: RecordedReads
   ) -> Matrix {
-    let columns = width + queries.columns
-    let right = m.unitColumns(columns, from: width, count: queries.columns)
     let ridges = m.multiply(m.constant(1, queries.rows, 1), ridge)
-    func product(_ x: Matrix) -> Matrix { m.multiply(state(x), right) }
+    func product(_ x: Matrix) -> Matrix { state.columns(width..<width + queries.columns, of: x) }
     let x =
       switch solver {
       case .conjugate(let steps): conjugate(queries, ridge: ridges, steps: steps, m, product)
       case .exact: exact(queries, ridge: ridges, m, product)
       }
-    return m.multiply(state(x), m.unitColumns(columns, from: 0, count: width))
+    return state.columns(0..<width, of: x)
   }
 
   /// The same by its formula, by elimination where it is exact.

@@ -42,7 +42,7 @@ struct IdentityFeatures: FeatureMap {
   func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix { x }
 }
 
-/// x / √(‖x‖² + 10⁻⁶): keys of one length, so that a similarity falls with distance alone (spec 2.2).
+/// x / √(‖x‖² + 10⁻⁶): keys of one length, so that a similarity falls with distance alone.
 struct UnitFeatures: FeatureMap {
   let name = "unit"
   let nonNegative = false

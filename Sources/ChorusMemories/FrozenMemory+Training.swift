@@ -128,7 +128,7 @@ struct RecordedFrozen {
   }
 }
 
-/// A chunk's gradients, and what its rows' numbers make of them (spec 1.4 C with gradients at the beginning).
+/// A chunk's gradients, and what its rows' numbers make of them.
 struct RecordedFrozenChunk {
   typealias Matrix = HeadPass.Matrix
   typealias State = RecordedFrozen.State

@@ -57,8 +57,8 @@ struct FrozenSettings: Sendable {
   /// linear map.
   var rateShare: Double { network.normalised ? 1 / Double(network.width) : 1 }
 
-  /// 1/i for the i-th reader of a chunk, more or less as is learned: what its place multiplies all rates with (spec 1.6, where
-  /// what is learned is added to 1/i, here to its multiple of 1).
+  /// 1/i for the i-th reader of a chunk, more or less as is learned: what its place multiplies all rates with. TTT (Sun et
+  /// al. 2024) adds what is learned to 1/i; here it is added to the multiple of 1/i.
   func pace(_ reader: Int, learned: Double) -> Double { max(0, 1 + learned) / Double(reader) }
 
   /// W = ψ(A) of all matrices.
@@ -73,7 +73,7 @@ struct FrozenSettings: Sendable {
 }
 
 /// What the numbers of a chunk's rows make of its beginning and of their gradients: behind n rows
-/// A = start·A₀ + carried·P₀ − Σ weights_j u_j and P = left·P₀ − Σ steps_j u_j, without any division (spec 1.4 C).
+/// A = start·A₀ + carried·P₀ − Σ weights_j u_j and P = left·P₀ − Σ steps_j u_j, without any division.
 struct FrozenSchedule {
   var start = 1.0
   var carried = 0.0

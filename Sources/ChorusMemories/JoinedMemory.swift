@@ -1,7 +1,7 @@
 import ChorusTensors
 
 /// Two memories of a layer: one holds the context, the other a path's own rows, and their reads stand side by side. The
-/// rows of the output map that take the second one's read begin at zero: a gate (spec 6.4, "hybrid").
+/// rows of the output map that take the second one's read begin at zero: a gate.
 struct JoinedMemory: Memory {
   private let first: any Memory
   private let second: any Memory

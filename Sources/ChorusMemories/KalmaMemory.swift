@@ -96,11 +96,10 @@ struct KalmaRule<Gate: RecurrentRule>: RecurrentRule {
   }
 
   func record(
-    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: (HeadPass.Matrix) -> HeadPass.Matrix
+    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix {
-    let (m, columns) = (head.matrices, width + rank)
-    let right = m.unitColumns(columns, from: width, count: rank)
-    func product(_ x: HeadPass.Matrix) -> HeadPass.Matrix { m.multiply(state(x), right) }
+    let m = head.matrices
+    func product(_ x: HeadPass.Matrix) -> HeadPass.Matrix { state.columns(width..<width + rank, of: x) }
     let squares = (0..<rank).map { i in
       let row = product(
         m.input(queries.rows, rank, learns: false) { values in
@@ -115,7 +114,7 @@ struct KalmaRule<Gate: RecurrentRule>: RecurrentRule {
     let share = m.multiply(m.constant(1, queries.rows, 1), m.softplus(head.parameter(number)))
     let ridges = m.add(m.hadamard(sizes, share), m.constant(Self.least, queries.rows, 1))
     let x = chebyshev(queries, ridges: ridges, sizes: sizes, m, product)
-    return m.multiply(state(x), m.unitColumns(columns, from: 0, count: width))
+    return state.columns(0..<width, of: x)
   }
 
   /// The same iteration of every row.

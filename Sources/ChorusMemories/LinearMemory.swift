@@ -2,7 +2,7 @@ import ChorusTensors
 import Foundation
 
 /// Linear attention (Katharopoulos et al. 2020, eq. 4-7): S = Σ w φ(k) vᵀ and z = Σ w φ(k), read as φ(q)·S, divided by
-/// φ(q)·z or by the number of rows if so told. One full-batch gradient step of unit rate from zero (spec 1.2).
+/// φ(q)·z or by the number of rows if so told. One full-batch gradient step of unit rate from zero (Wang et al. 2025, test-time regression).
 struct LinearRule: FactorRule {
   private let map: any FeatureMap
   private let sizes: AttentionSizes

@@ -3,8 +3,8 @@ import ChorusTensors
 import Foundation
 
 /// Local linear attention: around each query an affine function is fitted to the rows, weighed by exp(q·k/√width), and
-/// its intercept is read (TTR's order 1; arXiv 2510.01450). In the additive form (spec 2.3 ii), with softmax weights p
-/// and their means, out = v̄ + C_vk (C_kk + ε·I)⁻¹ (q − k̄), solved by conjugate gradients; ε = softplus(learned) + 10⁻³
+/// its intercept is read (TTR's order 1; arXiv 2510.01450). In the additive form, with softmax weights p and their
+/// means, out = v̄ + C_vk (C_kk + ε·I)⁻¹ (q − k̄), solved by conjugate gradients; ε = softplus(learned) + 10⁻³
 /// is relative to the weights' sum.
 ///
 /// The covariance of a query's keys is formed: at the widths of heads here that costs less than five products with it.

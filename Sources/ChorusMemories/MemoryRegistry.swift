@@ -211,6 +211,13 @@ public enum MemoryRegistry {
       rule: "S ← γ S, then S ← S + β k (v − b k·S)ᵀ", state: "d²", cost: "d²+2kd, k ≤ 32",
       source: "Comba, Hu et al. 2025; for sequences"),
     Entry(
+      "preconditioned-delta",
+      MemorySpec(weights: .scalarGate, features: "unit", function: .linear, optimiser: .preconditioned),
+      rule:
+        "S ← γ S, then S ← S + β (M ⊙ k) (v − k·S)ᵀ, M = 1.5^(−r/(1 + abs(r))), r = log A + 0.2, A ← δ A + b k²",
+      state: "d(d+1)", cost: "d²+2kd, k ≤ 32",
+      source: "preconditioned Gated DeltaNet, in flash-linear-attention; for sequences"),
+    Entry(
       "titans-linear",
       MemorySpec(weights: .learned, features: "unit", function: .linear, optimiser: .momentum),
       rule: "P ← η P − θ k (k·M − v)ᵀ, M ← a M + P, read as q·M", state: "2d²", cost: "2d²+3kd, k ≤ 16",

@@ -123,8 +123,7 @@ extension Double {
 extension MemorySpec.Optimiser: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case exact, gradient, conjugateGradient, chebyshev, online, implicit, product, replace, eraseWrite,
-      feedback,
-      momentum, recursive, frozen, frozenMomentum
+      feedback, preconditioned, momentum, recursive, frozen, frozenMomentum
   }
   private enum Settings: String, CodingKey, CaseIterable { case steps, chunk }
   private struct Numbers: Codable {
@@ -141,7 +140,7 @@ extension MemorySpec.Optimiser: Codable {
   /// The optimisers by their names, with the number that each takes, if any.
   private static let plain: [CodingKeys: MemorySpec.Optimiser] = [
     .exact: .exact, .online: .online, .implicit: .implicit, .replace: .replace, .eraseWrite: .eraseWrite,
-    .feedback: .feedback, .momentum: .momentum, .recursive: .recursive,
+    .feedback: .feedback, .preconditioned: .preconditioned, .momentum: .momentum, .recursive: .recursive,
   ]
   private static let stepped: [CodingKeys: @Sendable (Int) -> MemorySpec.Optimiser] = [
     .gradient: { .gradient(steps: $0) }, .conjugateGradient: { .conjugateGradient(steps: $0) },
@@ -184,7 +183,7 @@ extension MemorySpec.Optimiser: Codable {
     case .product(let steps): try fields.encode(Numbers(steps: steps), forKey: .product)
     case .frozen(let chunk): try fields.encode(Numbers(chunk: chunk), forKey: .frozen)
     case .frozenMomentum(let chunk): try fields.encode(Numbers(chunk: chunk), forKey: .frozenMomentum)
-    case .exact, .online, .implicit, .replace, .eraseWrite, .feedback, .momentum, .recursive:
+    case .exact, .online, .implicit, .replace, .eraseWrite, .feedback, .preconditioned, .momentum, .recursive:
       for (key, plain) in Self.plain where plain == self { try fields.encode(Numbers(), forKey: key) }
     }
   }
@@ -200,6 +199,7 @@ extension MemorySpec.Optimiser: Codable {
     case .recursive: "recursive"
     case .momentum: "momentum"
     case .feedback: "feedback"
+    case .preconditioned: "preconditioned"
     case .eraseWrite: "erase-write"
     case .replace: "replace"
     case .product(let steps): "product(\(steps))"

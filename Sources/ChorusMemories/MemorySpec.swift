@@ -112,6 +112,8 @@ public struct MemorySpec: Sendable, Hashable {
     case eraseWrite
     /// As online, corrected by a part of what is known.
     case feedback
+    /// As online, with longer steps in key columns where keys have been small.
+    case preconditioned
     /// One step a row with momentum and weight decay.
     case momentum
     /// One step a row, all gradients of a chunk of so many rows taken where it begins. Chunks are counted from the sequence's

@@ -71,7 +71,7 @@ struct MesaRule<Gate: RecurrentRule>: RecurrentRule {
   }
 
   func record(
-    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: (HeadPass.Matrix) -> HeadPass.Matrix
+    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix {
     let m = head.matrices
     let ridge = m.softplus(head.parameter(number + 1), floor: Self.floor)

@@ -99,7 +99,7 @@ struct MomentumRule: RecurrentRule {
   }
 
   func record(
-    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: (HeadPass.Matrix) -> HeadPass.Matrix
+    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix {
     let (m, share) = (head.matrices, share(&head))
     let (ones, factor) = (m.constant(1, queries.rows, 1), reciprocal(rest(share, m), m))

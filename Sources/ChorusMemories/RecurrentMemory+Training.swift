@@ -31,7 +31,8 @@ extension RecurrentMemory {
         let ends = part.limits.map { head.keys.rows + Int($0) }
         for run in Self.runs(ends, in: rows) {
           let limits = ends[run].map { Int32(($0 - first) * Rule.moves - Rule.unread) }
-          let read = rule.record(read: m.rows(queries, run), &head) { chunk.read($0, limits: limits) }
+          let read = rule.record(
+            read: m.rows(queries, run), &head, of: chunk.reads(limits: limits))
           head.emit(read, row: part.row + run.lowerBound)
         }
       }
@@ -98,7 +99,7 @@ extension RecurrentMemory {
   }
 }
 
-/// Moves between two states on a tape (spec 1.4 A, A′, B).
+/// Moves between two states on a tape.
 struct RecordedChunk<Rule: RecurrentRule> {
   typealias Matrix = MatrixTape.Matrix
 
@@ -131,10 +132,23 @@ struct RecordedChunk<Rule: RecurrentRule> {
   }
 
   /// What queries read of the state and of the first moves, as many as their limits tell.
-  func read(_ queries: Matrix, limits: [Int32]) -> Matrix {
+  func reads(limits: [Int32]) -> RecordedReads {
     let sum = m.multiply(Self.ones(m, limits.map { 0..<Int($0) }, keys.rows), fades)
-    let scores = Self.scores(m, queries, sum, keys, sums, limits: limits)
-    return m.add(m.multiply(Self.faded(m, queries, sum), start), m.multiply(scores, added))
+    let factors = Self.power(m, sum)
+    let kept = Rule.channels ? factors : m.multiply(factors, m.constant(1, 1, keys.columns))
+    // With a gate a column, keys before they faded; otherwise what is kept of each move, as far as it is seen.
+    let back =
+      Rule.channels
+      ? Self.faded(m, keys, m.scaled(sums, by: -1))
+      : m.visible(Self.behind(m, sum, sums), limits: limits)
+    return RecordedReads(m, start: start, added: added) { [m, keys] queries, start, added in
+      let faded = m.hadamard(queries, kept)
+      let scores =
+        Rule.channels
+        ? m.visible(m.multiply(faded, back, .right), limits: limits)
+        : m.hadamard(m.multiply(queries, keys, .right), back)
+      return m.add(m.multiply(faded, start), m.multiply(scores, added))
+    }
   }
 
   /// The state behind the rows.
@@ -172,11 +186,51 @@ struct RecordedChunk<Rule: RecurrentRule> {
       let back = m.scaled(sumsB, by: -1)
       return m.visible(m.multiply(faded(m, a, sumsA), faded(m, b, back), .right), limits: limits)
     }
-    let behind = m.add(
-      m.multiply(sumsA, m.constant(1, 1, b.rows)), m.multiply(m.constant(1, a.rows, 1), m.transpose(sumsB)),
-      scale: -1)
+    return m.visible(m.hadamard(m.multiply(a, b, .right), behind(m, sumsA, sumsB)), limits: limits)
+  }
+
+  /// e^(sum of a − sum of b) of row i of a with every row of b, with one gate a head.
+  private static func behind(_ m: MatrixTape, _ sumsA: Matrix, _ sumsB: Matrix) -> Matrix {
+    let between = m.add(
+      m.multiply(sumsA, m.constant(1, 1, sumsB.rows)),
+      m.multiply(m.constant(1, sumsA.rows, 1), m.transpose(sumsB)), scale: -1)
     // Only what a row does not see has a positive exponent.
-    let kept = m.map(behind) { x in (exp(min(x, 0)), exp(min(x, 0))) }
-    return m.visible(m.hadamard(m.multiply(a, b, .right), kept), limits: limits)
+    return m.map(between) { x in
+      let kept = exp(min(x, 0))
+      return (kept, kept)
+    }
+  }
+}
+
+/// What queries read of a state on a tape, as often as a rule likes: all that does not depend on what they ask is recorded once.
+final class RecordedReads {
+  typealias Matrix = MatrixTape.Matrix
+
+  private let m: MatrixTape
+  /// The state before the chunk and what its moves add, and some of their columns.
+  private let whole: (start: Matrix, added: Matrix)
+  private var parts: [Range<Int>: (start: Matrix, added: Matrix)] = [:]
+  private let read: (_ queries: Matrix, _ start: Matrix, _ added: Matrix) -> Matrix
+
+  init(
+    _ m: MatrixTape, start: Matrix, added: Matrix,
+    _ read: @escaping (_ queries: Matrix, _ start: Matrix, _ added: Matrix) -> Matrix
+  ) {
+    (self.m, whole, self.read) = (m, (start, added), read)
+  }
+
+  /// Products of queries with the state.
+  func callAsFunction(_ queries: Matrix) -> Matrix { read(queries, whole.start, whole.added) }
+
+  /// Some columns of them.
+  func columns(_ range: Range<Int>, of queries: Matrix) -> Matrix {
+    let part =
+      parts[range]
+      ?? {
+        let select = m.unitColumns(whole.start.columns, from: range.lowerBound, count: range.count)
+        return (m.multiply(whole.start, select), m.multiply(whole.added, select))
+      }()
+    parts[range] = part
+    return read(queries, part.start, part.added)
   }
 }

@@ -2,7 +2,8 @@ import CChorusKernels
 import ChorusTensors
 import Foundation
 
-/// A memory whose state is one matrix a head that changes from row to row, as its rule tells (spec 1.4 A, A′, B).
+/// A memory whose state is one matrix a head that changes from row to row, as its rule tells (gates of a head
+/// or a channel as in Mamba-2, Dao & Gu 2024, and GLA, Yang et al. 2024; delta rules as in DeltaNet, Yang et al. 2024).
 ///
 /// A path keeps the state at the beginning of the chunk that its newest row is in, and of the chunk before it, each with its
 /// rows: a read takes the state at the beginning of the chunk where its prefix ends, and the chunk's rows one by one. So
@@ -15,9 +16,7 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
   let capability: Capability
   let map: any FeatureMap
   let features: Int
-  /// Rows and columns of a head's state.
-  let rank: Int
-  let columns: Int
+  let form: RecurrentForm
   /// The most moves of a chunk in training.
   var trainingChunk = 64
 
@@ -27,9 +26,7 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
   static var moves: Int { chunk * Rule.moves }
   /// Chunks that a path keeps.
   static var kept: Int { 2 }
-  /// The least g: a state that keeps less than e⁻⁴⁰ of itself keeps nothing in single precision, and the exponents of a
-  /// chunk stay within what Double can hold.
-  static var leastFade: Double { -40 }
+  static var leastFade: Double { RecurrentForm.leastFade }
 
   static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
     MemoryShape(
@@ -47,8 +44,9 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
     var seen = (0..<rank).map { i in
       (0..<columns).map { $0 >= width && $0 - width == i ? Rule.start(head) : 0 }
     }
+    var carried = [Double](repeating: 0, count: Rule.carried(rank))
     _ = head.recurrence(from: seen) { state, row, steps in
-      let moves = Rule.reference(row, head, steps: steps)
+      let moves = Rule.reference(row, head, steps: steps, carrying: &carried)
       for (number, move) in moves.enumerated() {
         let key = move.key ?? head.features(row.key)
         for i in key.indices {
@@ -77,12 +75,13 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
     capability = Self.capability(spec)
     map = FeatureMaps.named(orIdentity: spec.features)
     features = map.count(sizes.width)
-    rank = Rule.rank(features)
-    columns = Rule.columns(features, width: sizes.width)
+    form = RecurrentForm(Self.self, features: features, width: sizes.width)
   }
 
-  /// Floats of a head's state.
-  var stateCount: Int { rank * columns }
+  /// Rows and columns of a head's state, and its floats.
+  var rank: Int { form.rank }
+  var columns: Int { form.columns }
+  var stateCount: Int { form.stateCount }
 
   // MARK: Context
 
@@ -94,8 +93,11 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
     let reads: FloatBuffer
     /// What is read, packed, where a read is a product.
     let packed: FloatBuffer
-    init(rows: Int, states: FloatBuffer, reads: FloatBuffer, packed: FloatBuffer) {
+    /// What is handed on, `[heads][carried]`.
+    let carried: FloatBuffer
+    init(rows: Int, states: FloatBuffer, reads: FloatBuffer, packed: FloatBuffer, carried: FloatBuffer) {
       (self.rows, self.states, self.reads, self.packed) = (rows, states, reads, packed)
+      self.carried = carried
     }
   }
 
@@ -106,25 +108,29 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
 
   func finish(_ draft: StoredRows) -> Context {
     let states = FloatBuffer(count: sizes.heads * stateCount)
-    let reads = Rule.unread > 0 ? FloatBuffer(count: sizes.heads * stateCount) : states
+    let reads = form.unread > 0 ? FloatBuffer(count: sizes.heads * stateCount) : states
+    let carried = FloatBuffer(count: sizes.heads * form.carriedCount)
     let scratch = Arena(blockCount: 1 << 14)
-    let chunk = chunk(in: scratch)
+    let chunk = form.chunk(in: scratch)
     for head in 0..<sizes.heads {
       let state = states.pointer + head * stateCount
+      let handed = carried.pointer + head * form.carriedCount
       begin(state, head)
       for first in stride(from: 0, to: draft.count, by: Self.chunk) {
         let mark = scratch.mark
         let count = min(Self.chunk, draft.count - first)
+        chunk.carried.update(from: handed, count: form.carriedCount)
         fill(chunk, draft.row(first), count, head, state, scratch)
-        if Rule.unread > 0, first + count == draft.count {
-          fold(
-            chunk, count * Rule.moves - Rule.unread, state, into: reads.pointer + head * stateCount, scratch)
+        if form.unread > 0, first + count == draft.count {
+          form.fold(
+            chunk, count * form.moves - form.unread, state, into: reads.pointer + head * stateCount, scratch)
         }
-        fold(chunk, count * Rule.moves, state, into: state, scratch)
+        form.fold(chunk, count * form.moves, state, into: state, scratch)
+        handed.update(from: chunk.carried + count * form.moves * form.carriedCount, count: form.carriedCount)
         scratch.rewind(to: mark)
       }
     }
-    return context(rows: draft.count, states, reads)
+    return context(rows: draft.count, states, reads, carried)
   }
 
   /// The state before the first row, of a state of zeros.
@@ -132,14 +138,16 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
     for i in 0..<min(rank, columns - sizes.width) { state[i * columns + sizes.width + i] = rule.start(head) }
   }
 
-  private func context(rows: Int, _ states: FloatBuffer, _ reads: FloatBuffer) -> Context {
+  private func context(
+    rows: Int, _ states: FloatBuffer, _ reads: FloatBuffer, _ carried: FloatBuffer
+  ) -> Context {
     let packed = FloatBuffer(count: packedCount)
-    if Rule.readsProduct { PackedHeads.pack(reads.array, sizes.heads, rank, columns, into: packed) }
-    return Context(rows: rows, states: states, reads: reads, packed: packed)
+    if form.readsProduct { PackedHeads.pack(reads.array, sizes.heads, rank, columns, into: packed) }
+    return Context(rows: rows, states: states, reads: reads, packed: packed, carried: carried)
   }
 
   private var packedCount: Int {
-    Rule.readsProduct ? sizes.heads * ck_packed_count(Int32(rank), Int32(columns)) : 0
+    form.readsProduct ? sizes.heads * ck_packed_count(Int32(rank), Int32(columns)) : 0
   }
 
   // MARK: Buffer
@@ -161,29 +169,23 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
     }
   }
 
-  /// Floats of a head of one chunk: the state at its beginning, the keys and the values.
-  private var headCount: Int { stateCount + Self.moves * (rank + columns) }
-  /// Numbers of g a move.
-  var fadeColumns: Int { Rule.channels ? rank : 1 }
-
   func buffer(paths: Int, capacity: Int) -> Buffer {
     Buffer(
-      places: paths * Self.kept, floats: sizes.heads * headCount,
-      fades: sizes.heads * Self.moves * fadeColumns, rows: Self.chunk)
+      places: paths * Self.kept, floats: sizes.heads * form.headCount,
+      fades: sizes.heads * form.room * form.fadeColumns, rows: form.rows)
   }
 
   /// Where a chunk of a path is in the ring.
   private func place(_ chunk: Int, path: Int) -> Int { path * Self.kept + chunk % Self.kept }
 
   private func state(_ buffer: Buffer, _ place: Int, _ head: Int) -> UnsafeMutablePointer<Float> {
-    buffer.floats.pointer + (place * sizes.heads + head) * headCount
+    buffer.floats.pointer + (place * sizes.heads + head) * form.headCount
   }
 
   private func chunk(_ buffer: Buffer, _ place: Int, _ head: Int) -> RecurrentChunk {
-    let keys = state(buffer, place, head) + stateCount
-    return RecurrentChunk(
-      keys: keys, values: keys + Self.moves * rank,
-      fades: buffer.fades.pointer + (place * sizes.heads + head) * Self.moves * fadeColumns)
+    form.chunk(
+      at: state(buffer, place, head),
+      fades: buffer.fades.pointer + (place * sizes.heads + head) * form.room * form.fadeColumns)
   }
 
   /// The state at the beginning of a chunk that is kept.
@@ -198,12 +200,21 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
   private func open(_ chunk: Int, path: Int, _ context: Context, _ buffer: Buffer, _ scratch: Arena) {
     let place = place(chunk, path: path)
     buffer.chunks[place] = chunk
-    guard chunk > 0 else { return }
+    guard chunk > 0 else {
+      for head in 0..<sizes.heads {
+        self.chunk(buffer, place, head).carried.update(
+          from: context.carried.pointer + head * form.carriedCount, count: form.carriedCount)
+      }
+      return
+    }
     let before = self.place(chunk - 1, path: path)
     precondition(buffer.chunks[before] == chunk - 1, "rows of a path are committed one after the other")
     for head in 0..<sizes.heads {
-      fold(
-        self.chunk(buffer, before, head), Self.moves,
+      self.chunk(buffer, place, head).carried.update(
+        from: self.chunk(buffer, before, head).carried + form.room * form.carriedCount,
+        count: form.carriedCount)
+      form.fold(
+        self.chunk(buffer, before, head), form.room,
         start(chunk - 1, path: path, head, context, buffer), into: state(buffer, place, head), scratch)
     }
   }
@@ -211,8 +222,8 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
   /// The place in the sequence of the row before a slot.
   private func position(before slot: Int, path: Int, _ context: Context, _ buffer: Buffer) -> Int {
     guard slot > 0 else { return context.rows - 1 }
-    let place = place((slot - 1) / Self.chunk, path: path)
-    return Int(buffer.positions[place * Self.chunk + (slot - 1) % Self.chunk])
+    let place = place((slot - 1) / form.rows, path: path)
+    return Int(buffer.positions[place * form.rows + (slot - 1) % form.rows])
   }
 
   func append(
@@ -221,14 +232,14 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
     let mark = scratch.mark
     for index in 0..<rows.count {
       let (path, slot) = (Int(rows.paths[index]), Int(rows.slots[index]))
-      let (number, local) = (slot / Self.chunk, slot % Self.chunk)
+      let (number, local) = (slot / form.rows, slot % form.rows)
       let place = place(number, path: path)
       if local == 0 { open(number, path: path, context, buffer, scratch) }
       precondition(
         buffer.chunks[place] == number, "a recurrent memory takes back rows of its newest chunks only")
       let before = position(before: slot, path: path, context, buffer)
       let position = rows.positions.map { Int($0[index]) } ?? before + 1
-      buffer.positions[place * Self.chunk + local] = Int32(position)
+      buffer.positions[place * form.rows + local] = Int32(position)
       for head in 0..<sizes.heads {
         add(
           StoredRow(stored + index * shape.stored, head, shape.layout), local, head, steps: position - before,
@@ -247,13 +258,13 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
     let mark = scratch.mark
     let asked = features(queries, rows, scratch)
     for head in 0..<sizes.heads {
-      guard Rule.readsProduct else {
+      guard form.readsProduct else {
         let state = context.reads.pointer + head * stateCount
         for row in 0..<rows {
           rule.read(
             asked + (row * sizes.heads + head) * features, head,
             of: {
-              weigh($0, rank, state, stride: columns, columns: columns, into: $1, adding: false, scratch)
+              form.weigh($0, rank, state, stride: columns, columns: columns, into: $1, adding: false, scratch)
             },
             into: out + row * sizes.columns + head * sizes.width, scratch)
         }
@@ -289,12 +300,12 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
   ) {
     let mark = scratch.mark
     let asked = features(queries, visible.count, scratch)
-    let faded = scratch.doubles(fadeColumns)
+    let faded = scratch.doubles(form.fadeColumns)
     for row in 0..<visible.count {
       let (path, limit) = (Int(visible.paths[row]), Int(visible.limits[row]))
-      let number = max(0, limit - 1) / Self.chunk
+      let number = max(0, limit - 1) / form.rows
       let place = place(number, path: path)
-      let count = limit == 0 ? 0 : (limit - number * Self.chunk) * Rule.moves - Rule.unread
+      let count = limit == 0 ? 0 : (limit - number * form.rows) * form.moves - form.unread
       precondition(
         limit == 0 || buffer.chunks[place] == number,
         "a recurrent memory reads prefixes of its newest chunks only")
@@ -304,17 +315,26 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
       for head in 0..<sizes.heads {
         let chunk = chunk(buffer, place, head)
         let behind = Rule.fade(steps: steps ?? 0, head: head)
-        for i in 0..<fadeColumns {
-          faded[i] = behind + (count > 0 ? chunk.fades[(count - 1) * fadeColumns + i] : 0)
+        let n = form.fadeColumns
+        if count > 0 {
+          let sums = chunk.fades + (count - 1) * n
+          for i in 0..<n { faded[i] = behind + sums[i] }
+        } else {
+          faded.update(repeating: behind, count: n)
         }
         let start =
           limit == 0
           ? UnsafePointer(context.reads.pointer + head * stateCount)
           : start(number, path: path, head, context, buffer)
-        rule.read(
-          asked + (row * sizes.heads + head) * features, head,
-          of: { read($0, faded, count, start, chunk, into: $1, scratch) },
-          into: out + row * sizes.columns + head * sizes.width, scratch)
+        let query = asked + (row * sizes.heads + head) * features
+        let to = out + row * sizes.columns + head * sizes.width
+        if form.readsProduct {
+          form.read(query, faded, count, start, chunk, into: to, scratch)
+        } else {
+          rule.read(
+            query, head, of: { form.read($0, faded, count, start, chunk, into: $1, scratch) }, into: to,
+            scratch)
+        }
       }
     }
     scratch.rewind(to: mark)
@@ -323,25 +343,29 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
   // MARK: Outside the program
 
   func stateArrays(rows: Int) -> [StateArray] {
-    (Rule.unread > 0 ? ["state", "read"] : ["state"]).map { StateArray($0, [sizes.heads, rank, columns]) }
+    (form.unread > 0 ? ["state", "read"] : ["state"]).map { StateArray($0, [sizes.heads, rank, columns]) }
+      + (form.carriedCount > 0 ? [StateArray("carried", [sizes.heads, form.carriedCount])] : [])
   }
   func values(of context: Context) -> [[Float]] {
-    (Rule.unread > 0 ? [context.states, context.reads] : [context.states]).map(\.array)
+    (form.unread > 0 ? [context.states, context.reads] : [context.states]).map(\.array)
+      + (form.carriedCount > 0 ? [context.carried.array] : [])
   }
   func context(rows: Int, values: [[Float]]) -> Context? {
     guard StateArray.fit(values, stateArrays(rows: rows)) else { return nil }
     let states = values.map { FloatBuffer($0) }
-    return context(rows: rows, states[0], states[states.count - 1])
+    return context(
+      rows: rows, states[0], states[form.unread > 0 ? 1 : 0],
+      form.carriedCount > 0 ? states[states.count - 1] : FloatBuffer(count: 0))
   }
   func raised(_ context: Context) -> Double {
     (0..<sizes.heads).reduce(0) { max($0, rule.raised(context.reads.pointer + $1 * stateCount, $1)) }
   }
 
   func contextBytes(rows: Int) -> Int {
-    4 * ((Rule.unread > 0 ? 2 : 1) * sizes.heads * stateCount + packedCount)
+    4 * ((form.unread > 0 ? 2 : 1) * sizes.heads * stateCount + sizes.heads * form.carriedCount + packedCount)
   }
   func bufferBytes(capacity: Int) -> Int {
-    Self.kept * (sizes.heads * (4 * headCount + 8 * Self.moves * fadeColumns) + 4 * Self.chunk)
+    Self.kept * (sizes.heads * (4 * form.headCount + 8 * form.room * form.fadeColumns) + 4 * form.rows)
   }
 }
 

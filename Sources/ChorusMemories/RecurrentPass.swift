@@ -2,8 +2,7 @@ import CChorusKernels
 import ChorusTensors
 import Foundation
 
-/// The chunk form of one head of a recurrent memory over all rows of a training pass, with derivatives, in Float (spec 1.4
-/// A, A′, B, B′).
+/// The chunk form of one head of a recurrent memory over all rows of a training pass, with derivatives, in Float.
 ///
 /// With c the sum of g from a chunk's second move on, k̃ = e^(−c) k, q̃ = e^c q, p̃ = e^c p and S̃ the state faded by the first
 /// move's g, nothing within the chunk fades any more:
@@ -163,18 +162,21 @@ final class RecurrentPass: FusedPass {
       work.lost[j] = 0
     }
     var stop = end
+    let (leastFade, leastSum, sums) = (form.leastFade, Self.leastSum, work.sums)
     for move in first + 1..<max(end, first + 1) {
       let (fade, row) = (fade(move), (move - first) * n)
-      var least = 0.0
+      let (kept, lost) = (work.kept + row, work.lost + row)
+      // As numbers, since a running minimum would be taken one by one.
+      var deep: Int64 = 0
       for j in 0..<n {
-        let sum = work.sums[j] + max(fade[j], form.leastFade)
-        work.sums[j] = sum
-        least = min(least, sum)
-        work.kept[row + j] = Float(sum)
-        work.lost[row + j] = Float(-sum)
+        let sum = sums[j] + (fade[j] > leastFade ? fade[j] : leastFade)
+        sums[j] = sum
+        deep |= sum < leastSum ? 1 : 0
+        kept[j] = Float(sum)
+        lost[j] = Float(-sum)
       }
       let began = move - (move - first) % form.moves
-      if least < Self.leastSum, began > first {
+      if deep != 0, began > first {
         stop = began
         break
       }

@@ -24,11 +24,17 @@ protocol RecurrentRule: Sendable {
   static func columns(_ features: Int, width: Int) -> Int
   /// Whether a read is the query's product with the state and nothing else.
   static var readsProduct: Bool { get }
+  /// Numbers of a head that are handed from row to row beside the state, zeros before the first row.
+  static func carried(_ rank: Int) -> Int
 
   // By their formulas.
 
   /// The moves of a row that is `steps` places behind the one before it.
   static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> [RowTerms]
+  /// The same, where numbers are handed from row to row: in come those of the row before, out go the row's own.
+  static func reference(
+    _ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int, carrying: inout [Double]
+  ) -> [RowTerms]
   /// g of a query that is `steps` places behind the last row that it sees.
   static func fade(steps: Int, head: Int) -> Double
   /// The state before the first row is this multiple of the unit matrix in the columns behind the values.
@@ -57,7 +63,7 @@ protocol RecurrentRule: Sendable {
   func recordStart(_ head: inout HeadPass) -> HeadPass.Matrix?
   /// What queries read of a state, whose products `state` gives.
   func record(
-    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: (HeadPass.Matrix) -> HeadPass.Matrix
+    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix
 }
 
@@ -83,6 +89,8 @@ struct RecurrentMove {
   let key: UnsafeMutablePointer<Float>
   let erase: UnsafeMutablePointer<Float>
   let value: UnsafeMutablePointer<Float>
+  /// What is handed on, beforehand as the move before has left it.
+  let carried: UnsafeMutablePointer<Float>
 }
 
 /// φ of all rows' keys, made where it is first asked for.
@@ -109,6 +117,10 @@ extension RecurrentRule {
   static func rank(_ features: Int) -> Int { features }
   static func columns(_ features: Int, width: Int) -> Int { width }
   static var readsProduct: Bool { true }
+  static func carried(_ rank: Int) -> Int { 0 }
+  static func reference(
+    _ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int, carrying: inout [Double]
+  ) -> [RowTerms] { reference(row, head, steps: steps) }
   static func fade(steps: Int, head: Int) -> Double { 0 }
   static func start(_ head: ReferenceHead) -> Double { 0 }
   static func read(_ query: [Double], _ head: ReferenceHead, of state: [[Double]]) -> [Double] {
@@ -122,7 +134,7 @@ extension RecurrentRule {
   func raised(_ state: UnsafePointer<Float>, _ head: Int) -> Double { 0 }
   func recordStart(_ head: inout HeadPass) -> HeadPass.Matrix? { nil }
   func record(
-    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: (HeadPass.Matrix) -> HeadPass.Matrix
+    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix { state(queries) }
 }
 

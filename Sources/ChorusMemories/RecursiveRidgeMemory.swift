@@ -1,7 +1,7 @@
 import ChorusTensors
 import Foundation
 
-/// Recursive least squares with a forgetting factor (Haykin 2002; spec 1.4 D): ridge regression to rows that fade by γ = 1
+/// Recursive least squares with a forgetting factor (Haykin 2002): ridge regression to rows that fade by γ = 1
 /// − 2^(−5−h) of head h, whose ridge fades with them. H begins as λ·I, and a query reads q·H⁻¹·G.
 ///
 /// The usual recursion hands on P = H⁻¹, which grows without bound where nothing is seen any more; here H itself is handed on,
@@ -65,7 +65,7 @@ struct RecursiveRidgeRule: RecurrentRule {
     head.matrices.softplus(head.parameter(0))
   }
   func record(
-    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: (HeadPass.Matrix) -> HeadPass.Matrix
+    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix {
     let m = head.matrices
     return FadingRidge.record(queries, ridge: m.constant(0, 1, 1), .exact, width: width, m, state)

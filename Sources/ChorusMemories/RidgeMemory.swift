@@ -4,7 +4,7 @@ import Foundation
 /// Ridge regression solved exactly: with A = Σ w φ(k) φ(k)ᵀ + λ·I = LLᵀ and W = A⁻¹ Σ w φ(k) vᵀ a query reads φ(q)·W, and
 /// beside it its leverage φ(q)ᵀA⁻¹φ(q) (the Mesa layer, von Oswald et al. 2023; Intention, Garnelo & Czarnecki 2023).
 ///
-/// The rows behind the set are whitened one after the other (spec 6.4): with y = L⁻¹φ(k), s_i = ũ_i·y and
+/// The rows behind the set are whitened one after the other: with y = L⁻¹φ(k), s_i = ũ_i·y and
 /// c² = 1 + y·y − Σ s_i², the row becomes ũ = (y − Σ s_i ũ_i)/c and z = (v − read at k)/c. Then a read is
 /// φ(q)·W + Σ (ũ_i·y) z_i, and its leverage y·y − Σ (ũ_i·y)². So appending is a read, and rewinding is truncation.
 struct RidgeRule: FactorRule {
@@ -131,7 +131,7 @@ struct RidgeRule: FactorRule {
   }
 
   /// The same with all rows at once: M = I + UUᵀ = CCᵀ whitens every prefix, since the factor of a leading block is the
-  /// leading block of the factor (spec 6.4).
+  /// leading block of the factor.
   func record(_ head: inout HeadPass) {
     let m = head.matrices
     let (weights, ownWeights) = PointWeights.record(&head, 0)

@@ -79,15 +79,14 @@ struct SlotRule: RecurrentRule {
   }
 
   func record(
-    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: (HeadPass.Matrix) -> HeadPass.Matrix
+    read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix {
     let m = head.matrices
-    let right = m.unitColumns(2 * width, from: width, count: width)
     let scores = (0..<width).map { slot in
       let unit = m.input(queries.rows, width, learns: false) { values in
         for place in 0..<queries.rows * width { values[place] = place % width == slot ? 1 : 0 }
       }
-      return m.rowSums(m.hadamard(queries, m.multiply(state(unit), right)))
+      return m.rowSums(m.hadamard(queries, state.columns(width..<2 * width, of: unit)))
     }
     let all = m.scaled(
       scores.dropFirst().reduce(scores[0]) { m.beside($0, $1) }, by: 1 / Double(width).squareRoot())
@@ -101,7 +100,6 @@ struct SlotRule: RecurrentRule {
     }
     let shares = m.exponential(m.add(all, tops, scale: -1))
     let inverse = m.map(m.rowSums(shares)) { (1 / $0, -1 / ($0 * $0)) }
-    return m.multiply(
-      state(m.scaleRows(shares, by: inverse)), m.unitColumns(2 * width, from: 0, count: width))
+    return state.columns(0..<width, of: m.scaleRows(shares, by: inverse))
   }
 }

@@ -6,7 +6,7 @@ import Foundation
 /// (Vaswani et al. 2017, eq. 1). One softmax runs over context and visible buffer rows together.
 ///
 /// With keys and queries of length 1 and a learned temperature a head it is Gaussian kernel regression: only then does a
-/// key's weight fall with its distance alone (spec 2.2).
+/// key's weight fall with its distance alone.
 struct SoftmaxMemory: SpecifiedMemory {
   let sizes: AttentionSizes
   let shape: MemoryShape

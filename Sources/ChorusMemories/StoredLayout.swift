@@ -19,12 +19,22 @@ public struct StoredLayout: Sendable, Hashable {
   public let keyWidth: Int
   public let valueWidth: Int
   public let gates: [Gate]
+  /// Columns of a row.
+  public let columns: Int
+  /// Where each gate's columns begin, those of all key heads.
+  private let firsts: [Int]
 
   public init(keyHeads: Int, keyWidth: Int, valueWidth: Int, gates: [Gate] = []) {
     self.keyHeads = keyHeads
     self.keyWidth = keyWidth
     self.valueWidth = valueWidth
     self.gates = gates
+    var (firsts, next) = ([Int](), keyHeads * (keyWidth + valueWidth))
+    for gate in gates {
+      firsts.append(next)
+      next += keyHeads * gate.width
+    }
+    (self.firsts, columns) = (firsts, next)
   }
 
   /// Keys and values of the key heads, each as wide as a query.
@@ -32,15 +42,11 @@ public struct StoredLayout: Sendable, Hashable {
     self.init(keyHeads: sizes.keyHeads, keyWidth: sizes.width, valueWidth: sizes.width, gates: gates)
   }
 
-  /// Columns of a row.
-  public var columns: Int { keyHeads * (keyWidth + valueWidth + gates.reduce(0) { $0 + $1.width }) }
-
   /// Where a head's key, its value, and its columns of a gate are.
   public func key(_ head: Int) -> Range<Int> { range(0, keyWidth, head) }
   public func value(_ head: Int) -> Range<Int> { range(keyHeads * keyWidth, valueWidth, head) }
   public func gate(_ index: Int, _ head: Int) -> Range<Int> {
-    let before = gates[..<index].reduce(keyWidth + valueWidth) { $0 + $1.width }
-    return range(keyHeads * before, gates[index].width, head)
+    range(firsts[index], gates[index].width, head)
   }
 
   private func range(_ first: Int, _ width: Int, _ head: Int) -> Range<Int> {

@@ -1,7 +1,7 @@
+import ChorusFiles
 import ChorusLayers
 import ChorusStorage
 import ChorusTensors
-import Foundation
 
 /// Low-rank changes of a model's matrices (LoRA, Hu et al. 2022): W = W₀ + A·B for every matrix of the blocks, with A
 /// `[rows, rank]` and B `[rank, columns]`, and the role of buffer rows as it is. All else stays the base's.
@@ -121,11 +121,9 @@ public struct Adapter: Sendable {
 
   /// Writes the learned `values`, whole or not at all. The file names its base by name and fingerprint.
   public func write(_ values: Weights, card: [String: String], to path: String) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
     var metadata = card
     metadata["format"] = Self.format
-    metadata["blueprint"] = String(decoding: try encoder.encode(blueprint), as: UTF8.self)
+    metadata["blueprint"] = try JSON.encode(blueprint)
     metadata["rank"] = String(rank)
     metadata["base"] = base.name
     metadata["base_fingerprint"] = try base.fingerprint
@@ -145,14 +143,17 @@ public struct Adapter: Sendable {
   static func read(_ file: Safetensors, path: String, precision: Precision) throws -> Model {
     guard let name = file.metadata["base"], let fingerprint = file.metadata["base_fingerprint"],
       let rank = file.metadata["rank"].flatMap({ Int($0) }), let json = file.metadata["blueprint"],
-      let blueprint = try? JSONDecoder().decode(Blueprint.self, from: Data(json.utf8))
+      let blueprint = try? JSON.decode(Blueprint.self, from: json)
     else { throw ModelError.weights("\(path): the metadata of the adapter cannot be read") }
     // A name out of a file: it must not lead anywhere else.
-    guard name.wholeMatch(of: /[A-Za-z0-9._-]{1,128}/) != nil else {
+    let isLetter = { (byte: UInt8) in
+      (0x30...0x39).contains(byte) || (0x61...0x7A).contains(byte | 0x20) || ".-_".utf8.contains(byte)
+    }
+    guard (1...128).contains(name.utf8.count), name.utf8.allSatisfy(isLetter) else {
       throw ModelError.weights("\(path): the adapter's base is no name of a model")
     }
-    let beside = URL(fileURLWithPath: path).deletingLastPathComponent().path + "/\(name).safetensors"
-    let place = FileManager.default.fileExists(atPath: beside) ? beside : ModelLocation.shipped(name)
+    let beside = path.folderOfPath + "/\(name).safetensors"
+    let place = beside.isThere ? beside : ModelLocation.shipped(name)
     guard let place, place != path else {
       throw ModelError.missing(
         "\(path) changes the model '\(name)', which is not shipped; put \(name).safetensors beside it")

@@ -54,6 +54,10 @@ public struct Blueprint: Sendable, Hashable {
   public var inputDimensions = 1
   /// Whether a row of a sequence is told its inputs beside the value before it.
   public var tellsInputs = false
+  /// Whether a row of a sequence is told its own value, where that is known, and says what it is where it is not: a context of
+  /// pairs, then inputs whose values are asked, none of which is told to those behind. Otherwise it is told the value before
+  /// it.
+  public var pairsValues = false
   /// Octaves of sine and cosine features given to the input embedder beside the raw input; 0 for none.
   public var frequencies = 0
   /// What a path's own rows tell of their order.
@@ -169,6 +173,9 @@ public struct Blueprint: Sendable, Hashable {
     if family != .sequence, tellsInputs {
       throw .blueprint("rows of other families are told their inputs as they are; leave tellsInputs out")
     }
+    if pairsValues, !tellsInputs {
+      throw .blueprint("pairsValues: a row without inputs is no pair; give tellsInputs too, or leave it out")
+    }
     guard width % heads == 0, (width / heads) % 4 == 0 else {
       throw .blueprint("width \(width) must be a multiple of 4·heads (heads is \(heads))")
     }
@@ -260,7 +267,7 @@ public struct Blueprint: Sendable, Hashable {
 extension Blueprint: Codable {
   enum CodingKeys: String, CodingKey, CaseIterable {
     case version, family, width, layers, heads, norm, feedForward, parts, memories, encoder, cells
-    case embedderHidden, inputDimensions, tellsInputs, frequencies, bufferPositions, gridDensity
+    case embedderHidden, inputDimensions, tellsInputs, pairsValues, frequencies, bufferPositions, gridDensity
     case scaling, hints, headHidden, head
     case trainedContext, trainedBuffer, trainedReads
   }
@@ -292,6 +299,7 @@ extension Blueprint: Codable {
     try read(.embedderHidden, \.embedderHidden)
     try read(.inputDimensions, \.inputDimensions)
     try read(.tellsInputs, \.tellsInputs)
+    try read(.pairsValues, \.pairsValues)
     try read(.frequencies, \.frequencies)
     try read(.bufferPositions, \.bufferPositions)
     try read(.gridDensity, \.gridDensity)
@@ -321,6 +329,7 @@ extension Blueprint: Codable {
     try fields.encode(embedderHidden, forKey: .embedderHidden)
     try fields.encode(inputDimensions, forKey: .inputDimensions)
     if tellsInputs { try fields.encode(tellsInputs, forKey: .tellsInputs) }
+    if pairsValues { try fields.encode(pairsValues, forKey: .pairsValues) }
     try fields.encode(frequencies, forKey: .frequencies)
     try fields.encode(bufferPositions, forKey: .bufferPositions)
     if family == .grid { try fields.encode(gridDensity, forKey: .gridDensity) }

@@ -1,7 +1,7 @@
+import ChorusFiles
 import ChorusHints
 import ChorusStorage
 import ChorusTensors
-import Foundation
 
 /// A trained network with what is known about it.
 ///
@@ -15,6 +15,8 @@ public struct Model: Sendable {
   public let card: [String: String]
   /// Where it came from, for messages.
   public let source: String
+  /// None or one: a structure does not hold itself.
+  private var others: [Model] = []
 
   public var blueprint: Blueprint { network.blueprint }
   static let format = "chorus-model-1"
@@ -23,6 +25,24 @@ public struct Model: Sendable {
     self.network = network
     self.card = card
     self.source = source
+  }
+
+  /// The network of the family `classes` that is asked of a table's categories: this one, or one beside it; nil where there is none, and
+  /// estimators say them alone.
+  public var ofCategories: Model? { blueprint.family == .classes ? self : others.first }
+
+  /// This model of a table's numbers, with another that is asked of its categories; nil leaves them to estimators.
+  ///
+  /// - Throws: `ModelError.input` where either is of another family.
+  public func with(ofCategories other: Model?) throws(ModelError) -> Model {
+    guard blueprint.family == .table, other.map({ $0.blueprint.family == .classes }) ?? true else {
+      throw .input(
+        "a model of family 'table' is asked of numbers, beside one of family 'classes' that is asked of categories"
+      )
+    }
+    var both = self
+    both.others = other.map { [$0] } ?? []
+    return both
   }
 
   /// Reads a safetensors file whose metadata holds the blueprint as JSON, or an adapter beside its base.
@@ -41,7 +61,7 @@ public struct Model: Sendable {
     }
     let blueprint: Blueprint
     do {
-      blueprint = try JSONDecoder().decode(Blueprint.self, from: Data(json.utf8))
+      blueprint = try JSON.decode(Blueprint.self, from: json)
     } catch let error as UnknownField {
       throw ModelError.weights("\(path): the blueprint in the metadata is of another version: \(error)")
     } catch {
@@ -71,11 +91,9 @@ public struct Model: Sendable {
   private func writer(
     half: Bool, card: [String: String], blueprint: some Encodable
   ) throws -> SafetensorsWriter {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
     var metadata = card
     metadata["format"] = Self.format
-    metadata["blueprint"] = String(decoding: try encoder.encode(blueprint), as: UTF8.self)
+    metadata["blueprint"] = try JSON.encode(blueprint)
     var writer = SafetensorsWriter(metadata: metadata)
     for p in network.weights.table.all {
       let values = Array(UnsafeBufferPointer(start: network.weights[p], count: p.count))

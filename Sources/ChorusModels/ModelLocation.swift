@@ -1,5 +1,13 @@
+import ChorusFiles
 import ChorusTensors
-import Foundation
+
+#if canImport(Darwin)
+  import Foundation
+#elseif canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
 
 /// Finds shipped weights without ever trapping: a copied binary must still run.
 ///
@@ -16,14 +24,14 @@ public enum ModelLocation {
   /// - Parameter place: a folder to look in, as in that of the executable, before that one.
   public static func resolve(_ name: String, beside place: String? = nil) throws(ModelError) -> String {
     if name.utf8.contains(UInt8(ascii: "/")) || name.hasSuffix(".safetensors") {
-      guard FileManager.default.fileExists(atPath: name) else {
+      guard name.isThere else {
         throw .missing("\(name): no such file. Check the path.")
       }
       return name
     }
     let folders = folders(beside: place)
     if let path = find(name, in: folders) { return path }
-    if FileManager.default.fileExists(atPath: name) { return name }
+    if name.isThere { return name }
     throw .missing(
       "no model '\(name)'; give a path, or one of \(shipped.joined(separator: ", ")) with CHORUS_WEIGHTS set to the"
         + " folder that holds them (looked in \(folders.joined(separator: ", ")))")
@@ -37,18 +45,16 @@ public enum ModelLocation {
   }
 
   private static func find(_ name: String, in folders: [String]) -> String? {
-    folders.map { "\($0)/\(name).safetensors" }.first { FileManager.default.fileExists(atPath: $0) }
+    folders.map { "\($0)/\(name).safetensors" }.first(where: \.isThere)
   }
 
   static func folders(beside place: String? = nil) -> [String] {
     var folders: [String] = []
-    if let set = ProcessInfo.processInfo.environment["CHORUS_WEIGHTS"], !set.isEmpty { folders.append(set) }
+    if let set = getenv("CHORUS_WEIGHTS").map({ String(cString: $0) }), !set.isEmpty { folders.append(set) }
     var roots = place.map { [$0] } ?? []
     #if os(Linux)
       // What `Bundle` would answer, without what it brings into a library that is linked statically.
-      if let executable = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") {
-        roots.append(URL(fileURLWithPath: executable).deletingLastPathComponent().path)
-      }
+      if let executable = "/proc/self/exe".linkedPath { roots.append(executable.folderOfPath) }
     #else
       if let executable = Bundle.main.executableURL?.resolvingSymlinksInPath() {
         roots.append(executable.deletingLastPathComponent().path)

@@ -1,7 +1,7 @@
+import ChorusFiles
 import ChorusLayers
 import ChorusStorage
 import ChorusTensors
-import Foundation
 
 /// Weights of nanoACE's `arbuffer` models as its playground publishes them: a folder with `manifest.json`, which names the arrays,
 /// and a blob of them as little-endian 16-bit floats.
@@ -13,6 +13,16 @@ public struct NanoACE: Sendable {
     struct Sizes: Decodable {
       let xDim, dModel, nHeads, nLayers, mlpHidden, mdnComponents, headHidden: Int
       let minScale: Float
+      enum CodingKeys: String, CodingKey {
+        case xDim = "x_dim"
+        case dModel = "d_model"
+        case nHeads = "n_heads"
+        case nLayers = "n_layers"
+        case mlpHidden = "mlp_hidden"
+        case mdnComponents = "mdn_components"
+        case headHidden = "head_hidden"
+        case minScale = "min_scale"
+      }
     }
     struct Modes: Decodable {
       let value, query: Int
@@ -21,7 +31,13 @@ public struct NanoACE: Sendable {
         case query = "QUERY"
       }
     }
-    struct Variable: Decodable { let name, kind, valueType: String }
+    struct Variable: Decodable {
+      let name, kind, valueType: String
+      enum CodingKeys: String, CodingKey {
+        case name, kind
+        case valueType = "value_type"
+      }
+    }
     struct Array: Decodable {
       let name: String
       let shape: [Int]
@@ -34,6 +50,12 @@ public struct NanoACE: Sendable {
     let tensors: [Array]
     let totalFloats: Int
     let weightsFile, dtype, byteOrder: String
+    enum CodingKeys: String, CodingKey {
+      case task, cfg, modes, variables, tensors, dtype
+      case totalFloats = "total_floats"
+      case weightsFile = "weights_file"
+      case byteOrder = "byte_order"
+    }
   }
 
   private let manifest: Manifest
@@ -55,9 +77,7 @@ public struct NanoACE: Sendable {
     self.folder = folder
     let path = folder + "/manifest.json"
     let json = try RegularFile.read(path, limit: Self.manifestLimit)
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    do { manifest = try decoder.decode(Manifest.self, from: json) } catch {
+    do { manifest = try JSON.decode(Manifest.self, from: json) } catch {
       throw ModelError.weights("\(path) is not a manifest of nanoACE's: \(Self.words(error))")
     }
     guard manifest.dtype == "float16", manifest.byteOrder == "little" else {

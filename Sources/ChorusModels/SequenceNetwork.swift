@@ -10,7 +10,7 @@ struct SequenceLayers<H: Head>: Sendable {
   let blueprint: Blueprint
   /// From what is known of a value to its token.
   let tokens: Embedder
-  /// The token before the first value.
+  /// The token before the first value, and of a row that is told no value.
   let start: Parameter
   /// From the inputs of a value to what is added to the token before it; nil where nothing is told of them.
   let inputs: Embedder?
@@ -49,7 +49,9 @@ struct SequenceLayers<H: Head>: Sendable {
 ///
 /// A context is the values so far. Every path commits them to its own buffer before anything else; a query that reads the first n
 /// rows of its path is answered by the last of them. Values are asked for in their order, so that the row of a value can be told
-/// the inputs of the next one; without `Blueprint.tellsInputs` inputs say nothing.
+/// the inputs of the next one; without `Blueprint.tellsInputs` inputs say nothing. With `Blueprint.pairsValues` a row of the
+/// context is told its own value and inputs, and one of a path its inputs alone: outputs of new inputs are foretold from pairs,
+/// whatever came of those before.
 public final class SequenceNetwork<H: Head>: Architecture {
   public let blueprint: Blueprint
   public let weights: Weights
@@ -157,7 +159,8 @@ public final class SequenceNetwork<H: Head>: Architecture {
       precondition(Int(batch.slots[row]) < paths.capacity, "a slot lies within the paths' capacity")
       commits.append(
         Row(
-          path: batch.path[row], slot: batch.slots[row] + Int32(held.before), value: batch.values[place],
+          path: batch.path[row], slot: batch.slots[row] + Int32(held.before),
+          value: blueprint.pairsValues ? nil : batch.values[place],
           inputs: questions.inputs.dropFirst(Int(batch.inputs[row]) + 1).first))
       place += 1
     }
@@ -172,9 +175,9 @@ public final class SequenceNetwork<H: Head>: Architecture {
   private struct Row {
     let path: Int32
     let slot: Int32
-    /// Nil for the token before the first value.
+    /// Nil for the token before the first value, and for a pair whose value is not told.
     let value: Float?
-    /// Of the value after this one; nil where there is none, or nothing is told of it.
+    /// Of the value that the row predicts; nil where there is none, or nothing is told of it.
     let inputs: [Float]?
   }
 
@@ -188,7 +191,8 @@ public final class SequenceNetwork<H: Head>: Architecture {
     var inputs = told(context.rows.x, dimensions: context.rows.dimensions)
     inputs += questions.inputs.prefix(1)
     for path in 0..<paths.count {
-      let values: [Float?] = [nil] + context.rows.y
+      let told = context.rows.y.map(Optional.init)
+      let values: [Float?] = blueprint.pairsValues ? told + [nil] : [nil] + told
       send(
         values.enumerated().map {
           Row(
@@ -249,27 +253,28 @@ public final class SequenceNetwork<H: Head>: Architecture {
   // MARK: Training
 
   /// The loss of a task's targets, each predicted from all values before it: context, buffer and targets are one sequence.
-  /// Where only some targets are asked, the weights of all are theirs, and so are the log-densities.
+  /// Where only some targets are asked, the weights of all are theirs, and so are the log-densities. Of pairs, the context's
+  /// values are told and no other.
   public func loss(
     _ batch: TaskBatch, task: Int, prefixes: [Int32], weight: Float, on tape: Tape
   ) -> (loss: Node, logDensities: [Float]) {
     let values = Array(batch.y[task * batch.rows..<(task + 1) * batch.rows])
     let (count, width) = (values.count, layers.tokens.inputs)
-    var features = [Float](repeating: 0, count: max(count - 1, 0) * width)
+    // The token of value i−1 predicts value i; the first has the start before it. A pair is told its own value.
+    let (known, shift) = blueprint.pairsValues ? (batch.context, 0) : (max(count - 1, 0), 1)
+    var features = [Float](repeating: 0, count: known * width)
     features.withUnsafeMutableBufferPointer { out in
       guard let out = out.baseAddress else { return }
-      for (row, value) in values.dropLast().enumerated() {
+      for (row, value) in values.prefix(known).enumerated() {
         layers.head.describe(value, into: out + row * width)
       }
     }
-    // The token of value i−1 predicts value i; the first has the start before it.
-    var terms: [GatherTerm] = [
-      .parameter(layers.start, (0..<count).map { $0 == 0 ? 0 : -1 })
-    ]
-    if count > 1 {
+    let places = (0..<count).map { (shift..<known + shift).contains($0) ? Int32($0 - shift) : -1 }
+    var terms: [GatherTerm] = [.parameter(layers.start, places.map { $0 < 0 ? 0 : -1 })]
+    if known > 0 {
       let tokens = layers.tokens.record(
-        tape.constant(features, rows: count - 1, columns: width), on: tape)
-      terms.append(.node(tokens, (0..<Int32(count)).map { $0 - 1 }))
+        tape.constant(features, rows: known, columns: width), on: tape)
+      terms.append(.node(tokens, places))
     }
     if let inputs = layers.inputs {
       let own = batch.x[task * batch.rows * batch.dimensions..<(task + 1) * batch.rows * batch.dimensions]
@@ -294,15 +299,15 @@ public final class SequenceNetwork<H: Head>: Architecture {
       })
     let asked = batch.asked[task].isEmpty ? nil : batch.asked[task].indices.filter { batch.asked[task][$0] }
     let share = weight * Float(batch.targets) / Float(max(asked?.count ?? batch.targets, 1))
-    let places = asked ?? Array(0..<batch.targets)
+    let scored = asked ?? Array(0..<batch.targets)
     let answering = asked.map {
       tape.gather([.node(read, $0.map(Int32.init))], rows: $0.count, columns: read.columns)
     }
     return layers.head.loss(
       layers.head.map.record(answering ?? read, on: tape),
       Targets(
-        values: places.map { values[targets.lowerBound + $0] },
-        weights: [Float](repeating: share, count: places.count)), on: tape)
+        values: scored.map { values[targets.lowerBound + $0] },
+        weights: [Float](repeating: share, count: scored.count)), on: tape)
   }
 }
 

@@ -1,3 +1,4 @@
+import ChorusFiles
 import ChorusLayers
 import ChorusStorage
 import ChorusTensors
@@ -83,7 +84,7 @@ public struct TabICL: Sendable {
         "\(path) is no checkpoint of TabICL's that tools/convert_tabicl.py has written: its metadata lacks format \(Self.format)"
       )
     }
-    do { sizes = try JSONDecoder().decode(Sizes.self, from: Data(json.utf8)) } catch {
+    do { sizes = try JSON.decode(Sizes.self, from: json) } catch {
       throw ModelError.weights(
         "\(path): the configuration in the metadata is not TabICL's: \(Self.words(error))")
     }

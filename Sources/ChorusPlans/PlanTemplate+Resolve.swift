@@ -76,7 +76,12 @@ extension PlanTemplate {
       let hierarchy = try Hierarchy(targets, arity: arity, anchors: anchors)
       try builder.lineage(hierarchy)
       return hierarchy
-    case .window(let sinks, let span):
+    case .window(let sinks, let span, let renewed):
+      guard renewed == 0 else {
+        throw .unsupported(
+          plan: "\(self)", need: "a text, whose tokens are encoded anew",
+          instead: .window(sinks: sinks, span: span))
+      }
       try check(sinks, "sinks", in: 0...Int.max)
       try check(span, "span", in: 1...Int.max)
       try builder.window(sinks: sinks, span: span)

@@ -24,7 +24,8 @@ extension PlanTemplate {
     a context encoded anew where both are asked, for twice as many values to be trusted next; reads:N (coarse-to-fine, not \
     with capacity) reads the N nearest of the targets drawn before; anchors:N (coarse-to-fine, lineage) begins with up to N targets one after another; \
     order:random (the default), given, left-to-right or coarse-to-fine orders the targets of plans that have no order \
-    of their own; strict (not with capacity, nor for verified plans) reads everything as context. \
+    of their own; strict (not with capacity, nor for verified plans) reads everything as context; renewed:P (window, of texts alone) encodes \
+    what is in the window anew every P tokens. \
     auto is sequential for no more targets than the model's trained buffer has rows, else coarse-to-fine(r:4) that reads \
     that many; for a model that takes values in their order alone it is sequential(order:given).
     """
@@ -62,7 +63,9 @@ extension PlanTemplate {
         numbers: [("r", 2, 4), ("anchors", 1, 1)], takesCapacity: true, takesReads: true, takesStrict: true)
     case .lineage: Arguments(numbers: [("r", 2, nil), ("anchors", 1, 1)], takesStrict: true)
     case .window:
-      Arguments(numbers: [("sinks", 0, nil), ("span", 1, nil)], takesOrder: true, takesStrict: true)
+      Arguments(
+        numbers: [("sinks", 0, nil), ("span", 1, nil), ("renewed", 0, 0)], takesOrder: true, takesStrict: true
+      )
     case .logSparse: Arguments(takesOrder: true, takesStrict: true)
     case .randomSparse: Arguments(numbers: [("reads", 1, nil)], takesOrder: true, takesStrict: true)
     case .periods: Arguments(numbers: [("r", 2, nil)], takesOrder: true, takesStrict: true)
@@ -84,7 +87,7 @@ extension PlanTemplate {
     case .coarseToFine(let arity, let anchors), .lineage(let arity, let anchors),
       .coarseToFineVerified(let arity, let anchors):
       [arity, anchors]
-    case .window(let sinks, let span): [sinks, span]
+    case .window(let sinks, let span, let renewed): [sinks, span, renewed]
     }
   }
 
@@ -92,7 +95,8 @@ extension PlanTemplate {
   private init?(name: Substring) {
     let rules: [Rule] = [
       .independent, .sequential, .reencode, .blocks(size: 1), .coarseToFine(arity: 2, anchors: 1),
-      .lineage(arity: 2, anchors: 1), .window(sinks: 0, span: 1), .logSparse, .randomSparse(reads: 1),
+      .lineage(arity: 2, anchors: 1), .window(sinks: 0, span: 1, renewed: 0), .logSparse,
+      .randomSparse(reads: 1),
       .periods(length: 2), .speculative(draft: 1), .coarseToFineVerified(arity: 2, anchors: 1),
       .trusted(millinats: 0), .auto,
     ]
@@ -107,7 +111,7 @@ extension PlanTemplate {
     case .blocks: .blocks(of: numbers[0])
     case .coarseToFine: .coarseToFine(r: numbers[0], anchors: numbers[1])
     case .lineage: .lineage(r: numbers[0], anchors: numbers[1])
-    case .window: .window(sinks: numbers[0], span: numbers[1])
+    case .window: .window(sinks: numbers[0], span: numbers[1], renewed: numbers[2])
     case .randomSparse: .randomSparse(reads: numbers[0])
     case .periods: .periods(r: numbers[0])
     case .speculative: .speculative(draft: numbers[0])
@@ -121,7 +125,7 @@ extension PlanTemplate: CustomStringConvertible {
   public var description: String {
     var parts: [String] = []
     for (argument, number) in zip(arguments.numbers, numbers)
-    where argument.label != "anchors" || number != argument.fallback {
+    where !["anchors", "renewed"].contains(argument.label) || number != argument.fallback {
       parts.append("\(argument.label):\(number)")
     }
     if let capacity { parts.append("capacity:\(capacity)") }

@@ -15,7 +15,8 @@ public struct PlanTemplate: Sendable, Hashable {
     case blocks(size: Int)
     case coarseToFine(arity: Int, anchors: Int)
     case lineage(arity: Int, anchors: Int)
-    case window(sinks: Int, span: Int)
+    /// `renewed` is 0 where nothing is encoded anew.
+    case window(sinks: Int, span: Int, renewed: Int)
     case logSparse
     case randomSparse(reads: Int)
     case periods(length: Int)
@@ -103,7 +104,20 @@ public struct PlanTemplate: Sendable, Hashable {
   /// 2023); other rows are evicted. A buffer takes sinks + span slots and one for the row that is just committed,
   /// which reads all of them.
   public static func window(sinks: Int, span: Int) -> PlanTemplate {
-    PlanTemplate(.window(sinks: sinks, span: span))
+    PlanTemplate(.window(sinks: sinks, span: span, renewed: 0))
+  }
+
+  /// Of a text: tokens read everything in a window that begins anew with every `every` tokens, from the first `sinks` tokens of the text
+  /// and the last `span` before it, which are encoded again then. Nothing of what has left the window remains in what it holds, and the
+  /// text may be longer than training has shown.
+  public static func window(sinks: Int, span: Int, renewed every: Int) -> PlanTemplate {
+    PlanTemplate(.window(sinks: sinks, span: span, renewed: every))
+  }
+
+  /// The window of ``window(sinks:span:renewed:)``; nil for other plans.
+  public var renewal: (sinks: Int, span: Int, every: Int)? {
+    guard case .window(let sinks, let span, let every) = rule, every > 0 else { return nil }
+    return (sinks, span, every)
   }
 
   /// One target a call, reading the targets 1, 2, 4, 8, ... draws before it (Li et al. 2019).

@@ -42,7 +42,7 @@ public struct PlaygroundPage: Sendable {
       return Entry(
         name: model.name, prior: model.card["prior"] ?? model.name, blueprint: model.blueprint,
         reach: model.inputReach ?? 2,
-        file: try RegularFile.read(model.source, limit: Self.modelLimit))
+        file: Data(try RegularFile.read(model.source, limit: Self.modelLimit)))
     }
     for (place, entry) in entries.enumerated()
     where entries[..<place].contains(where: { $0.name == entry.name }) {

@@ -47,8 +47,9 @@ public struct GPPrior: Prior {
     dimensions: Int, lengths: Int, variances: Int
   ) -> [(term: Kernel.Term, share: Double)] {
     func midpoints(_ range: ClosedRange<Double>, _ count: Int) -> [Double] {
-      (0..<count).map {
-        range.lowerBound + (Double($0) + 0.5) / Double(count) * (range.upperBound - range.lowerBound)
+      let width = range.upperBound - range.lowerBound
+      return (0..<count).map { (place: Int) -> Double in
+        range.lowerBound + (Double(place) + 0.5) / Double(count) * width
       }
     }
     var choices = [(term: Kernel.Term, share: Double)]()

@@ -40,7 +40,9 @@ public struct SawtoothPrior: Prior {
       component: name)
     let range = Self.deviations.upperBound - Self.deviations.lowerBound
     task.attainable = oracle(
-      (0..<8).map { Self.deviations.lowerBound + (Double($0) + 0.5) / 8 * range })
+      (0..<8).map { (place: Int) -> Double in
+        Self.deviations.lowerBound + (Double(place) + 0.5) / 8 * range
+      })
     return task
   }
 }

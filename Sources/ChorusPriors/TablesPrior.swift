@@ -24,9 +24,10 @@ import Foundation
 /// A table of independent rows whose y neither a column nor near rows tell anything of is drawn again with probability
 /// 0.7. So is, always, one whose y is constant in the context or lies beyond 15 of its deviations there. There is no oracle.
 ///
-/// Of `classes` y is a level, of two to ten, numbered at random, and half of the tables have rows that belong together. A level is
-/// where a number as above lies among cuts at values that it has (0.6), or, of up to six levels that know no order, the one whose number is the largest: each has a
-/// y of its own in the same table (0.4).
+/// Of `classes` y is a level, of two to ten, numbered at random (`LevelTable`), and 0.4 of the tables have rows that belong together. A
+/// level may follow from the columns (0.4 of the tables of independent rows, 0.7 of the others): it is where a number as above lies among
+/// cuts at values that it has, or the one of several such numbers that is the largest. It may come first, with columns drawn given it (0.4
+/// and 0.3), or go by rules (0.2 and none). `PriorTask.ceiling` is then known of tables of independent rows: what Bayes' rule says of itself.
 public struct TablesPrior: Prior {
   public let name: String
   public let dimensions = 1...30
@@ -44,7 +45,7 @@ public struct TablesPrior: Prior {
     guard shape.rows > 0 else {
       return PriorTask(shape: shape, x: [], y: [], component: IndependentRows(shape).component)
     }
-    let kind = stream.choice(weights: isOfLevels ? [0.5, 0.25, 0.25] : [0.75, 0.13, 0.12])
+    let kind = stream.choice(weights: isOfLevels ? [0.6, 0.2, 0.2] : [0.75, 0.13, 0.12])
     for _ in 0..<20 {
       let rows: any RowStructure
       switch kind {
@@ -64,10 +65,14 @@ public struct TablesPrior: Prior {
     _ shape: TaskShape, _ rows: any RowStructure, levels: Bool, _ stream: inout RandomStream
   ) -> PriorTask? {
     let world = World(shape.rows, columns: shape.dimensions - rows.shown.count, rows, &stream)
-    let y =
-      levels ? classes(world, rows, &stream) : seen(outcome(world, rows, &stream), &stream)
+    let table =
+      levels
+      ? LevelTable.draw(world, rows, from: &stream) { outcome(world, rows, &$0) }
+      : LevelTable(
+        columns: world.columns, y: seen(outcome(world, rows, &stream), &stream), law: nil)
+    let y = table.y
     guard isUsable(y, rows.order.prefix(shape.context)) else { return nil }
-    var columns = finished(world.columns, &stream)
+    var columns = finished(table.columns, &stream)
     if rows.share == 0, !isPredictable(y, from: columns), stream.uniform() < 0.7 { return nil }
     hideCells(&columns, &stream)
     for column in rows.shown { columns.insert(column, at: stream.below(columns.count + 1)) }
@@ -78,7 +83,8 @@ public struct TablesPrior: Prior {
       for column in values { x.append(column[row]) }
     }
     return PriorTask(
-      shape: shape, x: x, y: rows.order.map { y[$0] }, component: rows.component,
+      shape: shape, x: x, y: rows.order.map { y[$0] },
+      ceiling: table.ceiling(Array(rows.order.suffix(shape.targets))), component: rows.component,
       categories: columns.map(\.isCategory))
   }
 
@@ -121,35 +127,6 @@ public struct TablesPrior: Prior {
       y.add(common, times: deviation * rows.share.squareRoot())
     }
     return y
-  }
-
-  /// y as the number of a level.
-  private static func classes(
-    _ world: World, _ rows: any RowStructure, _ stream: inout RandomStream
-  ) -> Column {
-    guard stream.uniform() < 0.4 else {
-      let count = stream.uniform() < 0.4 ? 2 : min(3 + stream.geometric(0.4), 10)
-      return cut(outcome(world, rows, &stream), count, &stream)
-    }
-    let count = min(2 + stream.geometric(0.4), 6)
-    // How alike the levels' numbers are in height, so that some are rare.
-    let apart = stream.uniform(in: 0...1)
-    let heights = (0..<count).map { _ in
-      var height = outcome(world, rows, &stream).standardised
-      let own = apart * stream.normal()
-      height.transform { $0 + own }
-      return height
-    }
-    return heights[0].indices.map { row in
-      Double((0..<count).max { heights[$0][row] < heights[$1][row] } ?? 0)
-    }
-  }
-
-  /// Which of `count` intervals, numbered at random, each value lies in.
-  private static func cut(_ values: Column, _ count: Int, _ stream: inout RandomStream) -> Column {
-    let cuts = (1..<count).map { _ in values[stream.below(values.count)] }
-    let codes = stream.permutation(count)
-    return values.map { value in Double(codes[cuts.count { value > $0 }]) }
   }
 
   /// y on the scale it is seen on.

@@ -1,5 +1,4 @@
 import ChorusData
-import ChorusEvaluation
 import ChorusInference
 import ChorusModels
 import ChorusPlans

@@ -1,5 +1,4 @@
 import ChorusData
-import ChorusEvaluation
 import ChorusInference
 import ChorusTables
 
@@ -24,11 +23,13 @@ package struct AnswerTable: Sendable {
     of first: Observations, groupColumn: String?, targets: [String], levels: [Double],
     functionals: [Functional]
   ) throws {
-    (self.groupColumn, self.levels, self.functionals) = (groupColumn, levels, functionals)
+    try first.check(functionals)
+    self.functionals = try FunctionalTable.resolved(
+      functionals, kind: first.selection.kinds[0], of: first.selection.inputs[0])
+    (self.groupColumn, self.levels) = (groupColumn, levels)
     several = targets.count > 1
     let keys = (groupColumn.map { [OutputName.file($0)] } ?? []) + (several ? ["target"] : [])
     let inputs = first.selection.inputs.map(OutputName.file)
-    try first.check(functionals)
     let quantiles = levels.map { OutputName.own("q\($0)") }
     let answers =
       functionals.isEmpty
@@ -37,6 +38,16 @@ package struct AnswerTable: Sendable {
     let paths = keys + ["path", "row"] + inputs + [several ? "value" : .file(first.selection.target)]
     (columns, pathColumns) = (answers.header, paths.header)
     renamed = answers.words + paths.words.filter { !answers.words.contains($0) }
+  }
+
+  /// Refuses functionals of points that are not asked for.
+  package func check(_ questions: [Question]) throws {
+    for question in questions where question.observations.refusal == nil {
+      let points = question.points
+      try FunctionalTable.check(
+        functionals, at: (0..<points.count).map { points[$0].first ?? .nan },
+        file: question.observations.group.map { "group '\($0)'" } ?? question.file)
+    }
   }
 
   /// The rows of an answer under ``columns``.

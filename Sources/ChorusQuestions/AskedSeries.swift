@@ -17,10 +17,11 @@ package struct AskedSeries {
   /// - Throws: as `AskedColumns`; `InferenceError.input` where no series has enough rows.
   package init(
     _ rows: RowsSource, input: String?, target: String?, group: String? = nil, units: String? = nil,
-    with covariates: [String] = [], error: String? = nil
+    with covariates: [String] = [], error: String? = nil, wide: WideFile = .no
   ) throws {
     let columns = try AskedColumns(
-      rows, input: input, target: target, group: group, with: covariates, error: error, several: true)
+      rows, input: input, target: target, group: group, with: covariates, error: error, several: true,
+      wide: wide)
     let (groups, selections) = (columns.groups, columns.selections)
     let units = try Observations.units(units, of: columns.table)
     let dataWords = DataWords(columns.table, of: rows)
@@ -33,18 +34,14 @@ package struct AskedSeries {
     func observed(_ selection: Selection, _ group: String? = nil) throws -> Observations {
       try Observations(file: rows.name, selection: selection, group: group, units: units)
     }
-    if let groups {
-      let parts = selections.map { $0.split(groups.ofRow, into: groups.labels.count) }
-      words = try groups.labels.enumerated().map { index, label in
-        try dataWords.words(parts.map { $0[index] }, grouped: true, group: label)
-      }
-      observations = try groups.labels.enumerated().flatMap { index, label in
-        try parts.map { try observed($0[index], label) }
-      }
-    } else {
-      words = [try dataWords.words(selections, grouped: false)]
-      observations = try selections.map { try observed($0) }
+    var (words, all) = ([[DataWord]](), [Observations]())
+    for (label, part) in columns.series {
+      let read = dataWords.apart(part, group: label)
+      words.append(
+        try read.words + dataWords.words(read.selections, grouped: groups != nil, group: label))
+      all += try read.selections.map { try observed($0, label) }
     }
+    (self.words, observations) = (words, all)
     self.columns = columns
     self.notes = notes
     if groups == nil, let refusal = observations.lazy.compactMap(\.refusal).first {

@@ -24,11 +24,12 @@ package struct Asking {
   /// The questions of a file. A series with nothing to predict is left out.
   package init(
     _ rows: RowsSource, input: String?, target: String?, group: String? = nil, points: AskedPoints,
-    units: String? = nil, with covariates: [String] = [], error: String? = nil
+    units: String? = nil, with covariates: [String] = [], error: String? = nil,
+    wide: WideFile = .no
   ) throws {
     let series = try AskedSeries(
       rows, input: input, target: target, group: group, units: units, with: covariates,
-      error: error)
+      error: error, wide: wide)
     let (columns, targets) = (series.columns, series.columns.targets)
     // The inputs are the same for all targets.
     let given = try columns.selections.first.flatMap {
@@ -46,7 +47,7 @@ package struct Asking {
     }
     var notes = series.notes
     if asked.count < questions.count {
-      let what = group == nil ? "targets" : "series"
+      let what = columns.groups == nil ? "targets" : "series"
       notes.append(
         "\(questions.count - asked.count) of \(questions.count) \(what) have nothing to predict and were left out"
       )
@@ -56,7 +57,7 @@ package struct Asking {
     self.questions = asked
     self.targets = targets
     self.notes = notes
-    groupColumn = group
+    groupColumn = columns.groups?.column
     model = nil
     settings = nil
   }

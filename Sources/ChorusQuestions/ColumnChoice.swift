@@ -8,6 +8,8 @@ package struct ColumnChoice {
   /// Nil where rows are counted.
   package let input: String?
   package let targets: [String]
+  /// Whether every target is a series of its own, of a file with a column for each.
+  package let isWide: Bool
 
   /// What rows are called that no column tells apart.
   package static let counted = "index"
@@ -16,8 +18,10 @@ package struct ColumnChoice {
   ///   - inputs: as they were named; empty to find one.
   ///   - targets: as they were named; empty to find one.
   ///   - besides: columns that have another use.
+  ///   - wide: whether every column may be, or is, a series of its own.
   package init(
-    _ table: Table, inputs: [String], targets: [String], groups: Groups?, besides: [String] = []
+    _ table: Table, inputs: [String], targets: [String], groups: Groups?, besides: [String] = [],
+    wide: WideFile = .no
   ) throws(TableError) {
     let taken = Set(inputs + targets + besides + (groups.map { [$0.column] } ?? []))
     let free = table.columns.filter { !taken.contains($0) }
@@ -31,12 +35,15 @@ package struct ColumnChoice {
     }
     self.input = input
     guard targets.isEmpty else {
-      self.targets = targets
+      (self.targets, isWide) = (targets, wide == .told)
       return
     }
     let rest = free.filter { $0 != input && kinds[$0] == .number }
     let candidates = rest.filter { !Self.isCount(table, $0) && !Self.isEmpty(table, $0) }
-    guard candidates.count == 1 else {
+    isWide =
+      wide == .told && !candidates.isEmpty
+      || wide == .found && groups == nil && input != nil && WideFile.areAlike(candidates)
+    guard candidates.count == 1 || isWide else {
       throw TableError(
         .choice, table.source,
         candidates.isEmpty
@@ -108,5 +115,31 @@ package struct ColumnChoice {
   private static func isEmpty(_ table: Table, _ column: String) -> Bool {
     guard let values = try? table.numbers(column, missing: .allowed) else { return false }
     return values.allSatisfy { $0 == nil }
+  }
+}
+
+/// Whether a file may have a column for each of several series, in place of one that tells them apart.
+package enum WideFile: Sendable {
+  /// It has not: several columns leave a choice, which is refused.
+  case no
+  /// It has where the names of the columns are alike but for their numbers.
+  case found
+  /// Somebody has said so.
+  case told
+
+  /// Fewer columns with names that are alike may be two things of one.
+  private static let fewest = 3
+  /// What the column that tells series apart is called in the output.
+  package static let column = "series"
+
+  /// Whether names are the same but for a number in each, as `shop_1`, `shop_2`, `shop_3`.
+  static func areAlike(_ names: [String]) -> Bool {
+    let stems = Set(names.map { $0.filter { !$0.isNumber } })
+    return names.count >= fewest && stems.count == 1 && names.allSatisfy { $0.contains(where: \.isNumber) }
+  }
+
+  /// What values are called whose columns are the series.
+  static func target(besides inputs: [String]) -> String {
+    ["value", "y", "level"].first { !inputs.contains($0) } ?? "values"
   }
 }

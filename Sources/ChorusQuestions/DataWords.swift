@@ -26,7 +26,7 @@ package struct DataWord: Equatable, Sendable {
 }
 
 /// What of the rows of a table is worth a word: columns that do not change, rows out of order, rows far from the
-/// others, inputs that repeat, and fewer than two seasons.
+/// others, dates that look mistyped, inputs that repeat, and fewer than two seasons.
 package struct DataWords {
   private let table: Table
   private let rows: RowsSource
@@ -106,25 +106,59 @@ package struct DataWords {
 
   // MARK: One row among others
 
-  /// Rows at one end, few and far from the others: the empty part beside them is twice as long as all the rest.
+  /// A word on rows far from the others.
   private func far(_ values: [Double], _ column: Int, _ selection: Selection) -> String? {
-    let sorted = values.sorted()
-    guard sorted.count >= 8, let first = sorted.first, let last = sorted.last else { return nil }
-    let gaps = zip(sorted.dropFirst(), sorted).map { $0 - $1 }
-    guard let widest = gaps.indices.max(by: { gaps[$0] < gaps[$1] }) else { return nil }
-    let (below, above) = (widest + 1, sorted.count - widest - 1)
-    let few = min(below, above)
-    let rest = below > above ? sorted[widest] - first : last - sorted[widest + 1]
-    guard few <= max(1, sorted.count / 10), rest > 0, gaps[widest] >= 2 * rest else { return nil }
-    let isFar: (Double) -> Bool = below > above ? { $0 > sorted[widest] } : { $0 < sorted[widest + 1] }
-    let places = values.indices.filter { isFar(values[$0]) }
-    let name = selection.inputs[column]
-    let lines = places.compactMap { table.line(ofRow: selection.observed.indices[$0]) }
-    let place = lines.first.map { few == 1 ? " (line \($0))" : " (from line \($0))" } ?? ""
+    let places = FarRows.places(values)
+    guard !places.isEmpty else { return nil }
+    let (name, first) = (selection.inputs[column], start(of: places, values, column, selection))
+    return places.count == 1
+      ? "one row lies far from the others in '\(name)': \(first); is it mistyped?"
+      : "\(places.count) rows lie far from the others in '\(name)', the first at \(first); are they mistyped?"
+  }
+
+  /// The first of some rows, as `2011-01-02 (from line 64)`.
+  private func start(of places: [Int], _ values: [Double], _ column: Int, _ selection: Selection) -> String {
+    let line = places.lazy.compactMap { table.line(ofRow: selection.observed.indices[$0]) }.first
     let shown = places.first.map { Self.text(values[$0], selection.kinds[column]) } ?? ""
-    return few == 1
-      ? "one row lies far from the others in '\(name)': \(shown)\(place); is it mistyped?"
-      : "\(few) rows lie far from the others in '\(name)', the first at \(shown)\(place); are they mistyped?"
+    return shown + (line.map { places.count == 1 ? " (line \($0))" : " (from line \($0))" } ?? "")
+  }
+
+  // MARK: Rows with a mistyped date
+
+  /// Dates far from the others in a file that is in order but for them are mistyped, most likely. Answers should not be moved by
+  /// them, so they are left out, which is said. In a file that is in order with them they stay.
+  ///
+  /// - Parameter selections: of one series, the same inputs with one or several targets.
+  /// - Returns: the same without such rows, and what to say of them.
+  package func apart(
+    _ selections: [Selection], group: String? = nil
+  ) -> (selections: [Selection], words: [DataWord]) {
+    var words: [DataWord] = []
+    let kept = selections.map { selection -> Selection in
+      guard let (kept, word) = apart(selection, group: group) else { return selection }
+      if !words.contains(where: { $0.topic == word.topic }) { words.append(word) }
+      return kept
+    }
+    return (kept, words)
+  }
+
+  private func apart(_ selection: Selection, group: String?) -> (kept: Selection, word: DataWord)? {
+    guard selection.dimensions - selection.covariates == 1, selection.kinds[0].notation != nil else {
+      return nil
+    }
+    let values = Self.column(0, of: selection)
+    let places = FarRows.places(values)
+    guard !places.isEmpty else { return nil }
+    let out = Set(places)
+    let rest = values.indices.filter { !out.contains($0) }.map { values[$0] }
+    guard FarRows.isInOrder(rest), !FarRows.isInOrder(values) else { return nil }
+    let (name, first) = (selection.inputs[0], start(of: places, values, 0, selection))
+    let text =
+      places.count == 1
+      ? "one row lies far from the others and out of order in '\(name)': \(first); it is taken to be mistyped and left out: put the rows in order to have it read"
+      : "\(places.count) rows lie far from the others and out of order in '\(name)', the first at \(first); they are taken to be mistyped and left out: put the rows in order to have them read"
+    let prefix = group.map { "group '\($0)': " } ?? ""
+    return (selection.leavingOut(out), DataWord(topic: "apart \(name)", text: prefix + text))
   }
 
   /// Few rows that go back where all others go on.
@@ -200,5 +234,28 @@ package struct DataWords {
   private struct Labelled: Hashable {
     let label: String
     let key: [Double]
+  }
+}
+
+/// Few rows at one end, far from the others.
+private enum FarRows {
+  /// The empty part beside them is twice as long as all the rest; places ascend.
+  static func places(_ values: [Double]) -> [Int] {
+    let sorted = values.sorted()
+    guard sorted.count >= 8, let first = sorted.first, let last = sorted.last else { return [] }
+    let gaps = zip(sorted.dropFirst(), sorted).map { $0 - $1 }
+    guard let widest = gaps.indices.max(by: { gaps[$0] < gaps[$1] }) else { return [] }
+    let (below, above) = (widest + 1, sorted.count - widest - 1)
+    let few = min(below, above)
+    let rest = below > above ? sorted[widest] - first : last - sorted[widest + 1]
+    guard few <= max(1, sorted.count / 10), rest > 0, gaps[widest] >= 2 * rest else { return [] }
+    let isFar: (Double) -> Bool = below > above ? { $0 > sorted[widest] } : { $0 < sorted[widest + 1] }
+    return values.indices.filter { isFar(values[$0]) }
+  }
+
+  /// Whether no value falls, or none rises.
+  static func isInOrder(_ values: [Double]) -> Bool {
+    let steps = zip(values.dropFirst(), values).map { $0 - $1 }
+    return steps.allSatisfy { $0 >= 0 } || steps.allSatisfy { $0 <= 0 }
   }
 }

@@ -15,15 +15,46 @@ package struct FunctionalTable {
     (self.functionals, self.levels, self.inputs, self.kinds) = (functionals, levels, inputs, kinds)
   }
 
-  /// The numbers named in an option, which may be absent.
+  /// The numbers named in an option, which may be absent. Inputs that a number is of are read by ``resolved(_:kind:)``.
   package static func functionals(_ option: String?) throws -> [Functional] {
     try (option?.split(separator: ",", omittingEmptySubsequences: false) ?? []).map { part in
       let name = part.trimmingCharacters(in: .whitespaces)
-      guard let functional = Functional(parsing: name) else {
+      guard let functional = Functional(written: name) else {
         throw QuestionError(
           "--functional: '\(name)' is none of \(Functional.forms.joined(separator: ", "))")
       }
       return functional
+    }
+  }
+
+  /// The same with the inputs that they are of read as what a column holds.
+  ///
+  /// - Throws: `TableError` for one that is no number, or no date, where the column holds such.
+  package static func resolved(_ functionals: [Functional], kind: ColumnKind, of column: String) throws
+    -> [Functional]
+  {
+    func place(_ written: Functional.Place) throws -> Functional.Place {
+      let point = try GridSpecification.parse(
+        written.text, dimensions: 1, kinds: [kind], limit: 1, option: "--functional")
+      try PointKinds.check(
+        point.axes[0].kind, of: column, holding: kind, in: "--functional", what: "point")
+      return Functional.Place(point.points[0], text: written.text)
+    }
+    return try functionals.map { functional in
+      guard case .between(let first, let last) = functional else { return functional }
+      return .between(first: try place(first), last: try place(last))
+    }
+  }
+
+  /// Refuses numbers that are of points that are not asked for.
+  ///
+  /// - Parameter inputs: the first input of each point.
+  package static func check(_ functionals: [Functional], at inputs: [Double], file: String) throws {
+    for functional in functionals {
+      guard let place = functional.missing(from: inputs) else { continue }
+      throw QuestionError(
+        "--functional: '\(functional)' is of \(place.text), which is none of the points to predict of \(file); ask for it too"
+      )
     }
   }
 

@@ -35,7 +35,8 @@ package struct KeptSeries: Sendable {
     let units = (posterior.inputColumns + [posterior.outputColumn]).map { ($0.name, $0.unit) }
     let rest = Selection(
       inputs: selection.inputs, target: selection.target, kinds: selection.kinds,
-      targetKind: selection.targetKind, observed: sent.inputs, targets: sent.targets)
+      targetKind: selection.targetKind, observed: sent.inputs, targets: sent.targets,
+      errors: sent.errors)
     let kept = try Observations(
       file: observations.file, selection: rest, group: observations.group,
       units: Dictionary(units.filter { !$0.1.isEmpty }, uniquingKeysWith: { first, _ in first }))

@@ -1,5 +1,4 @@
 import ChorusData
-import ChorusEvaluation
 import ChorusInference
 import ChorusTables
 import Foundation
@@ -40,21 +39,22 @@ package struct Observations: Sendable {
   /// The rows of each series of a file with one target; words about the file are those of the first.
   package static func series(
     _ rows: RowsSource, input: String?, target: String?, group: String? = nil, units: String? = nil,
-    marks: [String] = [], with covariates: [String] = [], error: String? = nil
+    marks: [String] = [], with covariates: [String] = [], error: String? = nil, wide: WideFile = .no
   ) throws -> [Observations] {
     let columns = try AskedColumns(
-      rows, input: input, target: target, group: group, marks: marks, with: covariates, error: error)
+      rows, input: input, target: target, group: group, marks: marks, with: covariates, error: error,
+      wide: wide)
     let (table, selection) = (columns.table, columns.selections[0])
     let units = try Self.units(units, of: table)
     let words = DataWords(table, of: rows)
     if columns.isOpen, columns.groups == nil { try words.refusePooling(selection) }
-    let labels: [String?] = columns.groups?.labels ?? [nil]
-    let parts = columns.groups.map { selection.split($0.ofRow, into: $0.labels.count) } ?? [selection]
-    return try zip(labels, parts).enumerated().map { index, part in
-      let (label, selection) = part
+    return try columns.series.enumerated().map { index, part in
+      let label = part.label
+      let read = words.apart(part.selections, group: label)
+      let selection = read.selections[0]
       var own = try Observations(
         file: rows.name, selection: selection, group: label, units: units,
-        words: (index == 0 ? words.fileWords : [])
+        words: (index == 0 ? words.fileWords : []) + read.words
           + words.words([selection], grouped: label != nil, group: label))
       own.found = columns.found
       own.marks = try marks.map { name in

@@ -10,11 +10,13 @@ package struct SentRows: Sendable, Equatable {
   /// Row after row; none of a table, whose frame has its cells.
   package let inputs: [Double]
   package let targets: [Double]
+  /// Known errors of the targets; none where none are known.
+  package let errors: [Double]
 
   private static let format = "chorus-rows-1"
 
-  private init(_ numbers: [Int], _ inputs: [Double], _ targets: [Double]) {
-    (self.numbers, self.inputs, self.targets) = (numbers, inputs, targets)
+  private init(_ numbers: [Int], _ inputs: [Double], _ targets: [Double], _ errors: [Double] = []) {
+    (self.numbers, self.inputs, self.targets, self.errors) = (numbers, inputs, targets, errors)
   }
 
   /// The observed rows of a selection.
@@ -22,14 +24,15 @@ package struct SentRows: Sendable, Equatable {
   /// - Parameter count: rows that were sent before.
   package init(_ selection: Selection, after count: Int = 0) {
     let rows = selection.observed
-    self.init(rows.indices.map { count + $0 + 1 }, rows.inputs, rows.targets)
+    self.init(rows.indices.map { count + $0 + 1 }, rows.inputs, rows.targets, rows.errors)
   }
 
   /// All rows of a table.
   package init(rowsOfTable numbers: [Int]) { self.init(numbers, [], []) }
 
   package func appending(_ other: SentRows) -> SentRows {
-    SentRows(numbers + other.numbers, inputs + other.inputs, targets + other.targets)
+    SentRows(
+      numbers + other.numbers, inputs + other.inputs, targets + other.targets, errors + other.errors)
   }
 
   /// Without some of them.
@@ -42,7 +45,7 @@ package struct SentRows: Sendable, Equatable {
     let dimensions = inputs.count / max(numbers.count, 1)
     return SentRows(
       kept.map { numbers[$0] }, kept.flatMap { inputs[$0 * dimensions..<($0 + 1) * dimensions] },
-      targets.isEmpty ? [] : kept.map { targets[$0] })
+      targets.isEmpty ? [] : kept.map { targets[$0] }, errors.isEmpty ? [] : kept.map { errors[$0] })
   }
 
   /// The places of the others.
@@ -51,7 +54,7 @@ package struct SentRows: Sendable, Equatable {
   }
 
   /// Bytes in memory.
-  package var bytes: Int { 8 * (numbers.count + inputs.count + targets.count) }
+  package var bytes: Int { 8 * (numbers.count + inputs.count + targets.count + errors.count) }
 
   /// Writes them, whole or not at all.
   package func write(to path: String) throws(StorageError) {
@@ -60,6 +63,7 @@ package struct SentRows: Sendable, Equatable {
       try writer.add("inputs", shape: [inputs.count], doubles: inputs)
       try writer.add("targets", shape: [targets.count], doubles: targets)
     }
+    if !errors.isEmpty { try writer.add("errors", shape: [errors.count], doubles: errors) }
     try writer.add("numbers", shape: [numbers.count], integers: numbers.map(Int64.init))
     try writer.write(to: path)
   }
@@ -78,6 +82,7 @@ package struct SentRows: Sendable, Equatable {
     }
     self.init(
       numbers, try content.doubles("inputs", shape: [count * dimensions]),
-      try content.doubles("targets", shape: [count]))
+      try content.doubles("targets", shape: [count]),
+      content["errors"] == nil ? [] : try content.doubles("errors", shape: [count]))
   }
 }

@@ -1,5 +1,4 @@
 import ChorusData
-import ChorusEvaluation
 import ChorusInference
 import ChorusTables
 
@@ -130,6 +129,8 @@ package struct TableAnswer: Sendable {
     .Cell]]
   {
     let rows = asked.map { Double(job.numbers[$0.cell.row]) }
+    let functionals = try FunctionalTable.resolved(functionals, kind: .number, of: "row")
+    if drawn != nil { try FunctionalTable.check(functionals, at: rows, file: job.frame.source) }
     let table = FunctionalTable(
       functionals: functionals, levels: levels, inputs: try Inputs(rows), kinds: [.number])
     return table.rows(joint: drawn?.paths ?? [], independent: independent).map {

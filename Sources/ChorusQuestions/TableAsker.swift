@@ -1,4 +1,3 @@
-import ChorusEvaluation
 import ChorusInference
 import ChorusModels
 import ChorusPlans
@@ -45,7 +44,7 @@ package struct TableAsker: Sendable {
       guard steps.count == 1, columns[0].kind == .number else {
         throw QuestionError("--functional is of one column of numbers; name one target")
       }
-      if let needy = functionals.first(where: \.needsOrder) {
+      if let needy = functionals.first(where: { $0.needsOrder && !$0.isBetween }) {
         throw QuestionError(
           "--functional: '\(needy)' goes along an input, and rows of a table have no order")
       }

@@ -1,3 +1,4 @@
+import ChorusFiles
 import ChorusInference
 import ChorusQuestions
 import ChorusTables
@@ -28,7 +29,7 @@ struct AnswerBody: Sendable {
         bytes += try encoder.row(row).utf8.dropLast()
       }
       bytes.append(UInt8(ascii: "]"))
-      for member in beside { bytes += ",\(RowEncoder.json(member.key)):\(member.value.text)".utf8 }
+      for member in beside { bytes += ",\(JSON.quoted(member.key)):\(member.value.text)".utf8 }
       bytes += "}\n".utf8
       return ServiceResponse(200, form.mediaType, bytes)
     case .npy:

@@ -1,5 +1,6 @@
 import ChorusData
 import ChorusEvaluation
+import ChorusFiles
 import ChorusInference
 import ChorusPlans
 import ChorusQuestions
@@ -141,9 +142,11 @@ struct Ask: ContextQuestion {
   }
 
   private func table() throws -> AnswerTable {
-    try AnswerTable(
+    let table = try AnswerTable(
       of: questions[0].observations, groupColumn: context.description.groupColumn,
       targets: context.description.targets, levels: settings.levels, functionals: functionals)
+    try table.check(questions)
+    return table
   }
 
   private func beside(_ answers: [Answer]) -> [JSON.Member] {

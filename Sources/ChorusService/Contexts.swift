@@ -1,3 +1,4 @@
+import ChorusFiles
 import ChorusInference
 import ChorusModels
 import ChorusQuestions

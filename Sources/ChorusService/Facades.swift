@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusFiles
 import ChorusInference
 import ChorusModels
 import ChorusPlans

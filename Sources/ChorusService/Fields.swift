@@ -1,3 +1,4 @@
+import ChorusFiles
 import Foundation
 
 /// A field that a request can have, in its query or in its JSON.

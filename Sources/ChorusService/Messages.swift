@@ -1,3 +1,5 @@
+import ChorusFiles
+
 /// A request as the service sees it, whatever carries it.
 package struct ServiceRequest: Sendable {
   package var method: String

@@ -1,3 +1,4 @@
+import ChorusFiles
 import ChorusTables
 import Synchronization
 

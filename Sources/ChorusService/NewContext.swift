@@ -20,6 +20,10 @@ enum NewContextFields {
         "The model; without, the first of /v1/models, or for a table the first that reads them."),
       FieldSpec("input", .texts, "Input columns; found without."),
       FieldSpec("target", .texts, "Columns to predict; found without, but of a table."),
+      FieldSpec(
+        "error", .text,
+        "The column with the known error of each row's target, its standard deviation; of a series of one target."
+      ),
       FieldSpec("group", .text, "The column that tells series, or tables, apart."),
       FieldSpec("units", .texts, "Units of columns, as times=ms."),
       FieldSpec("as", .texts, "What columns of a table are: code=category, year=number, note=skip."),
@@ -88,7 +92,7 @@ struct NewSeries: NewContext {
     series = try AskedSeries(
       source, input: fields.texts("input")?.joined(separator: ","),
       target: fields.texts("target")?.joined(separator: ","), group: fields.text("group"),
-      units: fields.texts("units")?.joined(separator: ","))
+      units: fields.texts("units")?.joined(separator: ","), error: fields.text("error"))
   }
 
   func flops() -> Double {
@@ -148,6 +152,10 @@ struct NewTable: NewContext {
       scale != ValueScale.Choice.automatic.rawValue
     {
       throw ServiceError(422, "'scale' is of series, and the rows are read as a table; leave it out")
+    }
+    guard fields.text("error") == nil else {
+      throw ServiceError(
+        422, "'error' is of a series along one input, and the rows are read as a table; leave it out")
     }
     let targets = TableJob.names(fields.texts("target")?.joined(separator: ","), in: table) ?? []
     let inputs = TableJob.names(fields.texts("input")?.joined(separator: ","), in: table)

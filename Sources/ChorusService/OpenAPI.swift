@@ -1,3 +1,5 @@
+import ChorusFiles
+
 /// The OpenAPI 3.1 document of the service, made of its table of routes.
 enum OpenAPI {
   static func document(_ settings: ServiceSettings) -> JSON {

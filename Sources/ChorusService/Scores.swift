@@ -1,5 +1,6 @@
 import ChorusData
 import ChorusEvaluation
+import ChorusFiles
 import ChorusInference
 import ChorusPlans
 import ChorusTables

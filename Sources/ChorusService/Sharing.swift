@@ -29,8 +29,25 @@ final class Sharing: Sendable {
 
   /// The answer of `body`, or of the same for another request that has begun. Work that nobody waits for any more is cancelled.
   ///
+  /// A request that joins another's work has a time of its own: where the other's is over, the work begins anew.
+  ///
   /// - Returns: the answer, and whether it is another request's.
   func answer(
+    _ key: Key, _ body: @escaping @Sendable () async throws -> ServiceResponse
+  ) async throws -> (response: ServiceResponse, isShared: Bool) {
+    while true {
+      do {
+        return try await joined(key, body)
+      } catch let other as OthersTime {
+        if Task.isCancelled { throw other.error }
+      }
+    }
+  }
+
+  /// The time of the request that began the work is over, and not that of one that joined it.
+  private struct OthersTime: Error { let error: ServiceError }
+
+  private func joined(
     _ key: Key, _ body: @escaping @Sendable () async throws -> ServiceResponse
   ) async throws -> (response: ServiceResponse, isShared: Bool) {
     let (work, isShared) = state.withLock { state in
@@ -44,13 +61,20 @@ final class Sharing: Sendable {
       return (work, false)
     }
     defer { leave(key, work.number, isDone: true) }
-    let response = try await withTaskCancellationHandler {
-      try await work.task.value
-    } onCancel: {
-      leave(key, work.number, isDone: false)
+    do {
+      let response = try await withTaskCancellationHandler {
+        try await work.task.value
+      } onCancel: {
+        leave(key, work.number, isDone: false)
+      }
+      return (response, isShared)
+    } catch let error as ServiceError where isShared && error.status == 504 {
+      throw OthersTime(error: error)
     }
-    return (response, isShared)
   }
+
+  /// How many requests wait for a work.
+  func waiting(_ key: Key) -> Int { state.withLock { $0.works[key]?.waiting ?? 0 } }
 
   private func leave(_ key: Key, _ number: Int, isDone: Bool) {
     let unwanted = state.withLock { state -> Task<ServiceResponse, any Error>? in

@@ -1,4 +1,5 @@
 import ChorusEvaluation
+import ChorusFiles
 import ChorusInference
 import ChorusPlans
 import ChorusQuestions

@@ -1,12 +1,11 @@
 import ChorusFiles
-import Foundation
 
 /// Whole files, written so that no reader ever sees a part.
 public enum AtomicFile {
   /// Writes `data` at `path`, whole or not at all; see `OutputFile`.
   ///
   /// - Throws: `StorageError` (`system`) with the system's words.
-  public static func write(_ data: Data, to path: String) throws(StorageError) {
+  public static func write(_ data: some Sequence<UInt8>, to path: String) throws(StorageError) {
     try Disk.pass(.write, path)
     do throws(FileError) {
       let file = try OutputFile(path)

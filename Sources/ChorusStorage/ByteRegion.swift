@@ -1,5 +1,3 @@
-import Foundation
-
 #if canImport(Darwin)
   import Darwin
 #elseif canImport(Glibc)
@@ -34,7 +32,7 @@ public final class ByteRegion: @unchecked Sendable {
   }
 
   /// A copy of `content`.
-  public init(_ content: Data) {
+  public init(_ content: some Collection<UInt8>) {
     let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: content.count, alignment: 64)
     copy.copyBytes(from: content)
     bytes = UnsafeRawBufferPointer(copy)

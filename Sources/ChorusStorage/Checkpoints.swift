@@ -1,5 +1,4 @@
 import ChorusFiles
-import Foundation
 
 /// A folder of checkpoints, `step-XXXXXXXX.safetensors`, of which the newest that verifies is the one to resume
 /// from.
@@ -72,7 +71,7 @@ public struct Checkpoints: Sendable {
   ///
   /// - Throws: `StorageError` (`system`).
   public func settle(at step: Int) throws(StorageError) {
-    let name = Data((Self.name(step) + "\n").utf8)
+    let name = Array((Self.name(step) + "\n").utf8)
     if (try? RegularFile.read(marker, limit: 4096)) != name { try AtomicFile.write(name, to: marker) }
     for old in try steps().filter({ $0 < step }).dropLast(keep - 1) { remove(Self.name(old)) }
   }
@@ -88,7 +87,7 @@ public struct Checkpoints: Sendable {
     var skipped: [StorageError] = []
     let steps = try steps()
     if let bytes = try? RegularFile.read(marker, limit: 4096),
-      let named = String(data: bytes, encoding: .utf8)?.split(whereSeparator: \.isWhitespace).first.map(
+      let named = String(validating: bytes, as: UTF8.self)?.split(whereSeparator: \.isWhitespace).first.map(
         String.init),
       let step = Self.step(named), !steps.contains(step)
     {

@@ -1,5 +1,4 @@
 import CChorusKernels
-import Foundation
 
 /// The checksum that makes a flipped bit anywhere in a file show: in the data, in the tensor table, or in the
 /// metadata.
@@ -19,7 +18,7 @@ enum Checksum {
   static let schemeKey = "hash"
   static let valueKey = "sha256"
 
-  static func hexadecimal(metadata: [String: String], entries: [TensorEntry], data: Data) -> String {
+  static func hexadecimal(metadata: [String: String], entries: [TensorEntry], data: [UInt8]) -> String {
     var head: [UInt8] = []
     func add(_ number: Int) {
       withUnsafeBytes(of: UInt64(truncatingIfNeeded: number).littleEndian) { head.append(contentsOf: $0) }
@@ -56,7 +55,7 @@ package struct SHA256 {
 
   init() { ck_sha256_init(&state) }
 
-  mutating func update(_ bytes: some ContiguousBytes) {
+  mutating func update(_ bytes: [UInt8]) {
     bytes.withUnsafeBytes { ck_sha256_update(&state, $0.baseAddress, $0.count) }
   }
 

@@ -1,4 +1,3 @@
-import Foundation
 import Synchronization
 
 #if canImport(Darwin)
@@ -38,12 +37,12 @@ enum Disk {
 
   static func open(_ path: String, _ flags: Int32, mode: mode_t = 0o666) -> Int32 {
     if flags & O_CREAT != 0, fails(.create, path) { return -1 }
-    return Foundation.open(path, flags | O_CLOEXEC, mode)
+    return systemOpen(path, flags | O_CLOEXEC, mode)
   }
 
   static func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer, path: String) -> Int {
     if fails(.write, path) { return -1 }
-    return Foundation.write(descriptor, bytes.baseAddress, bytes.count)
+    return systemWrite(descriptor, bytes.baseAddress, bytes.count)
   }
 
   static func sync(_ descriptor: Int32, path: String) -> Int32 {
@@ -56,14 +55,14 @@ enum Disk {
   }
 
   static func rename(_ old: String, to new: String) -> Int32 {
-    fails(.rename, new) ? -1 : Foundation.rename(old, new)
+    fails(.rename, new) ? -1 : systemRename(old, new)
   }
 
   @discardableResult
   static func remove(_ path: String) -> Int32 { fails(.remove, path) ? -1 : unlink(path) }
 
   /// Writes all of `data` at the descriptor's place; -1, with the error number set, where a part could not be written.
-  static func writeAll(_ descriptor: Int32, _ data: Data, path: String) -> Int32 {
+  static func writeAll(_ descriptor: Int32, _ data: [UInt8], path: String) -> Int32 {
     data.withUnsafeBytes { bytes in
       var offset = 0
       while offset < bytes.count {

@@ -1,5 +1,3 @@
-import Foundation
-
 #if canImport(Darwin)
   import Darwin
 #elseif canImport(Glibc)
@@ -46,7 +44,7 @@ public final class FolderLock: Sendable {
     descriptor = opened ?? -1
     // Only words for people: a disk that takes no more of them is told by the first file that matters.
     _ = ftruncate(descriptor, 0)
-    _ = Disk.writeAll(descriptor, Data("process \(getpid()) on \(Self.host)\n".utf8), path: path)
+    _ = Disk.writeAll(descriptor, Array("process \(getpid()) on \(Self.host)\n".utf8), path: path)
   }
 
   deinit {

@@ -1,5 +1,4 @@
 import ChorusTensors
-import Foundation
 
 /// A GGUF file (versions 2 and 3, little-endian), the format of ggml: metadata by key, tensors by name.
 ///
@@ -45,7 +44,7 @@ public struct GGUF: Sendable {
   }
 
   /// Checks `bytes` as the content of a file called `file`.
-  public init(bytes: Data, file: String) throws(StorageError) {
+  public init(bytes: some Collection<UInt8>, file: String) throws(StorageError) {
     try self.init(ByteRegion(bytes), file: file)
   }
 

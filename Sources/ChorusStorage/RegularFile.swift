@@ -1,5 +1,3 @@
-import Foundation
-
 #if canImport(Darwin)
   import Darwin
 #elseif canImport(Glibc)
@@ -69,25 +67,25 @@ public final class RegularFile {
   /// The next `count` bytes; fewer where the file ends before.
   ///
   /// Bytes are read and not mapped: a mapped file that shrinks under its reader ends the process.
-  public func read(_ count: Int) throws(StorageError) -> Data {
-    var data = Data(count: count)
-    var filled = 0
-    while filled < count {
-      let got = data.withUnsafeMutableBytes { bytes in
-        Foundation.read(descriptor, bytes.baseAddress.map { $0 + filled }, count - filled)
+  public func read(_ count: Int) throws(StorageError) -> [UInt8] {
+    var isRead = true
+    let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+      while filled < count, let start = buffer.baseAddress {
+        let got = systemRead(descriptor, start + filled, count - filled)
+        if got < 0, errno == EINTR { continue }
+        isRead = got >= 0
+        guard got > 0 else { return }
+        filled += got
       }
-      if got < 0, errno == EINTR { continue }
-      guard got >= 0 else { throw Self.unreadable(path) }
-      guard got > 0 else { return data.prefix(filled) }
-      filled += got
     }
-    return data
+    guard isRead else { throw Self.unreadable(path) }
+    return bytes
   }
 
   /// The whole content of the file at `path`.
   ///
   /// - Throws: `StorageError` as ``init(_:limit:)``.
-  public static func read(_ path: String, limit: Int) throws(StorageError) -> Data {
+  public static func read(_ path: String, limit: Int) throws(StorageError) -> [UInt8] {
     let file = try RegularFile(path, limit: limit)
     return try file.read(file.size)
   }

@@ -1,4 +1,4 @@
-import Foundation
+import ChorusFiles
 
 /// What killed writers of files leave behind.
 public enum Remains {
@@ -7,7 +7,7 @@ public enum Remains {
     let names = (try? Disk.names(in: folder)) ?? []
     for name in names where name.hasPrefix(".") && name.hasSuffix(".tmp") {
       let parts = name.dropLast(4).split(separator: ".", omittingEmptySubsequences: false)
-      if parts.count > 2, UUID(uuidString: String(parts[parts.count - 1])) != nil {
+      if parts.count > 2, UniqueName.isOne(parts[parts.count - 1]) {
         Disk.remove(folder + "/" + name)
       }
     }

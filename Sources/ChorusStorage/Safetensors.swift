@@ -1,4 +1,4 @@
-import Foundation
+import ChorusTensors
 
 /// A safetensors file, read once into memory and checked whole before anything is handed out.
 ///
@@ -21,11 +21,11 @@ public struct Safetensors: Sendable {
   public let metadata: [String: String]
   public let verification: Verification
   private let entries: [String: TensorEntry]
-  private let data: Data
+  private let data: [UInt8]
 
   /// The largest file that is read, in bytes: a checkpoint of the largest network, as far as half of the machine's memory
   /// holds it.
-  public static let sizeLimit = min(16 << 30, Int(ProcessInfo.processInfo.physicalMemory / 2))
+  public static let sizeLimit = min(16 << 30, Machine.memory / 2)
 
   /// Reads and checks the file at `path`, its table before its data: what is no safetensors file takes no memory.
   ///
@@ -41,12 +41,11 @@ public struct Safetensors: Sendable {
   /// Checks `bytes` as the content of a file called `file`.
   ///
   /// - Throws: `StorageError` as ``init(path:)``.
-  public init(bytes: Data, file: String) throws(StorageError) {
-    let length = try Self.headerLength(bytes.prefix(8), of: bytes.count, file: file)
-    let body = bytes.startIndex + 8 + length
-    let header = try Self.header(
-      bytes[(bytes.startIndex + 8)..<body], data: bytes.count - 8 - length, file: file)
-    try self.init(header, data: bytes[body...], file: file)
+  public init(bytes: some Collection<UInt8>, file: String) throws(StorageError) {
+    let length = try Self.headerLength(Array(bytes.prefix(8)), of: bytes.count, file: file)
+    let rest = bytes.dropFirst(8)
+    let header = try Self.header(Array(rest.prefix(length)), data: bytes.count - 8 - length, file: file)
+    try self.init(header, data: Array(rest.dropFirst(length)), file: file)
   }
 
   private static func malformed(_ file: String, _ detail: String) -> StorageError {
@@ -57,7 +56,7 @@ public struct Safetensors: Sendable {
 
   /// The length of the header. An error tells nothing of the eight bytes: they may be those of any file.
   private static func headerLength(
-    _ first: Data, of size: Int, file: String
+    _ first: [UInt8], of size: Int, file: String
   ) throws(StorageError) -> Int {
     guard first.count == 8 else {
       throw malformed(file, "it has \(first.count) bytes, fewer than the 8 of a length")
@@ -75,15 +74,15 @@ public struct Safetensors: Sendable {
 
   private typealias Header = (entries: [TensorEntry], pairs: [String: String])
 
-  private static func header(_ bytes: Data, data: Int, file: String) throws(StorageError) -> Header {
-    var parser = HeaderParser([UInt8](bytes))
+  private static func header(_ bytes: [UInt8], data: Int, file: String) throws(StorageError) -> Header {
+    var parser = HeaderParser(bytes)
     do {
       let header = try parser.parse()
       return (try check(header.tensors, length: data), header.metadata)
     } catch { throw malformed(file, error.detail) }
   }
 
-  private init(_ header: Header, data: Data, file: String) throws(StorageError) {
+  private init(_ header: Header, data: [UInt8], file: String) throws(StorageError) {
     let (table, pairs) = header
     guard data.count == table.last?.range.upperBound ?? 0 else {
       throw Self.malformed(file, "it became shorter while it was read")

@@ -1,5 +1,3 @@
-import Foundation
-
 /// Collects tensors and writes them as one safetensors file: the same tensors give the same bytes, whatever the
 /// order in which they were added.
 public struct SafetensorsWriter: Sendable {
@@ -11,7 +9,7 @@ public struct SafetensorsWriter: Sendable {
   }
 
   private var metadata: [String: String]
-  private var tensors: [String: (type: ElementType, shape: [Int], bytes: Data)] = [:]
+  private var tensors: [String: (type: ElementType, shape: [Int], bytes: [UInt8])] = [:]
 
   /// Starts a file with the given `__metadata__`. The keys `hash` and `sha256` are the writer's own and are
   /// replaced.
@@ -65,21 +63,22 @@ public struct SafetensorsWriter: Sendable {
   ///
   /// - Throws: `StorageError` as ``add(_:shape:doubles:)``.
   public mutating func add(_ name: String, shape: [Int], bytes: [UInt8]) throws(StorageError) {
-    try add(name, .u8, shape, count: bytes.count, Data(bytes))
+    try add(name, .u8, shape, count: bytes.count, bytes)
   }
 
   /// The tensors as the file lays them out: the table, and the data section.
-  private func layout() -> (entries: [TensorEntry], data: Data) {
+  private func layout() -> (entries: [TensorEntry], data: [UInt8]) {
     // Wider elements first, so that each tensor starts at a multiple of its element's width.
     let ordered = tensors.sorted {
       if $0.value.type.width != $1.value.type.width { return $0.value.type.width > $1.value.type.width }
       return $0.key.utf8.lexicographicallyPrecedes($1.key.utf8)
     }
-    var data = Data(capacity: ordered.reduce(0) { $0 + $1.value.bytes.count })
+    var data: [UInt8] = []
+    data.reserveCapacity(ordered.reduce(0) { $0 + $1.value.bytes.count })
     var entries: [TensorEntry] = []
     for (name, tensor) in ordered {
       let begin = data.count
-      data.append(tensor.bytes)
+      data += tensor.bytes
       entries.append(
         TensorEntry(name: name, type: tensor.type, shape: tensor.shape, range: begin..<data.count))
     }
@@ -99,7 +98,7 @@ public struct SafetensorsWriter: Sendable {
   }
 
   /// The whole file: length, header padded to a multiple of 8 bytes, data.
-  public func encoded() -> Data {
+  public func encoded() -> [UInt8] {
     let (entries, data) = layout()
     var pairs = metadata
     pairs[Checksum.schemeKey] = Checksum.scheme
@@ -115,12 +114,13 @@ public struct SafetensorsWriter: Sendable {
         "\(Self.quoted(entry.name)):{\"dtype\":\"\(entry.type.rawValue)\",\"shape\":[\(shape)],"
           + "\"data_offsets\":[\(entry.range.lowerBound),\(entry.range.upperBound)]}")
     }
-    var header = Data("{\(members.joined(separator: ","))}".utf8)
-    header.append(Data(repeating: 0x20, count: (8 - header.count % 8) % 8))
-    var file = Data(capacity: 8 + header.count + data.count)
+    var header = Array("{\(members.joined(separator: ","))}".utf8)
+    header += [UInt8](repeating: 0x20, count: (8 - header.count % 8) % 8)
+    var file: [UInt8] = []
+    file.reserveCapacity(8 + header.count + data.count)
     withUnsafeBytes(of: UInt64(header.count).littleEndian) { file.append(contentsOf: $0) }
-    file.append(header)
-    file.append(data)
+    file += header
+    file += data
     return file
   }
 
@@ -132,7 +132,7 @@ public struct SafetensorsWriter: Sendable {
   }
 
   private mutating func add(
-    _ name: String, _ type: ElementType, _ shape: [Int], count: Int, _ bytes: Data
+    _ name: String, _ type: ElementType, _ shape: [Int], count: Int, _ bytes: [UInt8]
   ) throws(StorageError) {
     guard name != "__metadata__" else {
       throw unwritable("no tensor can be called '__metadata__'. Rename it.")
@@ -150,8 +150,8 @@ public struct SafetensorsWriter: Sendable {
 
   private static func bytes<Element, Stored: BitwiseCopyable>(
     _ elements: [Element], _ stored: (Element) -> Stored
-  ) -> Data {
-    elements.map(stored).withUnsafeBytes { Data($0) }
+  ) -> [UInt8] {
+    elements.map(stored).withUnsafeBytes { Array($0) }
   }
 
   /// `text` as a JSON string.

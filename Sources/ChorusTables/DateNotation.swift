@@ -176,7 +176,7 @@ public struct DateNotation: Hashable, Sendable {
       notation.order = day < month ? .dayMonthYear : .monthDayYear
       notation.isOpen = false
     }
-    guard notation.pattern == pattern || pattern.firstRange(of: "%z") != nil else { return nil }
+    guard notation.pattern == pattern || pattern.place(of: "%z") != nil else { return nil }
     self = notation
   }
 

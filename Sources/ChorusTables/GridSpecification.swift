@@ -102,7 +102,7 @@ public struct GridSpecification: Equatable, Sendable {
             "has '\(word)', which is no number and no date; write FIRST..LAST/STEP, as 0..10/0.5.")
         }
       }
-      guard let dots = text.firstRange(of: "..") else {
+      guard let dots = text.place(of: "..") else {
         let only = try point(Substring(text))
         (first, last, step, kind, count, places) = (only.value, only.value, 1, only.kind, 1, nil)
         return

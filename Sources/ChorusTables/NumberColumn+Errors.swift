@@ -124,12 +124,14 @@ extension DateNotation {
   /// The patterns with a year of two digits by which a text is a date.
   static func shortPatterns(of text: String) -> [String] {
     let mark = text.first { "/-. ".contains($0) }.map(String.init) ?? "/"
-    let parts = [
-      ["%d", "%m", "%y"], ["%m", "%d", "%y"], ["%y", "%m", "%d"], ["%d", "%b", "%y"], ["%b", "%y"],
-      ["%m", "%y"],
-    ]
-    let plain = parts.map { $0.joined(separator: mark) } + ["%b %d, %y"]
-    let all = plain + plain.map { $0.replacing("%d", with: "%-d").replacing("%m", with: "%-m") }
+    func patterns(day: String, month: String) -> [String] {
+      let parts = [
+        [day, month, "%y"], [month, day, "%y"], ["%y", month, day], [day, "%b", "%y"], ["%b", "%y"],
+        [month, "%y"],
+      ]
+      return parts.map { $0.joined(separator: mark) } + ["%b \(day), %y"]
+    }
+    let all = patterns(day: "%d", month: "%m") + patterns(day: "%-d", month: "%-m")
     return all.enumerated().filter { index, pattern in
       guard !all[..<index].contains(pattern), let notation = DateNotation(pattern: pattern),
         case .moment(_, let found) = CalendarText.reading(text, like: notation)

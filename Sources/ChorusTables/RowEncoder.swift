@@ -1,3 +1,5 @@
+import ChorusFiles
+
 /// One value to be written.
 public enum Cell: Equatable, Sendable {
   case text(String)
@@ -27,7 +29,7 @@ public struct RowEncoder: Sendable {
   public init(columns: [String], format: TableFormat) {
     self.columns = columns
     self.format = format
-    keys = columns.map { Self.json($0) + ":" }
+    keys = columns.map { JSON.quoted($0) + ":" }
   }
 
   /// What stands before the first row.
@@ -53,7 +55,7 @@ public struct RowEncoder: Sendable {
     case .jsonl:
       let members = zip(keys, cells).map { key, cell in
         guard let text = written(cell) else { return key + "null" }
-        return key + (isText(cell) ? Self.json(text) : text)
+        return key + (isText(cell) ? JSON.quoted(text) : text)
       }
       return "{" + members.joined(separator: ",") + "}\n"
     }
@@ -100,25 +102,6 @@ public struct RowEncoder: Sendable {
     for scalar in text.unicodeScalars {
       if scalar == "\"" { result += "\"" }
       result.unicodeScalars.append(scalar)
-    }
-    return result + "\""
-  }
-
-  /// `text` as a JSON string.
-  package static func json(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case "\r": result += "\\r"
-      case "\t": result += "\\t"
-      case _ where scalar.value < 0x20:
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
-      }
     }
     return result + "\""
   }

@@ -45,6 +45,30 @@ public struct Selection: Equatable, Sendable {
       indices: Array(targets.indices), inputs: observed, targets: targets, errors: errors)
   }
 
+  /// The same rows of a target that goes by another name.
+  public func renaming(target: String) -> Selection {
+    var selection = Selection(
+      inputs: inputs, target: target, kinds: kinds, targetKind: targetKind, covariates: covariates,
+      levels: levels)
+    (selection.observed, selection.missing, selection.incomplete) = (observed, missing, incomplete)
+    return selection
+  }
+
+  /// The same without some of the observed rows.
+  ///
+  /// - Parameter places: among the observed rows, from 0.
+  public func leavingOut(_ places: Set<Int>) -> Selection {
+    let kept = observed.indices.indices.filter { !places.contains($0) }
+    var rows = Rows()
+    rows.indices = kept.map { observed.indices[$0] }
+    rows.inputs = kept.flatMap { observed.inputs[$0 * dimensions..<($0 + 1) * dimensions] }
+    rows.targets = kept.map { observed.targets[$0] }
+    if !observed.errors.isEmpty { rows.errors = kept.map { observed.errors[$0] } }
+    var selection = self
+    selection.observed = rows
+    return selection
+  }
+
   /// The rows by the group of each row of the table, in `count` parts; rows without a group are in none.
   public func split(_ group: [Int?], into count: Int) -> [Selection] {
     let empty = Selection(

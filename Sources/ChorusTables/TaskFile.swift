@@ -1,4 +1,4 @@
-import Foundation
+import ChorusFiles
 
 /// Training tasks of a user: JSON lines, each `{"x": [[…], …], "y": […]}`; with one input, `"x": […]` will do.
 public struct TaskFile: Sendable {
@@ -42,7 +42,6 @@ public struct TaskFile: Sendable {
     source = text.name
     var (tasks, columns) = ([Task](), [String]?.none)
     var isFirst = true
-    let decoder = JSONDecoder()
     let lines = text.bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
     for (index, line) in lines.enumerated() where !line.allSatisfy({ $0 == 0x20 || $0 == 0x09 || $0 == 0x0D })
     {
@@ -56,13 +55,13 @@ public struct TaskFile: Sendable {
       }
       if isFirst {
         isFirst = false
-        if let header = try? decoder.decode(Header.self, from: Data(line)) {
+        if let header = try? JSON.decode(Header.self, from: Array(line)) {
           columns = header.columns
           continue
         }
       }
       let raw: Raw
-      do { raw = try decoder.decode(Raw.self, from: Data(line)) } catch { throw failure(Self.words(error)) }
+      do { raw = try JSON.decode(Raw.self, from: Array(line)) } catch { throw failure(Self.words(error)) }
       let dimensions = raw.x.first?.count ?? 0
       guard dimensions > 0 else { throw failure("the task has no rows, or rows without inputs") }
       if let columns, columns.count != dimensions {

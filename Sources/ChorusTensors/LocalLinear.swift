@@ -1,7 +1,7 @@
 import CChorusKernels
 import Foundation
 
-/// Local linear attention on a tape (spec 2.3 ii): the gradient is that of the solved equation, found by one more solve
+/// Local linear attention on a tape: the gradient is that of the solved equation, found by one more solve
 /// a query.
 public enum LocalLinear {
   public static func arguments(_ sizes: AttentionSizes, _ steps: Int, _ rows: Int) -> ck_local_linear_args {

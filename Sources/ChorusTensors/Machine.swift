@@ -1,9 +1,23 @@
 import CChorusKernels
 
+#if canImport(Darwin)
+  import Darwin
+#elseif canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#endif
+
 /// What the machine under the kernels can do, for benchmarks.
 public enum Machine {
   /// The instruction set of the kernels in use.
   public static var instructionSet: String { String(cString: ck_isa_name(ck_isa())) }
+
+  /// Processors that are switched on; at least one.
+  public static var processors: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
+
+  /// Main memory in bytes.
+  public static let memory = max(0, sysconf(Int32(_SC_PHYS_PAGES))) * max(0, sysconf(Int32(_SC_PAGESIZE)))
 
   /// Fused multiply-adds in registers on every thread of `pool` for about `seconds`: the flops done.
   ///

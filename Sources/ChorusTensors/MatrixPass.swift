@@ -111,6 +111,10 @@ public struct FusedGradients {
   public var scratch: Arena { tape.arena }
   /// Of a node; nil where none is asked for.
   public func node(_ node: Node) -> UnsafeMutablePointer<Float>? { tape.gradient(node) }
+  /// Of a matrix, as those that were fused later have left it; nil where nothing came by.
+  public func matrix(_ matrix: MatrixTape.Matrix) -> UnsafePointer<Double>? {
+    tape.matrices.gradient(matrix).map { UnsafePointer($0) }
+  }
   /// Adds to that of a matrix, whose own derivatives are taken afterwards.
   public func seed(_ matrix: MatrixTape.Matrix, _ add: (UnsafeMutablePointer<Double>) -> Void) {
     tape.matrices.seed(matrix, add)
@@ -166,7 +170,7 @@ extension Tape {
     columns: Int, _ dy: UnsafeMutablePointer<Float>, _ gradients: UnsafeMutablePointer<Float>
   ) {
     matrices.scratch.reset()  // gradients of the operation before are used up
-    for pass in fused { pass.backward(FusedGradients(output: dy, columns: columns, self)) }
+    for pass in fused.reversed() { pass.backward(FusedGradients(output: dy, columns: columns, self)) }
     for link in links {
       guard case .output = link.place else { continue }
       let (rows, columns) = (link.matrix.rows, link.matrix.columns)

@@ -34,6 +34,9 @@ public final class MatrixTape {
     case stack(Matrix, Matrix)
     case addDiagonal(Matrix, Matrix)
     case addRow(Matrix, Matrix)
+    /// Each row, or each column, times its number.
+    case scaleRows(Matrix, Matrix)
+    case scaleColumns(Matrix, Matrix)
     case visible(Matrix, limits: [Int32])
     case cholesky(Matrix)
     case solve(Matrix, Matrix, transposed: Bool)
@@ -205,6 +208,25 @@ public final class MatrixTape {
     return out
   }
 
+  /// Row i of a times element i of `factors` `[rows, 1]`.
+  public func scaleRows(_ a: Matrix, by factors: Matrix) -> Matrix {
+    let out = append(.scaleRows(a, factors), a.rows, a.columns, reads: [a, factors])
+    let (x, y, z, n) = (values(a), values(factors), values(out), a.columns)
+    for i in 0..<a.rows {
+      let factor = y[i]
+      for j in i * n..<(i + 1) * n { z[j] = x[j] * factor }
+    }
+    return out
+  }
+
+  /// Column j of a times element j of `factors` `[1, columns]`.
+  public func scaleColumns(_ a: Matrix, by factors: Matrix) -> Matrix {
+    let out = append(.scaleColumns(a, factors), a.rows, a.columns, reads: [a, factors])
+    let (x, y, z, n) = (values(a), values(factors), values(out), a.columns)
+    for i in 0..<a.rows { for j in 0..<n { z[i * n + j] = x[i * n + j] * y[j] } }
+    return out
+  }
+
   /// Row i as far as column `limits[i]`, zeros from there on.
   public func visible(_ a: Matrix, limits: [Int32]) -> Matrix {
     let out = append(.visible(a, limits: limits), a.rows, a.columns, reads: [a])
@@ -238,14 +260,6 @@ public final class MatrixTape {
 
   /// Sums of the rows, `[rows, 1]`.
   public func rowSums(_ a: Matrix) -> Matrix { multiply(a, constant(1, a.columns, 1)) }
-  /// Row i of a times element i of `factors` `[rows, 1]`.
-  public func scaleRows(_ a: Matrix, by factors: Matrix) -> Matrix {
-    hadamard(a, multiply(factors, constant(1, 1, a.columns)))
-  }
-  /// Column j of a times element j of `factors` `[1, columns]`.
-  public func scaleColumns(_ a: Matrix, by factors: Matrix) -> Matrix {
-    hadamard(a, multiply(constant(1, a.rows, 1), factors))
-  }
   public func scaled(_ a: Matrix, by factor: Double) -> Matrix { map(a) { ($0 * factor, factor) } }
 
   // MARK: Products of strided matrices

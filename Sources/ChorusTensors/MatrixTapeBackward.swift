@@ -56,6 +56,22 @@ extension MatrixTape {
       if let db = target(row) {
         for i in 0..<a.rows { for j in 0..<a.columns { db[j] += dy[i * a.columns + j] } }
       }
+    case .scaleRows(let a, let factors):
+      let (x, y, n) = (values(a), values(factors), a.columns)
+      if let da = target(a) {
+        for i in 0..<a.rows { for j in i * n..<(i + 1) * n { da[j] += dy[j] * y[i] } }
+      }
+      if let df = target(factors) {
+        for i in 0..<a.rows { df[i] += Self.dot(n, dy + i * n, x + i * n) }
+      }
+    case .scaleColumns(let a, let factors):
+      let (x, y, n) = (values(a), values(factors), a.columns)
+      if let da = target(a) {
+        for i in 0..<a.rows { for j in 0..<n { da[i * n + j] += dy[i * n + j] * y[j] } }
+      }
+      if let df = target(factors) {
+        for i in 0..<a.rows { for j in 0..<n { df[j] += dy[i * n + j] * x[i * n + j] } }
+      }
     case .visible(let a, let limits):
       guard let da = target(a) else { return }
       for i in 0..<a.rows {
@@ -65,6 +81,18 @@ extension MatrixTape {
     case .cholesky(let a): backwardCholesky(record, dy, a)
     case .solve(let l, let b, let transposed): backwardSolve(record, dy, l, b, transposed)
     }
+  }
+
+  /// Σ x y, in four sums side by side.
+  private static func dot(_ n: Int, _ x: UnsafePointer<Double>, _ y: UnsafePointer<Double>) -> Double {
+    var sums = SIMD4<Double>()
+    for j in stride(from: 0, to: n & ~3, by: 4) {
+      sums +=
+        SIMD4(x[j], x[j + 1], x[j + 2], x[j + 3]) * SIMD4(y[j], y[j + 1], y[j + 2], y[j + 3])
+    }
+    var sum = (sums[0] + sums[1]) + (sums[2] + sums[3])
+    for j in n & ~3..<n { sum += x[j] * y[j] }
+    return sum
   }
 
   /// C = op(A)·op(B): dA = dC·op(B)ᵀ and dB = op(A)ᵀ·dC, transposed back where A or B went in transposed.

@@ -77,7 +77,7 @@ public final class ThreadPool: @unchecked Sendable {
 
   /// - Parameter threads: at least 1; nil takes the number of active processors.
   public init(threads: Int? = nil) {
-    self.threads = max(1, threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    self.threads = max(1, threads ?? Machine.processors)
     for index in 1..<max(self.threads, 1) where index < self.threads {
       let shared = shared
       // Where the system has no more threads to give, the others do the work.

@@ -95,6 +95,21 @@ extension TrainingConfiguration {
       configuration.context = [0, 0]
       configuration.targets = 32
       configuration.blueprint.trainedContext = 32
+    case "wiener-hammerstein":
+      configuration.blueprint = pairs(inputs: 7)
+      configuration.blueprint.head = .mixture(components: 4)
+      configuration.dimensions = [7]
+      configuration.context = [16, 48]
+      configuration.targets = 16
+      configuration.blueprint.trainedContext = 48
+    case "recall-vectors":
+      configuration.blueprint = pairs(inputs: 32)
+      configuration.blueprint.head = .categorical(levels: VectorRecallPrior().levels)
+      configuration.blueprint.layers = 1
+      configuration.dimensions = [32]
+      configuration.context = [4, 64]
+      configuration.targets = 32
+      configuration.blueprint.trainedContext = 64
     case "text":
       configuration.blueprint = sequence(levels: 256)
       configuration.blueprint.feedForward = 192
@@ -131,10 +146,21 @@ extension TrainingConfiguration {
     return blueprint
   }
 
+  /// A small network of pairs of inputs and a value, whose rows need no other.
+  static func pairs(inputs: Int) -> Blueprint {
+    var blueprint = sequence(levels: 2)
+    blueprint.parts.convolution = nil
+    blueprint.tellsInputs = true
+    blueprint.pairsValues = true
+    blueprint.inputDimensions = inputs
+    return blueprint
+  }
+
   /// Tables whose value is a level: the network of tables asked for each, with the head of levels. A task costs a pass for each
-  /// level, so contexts are smaller.
+  /// level, so contexts are smaller and layers fewer.
   mutating func takeClasses() {
     blueprint.family = .classes
+    blueprint.layers = 2
     blueprint.inputDimensions = ToldClasses.mostPasses * ToldRow.level.width + 1
     blueprint.scaling = .none
     // The pool, which weighs the others, comes behind them.

@@ -126,7 +126,7 @@ public struct Run {
     let step = trainer.step
     // What a killed run logged after its last checkpoint is computed, and logged, again.
     try log.keep { line in
-      ((try? JSONDecoder().decode(Logged.self, from: line))?.step).map { $0 <= step } ?? false
+      ((try? JSONDecoder().decode(Logged.self, from: Data(line)))?.step).map { $0 <= step } ?? false
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
@@ -136,7 +136,9 @@ public struct Run {
   /// What the run of a folder logged, and the seconds of training that it took, whether in one process or in several.
   public static func log(in folder: String) -> (entries: [Entry], seconds: Double) {
     guard let data = try? RegularFile.read(folder + "/log.jsonl", limit: 1 << 28) else { return ([], 0) }
-    let entries = data.split(separator: 0x0A).compactMap { try? JSONDecoder().decode(Entry.self, from: $0) }
+    let entries = data.split(separator: 0x0A).compactMap {
+      try? JSONDecoder().decode(Entry.self, from: Data($0))
+    }
     var (seconds, before) = (0.0, 0)
     for entry in entries {
       seconds += Double(entry.tasks - before) / max(entry.tasksPerSecond, 1e-9)
@@ -152,7 +154,7 @@ public struct Run {
   public static func configuration(in folder: String) throws -> TrainingConfiguration {
     try JSONDecoder().decode(
       TrainingConfiguration.self,
-      from: RegularFile.read(folder + "/configuration.json", limit: configurationLimit))
+      from: Data(RegularFile.read(folder + "/configuration.json", limit: configurationLimit)))
   }
 
   public var modelPath: String { folder + "/model.safetensors" }
@@ -323,11 +325,12 @@ extension Trainer {
       blueprint.head = HeadChoice(wider)
     }
     (blueprint.trainedContext, blueprint.trainedBuffer) = (own.trainedContext, own.trainedBuffer)
-    // A network of classes judges estimators as one of tables does; its head stays as drawn.
+    // A network of classes judges estimators as one of tables does, with as many layers or the first ones; its head stays as drawn.
     let judges = own.family == .classes && blueprint.family == .table
     if judges {
       (blueprint.family, blueprint.head) = (own.family, own.head)
       (blueprint.inputDimensions, blueprint.scaling) = (own.inputDimensions, own.scaling)
+      blueprint.layers = min(blueprint.layers, own.layers)
     }
     guard blueprint == own else {
       throw TrainingError.configuration(

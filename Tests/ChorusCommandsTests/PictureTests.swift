@@ -149,10 +149,13 @@ import Testing
     }
     for more in ["--plot=p.svg", "--show"] {
       let outcome = try two(more)
-      #expect(outcome.code == 65 && outcome.errors.contains("'x,y' are 2") && outcome.output.isEmpty)
+      #expect(
+        outcome.code == 65 && outcome.errors.contains("all pairs of some values") && outcome.output.isEmpty)
     }
     #expect(try two("--functional", "sum").code == 0)
-    #expect(try two("--functional", "difference").code == 65)
+    for name in ["difference", "difference:0..1", "first-below:1"] {
+      #expect(try two("--functional", name).code == 65)
+    }
     for (more, words) in [
       (["--plot", "p.png"], "must end in .svg or .html"),
       (["--functional", "median"], "'median' is none of sum, mean"),

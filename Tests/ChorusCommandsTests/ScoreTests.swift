@@ -229,6 +229,7 @@ import Testing
       #expect(try abs(less - (number("crps") - number("\(method)_crps"))) < 1e-9)
       #expect(try number("crps_minus_\(method)_low") <= less && less <= number("crps_minus_\(method)_high"))
     }
+    #expect(try number("structural_r2") > number("r2") && number("structural_r2") < 1)
     // A random network is behind what knows the season.
     #expect(try number("structural_crps") < number("naive_crps") && number("structural_mase") < 1)
     #expect(try number("crps") > number("structural_crps"))

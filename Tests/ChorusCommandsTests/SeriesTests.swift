@@ -121,9 +121,6 @@ import Testing
     try refused(65, "has no column ''", ["g.csv", "--input", "t", "--target", "level,"])
     try refused(
       65, "'a' is not a number or a date (column 'who')", ["g.csv", "--input", "t", "--target", "level,who"])
-    try refused(64, "one series and one target", level + ["--group", "who", "--plot", "x.svg"])
-    try refused(
-      64, "one series and one target", ["g.csv", "--input", "t", "--target", "level,other", "--show"])
     try refused(
       65, "taken into account along one input column by model 'functions'; leave them out",
       level + ["--error", "other"])

@@ -85,6 +85,36 @@ import Testing
     #expect(other.code == 65 && other.errors.contains("blueprint.parts"), "\(other.errors)")
   }
 
+  /// Keys that are vectors; asked once more about another number of pairs without training.
+  @Test func vectorsAreTrainedAndTold() throws {
+    let arguments = [
+      "recall", "--keys", "vectors", "--out", "vectors", "--memories", "retention", "--steps", "3", "--width",
+      "16",
+      "--heads", "1", "--pairs", "8", "--dimensions", "4", "--questions", "4", "--quiet",
+    ]
+    let table = try folder.start(arguments).1()
+    #expect(table.code == 0 && table.rows.count == 2 && table.rows[0][6] == "accuracy", "\(table.errors)")
+    #expect(Array(table.rows[1].prefix(2)) == ["retention", String(4 * 256)], "one layer, no convolution")
+    let asked = try folder.start(
+      arguments.map { $0 == "8" ? "20" : $0 } + ["--table-only"]
+    ).1()
+    #expect(asked.code == 0 && asked.rows.count == 2 && asked.rows[1][3] == "3", "\(asked.errors)")
+  }
+
+  /// Systems: a row for the network and one for each of those that are fitted.
+  @Test func systemsAreTrainedAndTold() throws {
+    let table = try folder.start([
+      "memories", "identification", "--out", "systems", "--memories", "mesa", "--steps", "3", "--width", "16",
+      "--heads", "1", "--layers", "1", "--taps", "2", "--pairs", "12", "--simulated", "3", "--questions", "4",
+      "--quiet",
+    ]).1()
+    #expect(
+      table.code == 0 && table.rows.count == 4 && table.rows[0][6] == "squared_error", "\(table.errors)")
+    #expect(
+      table.rows.dropFirst().map { $0[0] } == ["mesa", "fitted linear model", "fitted system of the law"])
+    #expect(table.rows.dropFirst().allSatisfy { Double($0[6]).map { $0 > 0 } == true })
+  }
+
   @Test func whatCannotBeTrainedIsSaid() throws {
     try folder.write("empty.txt", "")
     try folder.write("short.txt", "the cat sat")
@@ -107,6 +137,10 @@ import Testing
       64, "'mamba-2' is near", "train", "text", "book.txt", "--out", "r", "--memory", "mamba2")
     try refused(64, "'gated-delta' is near", "recall", "--out", "r", "--memories", "gated_delta")
     try refused(64, "four tokens a pair", "recall", "--out", "r", "--pairs", "8", "--length", "16")
+    try refused(
+      64, "--length belongs to --keys tokens", "recall", "--keys", "vectors", "--out", "r", "--length", "9")
+    try refused(64, "--dimensions belongs to --keys vectors", "recall", "--out", "r", "--dimensions", "8")
+    try refused(64, "within 2...16", "memories", "identification", "--out", "r", "--taps", "17")
     try refused(65, "short.txt: the text has 11 bytes", "memories", "text", "short.txt", "--out", "r")
     #expect(!folder.names.contains("r"))
   }

@@ -187,3 +187,20 @@ import Testing
     }
   }
 }
+
+@Suite struct AccuracyTests {
+  private static func r2(_ means: [Double], _ held: [Double]) -> Double {
+    HeldOutScoring.Accuracy(
+      means: means, medians: means, crps: held.map { _ in 0 }, held, naiveError: 1
+    ).r2
+  }
+
+  @Test("R² is 1 for what is hit, 0 for the values' mean, below 0 for worse, NaN for one value")
+  func r2() {
+    #expect(Self.r2([1, 2, 4], [1, 2, 4]) == 1)
+    #expect(abs(Self.r2([2, 2, 2], [1, 2, 3])) < 1e-12)
+    #expect(Self.r2([1, 2], [1, 3]) == 0.5)
+    #expect(Self.r2([3, 2, 1], [1, 2, 3]) == -3)
+    #expect(Self.r2([1], [1]).isNaN && Self.r2([1, 1], [2, 2]).isNaN)
+  }
+}

@@ -115,6 +115,51 @@ import Testing
     #expect(try recall.oracle(tasks: 3) == nil)
   }
 
+  /// Keys that are vectors: one layer finds most of four levels, which by chance is one in 32.
+  @Test func vectorsAreRecalled() throws {
+    var configuration = try TrainingConfiguration.preset("recall-vectors")
+    (configuration.blueprint.width, configuration.blueprint.heads) = (32, 1)
+    (configuration.blueprint.feedForward, configuration.blueprint.embedderHidden) = (32, 32)
+    (configuration.blueprint.inputDimensions, configuration.dimensions) = (16, [16])
+    (configuration.context, configuration.targets, configuration.steps) = ([4, 4], 4, 400)
+    (configuration.validateEvery, configuration.checkpointEvery) = (400, 400)
+    let folder = Scratch()
+    let trials = try MemoryTrials(
+      configuration, memories: ["softmax"], folder: folder.path, prior: VectorRecallPrior(),
+      on: ThreadPool(threads: 2))
+    #expect(try trials.train(stop: { false }, report: { _, _, _ in }))
+    let row = try #require(try trials.rows(tasks: 200).first)
+    let accuracy = try #require(row.mean(\.accuracy))
+    #expect(accuracy.value > 0.3 && accuracy.error < 0.05, "\(accuracy)")
+    // Of another number of pairs, the same networks.
+    let more = try trials.rows(tasks: 200, of: TaskShape(context: 12, targets: 12, dimensions: 16))
+    #expect(try #require(more.first?.mean(\.accuracy)).value < accuracy.value)
+  }
+
+  /// Systems: a network foretells a new output better than who knows nothing, and those who fit are scored on the same tasks.
+  @Test func systemsAreIdentified() throws {
+    var configuration = try TrainingConfiguration.preset("wiener-hammerstein")
+    (configuration.blueprint.width, configuration.blueprint.layers) = (32, 1)
+    (configuration.blueprint.heads, configuration.blueprint.feedForward) = (1, 32)
+    (configuration.blueprint.embedderHidden, configuration.blueprint.headHidden) = (32, 32)
+    (configuration.blueprint.inputDimensions, configuration.dimensions) = (3, [3])
+    (configuration.context, configuration.targets, configuration.steps) = ([20, 30], 10, 400)
+    (configuration.rate, configuration.validateEvery, configuration.checkpointEvery) = (5e-3, 400, 400)
+    let folder = Scratch()
+    let trials = try MemoryTrials(
+      configuration, memories: ["mesa"], folder: folder.path, prior: WienerHammersteinPrior(),
+      on: ThreadPool(threads: 2))
+    #expect(try trials.train(stop: { false }, report: { _, _, _ in }))
+    let row = try #require(try trials.rows(tasks: 200).first)
+    let line = try trials.scores(tasks: 200) { try $0.linearLaw() }
+    let law = try trials.scores(tasks: 40) { try $0.systemLaw() }
+    let (own, fitted) = (try #require(row.mean(\.squaredError)), try #require(line.squaredError))
+    #expect(own.value < 0.85 && fitted.mean < own.value + 0.2, "\(own), \(fitted)")
+    #expect(try #require(law.squaredError).mean < fitted.mean)
+    #expect(line.tasks == 200 && line.accuracy == nil && line.logDensity.standardError > 0)
+    #expect(try trials.oracle(tasks: 3) == nil)
+  }
+
   @Test func whatCannotBeTriedIsRefused() throws {
     let error = #expect(throws: MemoryError.self) { try Self.trials("none", ["gated-dleta"], steps: 5) }
     #expect(error?.description.contains("'gated-delta' is near") == true)

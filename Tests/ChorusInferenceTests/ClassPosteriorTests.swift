@@ -125,6 +125,62 @@ import Testing
     }
   }
 
+  @Test func orderAndOtherRowsChangeNoByte() throws {
+    let (cells, levels) = try Self.table(60)
+    let model = try Self.model()
+    let (known, asked) = (cells.rows(0..<50), cells.rows(50..<60))
+    let own = Array(levels[..<50])
+    let posterior = try ClassPosterior(known, levels: own, of: 3, by: model)
+    let said = try posterior.probabilities(at: asked)
+    // Rows and columns of the context in another order.
+    var stream = RandomStream(seed: 12)
+    let rows = stream.permutation(50)
+    let moved = try ClassPosterior(
+      known.columns([1, 0]).rows(rows), levels: rows.map { own[$0] }, of: 3, by: model)
+    #expect(try moved.probabilities(at: asked.columns([1, 0])) == said)
+    // Another row that is asked for, and its features.
+    #expect(try posterior.probabilities(at: asked.rows([4])) == [said[4]])
+    var values = asked.values
+    (values[2 * 7], values[2 * 7 + 1]) = (-3, 9)
+    let changed = try posterior.probabilities(at: Cells(values, categories: [false, false]))
+    for row in 0..<10 where row != 7 { #expect(changed[row] == said[row]) }
+    #expect(changed[7] != said[7])
+  }
+
+  @Test func aModelOfTablesIsAskedBesideOneOfClasses() throws {
+    let (cells, levels) = try Self.table(50)
+    let (classes, tables) = (try Self.model(), try Model(named: "tables"))
+    let both = try tables.with(ofCategories: classes)
+    #expect(tables.ofCategories == nil && both.blueprint == tables.blueprint)
+    #expect(throws: ModelError.self) { try classes.with(ofCategories: classes) }
+    #expect(throws: ModelError.self) { try tables.with(ofCategories: tables) }
+    // A category and a number, missing in the last rows, and a column that tells of them.
+    var values: [Double] = []
+    for row in 0..<50 {
+      let (own, isKnown) = (cells[row, 0], row < 40)
+      values.append(own)
+      values.append(isKnown ? Double(levels[row]) : Double.nan)
+      values.append(isKnown ? own + 1 : Double.nan)
+    }
+    let table = try Cells(values, categories: [false, true, false])
+    let steps = [
+      TableChain.Step(column: 1, inputs: [0], levels: 3), TableChain.Step(column: 2, inputs: [0, 1]),
+    ]
+    let drawn = try TableChain(both, table, steps: steps).sample(6, seed: 3)
+    let alone = try TableChain(tables, table, steps: steps).sample(6, seed: 3)
+    let posterior = try ClassPosterior(
+      table.rows(0..<40).columns([0]), levels: Array(levels[..<40]), of: 3, by: classes)
+    let asked = table.rows(40..<50).columns([0])
+    #expect(Array(drawn.expected[..<10]) == (try posterior.probabilities(at: asked)))
+    let fit = try ClassFit(
+      table.rows(0..<40).columns([0]), levels: Array(levels[..<40]), of: 3)
+    #expect(Array(alone.expected[..<10]) == fit.probabilities(asked))
+    #expect(drawn.paths.allSatisfy { path in path[10...].allSatisfy { $0.isFinite } })
+    // What reading and asking costs counts both.
+    let costs = [both, tables].map { TableChain.flops(toFit: steps, rows: 40, by: $0) }
+    #expect(costs[0] > costs[1])
+  }
+
   @Test func manyLevelsShareAPassAndAllAreDrawn() throws {
     let (cells, levels) = try Self.table(120, levels: 20)
     let posterior = try ClassPosterior(

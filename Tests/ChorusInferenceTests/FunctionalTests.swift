@@ -18,8 +18,26 @@ import Testing
     #expect(try values("difference") == [2, 4])
     #expect(try values("first-above:2.5") == [1, .infinity])
     #expect(try values("first-above:-2") == [0, 1])
-    for name in Functional.forms where name != "first-above:V" {
+    #expect(try values("first-below:2") == [0, 0] && values("first-below:-2") == [.infinity, 0])
+    #expect(try values("first-below:1") == [.infinity, 0])
+    // The value at 2 less that at 0, whatever their order.
+    #expect(try values("difference:0..2") == [2, 4] && values("difference:2..1") == [1, 3])
+    #expect(try values("difference:1..7").allSatisfy(\.isNaN))
+    #expect(Functional(parsing: "difference:1..7")?.missing(from: inputs)?.text == "7")
+    #expect(Functional(parsing: "difference:1..2")?.missing(from: inputs) == nil)
+    for name in Functional.forms where !name.contains(":") {
       #expect(Functional(parsing: name)?.description == name)
+    }
+    for name in ["difference:-1.5..2e3", "first-above:1.5", "first-below:-2.0"] {
+      #expect(Functional(parsing: name)?.description == name)
+    }
+    // Dates are read by whoever knows the column.
+    #expect(Functional(written: "difference:2020-01-01..2020-02-01")?.isBetween == true)
+    for text in [
+      "first-below", "first-below:x", "difference:", "difference:1", "difference:..", "difference:1..",
+      "difference:1..2..3", "difference:2020-01-01..2020-02-01", "difference:1..nan",
+    ] {
+      #expect(Functional(parsing: text) == nil, "\(text)")
     }
     for text in ["", "Sum", "first-above", "first-above:", "first-above:x", "first-above:nan", "max:1"] {
       #expect(Functional(parsing: text) == nil, "\(text)")

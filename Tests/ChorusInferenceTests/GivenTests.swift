@@ -1,6 +1,7 @@
 import ChorusData
 import ChorusHints
 import ChorusModels
+import ChorusPriors
 import Testing
 
 @testable import ChorusInference
@@ -23,6 +24,44 @@ struct GivenTests {
     #expect(throws: InferenceError.self) {
       _ = try posterior.given(Dataset(inputs: Inputs([1, 2], dimensions: 2), y: [3]))
     }
+  }
+
+  /// The exact law of a Gaussian process with known kernel and noise is what a pin should lead to. What is told by four pins among the
+  /// targets moves the joint density of the others by nats a value, and has to move it by as much as it does exactly.
+  @Test(
+    "Pins move densities as exact conditioning of a Gaussian process does, to 0.05 nats a value",
+    arguments: [(GPPrior.gp, 16), (.noisy, 16)])
+  func exact(prior: GPPrior, rows: Int) throws {
+    let model = try Model(named: prior.name)
+    let (tasks, pins, targets) = (24, 4, 8)
+    let generator = TaskGenerator(prior, seed: 7, domain: .evaluation)
+    var (moved, exactly, behind) = (0.0, 0.0, 0.0)
+    for index in 0..<tasks {
+      let task = try generator.task(
+        index, step: rows, shape: TaskShape(context: rows, targets: pins + targets))
+      let oracle = try #require(task.oracle)
+      let (known, pinned, asked) = (0..<rows, rows..<rows + pins, rows + pins..<rows + pins + targets)
+      func data(_ rows: Range<Int>) throws -> Dataset {
+        try Dataset(x: Array(task.x[rows]), y: Array(task.y[rows]))
+      }
+      let (plain, values) = (try model.condition(on: data(known)), Array(task.y[asked]))
+      func density(_ posterior: Posterior) throws -> Double {
+        try posterior.logDensity(of: values, at: Inputs(Array(task.x[asked])), plan: .reencode, seed: 3).value
+      }
+      func exact(_ context: Range<Int>) throws -> Double {
+        try oracle.density(of: Array(asked), given: Array(context)).joint
+      }
+      let (before, after) = (try density(plain), try density(plain.given(data(pinned))))
+      let (low, high) = (try exact(known), try exact(0..<rows + pins))
+      moved += after - before
+      exactly += high - low
+      behind += high - after
+    }
+    let count = Double(tasks * targets)
+    #expect(exactly / count > 0.01, "pins that tell nothing check nothing: \(exactly / count)")
+    #expect(abs(moved - exactly) / count < 0.05, "moved by \(moved / count), exactly \(exactly / count)")
+    // What is left is how far the network is from its oracle (docs/models.md).
+    #expect(behind / count < 0.25, "\(behind / count) nats a value behind the exact law")
   }
 
   @Test("Paths kept are those of the plain draws that meet the conditions, in their order")

@@ -88,8 +88,11 @@ import Testing
     let tokens = model.tokenizer.encode(Self.text).tokens
     let passage = try Passage.spread(1, over: tokens, contexts: 12, targets: 5)[0]
     let table = try #require(try model.surprisals(passage, on: ThreadPool(threads: 2)))
-    let alone = read(model, Array(passage.tokens[3...12]), piece: 99)
+    let alone = read(model, [256] + passage.tokens[3...12], piece: 99)
     #expect(abs(table.nats[0][8] + (alone.last ?? 0)) < 1e-4)
+    // The token that begins a text is before every window: without it the model says something else.
+    let without = read(model, Array(passage.tokens[3...12]), piece: 99)
+    #expect(abs(table.nats[0][8] + (without.last ?? 0)) > 1e-4)
   }
 
   @Test func whatIsNoModelOfBytesIsRefused() throws {
@@ -98,9 +101,14 @@ import Testing
     #expect(throws: (any Error).self) { try LanguageModel(path: "none.safetensors") }
     let model = try LanguageModel(Self.model("retention"))
     #expect(throws: LanguageError.self) {
-      try model.access(.window(sinks: 1, span: 3), tokens: 20)
+      try model.reading(.window(sinks: 1, span: 3), tokens: 20)
     }
-    #expect(try model.access(.sequential, tokens: 20).pairs == 210)
+    // A window that is encoded anew is read whole, which any memory does.
+    let renewed = try model.reading(.window(sinks: 1, span: 20, renewed: 10), tokens: 400)
+    var made = 0
+    _ = try model.generate(after: [256, 79], tokens: 300, reading: renewed) { _ in made += 1 }
+    #expect(made == 300)
+    #expect(try model.reading(.sequential, tokens: 20).pairs(of: 20) == 210)
     #expect(throws: LanguageError.tooLong(tokens: 151, trained: 150)) {
       try model.generate(after: [256], tokens: 150) { _ in }
     }

@@ -10,12 +10,12 @@ import Testing
 @Suite struct DraftTests {
   private func text(
     _ model: LanguageModel, _ prompt: [Int32], tokens: Int, _ choice: TokenChoice = .greedy,
-    access: Access? = nil, draft: Draft? = nil, threads: Int? = nil
+    reading: TextReading = .everything, draft: Draft? = nil, threads: Int? = nil
   ) throws -> (tokens: [Int32], told: Continued) {
     var made: [Int32] = []
     let pool = threads.map { ThreadPool(threads: $0) }
     let told = try model.generate(
-      after: prompt, tokens: tokens, by: choice, access: access, draft: draft, on: pool
+      after: prompt, tokens: tokens, by: choice, reading: reading, draft: draft, on: pool
     ) { made.append($0) }
     return (made, told)
   }
@@ -37,10 +37,15 @@ import Testing
         // Another network's proposals seldom stand, but each round says a token of its own.
         #expect(drafted.told.accepted < drafted.told.proposed)
       }
-      let window = try Access(.window(sinks: 1, span: 4), tokens: prompt.count + 40)
-      let drafted = try text(
-        model, prompt, tokens: 40, access: window, draft: Draft(other, length: 3, for: model))
-      #expect(drafted.tokens == (try text(model, prompt, tokens: 40, access: window)).tokens)
+      let windows = try [
+        TextReading(Access(.window(sinks: 1, span: 4), tokens: prompt.count + 40)),
+        model.reading(.window(sinks: 1, span: 4, renewed: 3), tokens: prompt.count + 40),
+      ]
+      for window in windows {
+        let drafted = try text(
+          model, prompt, tokens: 40, reading: window, draft: Draft(other, length: 3, for: model))
+        #expect(drafted.tokens == (try text(model, prompt, tokens: 40, reading: window)).tokens)
+      }
     }
   }
 

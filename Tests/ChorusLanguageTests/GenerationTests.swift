@@ -10,11 +10,11 @@ import Testing
 @Suite struct GenerationTests {
   private func text(
     _ model: LanguageModel, _ prompt: [Int32], tokens: Int = 20, _ choice: TokenChoice = .greedy,
-    access: Access? = nil, threads: Int? = nil
+    reading: TextReading = .everything, threads: Int? = nil
   ) throws -> [Int32] {
     var made: [Int32] = []
     let pool = threads.map { ThreadPool(threads: $0) }
-    _ = try model.generate(after: prompt, tokens: tokens, by: choice, access: access, on: pool) {
+    _ = try model.generate(after: prompt, tokens: tokens, by: choice, reading: reading, on: pool) {
       made.append($0)
     }
     return made
@@ -44,9 +44,9 @@ import Testing
     #expect(try text(model, prompt, other) != first)
     // A plan that sees everything is no plan; one that sees little writes something else.
     let all = try Access(.sequential, tokens: 90)
-    #expect(try text(model, prompt, choice, access: all) == first)
+    #expect(try text(model, prompt, choice, reading: TextReading(all)) == first)
     let window = try Access(.window(sinks: 1, span: 3), tokens: 90)
-    #expect(try text(model, prompt, choice, access: window) != first)
+    #expect(try text(model, prompt, choice, reading: TextReading(window)) != first)
   }
 
   /// Tokens come as often as their probabilities say, of those that are left.

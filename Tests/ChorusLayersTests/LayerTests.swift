@@ -265,11 +265,10 @@ import Testing
       units: units)
     func logDensity(_ raw: [Double], _ row: Int, _ level: Int) -> Double {
       let logits = (0..<levels).map { c in
-        let own = (0..<around).map { exp(raw[c * columns + $0]) }
-        let mixed = (0..<around).reduce(0.0) {
-          $0 + own[$1] / own.reduce(0, +) * exp(units[(row * levels + c) * around + $1].origin)
-        }
-        return log(mixed) + raw[c * columns + around]
+        let logs = (0..<around).map { units[(row * levels + c) * around + $0].origin }
+        let weights = (0..<around).map { raw[c * columns + $0] }
+        return logs[1] * (1 + weights[1]) + weights[0] * (logs[0] - logs[1])
+          + weights[2] * (logs[2] - logs[1]) + raw[c * columns + around]
       }
       return logits[level] - log(logits.reduce(0) { $0 + exp($1) })
     }
@@ -291,6 +290,12 @@ import Testing
             #expect(abs(law.logProbabilities[level] - log(0.875) - logDensity(own, row, level)) < 1e-9)
           }
           #expect(head.law(numbers, around, levels: levels, unseen: 0).law.probabilities.count == levels)
+          // Where nothing that was learned is believed, the trusted estimator speaks.
+          let trusted = (0..<levels).map { exp(units[(row * levels + $0) * 3 + 1].origin) }
+          let plain = head.law(numbers, around, levels: levels, unseen: 0, belief: 0).law.probabilities
+          for level in 0..<levels {
+            #expect(abs(plain[level] - trusted[level] / trusted.reduce(0, +)) < 1e-12)
+          }
         }
       }
     }

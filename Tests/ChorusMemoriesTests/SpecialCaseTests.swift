@@ -73,6 +73,35 @@ import Testing
     #expect(deviation(softmax.read(near, softmax.context(affine)), wanted) > 1e-2)
   }
 
+  /// Where nothing is told of the keys' sizes, A is 0 and steps are M(0) = 1.5^(r/(1 + r)) as long in every column, r = log 10⁶ − 0.2.
+  @Test func preconditionedStepsWithoutCurvatureAreAllAsLong() throws {
+    let r = log(1e6) - 0.2
+    let longer = pow(1.5, r / (1 + r))
+    let rate = 0.4
+    let own = try Bench(
+      MemoryRegistry.named("preconditioned-delta").context, sizes: Self.sizes,
+      set: ["keep": 0.7, "rate": log(rate / (1 - rate)), "curve.keep": 0.2, "curve.rate": -60])
+    let plain = try Bench(
+      MemoryRegistry.named("gated-delta").context, sizes: Self.sizes,
+      set: ["keep": 0.7, "rate": log(rate * longer / (1 - rate * longer))])
+    func told(_ bench: Bench) -> Rows {
+      // Keys and values, a gate, and zeros for the rate and the curvature.
+      let rows = plain.stored(70, seed: 51)
+      return Rows(
+        bench.shape.stored,
+        (0..<70).flatMap { Array(rows[$0][..<34]) + [Float](repeating: 0, count: bench.shape.stored - 34) })
+    }
+    let asked = plain.queries(5, seed: 52)
+    let (mine, theirs) = (told(own), told(plain))
+    let wanted = Self.reads(plain, theirs[0..<40], theirs[40..<70], asked)
+    #expect(deviation(Self.reads(own, mine[0..<40], mine[40..<70], asked), wanted) < 1e-5)
+    // With curvature they are not.
+    let curved = try Bench(
+      MemoryRegistry.named("preconditioned-delta").context, sizes: Self.sizes,
+      set: ["keep": 0.7, "rate": log(rate / (1 - rate)), "curve.keep": 0.2, "curve.rate": 2])
+    #expect(deviation(Self.reads(curved, mine[0..<40], mine[40..<70], asked), wanted) > 1e-2)
+  }
+
   @Test func oneGradientStepIsLinearAttentionDividedByTheRows() throws {
     let one = try Bench(
       MemorySpec(features: "unit", function: .linear, optimiser: .gradient(steps: 1)), sizes: Self.sizes,

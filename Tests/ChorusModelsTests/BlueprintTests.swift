@@ -34,7 +34,7 @@ import Testing
       if blueprint.parts == BlockParts() { expected.remove("parts") }
       if blueprint.encoder == .shared { expected.remove("encoder") }
       if blueprint.family != .grid { expected.remove("gridDensity") }
-      expected.subtract(["cells", "tellsInputs", "trainedReads"])
+      expected.subtract(["cells", "tellsInputs", "pairsValues", "trainedReads"])
       #expect(Set(fields?.keys.map { $0 } ?? []) == expected)
     }
   }

@@ -51,7 +51,9 @@ import Testing
     let d = batch.dimensions
     let observed = NetworkRows(
       x: Array(batch.x[..<(batch.context * d)]), y: Array(batch.y[..<batch.context]), dimensions: d)
-    let state = network.encode(observed, HintFits(), on: nil)
+    var state = network.encode(observed, HintFits(), on: nil)
+    // Training believes all.
+    state.belief = 1
     let asked = network.embed(
       Array(batch.x[(batch.context * d)..<((batch.context + batch.buffer) * d)]), dimensions: d, for: state)
     let paths = network.branch(paths: 1, capacity: batch.buffer)
@@ -121,6 +123,67 @@ import Testing
     // A level that no pass knows is a row that has none of theirs.
     other.y[20] = Float(Self.passes)
     #expect(try Self.chain(network, other)[1] != a[1])
+  }
+
+  @Test func aFreshNetworkSaysWhatTheTrustedEstimatorSays() throws {
+    let declared = try Declaration(Self.blueprint())
+    let weights = Weights(declared.table)
+    declared.initialise(weights, seed: 3)
+    weights.pack()
+    let network = try #require(declared.network(weights) as? ClassNetwork)
+    let batch = try Self.batch(context: 20, buffer: 6, targets: 2)
+    for (row, law) in try Self.chain(network, batch).enumerated() {
+      let first = (20 + row) * Self.width
+      let pooled = (0..<Self.passes).map {
+        Double(batch.x[first + $0 * ToldRow.level.width + TableExperts.features + 3])
+      }
+      let own = Categorical(logits: pooled).probabilities
+      let unseen = Double(batch.x[first + Self.width - 1])
+      for pass in 0..<Self.passes {
+        #expect(abs(law.probabilities[pass] - own[pass] * (1 - unseen)) < 0.1)
+      }
+    }
+  }
+
+  @Test func whatIsBelievedIsWhatRowsLeftOutSay() throws {
+    typealias Row = (logits: [(base: Double, learned: Double)], level: Int)
+    // What was learned makes the level that came likelier, or less likely, or neither.
+    let (pro, against): (Row, Row) = (
+      ([(0, 2), (0, 0)], 0), ([(0, 2), (0, 0)], 1)
+    )
+    let even = ClassNetwork.belief([])
+    #expect(even == 0.5)
+    #expect(ClassNetwork.belief([Row](repeating: pro, count: 200)) > 0.9)
+    #expect(ClassNetwork.belief([Row](repeating: against, count: 40)) < 0.1)
+    let one = ClassNetwork.belief([against])
+    #expect((0.3..<0.5).contains(one))
+    // By the integral itself, for one row: ∫ λ σ(2λ) dλ / ∫ σ(2λ) dλ by a finer rule.
+    let places = (0..<10_000).map { (Double($0) + 0.5) / 10_000 }
+    let weights = places.map { 1 / (1 + exp(-2 * $0)) }
+    let mean = zip(places, weights).reduce(0) { $0 + $1.0 * $1.1 } / weights.reduce(0, +)
+    #expect(abs(ClassNetwork.belief([pro]) - mean) < 1e-4)
+  }
+
+  @Test func aContextTellsHowMuchIsBelieved() throws {
+    let network = try Self.network(Self.blueprint())
+    let d = Self.width
+    func state(_ change: (inout TaskBatch) -> Void = { _ in }) throws -> ClassNetwork.Context {
+      var batch = try Self.batch(context: 40, buffer: 4, targets: 2)
+      change(&batch)
+      let rows = NetworkRows(
+        x: Array(batch.x[..<(40 * d)]), y: Array(batch.y[..<40]), dimensions: d)
+      return network.encode(rows, HintFits(), on: nil)
+    }
+    let (own, same) = (try state(), try state { $0.y[40] = 0 })
+    #expect(own.belief > 0 && own.belief < 1 && own.belief == same.belief)
+    #expect(try state { $0.y[3] = $0.y[3] == 0 ? 1 : 0 }.belief != own.belief)
+    // Too few rows tell nothing.
+    let batch = try Self.batch(context: 6, buffer: 1, targets: 1)
+    let few = NetworkRows(x: Array(batch.x[..<(6 * d)]), y: Array(batch.y[..<6]), dimensions: d)
+    #expect(network.encode(few, HintFits(), on: nil).belief == 0.5)
+    // What is taken in later changes nothing of it.
+    let more = NetworkRows(x: Array(few.x[..<d]), y: [few.y[0]], dimensions: d)
+    #expect(network.observing(own, more, removing: false).map { $0.belief == own.belief } ?? true)
   }
 
   @Test func gradientsAreThoseOfTheLoss() throws {

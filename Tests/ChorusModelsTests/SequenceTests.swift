@@ -246,6 +246,38 @@ import Testing
     #expect(throws: ModelError.self) { try Declaration(blueprint) }
   }
 
+  /// Rows that are pairs: steps are the training pass, the context's values are read and no other is told.
+  @Test(arguments: ["softmax", "gated-delta", "gla", "retention,softmax"])
+  func pairsAreTold(memories: String) throws {
+    var blueprint = try Self.blueprint(memories, .mixture(components: 3))
+    (blueprint.inputDimensions, blueprint.tellsInputs, blueprint.pairsValues) = (3, true, true)
+    let declared = try Declaration(blueprint)
+    let network = try #require(
+      declared.network(randomWeights(declared)) as? SequenceNetwork<MixtureHead>)
+    for (context, targets) in [(9, 5), (0, 4), (70, 6)] {
+      check(network, try randomBatch(context: context, buffer: 0, targets: targets, dimensions: 2))
+    }
+    func densities(_ batch: TaskBatch) -> [Float] {
+      let tape = Tape(network.weights)
+      return network.loss(batch, task: 0, prefixes: [0, 0, 0], weight: 1, on: tape).logDensities
+    }
+    let batch = try randomBatch(context: 4, buffer: 0, targets: 3, dimensions: 3)
+    let before = densities(batch)
+    for (row, reaches) in [(1, true), (3, true), (4, false), (5, false)] {
+      var other = batch
+      other.y[row] += 1
+      // A target's own density changes with its value; those behind it do not.
+      let after = densities(other)
+      #expect((after[2] != before[2]) == reaches, "\(row)")
+      #expect((after[0] != before[0]) == (reaches || row == 4), "\(row)")
+    }
+    let coded = try JSONDecoder().decode(Blueprint.self, from: JSONEncoder().encode(blueprint))
+    #expect(coded == blueprint)
+    blueprint.tellsInputs = false
+    let error = #expect(throws: ModelError.self) { try Declaration(blueprint) }
+    #expect(error?.description.contains("pairsValues") == true)
+  }
+
   /// Only what is asked counts: the loss is the mean over those rows, whatever the others are.
   @Test func onlyWhatIsAskedCounts() throws {
     let declared = try Declaration(Self.blueprint("gated-delta", .categorical(levels: 5)))

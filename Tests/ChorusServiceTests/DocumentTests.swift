@@ -1,3 +1,4 @@
+import ChorusFiles
 import Testing
 
 @testable import ChorusService

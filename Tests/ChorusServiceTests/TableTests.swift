@@ -1,3 +1,4 @@
+import ChorusFiles
 import ChorusInference
 import ChorusPlans
 import ChorusQuestions

@@ -197,7 +197,7 @@ func small() throws -> SafetensorsWriter {
     #expect(wrong.isEmpty)
     #expect((try? Safetensors(bytes: bytes + [0], file: "w")) == nil)
     // A slice that does not start at index 0 reads alike.
-    #expect(try same(Safetensors(bytes: (Data([7]) + bytes).dropFirst(), file: "w")))
+    #expect(try same(Safetensors(bytes: ([7] + bytes).dropFirst(), file: "w")))
   }
 
   /// The same without a checksum, where only the checks of the table stand guard.

@@ -237,7 +237,8 @@ import Testing
     let before = trainer.weights.values.array
     var tables = try TrainingConfiguration.preset("tables").blueprint
     (tables.width, tables.heads) = (32, 2)
-    (tables.layers, tables.feedForward, tables.embedderHidden, tables.headHidden) = (1, 16, 16, 16)
+    // Of which the first layer is taken.
+    (tables.layers, tables.feedForward, tables.embedderHidden, tables.headHidden) = (2, 16, 16, 16)
     let declared = try Declaration(tables)
     let weights = Weights(declared.table)
     declared.initialise(weights, seed: 9)

@@ -8,6 +8,19 @@ import numpy as np
 import pytest
 
 
+_versions: list[str] = []
+
+
+def ran_with(name_and_version: str) -> None:
+    """Has the summary tell what a test ran with."""
+    _versions.append(name_and_version)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    for line in dict.fromkeys(_versions):
+        terminalreporter.write_line(f"ran with {line}")
+
+
 @pytest.fixture(scope="session")
 def examples() -> Path:
     folder = Path(os.environ.get("CHORUS_EXAMPLES", Path(__file__).parents[2] / "Examples"))

@@ -5,13 +5,14 @@ import warnings
 
 import numpy as np
 import pytest
+from conftest import ran_with
 
 pandas = pytest.importorskip("pandas")
 
 
 def using(name: str):
     module = pytest.importorskip(name)
-    print(f"{name} {module.__version__}")
+    ran_with(f"{name} {module.__version__}")
     return module
 
 

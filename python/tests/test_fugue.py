@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import numpy as np
 import pytest
+from conftest import ran_with
 
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("fugue")
@@ -35,7 +36,7 @@ def spark():
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = sql.SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false")
     session = builder.config("spark.sql.shuffle.partitions", "4").config("spark.sql.session.timeZone", "UTC").getOrCreate()
-    print("Java", session.sparkContext._jvm.System.getProperty("java.version"))
+    ran_with(f"Java {session.sparkContext._jvm.System.getProperty('java.version')}")
     return session, session.stop
 
 
@@ -46,7 +47,7 @@ def engine(request):
         return
     value, stop = {"dask": dask, "ray": ray, "spark": spark}[request.param]()
     package = {"spark": "pyspark"}.get(request.param, request.param)
-    print(f"fugue {version('fugue')}, {package} {version(package)}")
+    ran_with(f"fugue {version('fugue')}, {package} {version(package)}")
     yield value
     stop()
 

@@ -125,3 +125,45 @@ def test_what_is_known(program, examples):
         )
     )
     assert [float(row["mean"]) for row in expected] == found.mean.tolist()
+
+
+def test_known_errors_and_columns_beside_time(program, tmp_path):
+    stream = np.random.default_rng(4)
+    days = np.arange(60)
+    frame = pandas.DataFrame({
+        "day": pandas.date_range("2024-03-01", periods=60, freq="D"),
+        "sold": 20 + 3 * np.sin(days * 2 * np.pi / 7) + stream.normal(size=60).round(2),
+        "price": (5 + stream.normal(size=60)).round(2),
+        "shop": np.where(days % 3 == 0, "closed early", "open"),
+        "error": (0.2 + 0.3 * (days % 4)).round(2),
+    })
+    frame["sold"] = (frame["sold"] - 2 * frame["price"] - 4 * (frame["shop"] == "closed early")).round(2)
+    frame.loc[52:, "sold"] = np.nan
+    frame.to_csv(tmp_path / "sales.csv", index=False)
+    columns = {"time_column": "day", "target_column": "sold", "n_paths": 40, "seed": 2}
+
+    def asked(*options):
+        return rows(program("predict", tmp_path / "sales.csv", "--input", "day", "--target", "sold", "--samples", 40, "--seed", 2, *options))
+
+    for options, arguments in [
+        (["--with", "price,shop"], {"covariates": ["price", "shop"]}),
+        (["--error", "error"], {"error_column": "error"}),
+        (["--with", "price", "--error", "error"], {"covariates": ["price"], "error_column": "error"}),
+    ]:
+        expected, found = asked(*options), predict_df(frame, **columns, **arguments)
+        assert len(expected) == len(found) == 8
+        for name in ["mean", "q0.05", "q0.5", "q0.95"]:
+            assert [float(row[name]) for row in expected] == found[name].tolist(), (options, name)
+    plain = predict_df(frame, **columns)
+    known = predict_df(frame, **columns, error_column="error")
+    assert plain["mean"].tolist() != known["mean"].tolist()
+
+    future = frame.loc[52:, ["day", "price", "shop"]]
+    both = predict_df(frame, future_df=future, covariates=["price", "shop"], **columns)
+    assert both["mean"].tolist() == predict_df(frame, covariates=["price", "shop"], **columns)["mean"].tolist()
+    with pytest.raises(ValueError, match="is in no row of df"):
+        predict_df(frame, future_df=future.assign(shop="never seen"), covariates=["price", "shop"], **columns)
+    with pytest.raises(ValueError, match="known at the points too"):
+        predict_df(frame, 5, covariates=["price"], **columns)
+    with pytest.raises(ValueError, match="row 3 has the error -1"):
+        predict_df(frame.assign(error=frame["error"].where(days != 3, -1.0)), error_column="error", **columns)

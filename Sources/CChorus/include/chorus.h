@@ -50,7 +50,7 @@ enum chorus_code {
 enum chorus_kind {
   CHORUS_NUMBER = 0,
   CHORUS_DATE = 1,    /* days since 1970-01-01T00:00 */
-  CHORUS_CATEGORY = 2 /* numbers of levels, of which none means more than another: for a model of tables */
+  CHORUS_CATEGORY = 2 /* numbers of levels, of which none means more than another: for a model of tables, and beside time */
 };
 
 typedef struct chorus_model chorus_model;
@@ -120,6 +120,18 @@ const char *chorus_describe(const void *handle);
 int32_t chorus_condition(
     const chorus_model *model, const chorus_rows *rows, const chorus_options *options, chorus_posterior **posterior);
 
+/* The same for rows of which more is known than numbers, by a model of series ("functions"):
+ *
+ * errors: [rows], the standard deviation of the error that each value was measured with, in its unit, 0 for none; what is predicted is
+ * what would be measured without. NULL: none is known, and noise is judged by how the rows scatter.
+ *
+ * The first column is time. Further ones are known beside it, at points too, like prices or weather: of kind number or category (a category
+ * here has numbers of levels, from 0 on). What they move is estimated beside level and seasons. Rows are not added by chorus_append(), and
+ * what has columns beside time is not kept by chorus_save(). options: scale, least, most, asked, token, codes. */
+int32_t chorus_condition_series(
+    const chorus_model *model, const chorus_rows *rows, const double *errors, const chorus_options *options,
+    chorus_posterior **posterior);
+
 /* A posterior that has seen further rows of every context, without reading the old ones again: close to reading all, at a small
  * part of the work. The posterior that it is made from stays as it is. options: token, codes. */
 int32_t chorus_append(
@@ -174,7 +186,8 @@ int32_t chorus_probabilities(
 
 /* Numbers made of whole paths: [contexts, names, paths].
  *
- * names: separated by commas, of sum, mean, max, min, difference and first-above:V.
+ * names: separated by commas, of sum, mean, max, min, difference, difference:A..B (the value at input B less that at A, both
+ * among the points), first-above:V and first-below:V.
  * values: paths as chorus_sample() has written them. */
 int32_t chorus_functionals(
     const chorus_posterior *posterior, const chorus_points *points, int64_t paths, const double *values, const char *names,

@@ -282,7 +282,7 @@ typedef struct {
 } ck_factor_args;
 void ck_factor_read(const ck_factor_args *args);
 
-/// Local linear fits (spec 2.3 (ii)): for each row and head the intercept of an affine function fitted around the
+/// Local linear fits: for each row and head the intercept of an affine function fitted around the
 /// query, rows weighed by a softmax of scale * q·k, with `ridge[head]` on the slope relative to their total weight;
 /// `steps` of conjugate gradients. Keys and values are plain rows, heads side by side. With `dout` not NULL the
 /// gradients are added instead of the values written; they are those of the solved equation.

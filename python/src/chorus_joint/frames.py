@@ -113,6 +113,68 @@ class _Series:
     values: np.ndarray
     missing: np.ndarray
     points: np.ndarray | None = None
+    # Known errors of the values, and columns known beside time: [rows, columns] of the rows, of those without a value, of the points.
+    errors: np.ndarray | None = None
+    beside: np.ndarray | None = None
+    beside_missing: np.ndarray | None = None
+    beside_points: np.ndarray | None = None
+
+    @property
+    def inputs(self) -> np.ndarray:
+        return self.times if self.beside is None else np.column_stack([self.times, self.beside])
+
+    @property
+    def asked(self) -> np.ndarray:
+        return self.points if self.beside_points is None else np.column_stack([self.points, self.beside_points])
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """Columns known beside time: of numbers, or of texts with few levels, which become numbers."""
+
+    names: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    levels: tuple[dict[str, float] | None, ...] = ()
+
+    @staticmethod
+    def of(frame: _Frame, names: Sequence[str]) -> _Beside:
+        kinds, levels = [], []
+        for name in names:
+            if name not in frame.columns:
+                raise UsageError(f"the frame has no column '{name}'; it has {', '.join(frame.columns)}")
+            if _is_numeric(frame.array(name)):
+                kinds.append("number")
+                levels.append(None)
+            else:
+                found = sorted({str(value) for value in frame.array(name) if value is not None and value == value})
+                kinds.append("category")
+                levels.append({level: float(place) for place, level in enumerate(found)})
+        return _Beside(tuple(names), tuple(kinds), tuple(levels))
+
+    def cells(self, frame: _Frame) -> np.ndarray | None:
+        """The columns of a frame, [rows, columns]; NaN where a cell is missing."""
+        if not self.names:
+            return None
+        columns = []
+        for name, levels in zip(self.names, self.levels):
+            if name not in frame.columns:
+                raise UsageError(f"future_df has no column '{name}'")
+            array = frame.array(name)
+            if levels is None:
+                if not _is_numeric(array):
+                    raise DataError(f"column '{name}' holds numbers in df and others in future_df")
+                columns.append(np.asarray(array, dtype=np.float64))
+                continue
+            texts = [None if value is None or value != value else str(value) for value in array]
+            unknown = [text for text in texts if text is not None and text not in levels]
+            if unknown:
+                raise DataError(f"'{unknown[0]}' of column '{name}' is in no row of df, so nothing is known of it")
+            columns.append(np.array([np.nan if text is None else levels[text] for text in texts]))
+        return np.column_stack(columns)
+
+
+def _is_numeric(array: np.ndarray) -> bool:
+    return array.dtype.kind in "iufb"
 
 
 def predict_df(
@@ -124,6 +186,8 @@ def predict_df(
     time_column: str | None = None,
     target_column: str | None = None,
     every: str | None = None,
+    covariates: Sequence[str] = (),
+    error_column: str | None = None,
     quantiles: Sequence[float] = (0.05, 0.5, 0.95),
     n_paths: int = 100,
     paths: bool = False,
@@ -150,6 +214,12 @@ def predict_df(
         names in place of those above
     every : str, optional
         the step of `horizon` in place of the one found: "1M", "1q", "1w", "1D", "1B" (business day), "30min", or "0.5"
+    covariates : sequence of str
+        columns known beside time, of numbers or of texts with few levels, like prices or holidays; `future_df`, or the rows without a
+        target, have them too
+    error_column : str, optional
+        a column with the standard deviation of the error that each value was measured with; what is predicted is what would be
+        measured without
     quantiles : sequence of float
         of the paths
     n_paths : int
@@ -171,10 +241,13 @@ def predict_df(
     frame = _Frame(df)
     names = _Names.of(frame, id_column, time_column, target_column)
     times = _Time.of(frame, names.time)
-    series = _series(frame, names, times)
-    _ask(series, horizon, future_df, every, frame, names, times)
+    beside = _Beside.of(frame, covariates)
+    if covariates and horizon is not None:
+        raise UsageError("covariates have to be known at the points too: give future_df, or rows without a target, in place of horizon")
+    series = _series(frame, names, times, beside, error_column)
+    _ask(series, horizon, future_df, every, frame, names, times, beside=beside)
     drawing = _Drawing(quantiles, n_paths, paths, scale, bounds, plan, seed, model, n_jobs)
-    asked, answer = drawing.of(series, names, times)
+    asked, answer = drawing.of(series, names, times, beside)
     if not asked:
         raise DataError(f"no row lacks a value of '{names.target}', so there is nothing to predict; give horizon or future_df")
     if np.all(answer.codes != 0):
@@ -197,22 +270,24 @@ class _Drawing:
     model: str
     n_jobs: int | None
 
-    def of(self, series: list[_Series], names: _Names, times: _Time):
+    def of(self, series: list[_Series], names: _Names, times: _Time, beside: _Beside = _Beside()):
         """The series with points, and their answers; a series' own do not depend on the others."""
         asked = [one for one in series if one.points is not None and len(one.points)]
         if not asked:
             return asked, None
-        points = [one.points for one in asked]
+        points = [one.asked for one in asked]
         posterior = Model(self.model, n_jobs=self.n_jobs).condition(
-            [one.times for one in asked],
+            [one.inputs for one in asked],
             [one.values for one in asked],
             many=True,
-            kinds=["date" if times.is_date else "number"],
-            names=[names.time, names.target],
+            kinds=["date" if times.is_date else "number", *beside.kinds],
+            names=[names.time, *beside.names, names.target],
             scale=self.scale,
             bounds=self.bounds,
             asked=points,
             skip=True,
+            errors=None if asked[0].errors is None else [one.errors for one in asked],
+            series=bool(beside.names),
         )
         return asked, posterior.answer(
             points, self.n_paths, levels=self.quantiles, seed=self.seed, plan=self.plan, paths=self.paths
@@ -246,21 +321,51 @@ class _Names:
         return _Names(found["id"], found["time"] or "", found["target"] or "")
 
 
-def _series(frame: _Frame, names: _Names, times: _Time) -> list[_Series]:
+def _series(
+    frame: _Frame, names: _Names, times: _Time, beside: _Beside = _Beside(), error_column: str | None = None
+) -> list[_Series]:
     """The series of a frame, in the order of their first rows."""
     try:
         values = np.asarray(frame.array(names.target), dtype=np.float64)
     except (TypeError, ValueError):
         raise DataError(f"column '{names.target}' does not hold numbers") from None
+    errors = None if error_column is None else _errors(frame, error_column, values)
+    cells = beside.cells(frame)
     known = ~np.isnan(times.values)
     if not known.all():
         warnings.warn(f"{int((~known).sum())} rows lack a time and were left out", stacklevel=3)
+    if cells is not None:
+        complete = ~np.isnan(cells).any(axis=1)
+        if not (complete | ~known).all():
+            warnings.warn(
+                f"{int((known & ~complete).sum())} rows lack one of {', '.join(beside.names)} and were left out", stacklevel=3
+            )
+        known = known & complete
     series = []
     for label, rows in _groups(frame, names.id, known):
         observed = rows[~np.isnan(values[rows])]
         missing = rows[np.isnan(values[rows])]
-        series.append(_Series(label, times.values[observed], values[observed], times.values[missing]))
+        one = _Series(label, times.values[observed], values[observed], times.values[missing])
+        if errors is not None:
+            one.errors = errors[observed]
+        if cells is not None:
+            one.beside, one.beside_missing = cells[observed], cells[missing]
+        series.append(one)
     return series
+
+
+def _errors(frame: _Frame, name: str, values: np.ndarray) -> np.ndarray:
+    if name not in frame.columns:
+        raise UsageError(f"the frame has no column '{name}'; it has {', '.join(frame.columns)}")
+    try:
+        errors = np.asarray(frame.array(name), dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"column '{name}' does not hold numbers") from None
+    wrong = ~np.isnan(values) & ~((errors >= 0) & np.isfinite(errors))
+    if wrong.any():
+        row = int(np.flatnonzero(wrong)[0])
+        raise DataError(f"row {row} has the error {errors[row]} in column '{name}'; every row with a value needs one, 0 or more")
+    return errors
 
 
 def _groups(frame: _Frame, name: str | None, known: np.ndarray):
@@ -276,7 +381,7 @@ def _groups(frame: _Frame, name: str | None, known: np.ndarray):
     return [(label, np.array(rows)) for label, rows in places.items()]
 
 
-def _ask(series, horizon, future_df, every, frame, names, times, all_times=None) -> None:
+def _ask(series, horizon, future_df, every, frame, names, times, all_times=None, beside=_Beside()) -> None:
     """Gives each series its points; `all_times` are those of all series where `series` are not all."""
     if horizon is not None and future_df is not None:
         raise UsageError("give one of horizon and future_df")
@@ -293,16 +398,21 @@ def _ask(series, horizon, future_df, every, frame, names, times, all_times=None)
             raise DataError(f"a row of future_df has no value of '{names.time}'")
         own = names.id if names.id in future.columns else None
         groups = dict(_groups(future, own, np.ones(len(future), dtype=bool)))
+        cells = beside.cells(future)
+        if cells is not None and np.isnan(cells).any():
+            raise DataError(f"a row of future_df lacks one of {', '.join(beside.names)}")
         unknown = set(groups) - {one.label for one in series} if own is not None else set()
         if unknown:
             raise DataError(f"series '{sorted(map(str, unknown))[0]}' of future_df has no row in df, so nothing is known of it")
         for one in series:
             rows = groups.get(one.label if own is not None else None)
             one.points = None if rows is None else moments.values[rows]
+            if rows is not None and cells is not None:
+                one.beside_points = cells[rows]
         return
     if horizon is None:
         for one in series:
-            one.points = one.missing
+            one.points, one.beside_points = one.missing, one.beside_missing
         return
     every_time = np.concatenate([one.times for one in series]) if all_times is None else all_times
     for one in series:

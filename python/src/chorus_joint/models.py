@@ -64,6 +64,8 @@ class Model:
         asked: ArrayLike | Sequence[ArrayLike] | None = None,
         levels: int = 0,
         skip: bool = False,
+        errors: ArrayLike | Sequence[ArrayLike] | None = None,
+        series: bool = False,
     ) -> Posterior:
         """Reads observed rows once.
 
@@ -89,12 +91,20 @@ class Model:
             of a model of tables: how many levels the target has where it is a category, whose numbers from 0 on `y` then holds
         skip : bool
             with `many`, go on where a context cannot be read; its numbers are NaN, and `Answer.notes` says why
+        errors : array, shape [rows], optional; with `many` a sequence of them
+            the standard deviation of the error that each value was measured with, in its unit, 0 for none; what is predicted is
+            what would be measured without. The rows are then read as with `series`
+        series : bool
+            the first column is time, and further ones are known beside it, at points too, like prices or weather: of kind
+            "number", or "category" for numbers of levels
 
         Returns
         -------
         Posterior
         """
-        return Posterior(self, _Conditioning(x, y, many, kinds, names, levels, scale, bounds, asked, skip))
+        return Posterior(
+            self, _Conditioning(x, y, many, kinds, names, levels, scale, bounds, asked, skip, errors, series)
+        )
 
     def load(self, path: str | os.PathLike[str]) -> Posterior:
         """A context kept by `Posterior.save` or `chorus condition`."""
@@ -404,7 +414,8 @@ class Posterior:
         at : as in `sample`
         paths : as `sample` has returned them
         names : sequence of str
-            of "sum", "mean", "max", "min", "difference", "first-above:V"
+            of "sum", "mean", "max", "min", "difference", "difference:A..B" (the value at
+            input B less that at A), "first-above:V", "first-below:V"
 
         Returns
         -------

@@ -67,6 +67,7 @@ _signatures = {
     "chorus_open": (c_int32, [c_char_p, c_int32, POINTER(c_void_p)]),
     "chorus_describe": (c_char_p, [c_void_p]),
     "chorus_condition": (c_int32, [c_void_p, POINTER(Rows), POINTER(Options), POINTER(c_void_p)]),
+    "chorus_condition_series": (c_int32, [c_void_p, POINTER(Rows), c_void_p, POINTER(Options), POINTER(c_void_p)]),
     "chorus_append": (c_int32, [c_void_p, POINTER(Rows), POINTER(Options), POINTER(c_void_p)]),
     "chorus_given": (c_int32, [c_void_p, POINTER(Known), c_int32, POINTER(Options), POINTER(c_void_p)]),
     "chorus_sample": (

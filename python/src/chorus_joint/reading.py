@@ -129,8 +129,9 @@ def _rows(x, y, many: bool, kinds=None, names=None, levels: int = 0):
 class _Conditioning:
     """Rows to be read, kept so that they can be read again."""
 
-    def __init__(self, x, y, many, kinds, names, levels, scale, bounds, asked, skip) -> None:
+    def __init__(self, x, y, many, kinds, names, levels, scale, bounds, asked, skip, errors=None, series=False) -> None:
         self.many = many
+        self.series = series or errors is not None
         self.skips = skip
         # A copy: the caller's arrays may change before they are read again.
         def own(values):
@@ -138,9 +139,17 @@ class _Conditioning:
 
         self.rows = ([own(block) for block in x], [own(block) for block in y]) if many else (own(x), own(y))
         self.contexts = len(self.rows[0]) if many else 1
+        self.errors = None if errors is None else self._joined_errors(errors)
         self.arguments = (kinds, names, levels)
         self.levels = levels
         self.scale, self.bounds, self.asked = scale, bounds or (None, None), asked
+
+    def _joined_errors(self, given) -> Floats:
+        values = self.rows[1] if self.many else [self.rows[1]]
+        blocks = [numbers(block, "errors").ravel() for block in (given if self.many else [given])]
+        if [len(block) for block in blocks] != [block.size for block in values]:
+            raise errors.UsageError("errors need one number for each value of y")
+        return np.concatenate(blocks) if blocks else np.empty(0)
 
     def make(self, model: Model) -> Handle:
         rows, kept = _rows(*self.rows, self.many, *self.arguments)
@@ -153,6 +162,8 @@ class _Conditioning:
             points = _Points(self.asked, self)
             kept.append(points)
             options.asked = ctypes.pointer(points.points)
+        if self.series:
+            return _posterior(library.chorus_condition_series, model.handle, rows, options, address(self.errors))
         return _posterior(library.chorus_condition, model.handle, rows, options)
 
 
@@ -214,12 +225,13 @@ class _Loading:
         return Handle(pointer.value or 0)
 
 
-def _posterior(function, handle: Handle, rows: Rows, options: Options) -> Handle:
+def _posterior(function, handle: Handle, rows: Rows, options: Options, *more) -> Handle:
     pointer = ctypes.c_void_p()
     native.call(
         function,
         handle.pointer,
         ctypes.byref(rows),
+        *more,
         ctypes.byref(options),
         ctypes.byref(pointer),
         options=options,

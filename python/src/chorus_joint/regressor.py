@@ -73,7 +73,7 @@ class ChorusRegressor(RegressorMixin, BaseEstimator):
         tags.input_tags.allow_nan = self.model in ("auto", "tables")
         return tags
 
-    def fit(self, X, y) -> ChorusRegressor:
+    def fit(self, X, y, *, errors=None) -> ChorusRegressor:
         """Reads the training rows.
 
         Parameters
@@ -81,6 +81,9 @@ class ChorusRegressor(RegressorMixin, BaseEstimator):
         X : array or data frame, shape [rows, columns]
             columns of a pandas data frame that are no numbers are categories, or dates
         y : array, shape [rows]
+        errors : array, shape [rows], optional
+            the standard deviation of the error that each value of `y` was measured with, for rows along one column; what is
+            predicted is what would be measured without
         """
         self._levels = Levels(X)
         name = self.model
@@ -108,7 +111,9 @@ class ChorusRegressor(RegressorMixin, BaseEstimator):
         kinds = ["date"] if self.dates and X.shape[1] == 1 else None
         if self._levels.kinds:
             kinds = self._levels.kinds
-        self.posterior_ = model.condition(X, y, kinds=kinds, scale=self.scale, bounds=self.bounds)
+        if errors is not None and (name != "functions" or X.shape[1] != 1):
+            raise ValueError("errors of y are taken into account for rows along one column of numbers or dates, by model 'functions'")
+        self.posterior_ = model.condition(X, y, kinds=kinds, scale=self.scale, bounds=self.bounds, errors=errors)
         return self
 
     def _points(self, X) -> np.ndarray:

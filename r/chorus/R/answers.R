@@ -62,7 +62,7 @@ chorus_paths <- function(object, newdata, nsim = 100, seed = 0, plan = "sequenti
   for (name in kept) frame[[name]] <- rows[[name]][frame$.row]
   frame[[object$target$name]] <- .drawn(as.vector(drawn$paths), object$target)
   attr(frame, "notes") <- drawn$notes
-  .like(frame, newdata)
+  .like(frame, newdata, ".path")
 }
 
 # New rows as a frame with the columns that the caller has given.
@@ -70,25 +70,26 @@ chorus_paths <- function(object, newdata, nsim = 100, seed = 0, plan = "sequenti
   if (is.data.frame(newdata)) as.data.frame(newdata) else setNames(.frame(newdata), object$columns$names)
 }
 
-# A tsibble of what was a tsibble, each path a series of its own.
-.like <- function(frame, newdata) {
+# A tsibble of what was a tsibble, with further columns in its key, as each path is a series of its own.
+.like <- function(frame, newdata, further = character()) {
   if (!inherits(newdata, "tbl_ts") || !requireNamespace("tsibble", quietly = TRUE)) return(frame)
-  keys <- c(tsibble::key_vars(newdata), ".path")
+  keys <- c(tsibble::key_vars(newdata), further)
   tsibble::as_tsibble(frame, key = !!keys, index = !!tsibble::index_var(newdata), regular = tsibble::is_regular(newdata))
 }
 
 predict.chorus <- function(
-    object, newdata, type = c("auto", "mean", "quantiles", "frame", "class", "prob"), quantiles = c(0.05, 0.5, 0.95),
+    object, newdata, type = c("auto", "mean", "quantiles", "frame", "tidy", "class", "prob"), quantiles = c(0.05, 0.5, 0.95),
     se.fit = FALSE, nsim = 100, seed = 0, plan = "sequential", ...) {
   if (missing(newdata)) newdata <- NULL
   type <- match.arg(type)
   is_category <- !is.null(object$target$levels)
   if (type == "auto") type <- if (is_category) "class" else "mean"
   if (is_category != (type %in% c("class", "prob"))) {
-    what <- if (is_category) "a category, which has type 'class' and 'prob'" else "a number, which has type 'mean', 'quantiles' and 'frame'"
+    what <- if (is_category) "a category, which has type 'class' and 'prob'" else "a number, which has type 'mean', 'quantiles', 'frame' and 'tidy'"
     .usage("'", object$target$name, "' is ", what)
   }
   if (type == "frame") return(.predicted_frame(object, newdata, .levels_of_quantiles(quantiles), nsim, seed, plan))
+  if (type == "tidy") return(.tidy_frame(object, newdata, .levels_of_quantiles(quantiles), nsim, seed, plan))
   cells <- .asked(object, newdata)
   columns <- length(object$columns$names)
   if (is_category) {
@@ -111,20 +112,41 @@ predict.chorus <- function(
 
 .outside <- c("context", "inputs", "targets", "reads")
 
+# What is asked about rows that are new: their columns without that of the target, then the columns of an answer.
+.with_answer <- function(object, newdata, answer) {
+  frame <- .as_given(object, newdata)
+  frame <- frame[setdiff(names(frame), c(object$target$name, names(answer)))]
+  for (name in names(answer)) frame[[name]] <- answer[[name]]
+  rownames(frame) <- NULL
+  frame
+}
+
+.answer <- function(drawn, quantiles) {
+  columns <- list()
+  if (length(quantiles)) {
+    levels <- t(matrix(drawn$value$quantiles, nrow = length(quantiles)))
+    columns <- setNames(lapply(seq_along(quantiles), function(place) levels[, place]), paste0("q", quantiles))
+  }
+  outside <- vapply(drawn$value$outside, function(code) {
+    paste(.outside[bitwAnd(code, c(1L, 2L, 4L, 8L)) > 0L], collapse = ";")
+  }, "")
+  c(list(mean = drawn$value$means), columns, list(outside = outside))
+}
+
 # The columns of `chorus predict`.
 .predicted_frame <- function(object, newdata, quantiles, nsim, seed, plan) {
   drawn <- .draw(object, newdata, nsim, seed, plan, FALSE, quantiles)
-  frame <- .as_given(object, newdata)
-  frame <- frame[setdiff(names(frame), object$target$name)]
-  frame$mean <- drawn$value$means
-  levels <- t(matrix(drawn$value$quantiles, nrow = length(quantiles)))
-  for (place in seq_along(quantiles)) frame[[paste0("q", quantiles[place])]] <- levels[, place]
-  frame$outside <- vapply(drawn$value$outside, function(code) {
-    paste(.outside[bitwAnd(code, c(1L, 2L, 4L, 8L)) > 0L], collapse = ";")
-  }, "")
-  frame$note <- rep(drawn$notes, nrow(frame))
-  rownames(frame) <- NULL
-  frame
+  answer <- .answer(drawn, quantiles)
+  .with_answer(object, newdata, c(answer, list(note = rep(drawn$notes, length(answer$mean)))))
+}
+
+# The same numbers under names that no column of a series has, and a tsibble where the rows were one.
+.tidy_frame <- function(object, newdata, quantiles, nsim, seed, plan) {
+  drawn <- .draw(object, newdata, nsim, seed, plan, FALSE, quantiles)
+  answer <- .answer(drawn, quantiles)
+  frame <- .with_answer(object, newdata, setNames(answer, paste0(".", names(answer))))
+  attr(frame, "notes") <- drawn$notes
+  .like(frame, newdata)
 }
 
 logLik.chorus <- function(object, newdata, joint = TRUE, orders = 8, seed = 0, plan = "sequential", ...) {

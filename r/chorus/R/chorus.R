@@ -25,7 +25,8 @@ chorus.default <- function(x, y, ...) {
 }
 
 .chorus <- function(
-    x, y, name, model = "auto", scale = c("auto", "raw", "log", "root"), bounds = c(-Inf, Inf), asked = NULL, threads = 0L, ...) {
+    x, y, name, model = "auto", scale = c("auto", "raw", "log", "root"), bounds = c(-Inf, Inf), asked = NULL, threads = 0L,
+    series = FALSE, errors = NULL, ...) {
   if (...length()) .usage("chorus() has no argument '", names(list(...))[1L], "'")
   scale <- match.arg(scale)
   if (!is.numeric(bounds) || length(bounds) != 2L || anyNA(bounds) || bounds[1L] >= bounds[2L]) {
@@ -34,7 +35,10 @@ chorus.default <- function(x, y, ...) {
   threads <- as.integer(.whole(threads, "threads", 0))
   if (!is.null(dim(y))) .usage("'", name, "' has ", ncol(y), " columns; a target is one")
   is_category <- is.factor(y) || is.character(y)
+  series <- isTRUE(series) || !is.null(errors)
+  if (!is.null(errors) && (!is.numeric(errors) || length(errors) != length(y))) .usage("errors are numbers, one for each value")
   known <- !is.na(y)
+  if (!is.null(errors)) errors <- as.double(errors[known])
   if (any(!known)) {
     x <- x[known, , drop = FALSE]
     y <- y[known]
@@ -45,11 +49,12 @@ chorus.default <- function(x, y, ...) {
   cells <- .cells(x, columns)
   if (model == "auto") {
     is_plain <- !is_category && ncol(x) <= 3L && all(columns$kinds != .category) && all(is.finite(cells))
-    model <- if (is_plain) "functions" else "tables"
+    model <- if (is_plain || series) "functions" else "tables"
   }
   fit <- structure(
     list(
-      model = model, columns = columns, target = target, rows = list(x = cells, y = .values(y, target)), scale = scale,
+      model = model, columns = columns, target = target, rows = list(x = cells, y = .values(y, target), errors = errors),
+      scale = scale, series = series,
       bounds = as.double(bounds), asked = if (is.null(asked)) NULL else .cells(.frame(asked), columns), threads = threads,
       since = list(), handle = new.env(parent = emptyenv())
     ),

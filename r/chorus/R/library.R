@@ -66,7 +66,7 @@ chorus_version <- function() {
     model <- .model(fit$model, fit$threads)
     read <- .answered(.Call(
       r_condition, model, fit$rows$x, fit$rows$y, fit$columns$kinds, c(fit$columns$names, fit$target$name),
-      length(fit$target$levels), fit$scale, fit$bounds, fit$asked
+      length(fit$target$levels), fit$scale, fit$bounds, fit$asked, fit$series, fit$rows$errors
     ))
     pointer <- read$value[[1L]]
     for (one in fit$since) {

@@ -99,18 +99,24 @@ struct condition_call {
   struct call call;
   const chorus_model *model;
   chorus_rows rows;
+  int is_series;
+  const double *errors;
   chorus_options options;
   chorus_posterior *posterior;
 };
 
 static int32_t condition_body(struct call *given) {
   struct condition_call *call = (struct condition_call *)given;
+  if (call->is_series)
+    return library.chorus_condition_series(call->model, &call->rows, call->errors, &call->options, &call->posterior);
   return library.chorus_condition(call->model, &call->rows, &call->options, &call->posterior);
 }
 
-/* bounds: c(least, most). levels: of a category, else 0. asked: points that will be asked for, or NULL. */
+/* bounds: c(least, most). levels: of a category, else 0. asked: points that will be asked for, or NULL. series: whether the first column is
+ * time, beside which the others are known; errors: of the values of a series, or NULL. */
 static SEXP r_condition(
-    SEXP model, SEXP x, SEXP y, SEXP kinds, SEXP names, SEXP levels, SEXP scale, SEXP bounds, SEXP asked) {
+    SEXP model, SEXP x, SEXP y, SEXP kinds, SEXP names, SEXP levels, SEXP scale, SEXP bounds, SEXP asked, SEXP series,
+    SEXP errors) {
   SEXP pointer = PROTECT(new_handle());
   const int columns = LENGTH(kinds);
   const char **texts = (const char **)R_alloc((size_t)columns + 1, sizeof(char *));
@@ -122,6 +128,8 @@ static SEXP r_condition(
       .model = R_ExternalPtrAddr(model),
       .rows = {.inputs = REAL(x), .targets = REAL(y), .rows = XLENGTH(y), .kinds = INTEGER(kinds), .names = texts,
                .columns = columns, .levels = Rf_asInteger(levels)},
+      .is_series = Rf_asLogical(series) == 1,
+      .errors = numbers(errors),
       .options = {.scale = text(scale), .least = R_FINITE(least) ? &least : NULL, .most = R_FINITE(most) ? &most : NULL,
                   .asked = Rf_isNull(asked) ? NULL : &points}};
   stoppable(&call.call, &call.options);
@@ -371,7 +379,7 @@ static SEXP r_horizon(SEXP values, SEXP kind, SEXP steps, SEXP every) {
 #define CHORUS_ENTRY(name, count) {#name, (DL_FUNC)&name, count}
 static const R_CallMethodDef entries[] = {
     CHORUS_ENTRY(r_open_library, 1), CHORUS_ENTRY(r_version, 0),     CHORUS_ENTRY(r_is_alive, 1),
-    CHORUS_ENTRY(r_open, 2),         CHORUS_ENTRY(r_describe, 1),    CHORUS_ENTRY(r_condition, 9),
+    CHORUS_ENTRY(r_open, 2),         CHORUS_ENTRY(r_describe, 1),    CHORUS_ENTRY(r_condition, 11),
     CHORUS_ENTRY(r_append, 4),       CHORUS_ENTRY(r_save, 2),
     CHORUS_ENTRY(r_given, 3),        CHORUS_ENTRY(r_sample, 8),      CHORUS_ENTRY(r_log_density, 7),
     CHORUS_ENTRY(r_marginals, 5),    CHORUS_ENTRY(r_probabilities, 4), CHORUS_ENTRY(r_horizon, 4),

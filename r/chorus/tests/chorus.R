@@ -43,11 +43,29 @@ stopifnot(
   identical(paths$level, unlist(drawn, use.names = FALSE)), identical(paths$time[4:6], at$time), identical(paths$.path[4:6], rep(2L, 3))
 )
 
+# Predictions in the form of a series: a key, an index, and names of their own.
+days <- data.frame(day = as.Date("2024-01-01") + 0:29, shop = "a", sold = sin(0:29))
+shop <- chorus(sold ~ day, data = days)
+later <- data.frame(shop = rep(c("a", "b"), each = 3), day = rep(as.Date("2024-01-31") + 0:2, 2), sold = NA, mean = 1:6)
+tidy <- predict(shop, later, type = "tidy", quantiles = c(0.1, 0.9), nsim = 20, seed = 5)
+plain <- predict(shop, later["day"], type = "frame", quantiles = c(0.1, 0.9), nsim = 20, seed = 5)
+stopifnot(
+  is.data.frame(tidy), identical(names(tidy), c("shop", "day", "mean", ".mean", ".q0.1", ".q0.9", ".outside")),
+  identical(tidy[c("shop", "day", "mean")], later[c("shop", "day", "mean")]), !anyDuplicated(tidy[c("shop", "day")]),
+  identical(tidy$.mean, plain$mean), identical(tidy$.q0.1, plain$q0.1), identical(tidy$.q0.9, plain$q0.9),
+  identical(tidy$.outside, plain$outside), identical(unique(plain$note), attr(tidy, "notes")), !anyNA(tidy$.mean)
+)
+one <- predict(shop, later["day"], type = "tidy", nsim = 5, quantiles = numeric())
+stopifnot(identical(names(one), c("day", ".mean", ".outside")))
+
 if (requireNamespace("tsibble", quietly = TRUE)) {
-  days <- data.frame(day = as.Date("2024-01-01") + 0:29, shop = "a", sold = sin(0:29))
+  made <- tsibble::as_tsibble(tidy, key = shop, index = day)
+  stopifnot(identical(tsibble::key_vars(made), "shop"), identical(tsibble::index_var(made), "day"), nrow(made) == 6L)
   later <- tsibble::tsibble(day = as.Date("2024-01-31") + 0:2, shop = "a", key = "shop", index = "day")
-  found <- chorus_paths(chorus(sold ~ day, data = days), later, nsim = 4)
+  found <- chorus_paths(shop, later, nsim = 4)
   stopifnot(tsibble::is_tsibble(found), identical(sort(tsibble::key_vars(found)), c(".path", "shop")), nrow(found) == 12L)
+  said <- predict(shop, later, type = "tidy")
+  stopifnot(tsibble::is_tsibble(said), identical(tsibble::key_vars(said), "shop"), identical(tsibble::index_var(said), "day"))
 } else {
   message("tsibble is not installed; what becomes of one is not tested")
 }

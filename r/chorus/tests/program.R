@@ -86,3 +86,18 @@ names(likely) <- paste0("p(", names(likely), ")")
 same(likely, species$answer, names(likely))
 species <- table("species", 25)
 stopifnot(identical(as.character(chorus_paths(species$fit, species$new, nsim = 25, seed = 3)$y), species$paths))
+
+# Known errors, and a column beside time.
+days <- 0:59
+sales <- data.frame(day = as.Date("2024-03-01") + days, price = round(5 + sin(days * 1.7), 2), error = round(0.2 + 0.3 * (days %% 4), 2))
+sales$sold <- round(20 + 3 * sin(days * 2 * pi / 7) - 2 * sales$price + cos(days * 2.3), 2)
+sales$sold[53:60] <- NA
+path <- tempfile(fileext = ".csv")
+write.csv(sales, path, row.names = FALSE, na = "")
+new <- sales[53:60, ]
+fit <- chorus(sold ~ day, data = sales, errors = sales$error, asked = new["day"])
+found <- predict(fit, new, type = "frame", nsim = 40, seed = 2)
+same(found, asked(path, "--input", "day", "--target", "sold", "--error", "error", "--samples", "40", "--seed", "2"), columns)
+fit <- chorus(sold ~ day + price, data = sales, series = TRUE, asked = new[c("day", "price")])
+found <- predict(fit, new, type = "frame", nsim = 40, seed = 2)
+same(found, asked(path, "--input", "day", "--target", "sold", "--with", "price", "--samples", "40", "--seed", "2"), columns)

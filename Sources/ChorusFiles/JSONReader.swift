@@ -1,86 +1,3 @@
-import ChorusTables
-
-/// A JSON value (RFC 8259). Numbers keep their digits, so that a seed of 64 bits and a row's value come through as they were written.
-package indirect enum JSON: Equatable, Sendable {
-  case null
-  case bool(Bool)
-  case number(String)
-  case string(String)
-  case array([JSON])
-  /// Members in the order of the text.
-  case object([Member])
-
-  package struct Member: Equatable, Sendable {
-    package let key: String
-    package let value: JSON
-  }
-
-  package static func integer(_ value: Int) -> JSON { .number(String(value)) }
-
-  /// With the fewest digits that give the value back; null where it is not finite.
-  package static func double(_ value: Double) -> JSON {
-    guard value.isFinite else { return .null }
-    let text = value.description
-    return .number(text.hasSuffix(".0") ? String(text.dropLast(2)) : text)
-  }
-
-  /// An object without the members that are nil.
-  package static func members(_ pairs: KeyValuePairs<String, JSON?>) -> JSON {
-    members(pairs.map { ($0.key, $0.value) })
-  }
-
-  package static func members(_ pairs: [(String, JSON?)]) -> JSON {
-    .object(pairs.compactMap { key, value in value.map { Member(key: key, value: $0) } })
-  }
-
-  package subscript(key: String) -> JSON? {
-    guard case .object(let members) = self else { return nil }
-    return members.first { $0.key == key }?.value
-  }
-
-  package var string: String? { if case .string(let text) = self { text } else { nil } }
-  package var array: [JSON]? { if case .array(let values) = self { values } else { nil } }
-
-  /// As text on one line.
-  package var text: String {
-    var text = ""
-    write(to: &text)
-    return text
-  }
-
-  private func write(to text: inout String) {
-    switch self {
-    case .null: text += "null"
-    case .bool(let value): text += value ? "true" : "false"
-    case .number(let digits): text += digits
-    case .string(let string): text += RowEncoder.json(string)
-    case .array(let values):
-      text += "["
-      for (index, value) in values.enumerated() {
-        if index > 0 { text += "," }
-        value.write(to: &text)
-      }
-      text += "]"
-    case .object(let members):
-      text += "{"
-      for (index, member) in members.enumerated() {
-        if index > 0 { text += "," }
-        text += RowEncoder.json(member.key) + ":"
-        member.value.write(to: &text)
-      }
-      text += "}"
-    }
-  }
-}
-
-/// What is wrong with a text that should be JSON: where, counted in bytes from 1, and what.
-package struct JSONFault: Error, Equatable, CustomStringConvertible {
-  package let place: Int
-  package let words: String
-
-  package var description: String { "not JSON: byte \(place): \(words)" }
-}
-
 extension JSON {
   /// Lists within lists, objects within objects.
   static let depthLimit = 64
@@ -150,7 +67,7 @@ private struct JSONReader {
       skipSpaces()
       guard next == UInt8(ascii: "\"") else { throw fault("a key in quotes is expected") }
       let key = try string()
-      guard seen.insert(key).inserted else { throw fault("the key \(RowEncoder.json(key)) is there twice") }
+      guard seen.insert(key).inserted else { throw fault("the key \(JSON.quoted(key)) is there twice") }
       skipSpaces()
       guard take(":") else { throw fault("a ':' is expected") }
       members.append(JSON.Member(key: key, value: try value(depth: depth + 1)))
