@@ -75,6 +75,10 @@ extension LanguageModel {
   ///   plan that says nothing about texts.
   public func reading(_ template: PlanTemplate, tokens count: Int) throws -> TextReading {
     if let renewal = template.renewal {
+      for (name, value, least) in [("sinks", renewal.sinks, 0), ("span", renewal.span, 1)] where value < least
+      {
+        throw PlanError.outOfRange(name: name, value: value, allowed: least...Int.max)
+      }
       let (sum, isTooLarge) = renewal.sinks.addingReportingOverflow(renewal.span)
       let (all, isLarger) = sum.addingReportingOverflow(renewal.every)
       guard !isTooLarge, !isLarger else { throw LanguageError.tooLong(tokens: .max, trained: trainedLength) }

@@ -79,6 +79,9 @@ import Testing
     #expect(throws: LanguageError.tooLong(tokens: 129, trained: 128)) {
       try model.reading(.window(sinks: 1, span: 120, renewed: 8), tokens: 10)
     }
+    #expect(throws: PlanError.outOfRange(name: "span", value: -9, allowed: 1...Int.max)) {
+      try model.reading(.window(sinks: 1, span: -9, renewed: 3), tokens: 10)
+    }
     #expect(throws: LanguageError.self) {
       try model.reading(.window(sinks: .max, span: .max, renewed: .max), tokens: 10)
     }
