@@ -166,17 +166,15 @@ let package = Package(
       dependencies: ["ChorusLanguage", "ChorusStorage", "ChorusTensors"],
       path: "Tests/ChorusLanguageFixtures", swiftSettings: swiftSettings),
     tests(
-      "Language", uses: "LanguageFixtures", "Files", "Models", "Layers", "Hints", "Memories", "Plans", "Storage",
-      "Tensors"),
+      "Language", uses: "LanguageFixtures", "Files", "Models", "Layers", "Hints", "Memories", "Plans",
+      "Storage", "Tensors"),
     .testTarget(
       name: "ChorusCTests",
       dependencies: ["CChorus", "ChorusC", "ChorusData", "ChorusInference", "ChorusModels"],
       swiftSettings: swiftSettings),
     tests(
       "Experiments", uses: "Training", "Evaluation", "Inference", "Models", "Layers", "Memories", "Plans",
-      "Priors",
-      "Data",
-      "Tensors"),
+      "Priors", "Data", "Tensors"),
     tests("Priors", uses: "Tensors", "Data"),
     tests(
       "Training", uses: "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Priors", "Data",
@@ -188,11 +186,9 @@ let package = Package(
     tests("Service", uses: "Questions", "Inference", "Models", "Plans", "Tables", "Data", "Files"),
     tests("Evaluation", uses: "Inference", "Models", "Layers", "Hints", "Plans", "Priors", "Data", "Tensors"),
     tests(
-      "Commands", uses: "Evaluation", "Inference", "Language", "LanguageFixtures", "Files", "Models", "Layers",
-      "Hints", "Plans", "Priors",
-      "Training",
-      "Tables",
-      "Data", "Storage", "Tensors", "Memories", "Service", products: [argumentParser]),
+      "Commands", uses: "Evaluation", "Inference", "Language", "LanguageFixtures", "Files", "Models",
+      "Layers", "Hints", "Plans", "Priors", "Training", "Tables", "Data", "Storage", "Tensors", "Memories",
+      "Service", products: [argumentParser]),
     .testTarget(
       name: "ChorusTests", dependencies: ["Chorus"], resources: [.copy("Frozen")],
       swiftSettings: swiftSettings),
