@@ -116,6 +116,10 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
   }
 
   private struct Context: Encodable {
+    struct Input: Encodable {
+      let name: String
+      let kind: String
+    }
     struct Period: Encodable {
       let column: Int
       let length: Double
@@ -124,6 +128,9 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
     }
     var rows = 0
     var columns = 0
+    /// Of rows that are no table.
+    var inputs: [Input]?
+    var target: String?
     /// Of a target that is a category.
     var levels: Int?
     var scale = ""
@@ -139,6 +146,10 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
         if let classes = member.classes { (rows, levels) = (classes.rows, classes.levels) }
         if let posterior = member.numbers {
           rows = posterior.rows
+          if let columns = member.inputColumns {
+            inputs = columns.map { Input(name: $0.name, kind: $0.isDate ? "date" : "number") }
+            target = posterior.outputColumn.name
+          }
           scale =
             switch member.values {
             case .raw, nil: "raw"

@@ -101,6 +101,11 @@ struct Member: Sendable {
     }
   }
 
+  /// The inputs of rows of a function or a series without columns beside time; nil elsewhere.
+  var inputColumns: [Column]? {
+    if case .rows(let posterior, _) = reading { posterior.inputColumns } else { nil }
+  }
+
   /// The laws of numbers of which nothing is known but rows.
   func laws() throws(CallError) -> any Answering {
     switch reading {

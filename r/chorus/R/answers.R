@@ -65,6 +65,23 @@ chorus_paths <- function(object, newdata, nsim = 100, seed = 0, plan = "sequenti
   .like(frame, newdata, ".path")
 }
 
+chorus_functionals <- function(object, newdata, names, nsim = 1000, seed = 0, plan = "sequential") {
+  stopifnot(inherits(object, "chorus"))
+  if (!is.character(names) || !length(names) || anyNA(names)) .usage("give names of numbers, as \"sum\" or \"first-above:3\"")
+  names <- unlist(strsplit(names, ",", fixed = TRUE))
+  cells <- .asked(object, newdata)
+  width <- length(object$columns$names)
+  drawn <- .draw(object, newdata, nsim, seed, plan, FALSE)
+  numbers <- .answered(.Call(
+    r_functionals, .posterior(object), cells, width, as.double(nsim), drawn$value$values, paste(names, collapse = ","),
+    length(names)
+  ))$value[[1L]]
+  frame <- as.data.frame(matrix(numbers, nrow = nsim))
+  names(frame) <- names
+  attr(frame, "notes") <- drawn$notes
+  frame
+}
+
 # New rows as a frame with the columns that the caller has given.
 .as_given <- function(object, newdata) {
   if (is.data.frame(newdata)) as.data.frame(newdata) else setNames(.frame(newdata), object$columns$names)

@@ -109,12 +109,38 @@ chorus_save <- function(object, file) {
   invisible(object)
 }
 
+# What a posterior has seen, as the library tells of it; the JSON is read by a package for that.
+.described <- function(pointer) {
+  if (!requireNamespace("jsonlite", quietly = TRUE)) .usage("the package jsonlite is needed to read a file of a context; install it")
+  jsonlite::fromJSON(.Call(r_describe, pointer), simplifyDataFrame = FALSE)
+}
+
+chorus_load <- function(file, model = "functions", threads = 0L) {
+  if (!is.character(file) || length(file) != 1L || is.na(file)) .usage("give the name of one file")
+  threads <- as.integer(.whole(threads, "threads", 0))
+  file <- enc2utf8(normalizePath(file, mustWork = FALSE))
+  read <- .answered(.Call(r_load, .model(model, threads), file))
+  seen <- .described(read$value[[1L]])$contexts[[1L]]
+  kinds <- vapply(seen$inputs, function(input) if (input$kind == "date") .date else .number, 0L)
+  names <- vapply(seen$inputs, function(input) input$name, "")
+  target <- if (nzchar(seen$target)) seen$target else "y"
+  structure(
+    list(
+      model = model, columns = list(names = names, kinds = kinds, levels = list()), target = list(name = target, levels = NULL),
+      file = file, seen = seen$rows, threads = threads, since = list(), call = match.call(),
+      handle = list2env(list(pointer = read$value[[1L]], notes = read$notes), parent = emptyenv())
+    ),
+    class = "chorus"
+  )
+}
+
 # The rows that were read, then those that joined them.
 .rows <- function(object, part) unlist(c(list(object$rows[[part]]), lapply(object$since, function(one) one$rows[[part]])))
 
 chorus_horizon <- function(object, h, every = NULL) {
   stopifnot(inherits(object, "chorus"))
   if (length(object$columns$names) != 1L || object$columns$kinds == .category) .usage("only rows along one input go on")
+  if (!is.null(object$file)) .usage("the file of a context does not tell its rows; give the inputs to predict")
   h <- .whole(h, "h", 1)
   inputs <- .rows(object, "x")
   found <- .answered(.Call(r_horizon, inputs, object$columns$kinds, as.integer(h), every))$value[[1L]]
@@ -129,7 +155,7 @@ chorus_horizon <- function(object, h, every = NULL) {
   frame
 }
 
-nobs.chorus <- function(object, ...) length(.rows(object, "y"))
+nobs.chorus <- function(object, ...) sum(object$seen, length(.rows(object, "y")))
 
 print.chorus <- function(x, ...) {
   cat("Chorus, model '", x$model, "': '", x$target$name, "' by ", paste(x$columns$names, collapse = ", "), "\n", sep = "")

@@ -64,7 +64,7 @@ chorus_version <- function() {
   pointer <- fit$handle$pointer
   if (is.null(pointer) || !.Call(r_is_alive, pointer)) {
     model <- .model(fit$model, fit$threads)
-    read <- .answered(.Call(
+    read <- .answered(if (!is.null(fit$file)) .Call(r_load, model, fit$file) else .Call(
       r_condition, model, fit$rows$x, fit$rows$y, fit$columns$kinds, c(fit$columns$names, fit$target$name),
       length(fit$target$levels), fit$scale, fit$bounds, fit$asked, fit$series, fit$rows$errors
     ))

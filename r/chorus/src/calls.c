@@ -185,6 +185,30 @@ static SEXP r_save(SEXP posterior, SEXP path) {
   return answer(&call.call, 0);
 }
 
+struct load_call {
+  struct call call;
+  const chorus_model *model;
+  const char *path;
+  chorus_posterior *posterior;
+};
+
+static int32_t load_body(struct call *given) {
+  struct load_call *call = (struct load_call *)given;
+  return library.chorus_load(call->model, call->path, &call->posterior);
+}
+
+static SEXP r_load(SEXP model, SEXP path) {
+  SEXP pointer = PROTECT(new_handle());
+  struct load_call call = {
+      .call = {.body = load_body}, .model = R_ExternalPtrAddr(model), .path = R_ExpandFileName(text(path))};
+  library_call(&call.call);
+  R_SetExternalPtrAddr(pointer, call.posterior);
+  SEXP list = PROTECT(answer(&call.call, 1));
+  SET_VECTOR_ELT(list, 2, pointer);
+  UNPROTECT(2);
+  return list;
+}
+
 struct given_call {
   struct call call;
   const chorus_posterior *posterior;
@@ -350,6 +374,42 @@ static SEXP r_probabilities(SEXP posterior, SEXP x, SEXP columns, SEXP levels) {
   return list;
 }
 
+struct functionals_call {
+  struct call call;
+  const chorus_posterior *posterior;
+  chorus_points points;
+  int64_t paths;
+  const double *values;
+  const char *names;
+  double *numbers;
+};
+
+static int32_t functionals_body(struct call *given) {
+  struct functionals_call *call = (struct functionals_call *)given;
+  return library.chorus_functionals(
+      call->posterior, &call->points, call->paths, call->values, call->names, call->numbers);
+}
+
+/* values: paths as r_sample has them. names: separated by commas, count of them. */
+static SEXP r_functionals(SEXP posterior, SEXP x, SEXP columns, SEXP paths, SEXP values, SEXP names, SEXP count) {
+  const int width = Rf_asInteger(columns);
+  const int64_t drawn = (int64_t)Rf_asReal(paths);
+  SEXP numbers = PROTECT(Rf_allocVector(REALSXP, (R_xlen_t)drawn * Rf_asInteger(count)));
+  struct functionals_call call = {
+      .call = {.body = functionals_body},
+      .posterior = R_ExternalPtrAddr(posterior),
+      .points = {.inputs = REAL(x), .rows = XLENGTH(x) / width, .columns = width},
+      .paths = drawn,
+      .values = REAL(values),
+      .names = text(names),
+      .numbers = REAL(numbers)};
+  library_call(&call.call);
+  SEXP list = PROTECT(answer(&call.call, 1));
+  SET_VECTOR_ELT(list, 2, numbers);
+  UNPROTECT(2);
+  return list;
+}
+
 struct horizon_call {
   struct call call;
   const double *values;
@@ -380,7 +440,8 @@ static SEXP r_horizon(SEXP values, SEXP kind, SEXP steps, SEXP every) {
 static const R_CallMethodDef entries[] = {
     CHORUS_ENTRY(r_open_library, 1), CHORUS_ENTRY(r_version, 0),     CHORUS_ENTRY(r_is_alive, 1),
     CHORUS_ENTRY(r_open, 2),         CHORUS_ENTRY(r_describe, 1),    CHORUS_ENTRY(r_condition, 11),
-    CHORUS_ENTRY(r_append, 4),       CHORUS_ENTRY(r_save, 2),
+    CHORUS_ENTRY(r_append, 4),       CHORUS_ENTRY(r_save, 2),       CHORUS_ENTRY(r_load, 2),
+    CHORUS_ENTRY(r_functionals, 7),
     CHORUS_ENTRY(r_given, 3),        CHORUS_ENTRY(r_sample, 8),      CHORUS_ENTRY(r_log_density, 7),
     CHORUS_ENTRY(r_marginals, 5),    CHORUS_ENTRY(r_probabilities, 4), CHORUS_ENTRY(r_horizon, 4),
     {NULL, NULL, 0}};

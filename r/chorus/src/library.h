@@ -7,7 +7,7 @@
 #define CHORUS_FUNCTIONS(F)                                                                                                      \
   F(chorus_version) F(chorus_last_error) F(chorus_notes) F(chorus_open) F(chorus_describe) F(chorus_condition) F(chorus_append)  \
   F(chorus_condition_series)                                                                                                     \
-  F(chorus_given) F(chorus_save)                                                                                                 \
+  F(chorus_given) F(chorus_save) F(chorus_load) F(chorus_functionals)                                                                                                 \
   F(chorus_sample) F(chorus_log_density) F(chorus_marginals) F(chorus_probabilities) F(chorus_horizon) F(chorus_token_create)    \
   F(chorus_cancel) F(chorus_free)
 

@@ -43,6 +43,38 @@ stopifnot(
   identical(paths$level, unlist(drawn, use.names = FALSE)), identical(paths$time[4:6], at$time), identical(paths$.path[4:6], rep(2L, 3))
 )
 
+# Numbers of whole paths.
+numbers <- chorus_functionals(fit, at, c("sum", "max", "first-above:0.5"), nsim = 7, seed = 3)
+drawn_matrix <- as.matrix(drawn)
+stopifnot(
+  identical(names(numbers), c("sum", "max", "first-above:0.5")), nrow(numbers) == 7L,
+  all.equal(numbers$sum, unname(colSums(drawn_matrix)), tolerance = 1e-12), identical(numbers$max, unname(apply(drawn_matrix, 2, max))),
+  identical(numbers, chorus_functionals(fit, at, "sum,max,first-above:0.5", nsim = 7, seed = 3))
+)
+fails(chorus_functionals(fit, at, "median"), "chorus_usage_error", "median")
+fails(chorus_functionals(fit, at, character()), "chorus_usage_error", "names of numbers")
+
+# What was kept answers the same when it is read again, in a later session too.
+if (requireNamespace("jsonlite", quietly = TRUE)) {
+  file <- tempfile(fileext = ".safetensors")
+  chorus_save(fit, file)
+  again <- chorus_load(file)
+  stopifnot(
+    identical(predict(again, at, type = "frame", nsim = 9, seed = 2), predict(fit, at, type = "frame", nsim = 9, seed = 2)),
+    identical(nobs(again), nobs(fit)), identical(again$columns$names, "time")
+  )
+  later <- chorus_append(again, data.frame(time = 6.2, level = 0.4))
+  stopifnot(nobs(later) == nobs(fit) + 1L)
+  stored <- tempfile(fileext = ".rds")
+  saveRDS(later, stored)
+  stopifnot(identical(simulate(readRDS(stored), 2, newdata = at), simulate(later, 2, newdata = at)))
+  fails(chorus_horizon(again, 3), "chorus_usage_error", "does not tell its rows")
+  fails(chorus_load(file, model = "gp"), "chorus_error", "model")
+  fails(chorus_load(tempfile()), "chorus_missing_error", ".")
+} else {
+  message("jsonlite is not installed: reading kept contexts is not tested")
+}
+
 # Predictions in the form of a series: a key, an index, and names of their own.
 days <- data.frame(day = as.Date("2024-01-01") + 0:29, shop = "a", sold = sin(0:29))
 shop <- chorus(sold ~ day, data = days)
