@@ -60,8 +60,8 @@ ENGINES = {"dask": ("dask", dask), "ray": ("ray", ray), "spark": ("pyspark", spa
 
 def content(found):
     """A frame in one order, whatever the engine that it is of."""
-    from fugue.api import as_pandas
-    table = found if isinstance(found, pandas.DataFrame) else as_pandas(found)
+    from chorus_joint.fugue import local
+    table = local(found)
     table = table.assign(ds=pandas.to_datetime(table["ds"]).astype("datetime64[us]"))
     return table.sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
 

@@ -16,6 +16,7 @@ column, so that tables can be set beside each other; standard errors are over sp
 import argparse
 import csv
 import io
+import json
 import math
 import os
 import statistics
@@ -73,13 +74,12 @@ def ask(options, path, inputs, target, splits):
 
 
 def score(options):
-    sys.path.insert(0, HERE)
-    from tables import catalogue
-
+    with open(os.path.join(HERE, "tables.json")) as stream:
+        catalogue = json.load(stream)["tables"]
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["table", "split", "context", "way", "log_density", "log_density_se", "minus_independent", "minus_independent_se", "splits"])
     for name in options.only.split(",") if options.only else TABLES:
-        target = catalogue()[name]["target"]
+        target = catalogue[name]["target"]
         for size in SIZES:
             path = os.path.join(options.tables, f"{name}-{size}.csv")
             with open(path, newline="") as stream:

@@ -11,8 +11,6 @@ from conftest import ran_with
 pandas = pytest.importorskip("pandas")
 pytest.importorskip("fugue")
 
-from fugue.api import as_pandas  # noqa: E402
-
 from chorus_joint import DataError, UsageError, fugue, predict_df  # noqa: E402
 
 SERIES = 1000
@@ -68,7 +66,7 @@ def frame():
 
 def content(found) -> pandas.DataFrame:
     """An answer in one order and with one kind of columns, whichever engine it is of."""
-    table = found if isinstance(found, pandas.DataFrame) else as_pandas(found)
+    table = fugue.local(found)
     table = table.assign(ds=pandas.to_datetime(table["ds"]).astype("datetime64[us]")).convert_dtypes()
     return table.sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
 
@@ -124,7 +122,9 @@ def test_days_and_numbers(engine, frame):
     days = few.assign(ds=few["ds"].dt.date)
     assert_same(fugue.predict(days, 2, engine=engine, every="1M", n_paths=4), predict_df(few, 2, every="1M", n_paths=4))
     numbered = few.assign(ds=few.groupby("unique_id").cumcount())
-    found = as_pandas(fugue.predict(numbered, 2, engine=engine, every="1", n_paths=4)).sort_values(["unique_id", "ds"])
+    found = fugue.predict(numbered, 2, engine=engine, every="1", n_paths=4, as_local=True)
+    assert isinstance(found, pandas.DataFrame)
+    found = found.sort_values(["unique_id", "ds"])
     expected = predict_df(numbered, 2, every="1", n_paths=4)
     assert found["ds"].tolist() == expected["ds"].tolist() and found["ds"].dtype.kind == "i"
     assert found["mean"].tolist() == expected["mean"].tolist()

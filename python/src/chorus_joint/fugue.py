@@ -64,12 +64,12 @@ def predict(
     n_jobs : int, optional
         threads of one worker; None: 1, since engines have a worker a core
     as_local : bool
-        bring the answer here
+        bring the answer here, as a pandas data frame
 
     Returns
     -------
     data frame of the engine
-        the columns of `predict_df`. The rows of a series are together, in the order of time; the order of series is the engine's
+        the columns of `predict_df`; Spark wants names with a point in backticks (``frame["`q0.05`"]``). The rows of a series are together, in the order of time; the order of series is the engine's
     """
     if horizon is not None and future_df is not None:
         raise UsageError("give one of horizon and future_df")
@@ -99,9 +99,17 @@ def predict(
         partition={"by": [names.id]},
         engine=engine,
         engine_conf=engine_conf,
-        as_local=as_local,
     )
-    return engines.get_native_as_df(found)
+    native = engines.get_native_as_df(found)
+    return local(native) if as_local else native
+
+
+def local(frame) -> pandas.DataFrame:
+    """An engine's answer as a pandas data frame.
+
+    Fugue's own `as_pandas` asks Spark for a column by its name without quotes, where the point of "q0.05" is read as a path.
+    """
+    return frame.toPandas() if hasattr(frame, "toPandas") else engines.as_pandas(frame)
 
 
 def _names(df, id_column: str | None, time_column: str | None, target_column: str | None) -> _Names:
