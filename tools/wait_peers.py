@@ -5,6 +5,7 @@ draws joint paths.
 """
 
 import csv
+import inspect
 import json
 import sys
 import time
@@ -73,7 +74,9 @@ def structural(task):
         np.array(y), "local linear trend",
         freq_seasonal=[{"period": task["season"], "harmonics": min(task["season"] // 2, 4)}])
     fit = model.fit(disp=False, maxiter=50)
-    fit.simulate(task["ahead"], anchor="end", repetitions=task["paths"], random_state=np.random.default_rng(0))
+    # Since version 0.15 the generator has another name.
+    name = "rng" if "rng" in inspect.signature(fit.simulate).parameters else "random_state"
+    fit.simulate(task["ahead"], anchor="end", repetitions=task["paths"], **{name: np.random.default_rng(0)})
 
 
 def gpytorch(task):
