@@ -70,7 +70,7 @@ def ask(options, path, inputs, target, splits):
     answer = subprocess.run([str(part) for part in command], capture_output=True, text=True)
     if answer.returncode:
         sys.exit(f"{path}: {answer.stderr.strip()}")
-    return [row for row in csv.DictReader(io.StringIO(answer.stdout)) if row["repetition"] != "all"]
+    return [row for row in csv.DictReader(io.StringIO(answer.stdout)) if row["repetition"] != "all" and row["units"] == "file"]
 
 
 def score(options):

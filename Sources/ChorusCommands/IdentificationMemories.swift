@@ -18,9 +18,6 @@ struct IdentificationMemories: ParsableCommand {
       trained is kept in --out: Ctrl-C stops or --budget ends it, and the same command goes on.
       """)
 
-  @Option(help: ArgumentHelp("Folder of the trained networks.", valueName: "dir"))
-  var out: String
-
   @Option(help: "Steps of each filter's response; a row is told twice as many inputs, less one.")
   var taps = 4
 
@@ -36,17 +33,12 @@ struct IdentificationMemories: ParsableCommand {
   static let memories = ["softmax", "linear", "retention", "gated-delta", "mesa"]
 
   func validate() throws {
-    try Outputs.check(folder: out, "--out")
+    try trial.check(common)
     guard (2...16).contains(taps) else { throw ValidationError("--taps must be within 2...16") }
     guard (3...1024).contains(pairs) else { throw ValidationError("--pairs must be within 3...1024") }
     guard (2...1024).contains(simulated) else {
       throw ValidationError("--simulated must be within 2...1024")
     }
-    if common.givenSeed != nil {
-      throw ValidationError("--seed: seeds count from 1; say how many by --seeds")
-    }
-    var outputs = Outputs(reading: [:])
-    try outputs.add("--plot", trial.plot)
   }
 
   func run() throws {
@@ -58,9 +50,8 @@ struct IdentificationMemories: ParsableCommand {
       (configuration.context, configuration.targets) = ([pairs / 3, pairs], simulated)
       configuration.blueprint.trainedContext = pairs
       trial.apply(to: &configuration)
-      let trials = try MemoryTrials(
-        configuration, memories: trial.names(default: Self.memories), seeds: trial.seeds, folder: out,
-        prior: prior, on: common.pool)
+      let trials = try trial.trials(
+        configuration, of: prior, default: Self.memories, common)
       try trial.run(
         trials,
         TrialMeasure(

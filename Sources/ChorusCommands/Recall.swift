@@ -28,9 +28,6 @@ struct Recall: ParsableCommand {
     "softmax", "linear", "retention", "mamba-2", "deltanet", "gated-delta", "mesa", "ttt-linear",
   ]
 
-  @Option(help: ArgumentHelp("Folder of the trained networks.", valueName: "dir"))
-  var out: String
-
   @Option(help: "What keys are: tokens or vectors.")
   var keys = "tokens"
 
@@ -53,16 +50,11 @@ struct Recall: ParsableCommand {
   @OptionGroup var common: CommonOptions
 
   func validate() throws {
-    try Outputs.check(folder: out, "--out")
+    try trial.check(common)
     guard ["tokens", "vectors"].contains(keys) else {
       throw ValidationError("--keys must be tokens or vectors")
     }
     if keys == "vectors" { try validateVectors() } else { try validateTokens() }
-    if common.givenSeed != nil {
-      throw ValidationError("--seed: seeds count from 1; say how many by --seeds")
-    }
-    var outputs = Outputs(reading: [:])
-    try outputs.add("--plot", trial.plot)
   }
 
   private func validateTokens() throws {
@@ -119,9 +111,8 @@ struct Recall: ParsableCommand {
         (title, rows) = ("\(pairs) pairs in \(length) tokens, \(fillers ?? "zeros") between", length)
       }
       trial.apply(to: &configuration)
-      let trials = try MemoryTrials(
-        configuration, memories: trial.names(default: Self.memories), seeds: trial.seeds, folder: out,
-        prior: prior, on: common.pool)
+      let trials = try trial.trials(
+        configuration, of: prior, default: Self.memories, common)
       try trial.run(
         trials,
         TrialMeasure(

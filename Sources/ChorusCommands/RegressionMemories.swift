@@ -17,9 +17,6 @@ struct RegressionMemories: ParsableCommand {
       stops or --budget ends it, and the same command goes on.
       """)
 
-  @Option(help: ArgumentHelp("Folder of the trained networks.", valueName: "dir"))
-  var out: String
-
   @Option(help: "Inputs of a function.")
   var dimensions = 8
 
@@ -32,14 +29,9 @@ struct RegressionMemories: ParsableCommand {
   static let memories = ["softmax", "linear", "gated-delta", "mesa", "rls"]
 
   func validate() throws {
-    try Outputs.check(folder: out, "--out")
+    try trial.check(common)
     guard (1...16).contains(dimensions) else { throw ValidationError("--dimensions must be within 1...16") }
     guard (4...1024).contains(length) else { throw ValidationError("--length must be within 4...1024") }
-    if common.givenSeed != nil {
-      throw ValidationError("--seed: seeds count from 1; say how many by --seeds")
-    }
-    var outputs = Outputs(reading: [:])
-    try outputs.add("--plot", trial.plot)
   }
 
   func run() throws {
@@ -49,9 +41,8 @@ struct RegressionMemories: ParsableCommand {
       (configuration.dimensions, configuration.blueprint.inputDimensions) = ([dimensions], dimensions)
       (configuration.targets, configuration.blueprint.trainedContext) = (length, length)
       trial.apply(to: &configuration)
-      let trials = try MemoryTrials(
-        configuration, memories: trial.names(default: Self.memories), seeds: trial.seeds, folder: out,
-        prior: LinearRegressionPrior(), on: common.pool)
+      let trials = try trial.trials(
+        configuration, of: LinearRegressionPrior(), default: Self.memories, common)
       try trial.run(
         trials,
         TrialMeasure(

@@ -17,9 +17,6 @@ struct TextMemories: ParsableCommand {
   @Argument(help: ArgumentHelp("The text.", valueName: "file"))
   var text: String
 
-  @Option(help: ArgumentHelp("Folder of the trained networks.", valueName: "dir"))
-  var out: String
-
   @OptionGroup var trial: TrialOptions
   @OptionGroup var common: CommonOptions
 
@@ -28,12 +25,7 @@ struct TextMemories: ParsableCommand {
   ]
 
   func validate() throws {
-    try Outputs.check(folder: out, "--out")
-    if common.givenSeed != nil {
-      throw ValidationError("--seed: seeds count from 1; say how many by --seeds")
-    }
-    var outputs = Outputs(reading: ["the text": text])
-    try outputs.add("--plot", trial.plot)
+    try trial.check(common, reading: ["the text": text])
   }
 
   func run() throws {
@@ -41,9 +33,9 @@ struct TextMemories: ParsableCommand {
       var configuration = try TrainingConfiguration.preset("text")
       trial.apply(to: &configuration)
       let text = try TrainingText(path: self.text, configuration)
-      let trials = try MemoryTrials(
-        configuration, memories: trial.names(default: Self.memories), seeds: trial.seeds, folder: out,
-        prior: text.training, validation: text.validation, origin: text.origin, on: common.pool)
+      let trials = try trial.trials(
+        configuration, of: text.training, validation: text.validation, origin: text.origin,
+        default: Self.memories, common)
       let half = configuration.targets / 2
       try trial.run(
         trials,

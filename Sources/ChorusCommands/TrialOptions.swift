@@ -11,6 +11,9 @@ import Foundation
 
 /// Networks of sequences that differ in their memory: how long they are trained, and how the table is told.
 struct TrialOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Folder of the trained networks.", valueName: "dir"))
+  var out: String
+
   @Option(help: ArgumentHelp("Memories to compare, by their names, separated by commas.", valueName: "names"))
   var memories: String?
 
@@ -85,6 +88,28 @@ struct TrialOptions: ParsableArguments {
       throw ValidationError("--format must be csv, jsonl or markdown")
     }
     if let plot { try PictureFile.check(plot, option: "--plot") }
+  }
+
+  /// What no command of these has: a seed of its own, and files that would be written over each other.
+  ///
+  /// - Parameter reading: files that are read, by what they are called.
+  func check(_ common: CommonOptions, reading: [String: String] = [:]) throws {
+    try Outputs.check(folder: out, "--out")
+    if common.givenSeed != nil {
+      throw ValidationError("--seed: seeds count from 1; say how many by --seeds")
+    }
+    var outputs = Outputs(reading: reading)
+    try outputs.add("--plot", plot)
+  }
+
+  /// The networks to train, one for each memory and seed.
+  func trials(
+    _ configuration: TrainingConfiguration, of prior: any Prior, validation: (any Prior)? = nil,
+    origin: [String: String] = [:], default memories: [String], _ common: CommonOptions
+  ) throws -> MemoryTrials {
+    try MemoryTrials(
+      configuration, memories: names(default: memories), seeds: seeds, folder: out, prior: prior,
+      validation: validation, origin: origin, on: common.pool)
   }
 
   /// The names, each of which is a memory's.
