@@ -5,7 +5,7 @@
     tools/paper_page.py
 
 A line `<!-- table NAME -->` of the page is followed by the table of docs/paper/NAME.csv, up to `<!-- end -->`; a line
-`<!-- sizes NAME -->` by one with a column for every number of targets, `<!-- evidence NAME -->` by that of docs/paper/NAME-evidence.csv
+`<!-- sizes NAME -->` by one with a column for every number of targets, `<!-- ways NAME -->` by that of `tools/paper_tables.py`, `<!-- evidence NAME -->` by that of docs/paper/NAME-evidence.csv
 (`chorus experiment evidence NAME`). Python's standard library is enough.
 """
 
@@ -89,7 +89,31 @@ def evidence(name):
     return "\n".join(lines) + "\n\n"
 
 
-FILL = {"table": table, "sizes": sizes, "evidence": evidence}
+# What the paper has of tables like these: half-hourly or hourly rows with covariates.
+PAPER_TABLES = {
+    ("Ind", "within", "16"): "-0.65 to 0.84", ("AR", "within", "16"): "-0.48 to 1.43", ("buffer", "within", "16"): "-0.48 to 1.31",
+    ("Ind", "future", "16"): "-4.71 to -0.04", ("AR", "future", "16"): "-2.39 to 1.02", ("buffer", "future", "16"): "-2.41 to 0.94",
+    ("Ind", "within", "256"): "-0.44 to 2.38", ("AR", "within", "256"): "-0.44 to 2.39", ("buffer", "within", "256"): "-0.44 to 2.38",
+    ("Ind", "future", "256"): "-1.45 to 1.98", ("AR", "future", "256"): "-0.73 to 2.24", ("buffer", "future", "256"): "-0.76 to 2.23",
+}
+
+
+def ways(name):
+    """A line for each way and size, two cells a table: rows within a stretch, and those at its end."""
+    with open(ROOT / "docs" / "paper" / f"{name}.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    tables = list(dict.fromkeys(row["table"] for row in rows))
+    head = ["", "N"] + [f"{table}, {kind}" for table in tables for kind in ("within", "future")] + ["paper, five series: within", "future"]
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for size in dict.fromkeys(row["context"] for row in rows):
+        for way in dict.fromkeys(row["way"] for row in rows):
+            own = {(row["table"], row["split"]): row for row in rows if (row["context"], row["way"]) == (size, way)}
+            cells = [with_error(own[table, kind], "log_density") if (table, kind) in own else "" for table in tables for kind in ("within", "future")]
+            lines.append("| " + " | ".join([way, size, *cells, PAPER_TABLES[way, "within", size], PAPER_TABLES[way, "future", size]]) + " |")
+    return "\n".join(lines) + "\n\n"
+
+
+FILL = {"table": table, "sizes": sizes, "evidence": evidence, "ways": ways}
 
 
 def main():
@@ -101,7 +125,7 @@ def main():
         names.append(name)
         return f"<!-- {kind} {name} -->\n\n{FILL[kind](name)}<!-- end -->"
 
-    text = re.sub(r"<!-- (table|sizes|evidence) ([a-z0-9-]+) -->.*?<!-- end -->", fill, text, flags=re.S)
+    text = re.sub(r"<!-- (table|sizes|evidence|ways) ([a-z0-9-]+) -->.*?<!-- end -->", fill, text, flags=re.S)
     PAGE.write_text(text)
     print("filled: " + ", ".join(names), file=sys.stderr)
 
