@@ -1,6 +1,7 @@
 import ArgumentParser
 import ChorusFiles
 import ChorusInference
+import ChorusLanguage
 import ChorusModels
 import ChorusPlans
 import ChorusTables
@@ -17,6 +18,10 @@ struct Explain: ParsableCommand {
       rows that ask only, the inputs of targets embedded once. A plan that verifies drafts is counted at its worst; \
       calls_expected is the mean for a path if a draft is accepted with the given probability. An empty context \
       counts as the one row that the network puts in its place.
+
+      Of a language model --context are the tokens of a text that are known, and --targets those told of one \
+      after another; columns are calls, encodes, reads, tokens and bytes held, and ratios to encoding everything \
+      before each token anew and to one pass that reads everything.
 
       The targets count as equally spaced along a line, unless --inputs names a file whose columns are their \
       inputs, one row a target.
@@ -43,7 +48,9 @@ struct Explain: ParsableCommand {
       valueName: "file"))
   var inputs: String?
 
-  @Option(help: "functions, gp, gp-noisy, sawtooth, or a path to a .safetensors file.")
+  @Option(
+    help: "functions, gp, gp-noisy, sawtooth, a path to a .safetensors file, or a language model's GGUF file."
+  )
   var model = "functions"
 
   @Option(help: "Paths drawn side by side.")
@@ -80,8 +87,12 @@ struct Explain: ParsableCommand {
       let templates = try plan.split(separator: ";", omittingEmptySubsequences: false).map {
         try PlanTemplate(parsing: String($0))
       }
-      let geometry = try self.geometry()
+      if self.model.hasSuffix(".gguf") { return try explain(LanguageModel(path: self.model), templates) }
       let model = try Model(named: self.model)
+      if model.blueprint.family == .sequence, let text = try? LanguageModel(model) {
+        return try explain(text, templates)
+      }
+      let geometry = try self.geometry()
       let count = geometry?.targets ?? targets ?? 0
       let plans = try templates.map { template in
         try template.resolve(

@@ -106,6 +106,8 @@ struct TextReader {
   private var known = 0
   private var epoch = 0
   private(set) var calls = 0
+  /// Tokens that went through the network.
+  private(set) var encodes = 0
 
   /// - Parameter count: the most tokens that the text will have.
   init(_ network: TokenNetwork, _ reading: TextReading, tokens count: Int, on pool: ThreadPool?) {
@@ -142,6 +144,7 @@ struct TextReader {
       network.read(rows[...], into: paths, on: pool) { if $0.count > 0 { say($0) } }
       known = end
       calls += 1
+      encodes += rows.count
     }
     return true
   }
@@ -171,6 +174,7 @@ struct TextReader {
       }
       network.read(rows[...], into: paths, on: pool) { _ in }
       calls += 1
+      encodes += rows.count
     }
   }
 }

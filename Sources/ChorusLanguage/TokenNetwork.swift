@@ -2,6 +2,7 @@ import CChorusKernels
 import ChorusLayers
 import ChorusMemories
 import ChorusModels
+import ChorusPlans
 import ChorusTensors
 import Foundation
 
@@ -32,6 +33,14 @@ public final class TokenNetwork: Sendable {
 
   /// Whether a token may read some of those before it: not where it is told by a state that has read all of them.
   public var readsSubsets: Bool { stack.capability.subsetReads }
+
+  /// What tokens cost: they are looked up, so that nothing is made of them before the blocks.
+  public var rates: WorkRates {
+    let none = WorkRates.Embedding(first: 0, rest: 0)
+    return WorkRates(
+      layers: layers.stack.rates, input: none, value: none, head: layers.logits.work,
+      stateNumbers: layers.stack.stateNumbers)
+  }
 
   /// Numbers that a token's representation has.
   public var width: Int { blueprint.width }

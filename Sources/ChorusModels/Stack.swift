@@ -39,7 +39,7 @@ package struct StackLayers: Sendable {
   }
 
   /// What rows cost in each block.
-  var rates: [WorkRates.Layer] {
+  package var rates: [WorkRates.Layer] {
     blocks.map {
       WorkRates.Layer(
         stored: $0.workStored, asked: $0.workAsked, read: 4 * Double($0.mixer.memory.readColumns),
@@ -48,7 +48,7 @@ package struct StackLayers: Sendable {
   }
 
   /// Numbers that a row leaves in all states.
-  var stateNumbers: Int { blocks.reduce(0) { $0 + $1.mixer.stored.outputs } }
+  package var stateNumbers: Int { blocks.reduce(0) { $0 + $1.mixer.stored.outputs } }
 
   private static func memory(_ blueprint: Blueprint, layer: Int) throws(ModelError) -> CompiledMemory {
     let memory: CompiledMemory

@@ -20,6 +20,33 @@ import Testing
     try folder.start(["generate", "--model", "m.gguf"] + more).1()
   }
 
+  @Test func whatATextCostsIsExplained() throws {
+    let plans = "sequential;window(sinks:2,span:8);window(sinks:2,span:8,renewed:4)"
+    let told = try folder.chorus(
+      "explain", "--model", "m.gguf", "--context", "20", "--targets", "30", "--plan", plans, "--format", "csv"
+    )
+    #expect(told.code == 0 && told.errors.isEmpty, "\(told.errors)")
+    #expect(told.rows.count == 4)
+    let column = try #require(told.rows[0].firstIndex(of: "reads"))
+    let reads = told.rows.dropFirst().compactMap { Int($0[column]) }
+    #expect(reads.count == 3 && reads[0] == 49 * 50 / 2 && reads[1] < reads[0] && reads[2] < reads[0])
+    let words = try folder.chorus(
+      "explain", "--model", "m.gguf", "--context", "20", "--targets", "30", "--format", "text")
+    for part in ["encodes     49 tokens", "reads       1225 pairs", "GFLOP"] {
+      #expect(words.output.contains(part), "\(words.output)")
+    }
+    for wrong in [
+      ["--context", "0", "--targets", "3"], ["--context", "3"], ["--context", "3", "--targets", "0"],
+      ["--context", "3", "--targets", "3", "--reencode"],
+      ["--context", "3", "--targets", "3", "--plan", "reencode"],
+    ] {
+      let outcome = try folder.chorus(["explain", "--model", "m.gguf"] + wrong)
+      #expect(outcome.code == 64 && outcome.output.isEmpty, "\(wrong): \(outcome.errors)")
+    }
+    let long = try folder.chorus("explain", "--model", "m.gguf", "--context", "3", "--targets", "3000")
+    #expect(long.code == 65 && long.errors.contains("take fewer"), "\(long.errors)")
+  }
+
   @Test func aTextGoesOn() throws {
     let greedy = try generate("--prompt", "the ring", "--tokens", "20")
     #expect(greedy.code == 0 && greedy.output.hasSuffix("\n") && greedy.output.count > 1)
