@@ -412,11 +412,34 @@ def save(path, blueprint, parameters):
                   {"format": FORMAT, "blueprint": json.dumps(blueprint, separators=(",", ":"))})
 
 
+def flat(blueprint, path):
+    """A blueprint of version 2 in the words of version 1, which this twin knows: sets, a mixture, at most local splines."""
+    if blueprint.get("version", 1) < 2:
+        return blueprint
+    head, hints = blueprint.get("head", {}), blueprint.get("hints", [])
+    splines = [hint for hint in hints if hint["name"] == "local-splines"]
+    positions = blueprint.get("bufferPositions", 0)
+    for what, is_known in [
+        ("the family " + str(blueprint.get("family", "set")), blueprint.get("family", "set") == "set"),
+        ("the head " + str(head.get("name")), head.get("name", "mixture") == "mixture"),
+        ("hints of other kinds than local splines", len(splines) == len(hints)),
+        ("memories other than softmax", not blueprint.get("memories")),
+        (f"buffer positions {positions!r}", isinstance(positions, int)),
+    ]:
+        if not is_known:
+            raise SystemExit(f"{path}: the network has {what}, which is not written here")
+    own = {key: value for key, value in blueprint.items() if key not in ("head", "hints", "family", "parts")}
+    return own | {
+        "version": 1, "components": head["components"], "sigmaFloor": head["floor"], "localComponents": head.get("around", 0),
+        "neighbours": splines[0]["neighbours"] if splines else 0,
+    }
+
+
 def load(path, device="cpu"):
     tensors, metadata = read_tensors(path)
     if metadata.get("format") != FORMAT:
         raise SystemExit(f"{path}: the format is {metadata.get('format')!r}, not {FORMAT!r}")
-    blueprint = {"neighbours": 0, "localComponents": 0} | json.loads(metadata["blueprint"])
+    blueprint = {"neighbours": 0, "localComponents": 0} | flat(json.loads(metadata["blueprint"]), path)
     if blueprint.get("periods"):
         raise SystemExit(f"{path}: the network reads the waves of its context, which are not written here")
     wanted = shapes(blueprint)
