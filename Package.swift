@@ -75,7 +75,7 @@ let package = Package(
       resources: [
         .copy("Weights/functions.safetensors"), .copy("Weights/gp.safetensors"),
         .copy("Weights/gp-noisy.safetensors"), .copy("Weights/sawtooth.safetensors"),
-        .copy("Weights/tables.safetensors"),
+        .copy("Weights/tables.safetensors"), .copy("Weights/classes.safetensors"),
       ]),
     module(
       "Inference", "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Files", "Storage", "Tensors"),
