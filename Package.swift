@@ -183,7 +183,9 @@ let package = Package(
     tests("Reports"),
     tests(
       "Playground", uses: "Models", "Inference", "Plans", "Data", "Layers", "Tensors"),
-    tests("Service", uses: "Questions", "Inference", "Models", "Plans", "Tables", "Data", "Files"),
+    tests(
+      "Service", uses: "Questions", "Inference", "Models", "Plans", "Tables", "Data", "Files",
+      "Tensors"),
     tests("Evaluation", uses: "Inference", "Models", "Layers", "Hints", "Plans", "Priors", "Data", "Tensors"),
     tests(
       "Commands", uses: "Evaluation", "Inference", "Language", "LanguageFixtures", "Files", "Models",

@@ -1,5 +1,6 @@
 import ChorusFiles
 import ChorusModels
+import ChorusTensors
 import Foundation
 import Testing
 
@@ -84,14 +85,11 @@ import Testing
     }
     // Another network of the name.
     let network = try classes.get()
-    let weights = Weights(network.network.weights.table)
-    for p in weights.table.all {
-      weights[p].update(from: network.network.weights[p], count: p.count)
-    }
-    if let last = weights.table.all.last { weights[last][0] += 1 }
+    let declared = try Declaration(network.blueprint)
+    let weights = Weights(declared.table)
+    declared.initialise(weights, seed: 4)
     weights.pack()
-    let other = Model(
-      network: try Declaration(network.blueprint).network(weights), source: "classes.safetensors")
+    let other = Model(network: try declared.network(weights), source: "classes.safetensors")
     let stranger = try makeService(folder: folder.path, readsTables: true, classes: other)
     let refused = await TableTests.csv(stranger, id, "marginals")
     #expect(refused.contains("kept for model 'classes'") && refused.contains("another"), "\(refused)")

@@ -1,5 +1,6 @@
 import ChorusFiles
 import ChorusInference
+import ChorusModels
 import ChorusPlans
 import ChorusQuestions
 import ChorusTables
