@@ -45,7 +45,7 @@ import Testing
   @Test func levelsThatNobodyHasSeen() throws {
     let folder = try Self.folder()
     try folder.write("new.csv", "a,b,level\n3,1,\n9,2,immense\n")
-    // As a target: it may be, and is not likely.
+    // As a target: the row that has it counts as observed, so that another may have it too.
     let outcome = try Self.said(folder, "level", "--at-file", "new.csv")
     #expect(outcome.code == 0, "\(outcome.errors)")
     #expect(
@@ -54,7 +54,7 @@ import Testing
       ])
     #expect(outcome.rows.count == 2)
     let law = outcome.rows[1][3..<7].compactMap { Double($0) }
-    #expect(law.count == 4 && abs(law.reduce(0, +) - 1) < 1e-9 && law[3] > 0 && law[3] < 0.1, "\(law)")
+    #expect(law.count == 4 && abs(law.reduce(0, +) - 1) < 1e-9 && law.allSatisfy { $0 > 0 }, "\(law)")
     // As an input: what else is known tells of the row.
     let number = try Self.said(folder, "y", "--at-file", "new.csv")
     #expect(number.code == 0 && number.rows.count == 3, "\(number.errors)")
@@ -134,7 +134,7 @@ import Testing
 
   @Test func targetsAmongTheInputs() throws {
     let folder = try Self.folder()
-    for (target, input) in [("level", "a,level"), ("level,y", "a,y"), ("y", "y")] {
+    for (target, input) in [("level", "a,level"), ("level,y", "a,y"), ("y", "level,y")] {
       let refused = try Self.said(folder, target, "--input", input)
       #expect(Self.isRefused(refused, "is a target and an input; it can be one of them"), "\(refused.errors)")
     }
