@@ -75,7 +75,7 @@ let package = Package(
       resources: [
         .copy("Weights/functions.safetensors"), .copy("Weights/gp.safetensors"),
         .copy("Weights/gp-noisy.safetensors"), .copy("Weights/sawtooth.safetensors"),
-        .copy("Weights/tables.safetensors"),
+        .copy("Weights/tables.safetensors"), .copy("Weights/classes.safetensors"),
       ]),
     module(
       "Inference", "Models", "Layers", "Hints", "Memories", "Data", "Plans", "Files", "Storage", "Tensors"),
@@ -183,7 +183,9 @@ let package = Package(
     tests("Reports"),
     tests(
       "Playground", uses: "Models", "Inference", "Plans", "Data", "Layers", "Tensors"),
-    tests("Service", uses: "Questions", "Inference", "Models", "Plans", "Tables", "Data", "Files"),
+    tests(
+      "Service", uses: "Questions", "Inference", "Models", "Plans", "Tables", "Data", "Files",
+      "Tensors"),
     tests("Evaluation", uses: "Inference", "Models", "Layers", "Hints", "Plans", "Priors", "Data", "Tensors"),
     tests(
       "Commands", uses: "Evaluation", "Inference", "Language", "LanguageFixtures", "Files", "Models",

@@ -2,7 +2,8 @@
 """Chorus beside what a user would run on a table, on the same rows (tables.json, tables_split.json).
 
     python tools/compare_tables.py --data FOLDER --methods peers --results PEERS.csv
-    python tools/compare_tables.py --data FOLDER --methods chorus --chorus PROGRAM --model MODEL --results CHORUS.csv
+    python tools/compare_tables.py --data FOLDER --methods chorus --chorus PROGRAM --results CHORUS.csv
+    python tools/compare_tables.py --data FOLDER --methods chorus --model tables --name "chorus pool" --kinds classes --results CHORUS.csv
     python tools/compare_tables.py --page docs/tables.md --results PEERS.csv,CHORUS.csv
 
 A line of the results is a table, a number of rows shown, a split and a method; a run goes on where the file ends. `--half choose`
@@ -132,8 +133,8 @@ def class_peer_lines(table, split, method):
 def program(options, table, *words):
     """Lines that the program prints; columns whose numbers are codes are said to be categories."""
     codes = ",".join(f"{c}=category" for c in table.categories if table.numeric(c))
-    command = [options.chorus, *words, "--target", table.target, "--model", options.model, "--threads", "1", "--quiet",
-               *(["--as", codes] if codes else [])]
+    command = [options.chorus, *words, "--target", table.target, "--threads", "1", "--quiet", *(["--as", codes] if codes else []),
+               *(["--model", options.model] if options.model else [] if table.kind == "classes" else ["--model", "tables"])]
     answer = subprocess.run(command, capture_output=True, text=True)
     if answer.returncode:
         sys.exit(f"{' '.join(command)}\n{answer.stderr}")
@@ -219,6 +220,7 @@ def measure(options, known, write):
     parts = ("choose", "report") if options.half == "both" else (options.half,)
     names = [name for part in parts for kind in tables.half(part).values() for name in kind]
     found = [tables.Table(name, options.data) for name in names if not options.only or name in options.only.split(",")]
+    found = [table for table in found if not options.kinds or table.kind in options.kinds.split(",")]
     jobs = [(split.size, split.seed, table, split) for table in found for split in tables.splits(table)
             if not options.sizes or str(split.size) in options.sizes.split(",")]
     with tempfile.TemporaryDirectory() as folder:
@@ -255,7 +257,8 @@ def main():
     parser.add_argument("--sizes", help="only these numbers of rows, with commas")
     parser.add_argument("--only", help="only these tables, with commas")
     parser.add_argument("--chorus", default=".build/release/chorus", help="the built program")
-    parser.add_argument("--model", default="tables", help="name or file of a model")
+    parser.add_argument("--kinds", help="only tables of these kinds, with commas: unordered, ordered, grouped, classes")
+    parser.add_argument("--model", help="name or file of a model; without, what is shipped: tables, and classes for categories")
     parser.add_argument("--name", default="chorus", help="what the method is called in the results")
     parser.add_argument("--page", help="write this page instead")
     options = parser.parse_args()

@@ -24,7 +24,8 @@ def named(metric, kind):
 
 
 def label(method):
-    for ending, words in [("+copula", " + copula"), (" joint", ", its joint law"), (" alone", ", each row alone")]:
+    for ending, words in [("+copula", " + copula"), (" joint", ", its joint law"), (" alone", ", each row alone"),
+                          (" pool", ", estimators alone")]:
         if method.endswith(ending):
             return LABELS.get(method[:-len(ending)], method[:-len(ending)]) + words
     return LABELS.get(method, method)
@@ -236,7 +237,7 @@ def page(rows, half):
     parts = ("choose", "report") if half == "both" else (half,)
     results, out = Results(rows, parts), []
     say = lambda text="": out.append(text)
-    own = [m for m in results.methods if results.own(m) and not m.endswith(" alone")]
+    own = [m for m in results.methods if results.own(m) and not m.endswith((" alone", " pool"))]
     say("# Chorus beside what a user would run on a table\n")
     say("What can be asked of a table is in [asking.md](asking.md).\n")
     say("Made by `tools/compare_tables.py`; do not edit by hand. Tables and rows were drawn before anything was trained "
@@ -256,6 +257,7 @@ def page(rows, half):
         "out in runs of 16 rows; grouped: one correlation for rows of a group, half of whose rows are left out at once. Candidates "
         "are averaged by their likelihood. In unordered tables rows do not go together beyond what the inputs say, so there is "
         "none. **its joint law**: of the GP, widened likewise.\n"
+        "- **Chorus, estimators alone**: of classes, the pool that the network of classes judges (`--model tables`).\n"
         "- **calibration error**: of the likeliest class, ten bins, all splits of a table together. Seconds are of one thread, left-out "
         "rows included.\n"
         "- TabPFN and TabICL are left out: their Python packages (9.2.0, 2.2.0) carry no weights and load them from the network at "

@@ -24,7 +24,8 @@ struct Condition: ParsableCommand {
 
       A table (as in chorus predict: a target or an input of texts, more than three inputs, --model tables or --as) is \
       kept as it was read, with what its columns are, its targets and bounds; chorus predict --context asks it for the \
-      rows of --at-file. With --group each group of its rows is a table by itself.
+      rows of --at-file. Where a target is a category it belongs to the model classes as well, unless --model names \
+      another: tables leaves categories to estimators. With --group each group of its rows is a table by itself.
       """)
 
   @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
@@ -49,7 +50,7 @@ struct Condition: ParsableCommand {
   @Option(
     name: .customLong("model"),
     help: ArgumentHelp(
-      "functions, gp, or a path to a .safetensors file. (default: functions; of a context, its own)",
+      "functions, gp, tables, classes, or a path to a .safetensors file. (default: functions; of a table, tables, and classes for categories; of a context, its own)",
       valueName: "model"))
   var givenModel: String?
 
@@ -204,13 +205,11 @@ struct Condition: ParsableCommand {
     let job = try TableJob(
       table, targets: targets, inputs: inputs, as: TableJob.told(asOption), aside: group)
     try refusePrecision()
-    let model = try Model(named: givenModel ?? "tables")
-    guard model.blueprint.readsTables else {
-      throw ModelError.input("model '\(model.name)' does not read tables; take model 'tables'")
-    }
+    let asked = try TableModel(givenModel, categories: job.hasCategories)
+    if let words = asked.note { common.say("note: \(words)") }
     try keep(
       SavedTable(
-        job, model: model, targets: targets, inputs: inputs, groups: groups, limits: scale.limits,
+        job, model: asked.model, targets: targets, inputs: inputs, groups: groups, limits: scale.limits,
         whole: scale.isWhole, name: file))
     return true
   }

@@ -20,6 +20,9 @@ struct Fill: ParsableCommand {
       which is what multiple imputation takes. --report writes a row for each filled cell: row, column, its mean or \
       likeliest level with its probability, its standard deviation, and quantiles.
 
+      A category is asked of the model classes, numbers of the model tables; --model tables leaves categories to estimators, \
+      each row by itself.
+
       Numbers are written with as many decimals as the column has, and are not below 0 where none of the column is. Dates, \
       and texts of which nearly each is another, are not filled, and said to be left out.
       """)
@@ -53,8 +56,9 @@ struct Fill: ParsableCommand {
   @Option(
     name: .customLong("model"),
     help: ArgumentHelp(
-      "tables, or a path to a .safetensors file of a model of tables.", valueName: "model"))
-  var modelName = "tables"
+      "tables, or a path to a .safetensors file of a model of tables. (default: tables, and classes for categories)",
+      valueName: "model"))
+  var givenModel: String?
 
   @Option(help: "csv or jsonl.")
   var format = TableFormat.csv
@@ -75,7 +79,7 @@ struct Fill: ParsableCommand {
   }
 
   private func outputs() throws -> Outputs {
-    var outputs = Outputs(reading: ["FILE": file], model: modelName)
+    var outputs = Outputs(reading: ["FILE": file], model: givenModel)
     try outputs.add(table: "--output", output)
     try outputs.add(table: "--report", report)
     return outputs
@@ -92,8 +96,10 @@ struct Fill: ParsableCommand {
         for words in job.words { common.say("note: \(words)") }
         throw InferenceError.input("\(file): no cell that could be filled is missing")
       }
+      let asked = try TableModel(givenModel, categories: steps.contains { $0.levels != nil })
       try outputs().checkPlaces()
-      let chain = try TableChain(Model(named: modelName), job.cells, steps: steps, on: common.pool)
+      if let words = asked.note { common.say("note: \(words)") }
+      let chain = try TableChain(asked.model, job.cells, steps: steps, on: common.pool)
       let drawn = try chain.sample(samples, seed: common.seed) { common.progress("\($0) paths") }
       common.progress("")
       let filled = FilledTable(

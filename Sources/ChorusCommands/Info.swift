@@ -8,7 +8,7 @@ struct Info: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Say what a model is: its blueprint, size and card; or what this machine can do.")
 
-  @Argument(help: "functions, gp, or a path to a .safetensors file.")
+  @Argument(help: "\(ModelLocation.shipped.joined(separator: ", ")), or a path to a .safetensors file.")
   var model: String?
 
   @Flag(help: "Say which instructions the kernels use here, and whether bf16 is faster.")

@@ -34,7 +34,8 @@ struct Predict: ParsableCommand {
 
       A table with a target or an input of texts, with more than three inputs, or without a column that orders its rows is \
       read as one (--model tables says so too): all columns but the target tell of it, numbers, categories, dates and \
-      missing cells. The target may be a category, whose levels get probabilities. Several targets are drawn together, \
+      missing cells. The target may be a category, whose levels get probabilities: by the network classes, which draws rows \
+      together, around estimators; --model tables has those alone, each row by itself. Several targets are drawn together, \
       each given those before it; one that a row has counts as observed. Rows are numbered from 1, as they stand in the \
       file or that of --at-file.
 
@@ -112,7 +113,7 @@ struct Predict: ParsableCommand {
   @Option(
     name: .customLong("model"),
     help: ArgumentHelp(
-      "functions, gp, or a path to a .safetensors file. (default: functions; of a context, its own)",
+      "functions, gp, tables, classes, or a path to a .safetensors file. (default: functions; of a table, tables, and classes for categories; of a context, its own)",
       valueName: "model"))
   var givenModel: String?
 

@@ -92,19 +92,25 @@ extension Predict {
     if plot != nil || show, jobs.groupColumn != nil {
       throw ValidationError("--plot and --show draw one table; leave out --group")
     }
+    let asked = try jobs.model(givenModel, precision: precise.precision)
     let asker = TableAsker(
-      model: try jobs.model(givenModel, precision: precise.precision),
+      model: asked.model,
       template: try PlanTemplate(parsing: plan ?? "sequential"),
       samples: samples,
       seed: common.seed, levels: try numberList(quantiles, option: "--quantiles"), functionals: functionals,
       flopLimit: flopLimit, limits: jobs.saved?.limits ?? scale.limits,
-      whole: jobs.saved?.isWhole ?? scale.isWhole, known: try known.statements)
+      whole: jobs.saved?.isWhole ?? scale.isWhole, known: try known.statements,
+      needsPaths: output != nil || plot != nil || show)
+    try run(jobs, asker, notes: [asked.note].compactMap { $0 } + jobs.notes)
+  }
+
+  private func run(_ jobs: TableJobs, _ asker: TableAsker, notes: [String]) throws {
     let asked = try asker.asked(jobs)
     try outputs().checkPlaces()
     let (first, steps) = (asked[0].job, asker.steps(asked[0].job))
     let shape = TableAnswer(job: first, steps: steps, drawn: nil, levels: asker.levels)
     let names =
-      functionals.isEmpty
+      asker.functionals.isEmpty
       ? shape.names(groupColumn: jobs.groupColumn) : shape.functionalNames(groupColumn: jobs.groupColumn)
     let paths = try output.map {
       try RowWriter(
@@ -112,7 +118,7 @@ extension Predict {
         format: TableFormat(path: $0) ?? .csv, to: .file($0))
     }
     common.say(first.found(steps) + (jobs.groupColumn.map { ", each '\($0)' by itself" } ?? ""))
-    for words in jobs.notes + names.words { common.say("note: \(words)") }
+    for words in notes + names.words { common.say("note: \(words)") }
     var (stdout, said, next) = (
       RowWriter?.none, Set<String>(), shard?.range(of: asked.count) ?? 0..<asked.count
     )

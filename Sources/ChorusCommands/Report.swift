@@ -68,7 +68,7 @@ struct Report: ParsableCommand {
   @Option(
     name: .customLong("model"),
     help: ArgumentHelp(
-      "functions, gp, or a path to a .safetensors file. (default: functions; of a table, tables)",
+      "functions, gp, tables, classes, or a path to a .safetensors file. (default: functions; of a table, tables, and classes for a category)",
       valueName: "model"))
   var givenModel: String?
 

@@ -59,11 +59,12 @@ extension Report {
       throw ValidationError(
         "--functional: '\(functional)' goes along an input, and rows of a table have no order")
     }
-    let model = try Model(named: givenModel ?? "tables")
+    let asked = try TableModel(givenModel, categories: !isNumber)
+    let model = asked.model
     let template = try PlanTemplate(parsing: plan ?? "sequential")
     try outputs().checkPlaces()
     common.say(job.found([step]))
-    for words in job.words { common.say("note: \(words)") }
+    for words in [asked.note].compactMap({ $0 }) + job.words { common.say("note: \(words)") }
     let count = samples
     var drawn: (joint: TableChain.Drawn, independent: TableChain.Drawn?)?
     if job.lacks([step]) {
@@ -81,9 +82,10 @@ extension Report {
     for words in drawn?.joint.notes ?? [] { common.say("note: \(words)") }
     let trust = try trust(job, step, model, template)
     common.progress("")
+    let network = isNumber ? model : model.ofCategories
     let content = TableReport(
-      job: job, step: step, model: isNumber ? model : model.ofCategories,
-      modelName: givenModel ?? "tables", drawn: drawn, trust: trust,
+      job: job, step: step, model: network, modelName: givenModel ?? network?.name ?? "", drawn: drawn,
+      trust: trust,
       functional: functional, plan: template, seed: common.seed)
     try AtomicFile.write(Data(content.page().html.utf8), to: output)
   }

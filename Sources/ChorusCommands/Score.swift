@@ -41,7 +41,9 @@ struct Score: ParsableCommand {
 
       A table (as chorus predict tells one; --model tables says so too) is scored by --holdout, --folds, --group-folds or \
       --splits, beside the mean and the estimators that the model is told of. Of a category the scores are accuracy, \
-      log-loss, Brier score and calibration error, beside the levels' shares, logistic regression and a forest.
+      log-loss, Brier score and calibration error, beside the levels' shares, logistic regression and a forest. Several \
+      categories are scored by the chain rule, each told by the inputs and those before it: the line of all has the sum of \
+      their log-losses, and log_loss_apart what they come to where each is told by the inputs alone.
 
       A model that predicts each value from those before it (family sequence) knows no value on its own: its columns of \
       independent values are empty, crps and coverage are by --samples paths, and --plan is sequential(order:given) or auto.
@@ -53,7 +55,8 @@ struct Score: ParsableCommand {
   @Option(help: ArgumentHelp("Input columns, separated by commas.", valueName: "col[,col]"))
   var input: String?
 
-  @Option(help: ArgumentHelp("The column to predict.", valueName: "col"))
+  @Option(
+    help: ArgumentHelp("The column to predict, or several categories of a table.", valueName: "col[,col]"))
   var target: String?
 
   @Option(help: ArgumentHelp("The column that tells the series of the file apart.", valueName: "col"))
@@ -130,7 +133,7 @@ struct Score: ParsableCommand {
   @Option(
     name: .customLong("model"),
     help: ArgumentHelp(
-      "functions, gp, tables, or a path to a .safetensors file. (default: functions; of a table, tables)",
+      "functions, gp, tables, classes, or a path to a .safetensors file. (default: functions; of a table, tables, and classes for a category)",
       valueName: "model"))
   var givenModel: String?
   private var model: String { givenModel ?? "functions" }

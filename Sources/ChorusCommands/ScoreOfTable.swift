@@ -28,9 +28,9 @@ extension Score {
       TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table)
     )
     guard try isTold || TableJob.isTable(table, targets, inputs) else { return nil }
-    guard targets.count == 1 else {
+    guard !targets.isEmpty else {
       throw InferenceError.input(
-        "\(file): name the one column to score with --target; it has: "
+        "\(file): name the one column to score with --target, or several that are categories; it has: "
           + table.columns.prefix(20).joined(separator: ", "))
     }
     for (option, isGiven) in [
@@ -49,8 +49,13 @@ extension Score {
   }
 
   func run(_ job: TableJob, _ table: Table) throws {
-    let step = job.steps(limits: scale.limits, whole: scale.isWhole)[0]
-    let column = job.column(step)
+    let steps = job.steps(limits: scale.limits, whole: scale.isWhole)
+    if steps.allSatisfy({ $0.levels != nil }) { return try run(job, table, categories: steps) }
+    guard steps.count == 1 else {
+      throw InferenceError.input(
+        "\(file): several targets are scored together where all are categories; name one column of numbers")
+    }
+    let (step, column) = (steps[0], job.column(steps[0]))
     let known = (0..<job.cells.count).filter { !job.cells[$0, step.column].isNaN }
     guard known.count >= 4 else {
       throw InferenceError.input(
@@ -63,27 +68,8 @@ extension Score {
     for words in job.words { common.say("note: \(words)") }
     try outputs().checkPlaces()
     let progress = Progress(of: splits.count, "repetitions", common)
-    if case .category(let levels) = column.kind {
-      for (option, isGiven) in [
-        ("--functional", functional != nil), ("--calibration", calibration != nil),
-        ("--output", output != nil), ("--reencode", reencode),
-      ] where isGiven { throw ValidationError("\(option) is of numbers, and '\(column.name)' is a category") }
-      let levelsOf = y.map { Int($0) }
-      // A network of tables leaves categories to the estimators.
-      let network = try givenModel.map { try Model(named: $0) }.flatMap {
-        $0.blueprint.family == .classes ? $0 : nil
-      }
-      let results = try common.pool.map(splits.count) { index, _ in
-        defer { progress.advance() }
-        return try ClassScoring(cells, levels: levelsOf, of: levels.count, splits[index], by: network)
-      }
-      progress.clear()
-      let scores = ClassTable(results: results)
-      try scores.write(format)
-      return common.say(scores.verdict)
-    }
     precise.warn(common)
-    let network = try Model(named: givenModel ?? "tables", precision: precise.precision)
+    let network = try TableModel(givenModel, categories: false, precision: precise.precision).model
     let functionals = try FunctionalTable.functionals(functional)
     let scoring = HeldOutScoring(
       model: network, rows: .table(cells, y: y), plan: try PlanTemplate(parsing: plan ?? "sequential"),
@@ -137,7 +123,7 @@ extension Score {
   }
 
   /// - Parameter known: the rows of the table that have a target; splits number them.
-  private func splits(of known: [Int], _ table: Table) throws -> [Split] {
+  func splits(of known: [Int], _ table: Table) throws -> [Split] {
     let (together, seed) = (targets ?? 64, common.seed)
     if let folds { return Split.folds(known.count, folds, together: together, seed: seed) }
     if let groupFolds {
@@ -179,49 +165,5 @@ extension Score {
       }
       return split
     }
-  }
-}
-
-/// The scores of a category's probabilities: a line each repetition, then "all" with the means.
-private struct ClassTable {
-  let results: [ClassScoring]
-
-  func write(_ format: TableFormat) throws {
-    let names = ["accuracy", "log_loss", "brier", "calibration_error"]
-    let writer = try RowWriter(
-      columns: ["repetition", "context", "held_out"] + names
-        + ["shares", "logistic", "forest"].flatMap { method in names.map { "\(method)_\($0)" } }
-        + ["log_loss_se"], format: format, to: .standardOutput)
-    func numbers(_ scores: ClassScores) -> [Double] {
-      [scores.accuracy, scores.logLoss, scores.brier, scores.calibrationError]
-    }
-    func all(_ result: ClassScoring) -> [Double] {
-      numbers(result.model) + numbers(result.shares) + numbers(result.logistic) + numbers(result.forest)
-    }
-    for (index, result) in results.enumerated() {
-      try writer.write(
-        [.integer(index + 1), .integer(result.split.context.count), .integer(result.split.held.count)]
-          + all(result).map { .number($0) } + [.missing])
-    }
-    let means = (all(results[0])).indices.map { i in RepeatedMean(results.map { all($0)[i] }).mean }
-    let loss = RepeatedMean(results.map(\.model.logLoss))
-    try writer.write(
-      [
-        .text("all"), .number(RepeatedMean(results.map { Double($0.split.context.count) }).mean),
-        .number(RepeatedMean(results.map { Double($0.split.held.count) }).mean),
-      ] + means.map { .number($0) } + [.number(loss.standardError)])
-    try writer.finish()
-  }
-
-  var verdict: String {
-    func mean(_ value: (ClassScoring) -> Double) -> Double { RepeatedMean(results.map(value)).mean }
-    func text(_ value: Double) -> String { String(format: "%.3f", value) }
-    let (own, logistic, forest) = (
-      mean(\.model.logLoss), mean(\.logistic.logLoss), mean(\.forest.logLoss)
-    )
-    let best = logistic <= forest ? ("logistic ridge regression", logistic) : ("a forest", forest)
-    return
-      "accuracy \(text(mean(\.model.accuracy))), log-loss \(text(own)); shares alone \(text(mean(\.shares.logLoss))); verdict: "
-      + (own <= best.1 ? "ahead of" : "behind") + " the best simple method here, \(best.0) (\(text(best.1)))"
   }
 }

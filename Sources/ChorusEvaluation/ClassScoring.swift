@@ -65,6 +65,9 @@ public struct ClassScoring: Sendable {
   public let fit: ClassFit
   /// Nil where the estimators speak for themselves.
   private let network: ClassPosterior?
+  private let categories: [Bool]
+  /// What was left out, in words; nil where nothing was.
+  public var note: String? { network?.note }
   public let model: ClassScores
   /// Every row has the shares of the context's levels.
   public let shares: ClassScores
@@ -76,15 +79,16 @@ public struct ClassScoring: Sendable {
     _ cells: Cells, levels: [Int], of count: Int, _ split: Split, by network: Model? = nil
   ) throws {
     self.split = split
+    categories = cells.categories
     let (context, known) = (cells.rows(split.context), split.context.map { levels[$0] })
-    let fit = try ClassFit(context, levels: known, of: count)
-    self.fit = fit
-    let rows = cells.rows(split.held)
-    let held = split.held.map { levels[$0] }
     // Where rows of one level are shown, a network has nothing to judge.
     let judge = Set(known).count > 1 ? network : nil
     let said = try judge.map { try ClassPosterior(context, levels: known, of: count, by: $0) }
     self.network = said
+    let fit = try said?.fit ?? ClassFit(context, levels: known, of: count)
+    self.fit = fit
+    let rows = cells.rows(split.held)
+    let held = split.held.map { levels[$0] }
     model = ClassScores(try said?.probabilities(at: rows) ?? fit.probabilities(rows), held)
     shares = ClassScores(held.map { _ in fit.shares }, held)
     logistic = ClassScores(fit.probabilities(rows, of: .logistic), held)
@@ -95,7 +99,11 @@ public struct ClassScoring: Sendable {
   ///
   /// - Throws: `DataError.dimensions` for rows with other columns.
   public func probabilities(_ rows: Cells) throws -> [[Double]] {
-    guard let network else { return fit.probabilities(rows) }
-    return try network.probabilities(at: rows)
+    if let network { return try network.probabilities(at: rows) }
+    guard rows.categories == categories else {
+      throw DataError.dimensions(
+        what: "the rows asked for", expected: categories.count, found: rows.columns)
+    }
+    return fit.probabilities(rows)
   }
 }

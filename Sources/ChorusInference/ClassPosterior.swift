@@ -90,7 +90,8 @@ public struct ClassPosterior: Sendable {
     return (told, try Posterior(network, rows, values: .raw, scaling: .identity, on: pool))
   }
 
-  private var fit: ClassFit? {
+  /// What the estimators found; nil where all rows have the same level.
+  public var fit: ClassFit? {
     switch law {
     case .fit(let fit): fit
     case .network(let told, _): told.fit
@@ -190,43 +191,70 @@ public struct ClassPosterior: Sendable {
     flopLimit: Double = Posterior.flopLimit, progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> [[Int]] {
     try draws(
-      count, at: asked, plan: plan, seed: TableChain.seed(of: seed), flopLimit: flopLimit, progress: progress)
+      count, at: asked, plan: plan, seed: TableChain.seed(of: seed), flopLimit: flopLimit, progress: progress
+    ).levels
   }
 
-  /// The same by the seed of a chain's step.
+  /// The same by the seed of a chain's step, and what to be careful about.
   func draws(
     _ count: Int, at asked: Cells, plan: PlanTemplate, seed: UInt64, flopLimit: Double,
     progress: (@Sendable (Int) -> Void)? = nil
-  ) throws -> [[Int]] {
+  ) throws -> (levels: [[Int]], notes: [String]) {
+    guard count > 0 else { return ([], []) }
     guard case .network(let told, let posterior) = law, asked.count > 0 else {
       let said = try probabilities(at: asked)
-      return (0..<count).map { Self.drawn(said, seed: seed, path: $0) }
+      return ((0..<count).map { Self.drawn(said, seed: seed, path: $0) }, [])
     }
     try check(asked)
-    let samples = try posterior.sample(
-      count, at: Self.inputs(told, asked), plan: plan, seed: seed, flopLimit: flopLimit / passes,
-      progress: progress)
-    let shares = shares(told, asked)
     let members = told.passes + [told.pass.indices.filter { told.pass[$0] == told.passes.count }]
-    return samples.paths.enumerated().map { path, values in
-      values.enumerated().map { row, value in
-        let own = members[min(max(Int(value), 0), members.count - 1)]
-        guard own.count > 1 else { return own.first ?? 0 }
-        var stream = RandomStream(seed: seed, .paths, UInt64(path), UInt64(row), 1)
-        return own[stream.choice(weights: own.map { shares(row, $0) })]
+    let parts = Self.parts(asked.count)
+    var (levels, notes) = ([[Int]](repeating: [], count: count), [String]())
+    for (number, part) in parts.enumerated() {
+      let rows = parts.count > 1 ? asked.rows(part) : asked
+      let own = Self.seed(seed, part: number)
+      let samples = try posterior.sample(
+        count, at: Self.inputs(told, rows), plan: plan, seed: own,
+        flopLimit: flopLimit / passes / Double(parts.count), progress: progress)
+      if number == 0 { notes = samples.notes.map(\.description) }
+      let shares = shares(told, rows)
+      for (path, values) in samples.paths.enumerated() {
+        levels[path] += values.enumerated().map { row, value in
+          let members = members[min(max(Int(value), 0), members.count - 1)]
+          guard members.count > 1 else { return members.first ?? 0 }
+          var stream = RandomStream(seed: own, .paths, UInt64(path), UInt64(row), 1)
+          return members[stream.choice(weights: members.map { shares(row, $0) })]
+        }
       }
     }
+    if parts.count > 1 {
+      notes.append("of \(asked.count) rows asked at once, \(Self.together) in turn are drawn together")
+    }
+    return (levels, notes)
+  }
+
+  /// Rows that are drawn together at most: of more, parts in the order asked know nothing of each other, so that what it takes grows with
+  /// the rows and not with their square.
+  public static let together = 512
+
+  private static func parts(_ count: Int) -> [Range<Int>] {
+    stride(from: 0, to: count, by: together).map { $0..<min($0 + together, count) }
+  }
+
+  private static func seed(_ seed: UInt64, part: Int) -> UInt64 {
+    guard part > 0 else { return seed }
+    var stream = RandomStream(seed: seed, .evaluation, UInt64(part))
+    return stream.nextUInt64()
   }
 
   /// One path of a chain's step, where what is told of a row differs from path to path; and what is said of each row by itself.
   func path(
     _ number: Int, at asked: Cells, plan: PlanTemplate, seed: UInt64, flopLimit: Double
-  ) throws -> (levels: [Int], said: [[Double]]) {
+  ) throws -> (levels: [Int], said: [[Double]], notes: [String]) {
     let said = try probabilities(at: asked)
-    guard isJoint else { return (Self.drawn(said, seed: seed, path: number), said) }
+    guard isJoint else { return (Self.drawn(said, seed: seed, path: number), said, []) }
     var stream = RandomStream(seed: seed, .paths, UInt64(number))
     let drawn = try draws(1, at: asked, plan: plan, seed: stream.nextUInt64(), flopLimit: flopLimit)
-    return (drawn.first ?? [], said)
+    return (drawn.levels.first ?? [], said, drawn.notes)
   }
 
   /// What is said after further rows were read, and the logarithm of the probability that their levels had together before that.
@@ -252,7 +280,7 @@ public struct ClassPosterior: Sendable {
   }
 
   /// The logarithm of the probability of levels of rows together, in nats: by the chain rule, averaged over orders of the rows as
-  /// `Posterior.logDensity(of:at:)` does.
+  /// `Posterior.logDensity(of:at:)` does, in parts of ``together`` rows.
   ///
   /// - Throws: as `logProbabilities(of:at:)`.
   public func logProbability(
@@ -265,10 +293,17 @@ public struct ClassPosterior: Sendable {
     try check(asked)
     try check(values, asked)
     let shares = shares(told, asked)
-    let joint = try posterior.logDensity(
-      of: values.map { Double(told.pass[$0]) }, at: Self.inputs(told, asked), plan: plan, orders: orders,
-      seed: seed, flopLimit: flopLimit / passes)
-    return values.enumerated().reduce(joint.value) { $0 + log(shares($1.offset, $1.element)) }
+    let parts = Self.parts(asked.count)
+    let joint = try parts.enumerated().reduce(0.0) { sum, one in
+      let rows = parts.count > 1 ? asked.rows(one.element) : asked
+      return try sum
+        + posterior.logDensity(
+          of: values[one.element].map { Double(told.pass[$0]) }, at: Self.inputs(told, rows), plan: plan,
+          orders: orders, seed: Self.seed(seed, part: one.offset),
+          flopLimit: flopLimit / passes / Double(parts.count)
+        ).value
+    }
+    return values.enumerated().reduce(joint) { $0 + log(shares($1.offset, $1.element)) }
   }
 }
 

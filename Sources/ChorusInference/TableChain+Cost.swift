@@ -67,12 +67,15 @@ extension TableChain {
     let told = Double((step.levels ?? 1) * count) * (4 * read * read + 100 * read)
     guard let network = network(step, of: model) else { return told }
     let context = min(max(rows, 1), max(network.blueprint.trainedContext, 1))
-    let plan = try plan.resolve(context: context, targets: count, capability: network.network.capability)
-    return try told + passes(step) * plan.cost(paths: paths).work(network.network.rates).total
+    // Rows of a category beyond some are drawn in parts.
+    let together = step.levels == nil ? count : min(count, ClassPosterior.together)
+    let plan = try plan.resolve(context: context, targets: together, capability: network.network.capability)
+    let parts = Double(count) / Double(together)
+    return try told + parts * passes(step) * plan.cost(paths: paths).work(network.network.rates).total
   }
 
   /// The network that is asked of a step; nil where estimators are.
-  private static func network(_ step: Step, of model: Model) -> Model? {
+  package static func network(_ step: Step, of model: Model) -> Model? {
     step.levels == nil ? model : model.ofCategories
   }
 

@@ -13,7 +13,7 @@ import Foundation
 ///
 /// ```swift
 /// let steps = [TableChain.Step(column: 0, inputs: [2, 3], levels: 3), TableChain.Step(column: 1, inputs: [0, 2, 3])]
-/// let chain = try TableChain(Model(named: "tables"), cells, steps: steps)
+/// let chain = try TableChain(.ofTables(), cells, steps: steps)
 /// let drawn = try chain.sample(200, seed: 1)
 /// ```
 public struct TableChain: Sendable {
@@ -260,10 +260,10 @@ public struct TableChain: Sendable {
         if let words = posterior.note, !rows.isEmpty { path.notes.append(words) }
         if plain.isShared, given == nil {
           let cells = try plain.cells(0)
-          path.append(
-            try posterior.draws(
-              count, at: cells, plan: plan, seed: own, flopLimit: flopLimit, progress: progress),
-            means: try posterior.probabilities(at: cells))
+          let drawn = try posterior.draws(
+            count, at: cells, plan: plan, seed: own, flopLimit: flopLimit, progress: progress)
+          path.append(drawn.levels, means: try posterior.probabilities(at: cells))
+          path.notes += drawn.notes
         } else {
           let alone = posterior.using(nil)
           let drawn = try pool.over(count) { number in
@@ -275,6 +275,7 @@ public struct TableChain: Sendable {
             return (path, density)
           }
           path.append(drawn.map(\.0.levels), means: Self.mean(drawn.map(\.0.said)))
+          path.notes += drawn.first?.0.notes ?? []
           if given != nil { path.weigh(drawn.map(\.1)) }
         }
       case .number(let posterior):

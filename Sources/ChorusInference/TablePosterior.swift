@@ -56,7 +56,7 @@ public struct TablePosterior: Sendable {
     guard model.blueprint.readsTables else { throw Self.notOfTables }
     guard model.blueprint.family == .table else {
       throw ModelError.input(
-        "this model predicts categories, and the target is a number; take model 'tables'")
+        "this model predicts categories, and the target is a number; name model 'tables', or none")
     }
     if let limits, let value = y.first(where: { !limits.contains($0) }) {
       throw DataError.beyondBounds(value: value, bounds: limits)

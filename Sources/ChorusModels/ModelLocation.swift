@@ -16,7 +16,7 @@ import ChorusTensors
 /// is loaded by a stranger's executable names the folder that it lies in itself.
 public enum ModelLocation {
   /// Names of the models that are shipped with the package.
-  public static let shipped = ["functions", "gp", "gp-noisy", "sawtooth", "tables"]
+  public static let shipped = ["functions", "gp", "gp-noisy", "sawtooth", "tables", "classes"]
   static let bundleName = "chorus_ChorusModels"
 
   /// The file of a model.
@@ -82,5 +82,17 @@ extension Model {
   /// A shipped model by name, or one from a path.
   public init(named name: String, precision: Precision = .f32) throws {
     try self.init(path: ModelLocation.resolve(name), precision: precision)
+  }
+
+  /// The shipped models that are asked of a table: `tables` of its numbers, with `classes` beside it of its categories.
+  ///
+  /// Without `classes` at hand estimators say categories alone, each row by itself: `ofCategories` is nil then, and whoever asks for a
+  /// category should say so.
+  ///
+  /// - Parameter categories: whether categories are asked for; `classes` is not read where none is.
+  public static func ofTables(categories: Bool = true, precision: Precision = .f32) throws -> Model {
+    let numbers = try Model(named: "tables", precision: precision)
+    guard categories, let path = ModelLocation.shipped("classes") else { return numbers }
+    return try numbers.with(ofCategories: Model(path: path, precision: precision))
   }
 }

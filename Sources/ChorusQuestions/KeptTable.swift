@@ -18,8 +18,7 @@ package final class KeptTable: Sendable {
 
   /// - Throws: where there are too few values to learn from, or the model is not the one that the table was kept for.
   package init(_ saved: SavedTable, _ model: Model, sent: SentRows?) throws {
-    try saved.check(model)
-    (self.saved, self.model, self.sent) = (saved, model, sent)
+    (self.saved, self.model, self.sent) = (saved, try saved.fitting(model), sent)
     let whole = try saved.job
     steps = whole.steps(limits: saved.limits, whole: saved.isWhole)
     jobs = try saved.jobs(of: whole)

@@ -10,14 +10,19 @@ import Foundation
 ///
 /// It holds the rows themselves, to the bit, what each column is and what is asked of them: with that, answers have the bytes of asking
 /// the table directly. Estimators are fitted again when it is asked, since cells that are given then count as rows. It depends on the
-/// rows kept alone, and belongs to one model.
+/// rows kept alone, and belongs to one model, and where a target is a category to the network of classes that was beside it. Tables of
+/// earlier versions, and others without such a network, have their categories said by estimators alone.
 package struct SavedTable: Sendable {
   static let format = "chorus-table-1"
+  /// With a network of classes: an earlier version, which would not ask it, refuses the file.
+  static let formatWithClasses = "chorus-table-2"
 
   /// What the file says of itself beside the cells.
   private struct Header: Codable, Sendable {
     var model: String
     var fingerprint: String
+    /// The network that is asked of categories, beside the model.
+    var classes: Network?
     var source: String
     var columns: [Column]
     package var targets: [String]
@@ -31,6 +36,13 @@ package struct SavedTable: Sendable {
     var group: String?
     /// The groups, in the order of their first rows.
     var labels: [String]?
+  }
+
+  private struct Network: Codable, Sendable {
+    var model: String
+    var fingerprint: String
+
+    init(_ model: Model) throws { (self.model, fingerprint) = (model.name, try model.fingerprint) }
   }
 
   private struct Column: Codable, Sendable {
@@ -82,7 +94,8 @@ package struct SavedTable: Sendable {
   /// - Throws: `StorageError` where it cannot be read or is not as it was written.
   package init?(path: String) throws {
     let content = try Safetensors(path: path)
-    guard content.metadata["format"] == Self.format else { return nil }
+    let format = content.metadata["format"]
+    guard format == Self.format || format == Self.formatWithClasses else { return nil }
     self.path = path
     func malformed(_ detail: String) -> StorageError {
       StorageError(.malformed, file: path, "\(detail). Make it anew with chorus condition.")
@@ -99,6 +112,9 @@ package struct SavedTable: Sendable {
     guard !names.isEmpty, names.count <= TableFrame.mostColumns, Set(names).count == names.count,
       header.least ?? -.infinity < header.most ?? .infinity
     else { throw malformed("its columns or bounds contradict each other") }
+    guard (header.classes != nil) == (format == Self.formatWithClasses) else {
+      throw malformed("its version and its models contradict each other")
+    }
     let rows = (content["cells"]?.count ?? 0) / names.count
     let cells = try content.doubles("cells", shape: [names.count, rows])
     let groups = try Self.groups(header, rows, content)
@@ -155,9 +171,11 @@ package struct SavedTable: Sendable {
     frame = job.frame
     self.groups = groups
     path = name
+    // A network that no target asks is none of the table's.
+    let beside = model.blueprint.family == .table && job.hasCategories ? model.ofCategories : nil
     header = Header(
-      model: model.name, fingerprint: try model.fingerprint, source: frame.source,
-      columns: frame.columns.map(Column.init), targets: targets, inputs: inputs,
+      model: model.name, fingerprint: try model.fingerprint, classes: try beside.map(Network.init),
+      source: frame.source, columns: frame.columns.map(Column.init), targets: targets, inputs: inputs,
       least: end(limits?.lowerBound), most: end(limits?.upperBound),
       whole: whole ? true : nil, group: groups?.column, labels: groups?.labels)
   }
@@ -174,7 +192,8 @@ package struct SavedTable: Sendable {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     var writer = SafetensorsWriter(metadata: [
-      "format": Self.format, "table": String(decoding: try encoder.encode(header), as: UTF8.self),
+      "format": header.classes == nil ? Self.format : Self.formatWithClasses,
+      "table": String(decoding: try encoder.encode(header), as: UTF8.self),
     ])
     try writer.add(
       "cells", shape: [frame.columns.count, frame.rowCount], doubles: frame.columns.flatMap(\.values))
@@ -215,27 +234,63 @@ package struct SavedTable: Sendable {
       frame, at: further, targets: header.targets, inputs: header.inputs, aside: groups?.column)
   }
 
-  /// The model that it was kept for.
+  /// The model that it was kept for, with the network of classes that was beside it.
   ///
-  /// - Parameter name: a model's name or path; nil for the shipped one that the file names.
+  /// - Parameter name: the name or path of either; nil for the shipped ones that the file names.
   package func model(_ name: String?, precision: Precision = .f32) throws -> Model {
-    // A stranger may have written the file: a path in it is never opened.
-    guard let name = name ?? (ModelLocation.shipped(header.model) == nil ? nil : header.model) else {
+    let given = try name.map { try Model(named: $0, precision: precision) }
+    guard let classes = header.classes else {
+      return try fitting(given ?? shipped(header.model, header.fingerprint, precision))
+    }
+    let isOfClasses = given?.blueprint.family == .classes
+    let (numbers, beside) = isOfClasses ? (nil, given) : (given, nil)
+    return try fitting(
+      (numbers ?? shipped(header.model, header.fingerprint, precision))
+        .with(ofCategories: beside ?? shipped(classes.model, classes.fingerprint, precision)))
+  }
+
+  /// A model that comes with Chorus. A stranger may have written the file: a path in it is never opened.
+  private func shipped(_ name: String, _ fingerprint: String, _ precision: Precision) throws -> Model {
+    guard ModelLocation.shipped.contains(name) else {
       throw ModelError.missing(
-        "\(path): the table was kept for model '\(header.model)', which is not one that comes with Chorus; give the model's file with --model (fingerprint \(header.fingerprint.prefix(12)))"
+        "\(path): the table was kept for model '\(name)', which is not one that comes with Chorus; give the model's file with --model (fingerprint \(fingerprint.prefix(12)))"
       )
     }
-    let model = try Model(named: name, precision: precision)
-    try check(model)
+    guard let file = ModelLocation.shipped(name) else {
+      throw ModelError.missing(
+        "\(path): the table was kept for model '\(name)', whose weights are not at hand; name their folder by CHORUS_WEIGHTS, or their file by --model"
+      )
+    }
+    return try Model(path: file, precision: precision)
+  }
+
+  /// The name of the network of classes that it was kept for; nil without.
+  package var classesName: String? { header.classes?.model }
+
+  /// The model as the table is asked by it, where it is the one that the table was kept for: what else is beside it is left.
+  ///
+  /// - Throws: `InferenceError.input` for another one.
+  package func fitting(_ model: Model) throws -> Model {
+    guard try model.has(fingerprint: header.fingerprint) else {
+      throw another(header.model, header.fingerprint, model.name, "Give that model")
+    }
+    guard let classes = header.classes else {
+      return model.blueprint.family == .table ? try model.with(ofCategories: nil) : model
+    }
+    guard let beside = model.ofCategories, try beside.has(fingerprint: classes.fingerprint) else {
+      throw another(
+        classes.model, classes.fingerprint, model.ofCategories?.name,
+        "Give that network of classes, which is asked of categories")
+    }
     return model
   }
 
-  /// Refuses a model that the table was not kept for.
-  package func check(_ model: Model) throws {
-    guard try model.has(fingerprint: header.fingerprint) else {
-      throw InferenceError.input(
-        "\(path): the table was kept for model '\(header.model)' (\(header.fingerprint.prefix(12))), and '\(model.name)' is another one. Give that model, or condition anew."
-      )
-    }
+  private func another(
+    _ name: String, _ fingerprint: String, _ other: String?, _ advice: String
+  ) -> InferenceError {
+    let found = other.map { "'\($0)' is another one" } ?? "it is not there"
+    return .input(
+      "\(path): the table was kept for model '\(name)' (\(fingerprint.prefix(12))), and \(found). \(advice), or condition anew."
+    )
   }
 }

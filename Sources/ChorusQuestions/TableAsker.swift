@@ -16,11 +16,13 @@ package struct TableAsker: Sendable {
   package let limits: ClosedRange<Double>?
   package let whole: Bool
   package let known: [KnownStatement]
+  /// Whether the paths themselves are wanted, and not only what is said of each row.
+  package let needsPaths: Bool
 
   package init(
     model: Model, template: PlanTemplate, samples: Int, seed: UInt64, levels: [Double],
     functionals: [Functional], flopLimit: Double, limits: ClosedRange<Double>?, whole: Bool,
-    known: [KnownStatement]
+    known: [KnownStatement], needsPaths: Bool = true
   ) {
     self.model = model
     self.template = template
@@ -32,6 +34,7 @@ package struct TableAsker: Sendable {
     self.limits = limits
     self.whole = whole
     self.known = known
+    self.needsPaths = needsPaths
   }
 
   package func steps(_ job: TableJob) -> [TableChain.Step] { job.steps(limits: limits, whole: whole) }
@@ -103,8 +106,11 @@ package struct TableAsker: Sendable {
         }
       }
       func draw(_ plan: PlanTemplate, _ progress: (@Sendable (Int) -> Void)?) throws -> TableChain.Drawn {
-        try chain.sample(
-          samples, given: given.conditions, seed: seed, plan: plan, flopLimit: flopLimit, progress: progress)
+        // What is said of the rows of one category follows from no draw.
+        let isSaid = !needsPaths && steps.count == 1 && steps[0].levels != nil && given.conditions.isEmpty
+        return try chain.sample(
+          isSaid ? 0 : samples, given: given.conditions, seed: seed, plan: plan, flopLimit: flopLimit,
+          progress: progress)
       }
       let answer = TableAnswer(
         job: job, steps: steps, drawn: try draw(template, progress), levels: levels, group: group)

@@ -181,6 +181,11 @@ package struct TableJob: Sendable {
 
   // MARK: What is drawn
 
+  /// Whether a target is a category.
+  package var hasCategories: Bool {
+    targets.contains { if case .category = frame.columns[$0].kind { true } else { false } }
+  }
+
   /// One step for each target in their order, told by the inputs and the targets before it.
   package func steps(limits: ClosedRange<Double>? = nil, whole: Bool = false) -> [TableChain.Step] {
     targets.indices.map { step(targets[$0], by: inputs + targets[..<$0], limits: limits, whole: whole) }

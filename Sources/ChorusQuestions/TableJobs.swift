@@ -14,9 +14,10 @@ package struct TableJobs {
   package let notes: [String]
 
   /// The model to ask: the one named, that of the saved table, or the shipped one.
-  package func model(_ name: String?, precision: Precision = .f32) throws -> Model {
-    if let saved { return try saved.model(name, precision: precision) }
-    return try Model(named: name ?? "tables", precision: precision)
+  package func model(_ name: String?, precision: Precision = .f32) throws -> TableModel {
+    if let saved { return TableModel(try saved.model(name, precision: precision)) }
+    let categories = all.contains { $0.job.hasCategories }
+    return try TableModel(name, categories: categories, precision: precision)
   }
 
   /// A saved table and the rows to predict.

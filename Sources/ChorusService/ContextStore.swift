@@ -135,9 +135,8 @@ package final class ContextStore: Sendable {
       return loaded
     }
     guard let folder else { throw Self.missing(id) }
-    guard let model = models[description.model] else {
-      throw ServiceError(409, "the context needs model '\(description.model)', which is not served any more")
-    }
+    var model = try served(description.model)
+    if let classes = description.classes { model = try model.with(ofCategories: served(classes)) }
     metrics.count(.misses)
     let read = try folder.read(description, model)
     state.withLock { state in
@@ -150,6 +149,13 @@ package final class ContextStore: Sendable {
       evict(&state, besides: id)
     }
     return read
+  }
+
+  private func served(_ name: String) throws(ServiceError) -> Model {
+    guard let model = models[name] else {
+      throw ServiceError(409, "the context needs model '\(name)', which is not served any more")
+    }
+    return model
   }
 
   func descriptions(tenant: String) -> [ContextDescription] {

@@ -13,6 +13,8 @@ package struct ContextDescription: Codable, Sendable, Equatable {
   /// What its maker calls it.
   package var name: String?
   package var model: String
+  /// The network that is asked of a table's categories beside it; nil without, as in files of earlier versions.
+  package var classes: String?
   /// Seconds since 1970.
   package var created: Double
   package var expires: Double?
@@ -37,7 +39,8 @@ package struct ContextDescription: Codable, Sendable, Equatable {
   var json: JSON {
     .members([
       "id": .string(id), "name": name.map(JSON.string), "model": .string(model),
-      "created": .string(Self.time(created)), "expires": expires.map { .string(Self.time($0)) },
+      "classes": classes.map(JSON.string), "created": .string(Self.time(created)),
+      "expires": expires.map { .string(Self.time($0)) },
       "kind": .string(isTable == true ? "table" : "series"), "version": .integer(version),
       "rows": .integer(rows), "sent": sent.map(JSON.integer), "inputs": .array(inputs.map(JSON.string)),
       "targets": .array(targets.map(JSON.string)), "group": groupColumn.map(JSON.string),

@@ -17,7 +17,8 @@ enum NewContextFields {
       HeldRows.field,
       FieldSpec(
         "model", .text,
-        "The model; without, the first of /v1/models, or for a table the first that reads them."),
+        "The model; without, the first of /v1/models, or for a table the first that reads them, with the first of categories beside it."
+      ),
       FieldSpec("input", .texts, "Input columns; found without."),
       FieldSpec("target", .texts, "Columns to predict; found without, but of a table."),
       FieldSpec(
@@ -144,7 +145,8 @@ struct NewTable: NewContext {
   private let kept: KeptTable
   private let words: [String]
 
-  init(_ table: Table, _ fields: Fields, _ model: Model) throws {
+  init(_ table: Table, _ fields: Fields, _ asked: TableModel) throws {
+    let model = asked.model
     if fields.names.contains("units") {
       throw ServiceError(422, "'units' is of series, and the rows are read as a table; leave it out")
     }
@@ -175,7 +177,8 @@ struct NewTable: NewContext {
       saved, model, sent: SentRows(rowsOfTable: Array(0..<saved.frame.rowCount).map { $0 + 1 }))
     let scarce = kept.scarce > 0 ? ["\(kept.scarce) groups have too few values to learn from"] : []
     let found = job.found(job.steps()) + (groups.map { ", each '\($0.column)' by itself" } ?? "")
-    words = [found] + job.words + [groups?.namelessWords].compactMap { $0 } + scarce
+    let lacking = job.hasCategories ? asked.note : nil
+    words = [found] + job.words + [lacking, groups?.namelessWords].compactMap { $0 } + scarce
   }
 
   func flops() -> Double { kept.flops }
@@ -194,6 +197,7 @@ extension LoadedContext {
     try table.fit()
     var description = description
     description.isTable = true
+    description.classes = table.saved.classesName
     description.inputs = table.inputs
     description.targets = table.saved.targets
     description.groupColumn = table.groupColumn

@@ -245,7 +245,7 @@ enum OpenAPI {
     return .members([
       "type": .string("object"),
       "properties": .members([
-        "id": text, "name": text, "model": text, "created": text, "expires": text,
+        "id": text, "name": text, "model": text, "classes": text, "created": text, "expires": text,
         "kind": .members(["type": .string("string"), "enum": .array(["series", "table"].map(JSON.string))]),
         "version": integer,
         "rows": integer, "sent": integer, "inputs": texts, "targets": texts, "group": text, "series": integer,

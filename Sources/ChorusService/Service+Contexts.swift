@@ -46,7 +46,7 @@ extension Service {
     if let name = fields.text("model") {
       let model = try served(name)
       guard model.blueprint.readsTables else { return (try NewSeries(source, fields, model), name) }
-      return (try NewTable(source.table(), fields, model), name)
+      return (try NewTable(source.table(), fields, TableModel(model)), name)
     }
     let (input, target) = (
       fields.texts("input")?.joined(separator: ","), fields.texts("target")?.joined(separator: ",")
@@ -54,8 +54,7 @@ extension Service {
     var rows = source
     let isTold = fields.names.contains("as")
     if isTold || target != nil,
-      let name = modelNames.first(where: { models[$0]?.blueprint.family == .table }),
-      let model = models[name], try isTold || TableJob.mayBe(input: input, target: target, source)
+      let (name, model) = try tableModel(), try isTold || TableJob.mayBe(input: input, target: target, source)
     {
       let table = try source.table()
       let (targets, inputs) = (TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table))
@@ -65,6 +64,15 @@ extension Service {
       rows = RowsSource(read: table)
     }
     return (try NewSeries(rows, fields, served(modelNames[0])), modelNames[0])
+  }
+
+  /// What a table is asked by where nobody says: the first model of numbers, with the first of categories beside it.
+  private func tableModel() throws -> (name: String, model: TableModel)? {
+    func first(_ family: Blueprint.Family) -> String? {
+      modelNames.first { models[$0]?.blueprint.family == family }
+    }
+    guard let name = first(.table), let model = models[name] else { return nil }
+    return (name, try TableModel(model, beside: first(.classes).flatMap { models[$0] }))
   }
 
   func served(_ name: String) throws(ServiceError) -> Model {

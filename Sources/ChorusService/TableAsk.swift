@@ -52,11 +52,11 @@ struct TableAsk: ContextQuestion {
   /// Estimators do other work than a network.
   var isTypical: Bool { false }
 
-  private func asker(flopLimit: Double) -> TableAsker {
+  private func asker(flopLimit: Double, _ kind: AnswerKind = .paths) -> TableAsker {
     TableAsker(
       model: table.model, template: settings.template, samples: settings.samples, seed: settings.seed,
       levels: settings.levels, functionals: functionals, flopLimit: flopLimit, limits: table.saved.limits,
-      whole: table.saved.isWhole, known: settings.known)
+      whole: table.saved.isWhole, known: settings.known, needsPaths: kind == .paths)
   }
 
   func check() throws { _ = try asker(flopLimit: 0).asked(jobs) }
@@ -90,17 +90,16 @@ struct TableAsk: ContextQuestion {
   func plans() throws -> [JSON] {
     try jobs.all.flatMap { one in
       try zip(steps, lacking(one.job)).compactMap { step, count -> JSON? in
-        guard step.levels == nil, count > 0 else { return nil }
+        guard count > 0, let model = TableChain.network(step, of: table.model) else { return nil }
         let plan = try settings.template.resolve(
-          context: max(table.rows(of: one.group), 1), targets: count,
-          capability: table.model.network.capability)
-        return .plan(plan, by: table.model, paths: settings.samples, of: one.group)
+          context: max(table.rows(of: one.group), 1), targets: count, capability: model.network.capability)
+        return .plan(plan, by: model, paths: settings.samples, of: one.group)
       }
     }
   }
 
   func response(_ kind: AnswerKind, _ form: AnswerForm, flopLimit: Double) throws -> ServiceResponse {
-    let (asker, column) = (asker(flopLimit: flopLimit), table.groupColumn)
+    let (asker, column) = (asker(flopLimit: flopLimit, kind), table.groupColumn)
     let answers = try asker.asked(jobs).map { one in
       try asker.answer(one, fitted: table.fitted(one.group), on: nil)
     }

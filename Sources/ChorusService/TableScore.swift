@@ -88,7 +88,9 @@ struct TableScore: ContextScore {
       case .category(let posterior):
         let said = try posterior.probabilities(at: inputs)
         let levels = y.map { Int($0) }
-        let density = try posterior.logProbability(of: levels, at: inputs)
+        let density = try posterior.logProbability(
+          of: levels, at: inputs, plan: settings.template, orders: settings.orders, seed: settings.seed,
+          flopLimit: flopLimit)
         let scores = ClassScores(said, levels)
         let own = [scores.accuracy, scores.logLoss, scores.brier].map { ChorusTables.Cell.number($0) }
         return name + [.integer(y.count), .number(density)] + none + own.prefix(classes.count) + [.missing]

@@ -147,6 +147,88 @@ import Testing
     #expect(changed[7] != said[7])
   }
 
+  /// What is shipped, at more rows than the network reads and more levels than it has passes.
+  @Test(arguments: [(60, 2), (60, 3), (330, 3), (150, 16)])
+  func orderAndOtherRowsChangeNoByteOfTheShippedNetwork(rows: Int, count: Int) throws {
+    let (cells, levels) = try Self.table(rows + 12, levels: count)
+    let model = try Model(named: "classes")
+    let (known, asked) = (cells.rows(0..<rows), cells.rows(rows..<rows + 12))
+    let own = Array(levels[..<rows])
+    let posterior = try ClassPosterior(known, levels: own, of: count, by: model)
+    let said = try posterior.probabilities(at: asked)
+    #expect(said.allSatisfy { abs($0.reduce(0, +) - 1) < 1e-9 && $0.allSatisfy { $0 > 0 } })
+    #expect((posterior.note != nil) == (rows > model.blueprint.trainedContext))
+    var stream = RandomStream(seed: 4, UInt64(rows))
+    let order = stream.permutation(rows)
+    let moved = try ClassPosterior(
+      known.columns([1, 0]).rows(order), levels: order.map { own[$0] }, of: count, by: model,
+      on: ThreadPool(threads: 2))
+    #expect(try moved.probabilities(at: asked.columns([1, 0])) == said)
+    #expect(
+      try moved.sample(3, at: asked.columns([1, 0]), seed: 5) == posterior.sample(3, at: asked, seed: 5))
+    // Rows asked one by one, in another order, and with strangers among them.
+    for row in [0, 5, 11] { #expect(try posterior.probabilities(at: asked.rows([row])) == [said[row]]) }
+    let back = Array((0..<12).reversed())
+    #expect(try posterior.probabilities(at: asked.rows(back)) == back.map { said[$0] })
+    var values = asked.values
+    (values[0], values[1]) = (1e6, .nan)
+    let strange = try posterior.probabilities(at: Cells(values, categories: [false, false]))
+    #expect(Array(strange[1...]) == Array(said[1...]) && strange[0] != said[0])
+  }
+
+  @Test func manyRowsAreDrawnInParts() throws {
+    let count = ClassPosterior.together + 8
+    let (cells, levels) = try Self.table(40 + count)
+    let posterior = try ClassPosterior(
+      cells.rows(0..<40), levels: Array(levels[..<40]), of: 3, by: Self.model())
+    let (asked, own) = (cells.rows(40..<40 + count), Array(levels[40...]))
+    let (drawn, notes) = try posterior.draws(
+      3, at: asked, plan: .sequential, seed: 6, flopLimit: Posterior.flopLimit)
+    #expect(drawn.count == 3 && drawn.allSatisfy { $0.count == count })
+    #expect(notes.contains { $0.contains("of \(count) rows asked at once, 512 in turn") })
+    // The first part is what it is without the second, which is drawn by numbers of its own.
+    let first = try posterior.draws(
+      3, at: asked.rows(0..<512), plan: .sequential, seed: 6, flopLimit: Posterior.flopLimit)
+    #expect(
+      drawn.map { Array($0[..<512]) } == first.levels && !first.notes.contains { $0.contains("in turn") })
+    let both = try posterior.logProbability(of: own, at: asked, orders: 1)
+    let sum =
+      try posterior.logProbability(of: Array(own[..<512]), at: asked.rows(0..<512), orders: 1)
+      + posterior.logProbability(
+        of: Array(own[512...]), at: asked.rows(512..<count), plan: .blocks(of: 1), orders: 1)
+    #expect(abs(both - sum) < 0.5 && both < 0)
+    #expect(throws: InferenceError.self) {
+      try posterior.draws(3, at: asked, plan: .sequential, seed: 6, flopLimit: 1e6)
+    }
+  }
+
+  @Test func anotherRowsTargetChangesNoByteOfAChain() throws {
+    // Two categories, the second told by the first; cells of one row are missing in turn.
+    let (cells, levels) = try Self.table(40)
+    let both = try Model.ofTables()
+    #expect(both.ofCategories?.name == "classes" && both.name == "tables")
+    #expect(try Model.ofTables(categories: false).ofCategories == nil)
+    func drawn(_ change: (Int, inout [Double]) -> Void) throws -> [[Double]] {
+      let rows = (0..<40).flatMap { row in
+        var own = [cells[row, 0], cells[row, 1], Double(levels[row]), Double(levels[row] == 2 ? 1 : 0)]
+        if row >= 34 { (own[2], own[3]) = (.nan, .nan) }
+        change(row, &own)
+        return own
+      }
+      let steps = [
+        TableChain.Step(column: 2, inputs: [0, 1], levels: 3),
+        TableChain.Step(column: 3, inputs: [0, 1, 2], levels: 2),
+      ]
+      let table = try Cells(rows, categories: [false, false, true, true])
+      return try TableChain(both, table, steps: steps, rows: Set(34..<40)).sample(4, seed: 2).expected
+    }
+    let said = try drawn { _, _ in }
+    #expect(said.count == 12 && said.allSatisfy { abs($0.reduce(0, +) - 1) < 1e-9 })
+    // The features of the last row, which is asked for: what is said of the first column in other rows stays.
+    let other = try drawn { row, own in if row == 39 { own[0] += 3 } }
+    #expect(Array(other[..<5]) == Array(said[..<5]) && other[5] != said[5])
+  }
+
   @Test func aModelOfTablesIsAskedBesideOneOfClasses() throws {
     let (cells, levels) = try Self.table(50)
     let (classes, tables) = (try Self.model(), try Model(named: "tables"))

@@ -90,6 +90,26 @@ import Testing
       try backwards.sample(5, at: asked, seed: 2).paths == posterior.sample(5, at: asked, seed: 2).paths)
   }
 
+  /// More rows than the network reads: what is asked of other rows moves no byte, nor does what they hold.
+  @Test func otherRowsLeakIntoNoAnswerOfALargeTable() throws {
+    let model = try Model(named: "tables")
+    let rows = model.blueprint.trainedContext + 60
+    let (cells, y) = try Self.table(rows + 5)
+    let posterior = try model.condition(on: cells.rows(0..<rows), y: Array(y[..<rows]))
+    #expect(posterior.note?.contains("the network read 384 rows") ?? false)
+    let asked = cells.rows(rows..<rows + 5)
+    func said(_ rows: Cells) throws -> [[Double]] {
+      try posterior.marginals(at: rows).map { law in [0.05, 0.5, 0.9].map { law.quantile($0) } + [law.mean] }
+    }
+    let all = try said(asked)
+    for row in 0..<5 { #expect(try said(asked.rows([row])) == [all[row]]) }
+    var values = asked.values
+    for column in 0..<asked.columns { values[3 * asked.columns + column] = column == 0 ? 40 : .nan }
+    let changed = try said(Cells(values, categories: asked.categories))
+    for row in [0, 1, 2, 4] { #expect(changed[row] == all[row]) }
+    #expect(changed[3] != all[3])
+  }
+
   @Test func limitsHold() throws {
     let model = try Self.model()
     let (cells, y) = try Self.table(40)

@@ -30,7 +30,7 @@ private let node: String? = (ProcessInfo.processInfo.environment["PATH"] ?? "").
     #expect(try PlaygroundPage().html == PlaygroundPage().html)
   }
 
-  @Test("refuses models that it cannot run, with words", arguments: ["functions", "tables"])
+  @Test("refuses models that it cannot run, with words", arguments: ["functions", "tables", "classes"])
   func refuses(_ name: String) {
     #expect { try PlaygroundPage(models: [name]) } throws: { error in
       "\(error)".contains("the page cannot run the model '\(name)'")

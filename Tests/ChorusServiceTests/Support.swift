@@ -6,12 +6,15 @@ import Foundation
 
 let gp = Result { try Model(named: "gp") }
 let tables = Result { try Model(named: "tables") }
+let classes = Result { try Model(named: "classes") }
 
 /// A service with one small model.
 ///
-/// - Parameter readsTables: whether there is one for tables as well.
+/// - Parameters:
+///   - readsTables: whether there is one for tables as well.
+///   - classes: one for their categories.
 func makeService(
-  tenants: Tenants = Tenants(), folder: String? = nil, readsTables: Bool = false,
+  tenants: Tenants = Tenants(), folder: String? = nil, readsTables: Bool = false, classes: Model? = nil,
   _ change: (inout ServiceSettings) -> Void = { _ in }
 ) throws -> Service {
   var settings = ServiceSettings()
@@ -20,6 +23,7 @@ func makeService(
   change(&settings)
   var models = ["gp": try gp.get()]
   if readsTables { models["tables"] = try tables.get() }
+  models["classes"] = classes
   return try Service(models: models, settings: settings, tenants: tenants, folder: folder)
 }
 

@@ -1,5 +1,6 @@
 import ChorusFiles
 import ChorusInference
+import ChorusModels
 import ChorusPlans
 import ChorusQuestions
 import ChorusTables
@@ -26,13 +27,15 @@ import Testing
 
   /// What the command says of a file and of rows that are asked for: header and rows.
   static func told(
-    _ targets: [String], _ seed: UInt64, given: [String] = [], functional: String? = nil
+    _ targets: [String], _ seed: UInt64, given: [String] = [], functional: String? = nil,
+    by model: Model? = nil
   ) throws -> (csv: String, paths: String) {
     let job = try TableJob(
       RowsSource(bytes: Array(wood().utf8), name: "wood").table(),
       at: RowsSource(bytes: Array(new.utf8), name: "new").table(), targets: targets, inputs: nil)
     let asker = TableAsker(
-      model: try tables.get(), template: .sequential, samples: 9, seed: seed, levels: [0.05, 0.5, 0.95],
+      model: try model ?? tables.get(), template: .sequential, samples: 9, seed: seed,
+      levels: [0.05, 0.5, 0.95],
       functionals: try FunctionalTable.functionals(functional), flopLimit: 1e13, limits: 0...Double.infinity,
       whole: false, known: try given.map(KnownStatement.init))
     let (answer, rows) = try asker.answer((nil, job), on: nil)
@@ -46,7 +49,7 @@ import Testing
     return (try text(names.header, rows), try text(answer.pathNames(groupColumn: nil).header, paths))
   }
 
-  private static func csv(
+  static func csv(
     _ service: Service, _ id: String, _ what: String, _ query: String = ""
   ) async -> String {
     await service.post(

@@ -36,11 +36,40 @@ def test_answers(fitted, rows):
     assert fitted.score(X, y) > 0.7
     np.testing.assert_array_equal(fitted.predict_log_proba(X), np.log(likely))
     alone = fitted.log_prob(X, y, joint=False)
-    assert alone.shape == (160,) and fitted.log_prob(X, y) == pytest.approx(alone.sum())
+    assert alone.shape == (160,)
+    np.testing.assert_array_equal(alone, np.log(likely[np.arange(160), np.searchsorted(fitted.classes_, y)]))
+    # One row together with no other is that row; several tell of each other.
+    assert fitted.log_prob(X[:1], y[:1]) == pytest.approx(alone[0], abs=1e-5)
+    together = fitted.log_prob(X[:16], y[:16])
+    assert together != pytest.approx(alone[:16].sum(), abs=1e-6)
     codes = np.searchsorted(fitted.classes_, y)
-    assert fitted.posterior_.log_density(X, codes) == pytest.approx(alone.sum())
+    assert fitted.posterior_.log_density(X[:16], codes[:16]) == together
+    with pytest.raises(ValueError, match="y has 2 values and X 3 rows"):
+        fitted.log_prob(X[:3], y[:2])
     with pytest.raises(ValueError, match="'higher' is none of the classes"):
         fitted.log_prob(X[:1], ["higher"])
+
+
+def test_the_estimators_alone(fitted, rows):
+    X, y = rows
+    alone = ChorusClassifier(model="tables").fit(X[:80], y[:80])
+    assert not np.array_equal(alone.predict_proba(X[80:]), fitted.predict_proba(X[80:]))
+    assert alone.log_prob(X[80:], y[80:]) == pytest.approx(alone.log_prob(X[80:], y[80:], joint=False).sum())
+
+
+def test_without_the_network_it_is_said(rows, monkeypatch):
+    X, y = rows
+    from chorus_joint import classifier
+
+    def model(name, **options):
+        if name == "classes":
+            raise classifier.MissingError("no model 'classes'")
+        return Model(name, **options)
+
+    monkeypatch.setattr(classifier, "Model", model)
+    with pytest.warns(UserWarning, match="'classes' is not at hand"):
+        found = ChorusClassifier().fit(X[:80], y[:80])
+    assert np.array_equal(found.predict_proba(X), ChorusClassifier(model="tables").fit(X[:80], y[:80]).predict_proba(X))
 
 
 def test_draws(fitted, rows):

@@ -116,7 +116,8 @@ int32_t chorus_open(const char *name, int32_t threads, chorus_model **model);
 const char *chorus_describe(const void *handle);
 
 /* Reads the rows of every context. options: scale, least, most, asked, token, codes. A model of tables ("tables") takes any number of
- * columns, and NaN for a missing cell. */
+ * columns, and NaN for a missing cell. Of a target that is a category it has estimators alone, each point by itself; "classes", which
+ * takes no other target, judges what they say, and lets the points tell of each other. */
 int32_t chorus_condition(
     const chorus_model *model, const chorus_rows *rows, const chorus_options *options, chorus_posterior **posterior);
 
@@ -180,7 +181,8 @@ int32_t chorus_marginals(
     int32_t level_count, const double *values, double *means, double *variances, double *quantiles, double *log_densities);
 
 /* How likely each level of a category is at each point: with k points before a context they begin at k * levels, then [points of the
- * context, levels]. Points of a context are independent of each other given its rows. options: token, codes. */
+ * context, levels]. Each point is by itself; how points go together chorus_sample() and chorus_log_density() tell. options: token,
+ * codes. */
 int32_t chorus_probabilities(
     const chorus_posterior *posterior, const chorus_points *points, const chorus_options *options, double *probabilities);
 

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from .errors import MissingError
 from .levels import Levels
 from .models import Model
 
 
 class ChorusClassifier(ClassifierMixin, BaseEstimator):
-    """Classification of tables by a pool of estimators that `fit` makes of the training rows, as `chorus predict` of a category.
+    """Classification of tables by estimators that `fit` makes of the training rows and a network that judges them, as `chorus predict`
+    of a category.
 
-    `predict_proba` is of each row; `sample_y` draws the classes of rows together, which are independent of each other given the
-    rows that were read.
+    `predict_proba` is of each row; `sample_y` draws the classes of rows together: what one row has tells of the next.
 
     Parameters
     ----------
     model : str
-        the name of a shipped model of tables or the path of one
+        "auto" is "classes", the shipped network; "tables" has the estimators alone, each row by itself; or the path of a model
     n_jobs : int, optional
         threads, as in scikit-learn; no answer depends on it
 
@@ -44,7 +47,7 @@ class ChorusClassifier(ClassifierMixin, BaseEstimator):
     (2, 2)
     """
 
-    def __init__(self, model: str = "tables", *, n_jobs: int | None = None) -> None:
+    def __init__(self, model: str = "auto", *, n_jobs: int | None = None) -> None:
         self.model = model
         self.n_jobs = n_jobs
 
@@ -69,10 +72,22 @@ class ChorusClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, places = np.unique(y, return_inverse=True)
         if len(X) < 2:
             raise ValueError(f"n_samples={len(X)}: at least 2 rows are needed")
-        self.posterior_ = Model(self.model, n_jobs=self.n_jobs).condition(
+        self.posterior_ = self._model().condition(
             X, places, kinds=self._levels.kinds or None, levels=len(self.classes_)
         )
         return self
+
+    def _model(self) -> Model:
+        if self.model != "auto":
+            return Model(self.model, n_jobs=self.n_jobs)
+        try:
+            return Model("classes", n_jobs=self.n_jobs)
+        except MissingError:
+            warnings.warn(
+                "the model 'classes' is not at hand, so classes are said by estimators alone, each row by itself; model='tables' asks for that",
+                stacklevel=3,
+            )
+            return Model("tables", n_jobs=self.n_jobs)
 
     def _points(self, X) -> np.ndarray:
         check_is_fitted(self)
@@ -142,18 +157,20 @@ class ChorusClassifier(ClassifierMixin, BaseEstimator):
         X : array or data frame, shape [points, columns]
         y : array, shape [points]
         joint : bool
-            of all together, which is the sum; else of each row
+            of all together, by the chain rule, averaged over orders of the rows; else of each row
 
         Returns
         -------
         float, or with ``joint=False`` an array, shape [points]
         """
-        said = self.predict_log_proba(X)
+        points = self._points(X)
         y = np.asarray(y).ravel()
-        if len(y) != len(said):
-            raise ValueError(f"y has {len(y)} values and X {len(said)} rows")
+        if len(y) != len(points):
+            raise ValueError(f"y has {len(y)} values and X {len(points)} rows")
         unknown = ~np.isin(y, self.classes_)
         if unknown.any():
             raise ValueError(f"'{y[unknown][0]}' is none of the classes {self.classes_[:20].tolist()}")
-        alone = said[np.arange(len(y)), np.searchsorted(self.classes_, y)]
-        return float(alone.sum()) if joint else alone
+        places = np.searchsorted(self.classes_, y)
+        if joint:
+            return float(self.posterior_.log_density(points, places))
+        return self.predict_log_proba(X)[np.arange(len(y)), places]

@@ -25,7 +25,8 @@ class Model:
     Parameters
     ----------
     name : str
-        "functions" (real data), "gp", "gp-noisy", "sawtooth", or the path of a .safetensors file
+        "functions" (real data), "tables", "classes" (categories of a table), "gp", "gp-noisy", "sawtooth", or the path of a
+        .safetensors file
     n_jobs : int, optional
         threads to work on, as in scikit-learn; no answer depends on it
     """

@@ -49,7 +49,7 @@ chorus.default <- function(x, y, ...) {
   cells <- .cells(x, columns)
   if (model == "auto") {
     is_plain <- !is_category && ncol(x) <= 3L && all(columns$kinds != .category) && all(is.finite(cells))
-    model <- if (is_plain || series) "functions" else "tables"
+    model <- if (is_plain || series) "functions" else if (is_category) .of_categories(threads) else "tables"
   }
   fit <- structure(
     list(

@@ -59,6 +59,26 @@ chorus_version <- function() {
   pointer
 }
 
+# The model that is asked of categories: the network, or where that is not at hand the estimators that it judges.
+.of_categories <- function(threads) {
+  tryCatch(
+    {
+      .model("classes", threads)
+      "classes"
+    },
+    chorus_missing_error = function(failure) {
+      # Without a library nothing is at hand, which is said where the rows are read.
+      if (is.null(.state$problem)) {
+        warning(
+          "the model 'classes' is not at hand, so levels are said by estimators alone, each row by itself; model = \"tables\" asks for that",
+          call. = FALSE
+        )
+      }
+      "tables"
+    }
+  )
+}
+
 # The library's posterior of a fit; made anew in a child process and in a later session.
 .posterior <- function(fit) {
   pointer <- fit$handle$pointer
