@@ -18,6 +18,8 @@ struct Condition: ParsableCommand {
       small part of the work, and close to what reading all rows would say. Columns, units and the model are those of \
       that context.
 
+      Of a series with more rows than the model reads at once the latest are kept, which is said.
+
       A context reveals the data: the rows can be read back from it. Share it as you would share the file.
 
       Without --input and --target the columns are found as in chorus predict, and told on stderr.
@@ -26,6 +28,9 @@ struct Condition: ParsableCommand {
       kept as it was read, with what its columns are, its targets and bounds; chorus predict --context asks it for the \
       rows of --at-file. Where a target is a category it belongs to the model classes as well, unless --model names \
       another: tables leaves categories to estimators. With --group each group of its rows is a table by itself.
+
+      Of several series, told apart by --group or with a column each (--wide, or found as in chorus predict), each is \
+      encoded and kept by itself in the one file; rows of --append join the series that they are of.
       """)
 
   @Argument(help: "A file of rows: CSV, TSV, JSON lines, .npy or .npz, each also as .gz; or - for stdin.")
@@ -76,9 +81,11 @@ struct Condition: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Keep a table for each value of this column; nothing is learned of one from the others.",
+      "Keep a series, or a table, for each value of this column; nothing is learned of one from the others.",
       valueName: "col"))
   var group: String?
+
+  @OptionGroup var wide: WideOption
 
   @OptionGroup var errors: ErrorOption
 
@@ -99,6 +106,7 @@ struct Condition: ParsableCommand {
     let own = [
       ("--input", input), ("--target", target), ("--units", units), (scale.named ?? "--scale", scale.named),
       ("--as", asOption), ("--group", group), ("--error", errors.column), ("--with", covariates),
+      ("--wide", wide.isTold ? "" : nil),
     ]
     if let more = own.first(where: { $0.1 != nil }) {
       throw ValidationError("--append has columns and units of its own; leave out \(more.0)")
@@ -106,7 +114,7 @@ struct Condition: ParsableCommand {
     _ = try outputs()
   }
 
-  private func outputs() throws -> Outputs {
+  func outputs() throws -> Outputs {
     var outputs = Outputs(reading: ["FILE": file, "--append": append], model: givenModel)
     try outputs.add(tensors: "--output", output)
     return outputs
@@ -115,22 +123,14 @@ struct Condition: ParsableCommand {
   func run() throws {
     try reporting {
       if try keepsTable() { return }
-      if group != nil {
-        throw ValidationError(
-          "--group is of a table, and \(file) is read as one series; keep the rows of each series by themselves"
-        )
-      }
       if try keepsSeries() { return }
-      let (observations, posterior, card) =
-        if let append { try appended(to: append) } else { try encoded() }
-      if append == nil, let found = observations.found { common.say(found) }
+      guard let append else { return try keepRows() }
+      if let saved = try SavedContexts(path: append) { return try addRows(to: saved) }
+      let (observations, posterior, card) = try appended(to: append)
       for word in observations.words { common.say("note: \(word.text)") }
-      for note in posterior.notes { common.say("note: \(note)") }
       let incomplete = observations.selection.incomplete.count
       if incomplete > 0 { common.say("note: \(incomplete) rows lack an input and were left out") }
-      try posterior.write(to: output, card: card)
-      common.say(
-        "\(posterior.rows) rows kept in \(output); it reveals them: share it as you would share the data")
+      try keep(posterior, card)
     }
   }
 
@@ -151,6 +151,10 @@ struct Condition: ParsableCommand {
       )
     }
     guard let covariates else { return false }
+    if group != nil || wide.isTold {
+      throw ValidationError(
+        "--with keeps one series; leave out \(group == nil ? "--wide" : "--group"), and keep each by itself")
+    }
     try refusePrecision()
     let observations = try Observations(
       reading.rows(file), input: input, target: target, units: units,
@@ -196,7 +200,8 @@ struct Condition: ParsableCommand {
           + table.columns.prefix(20).joined(separator: ", "))
     }
     for (option, isGiven) in [
-      ("--units", units != nil), ("--error", errors.column != nil), ("--with", covariates != nil),
+      ("--wide", wide.isTold), ("--units", units != nil), ("--error", errors.column != nil),
+      ("--with", covariates != nil),
       ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ] where isGiven {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
@@ -231,20 +236,7 @@ struct Condition: ParsableCommand {
       "\(job.cells.count) rows kept in \(output); it reveals them: share it as you would share the data")
   }
 
-  /// The rows of the file, what the model made of them, and the card to keep with it.
-  private func encoded() throws -> (Observations, Posterior, [String: String]) {
-    let observations = try Observations(
-      reading.rows(file), input: input, target: target, units: units, error: errors.column)
-    precise.warn(common)
-    let model = try Model(named: givenModel ?? "functions", precision: precise.precision)
-    try outputs().checkPlaces()
-    let posterior = try model.condition(
-      on: observations.data, values: scale.choice, limits: scale.limits, whole: scale.isWhole,
-      pool: common.pool)
-    return (observations, posterior, ContextCard.entries(observations.selection))
-  }
-
-  /// The same with the rows of a context before those of the file.
+  /// The rows of the file behind those of a context, what the model made of them, and the card to keep with it.
   private func appended(to path: String) throws -> (Observations, Posterior, [String: String]) {
     let context = try SavedContext(path: path)
     let card = try ContextCard(context)

@@ -39,6 +39,10 @@ struct Predict: ParsableCommand {
       each given those before it; one that a row has counts as observed. Rows are numbered from 1, as they stand in the \
       file or that of --at-file.
 
+      A model reads so many rows of a series at once (functions: 1024). Of a longer one each point is answered by the rows \
+      around it, behind the last row by the latest; which these are depends on the rows alone, so that what else is asked \
+      changes no answer. A note says how many were read.
+
       --with promo,temperature takes columns that are known beside time, also where a series is predicted: their values \
       come from the rows without a target, or from --at-file. What they move is estimated beside level and seasons, with how \
       surely; stderr tells how much, and what tells nothing is left out. chorus score --with tells whether it helps. More \

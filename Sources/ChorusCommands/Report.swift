@@ -165,14 +165,19 @@ struct Report: ParsableCommand {
   /// What is predicted of one series, and how far to trust it.
   func content(of question: Question, _ functional: Functional, _ model: Model) throws -> ReportContent {
     let template = try PlanTemplate(parsing: plan ?? "auto")
-    let posterior = try model.condition(
-      on: question.data, values: scale.choice, limits: scale.limits, whole: scale.isWhole,
-      asked: question.points, pool: common.pool)
+    let sections = try question.sections(
+      model, values: scale.choice, limits: scale.limits, whole: scale.isWhole, on: common.pool)
+    let posterior =
+      try sections?.main(at: question.points)
+      ?? model.condition(
+        on: question.data, values: scale.choice, limits: scale.limits, whole: scale.isWhole,
+        pool: common.pool)
+    let asked: any Answering = sections ?? posterior
     let count = samples
     func draw(_ plan: PlanTemplate) throws -> Posterior.Samples {
-      try posterior.sample(count, at: question.points, plan: plan, seed: common.seed, flopLimit: flopLimit) {
-        done in common.progress("\(done) of \(count) paths")
-      }
+      try asked.paths(
+        count, at: question.points, plan: plan, seed: common.seed, latent: false, flopLimit: flopLimit
+      ) { done in common.progress("\(done) of \(count) paths") }
     }
     let joint = try draw(template)
     let inOrder = model.network.capability.inOrder

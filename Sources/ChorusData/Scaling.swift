@@ -17,6 +17,8 @@ public struct Scaling: Sendable, Hashable, Codable {
   public let inputCentres: [Double]
   /// Scale of each input column, greater than 0.
   public let inputScales: [Double]
+  /// Of each input column the steps that it is counted in; nil for one that is not, and empty where none is.
+  public let inputSteps: [InputSteps?]
   /// Centre of the output.
   public let outputCentre: Double
   /// Scale of the output, greater than 0.
@@ -26,15 +28,19 @@ public struct Scaling: Sendable, Hashable, Codable {
   public static let identity = Scaling()
 
   private init() {
-    (inputCentres, inputScales, outputCentre, outputScale) = ([], [], 0, 1)
+    (inputCentres, inputScales, inputSteps, outputCentre, outputScale) = ([], [], [], 0, 1)
   }
 
   /// A scale from given numbers. Throws `DataError.badScale`, or `.rowCount` when the columns do not pair up.
   public init(
-    inputCentres: [Double], inputScales: [Double], outputCentre: Double, outputScale: Double
+    inputCentres: [Double], inputScales: [Double], inputSteps: [InputSteps?] = [], outputCentre: Double,
+    outputScale: Double
   ) throws(DataError) {
     guard inputCentres.count == inputScales.count else {
       throw .rowCount(what: "scales for the centres", expected: inputCentres.count, found: inputScales.count)
+    }
+    guard inputSteps.isEmpty || inputSteps.count == inputCentres.count else {
+      throw .rowCount(what: "steps for the centres", expected: inputCentres.count, found: inputSteps.count)
     }
     for (column, scale) in inputScales.enumerated() where !(scale > 0 && scale.isFinite) {
       throw .badScale("scale \(scale) of input \(column)")
@@ -47,12 +53,23 @@ public struct Scaling: Sendable, Hashable, Codable {
     }
     self.inputCentres = inputCentres
     self.inputScales = inputScales
+    self.inputSteps = inputSteps.allSatisfy { $0 == nil } ? [] : inputSteps
     self.outputCentre = outputCentre
     self.outputScale = outputScale
   }
 
   private enum CodingKeys: CodingKey {
-    case inputCentres, inputScales, outputCentre, outputScale
+    case inputCentres, inputScales, inputSteps, outputCentre, outputScale
+  }
+
+  /// Steps are kept where there are any: without, a scale is kept as ever.
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(inputCentres, forKey: .inputCentres)
+    try values.encode(inputScales, forKey: .inputScales)
+    if !inputSteps.isEmpty { try values.encode(inputSteps, forKey: .inputSteps) }
+    try values.encode(outputCentre, forKey: .outputCentre)
+    try values.encode(outputScale, forKey: .outputScale)
   }
 
   /// Reads a scale and checks it like the initialiser from numbers.
@@ -61,6 +78,7 @@ public struct Scaling: Sendable, Hashable, Codable {
     try self.init(
       inputCentres: values.decode([Double].self, forKey: .inputCentres),
       inputScales: values.decode([Double].self, forKey: .inputScales),
+      inputSteps: values.decodeIfPresent([InputSteps?].self, forKey: .inputSteps) ?? [],
       outputCentre: values.decode(Double.self, forKey: .outputCentre),
       outputScale: values.decode(Double.self, forKey: .outputScale))
   }
@@ -86,15 +104,18 @@ public struct Scaling: Sendable, Hashable, Codable {
     }
     var centres = [Double]()
     var scales = [Double]()
+    var steps = [InputSteps?]()
     for column in 0..<dimensions {
       let values = (0..<y.count).map { x[x.index(x.startIndex, offsetBy: $0 * dimensions + column)] }
-      let (centre, deviation) = moments(values)
+      let own = InputSteps(values)
+      steps.append(own)
+      let (centre, deviation) = own.map { ($0.centre, $0.scale) } ?? moments(values)
       centres.append(centre)
       scales.append(deviation > 0 ? deviation : 1)
     }
     let (centre, deviation) = moments(y)
     return try Scaling(
-      inputCentres: centres, inputScales: scales, outputCentre: centre,
+      inputCentres: centres, inputScales: scales, inputSteps: steps, outputCentre: centre,
       outputScale: deviation > 0 ? deviation : unitOfConstant(centre))
   }
 
@@ -123,9 +144,16 @@ public struct Scaling: Sendable, Hashable, Codable {
   // MARK: - Between units
 
   /// An input number of `column` in scaled units.
-  @inlinable
   public func scaled(input: Double, column: Int) -> Double {
-    inputCentres.isEmpty ? input : (input - inputCentres[column]) / inputScales[column]
+    if inputCentres.isEmpty { return input }
+    if !inputSteps.isEmpty, let steps = inputSteps[column] { return steps.scaled(input) }
+    return (input - inputCentres[column]) / inputScales[column]
+  }
+
+  /// The number of `column` that is `scaled` in scaled units.
+  private func raw(input scaled: Double, column: Int) -> Double {
+    if !inputSteps.isEmpty, let steps = inputSteps[column] { return steps.raw(scaled) }
+    return inputCentres[column] + inputScales[column] * scaled
   }
 
   /// What 0 and 1 in scaled units are in another unit.
@@ -145,12 +173,12 @@ public struct Scaling: Sendable, Hashable, Codable {
 
   /// Inputs in scaled units. Throws `DataError.dimensions`.
   public func apply(_ inputs: Inputs) throws(DataError) -> Inputs {
-    try map(inputs) { value, column in (value - inputCentres[column]) / inputScales[column] }
+    try map(inputs) { value, column in scaled(input: value, column: column) }
   }
 
   /// Inputs back in raw units. Throws `DataError.dimensions`.
   public func invert(_ inputs: Inputs) throws(DataError) -> Inputs {
-    try map(inputs) { value, column in inputCentres[column] + inputScales[column] * value }
+    try map(inputs) { value, column in raw(input: value, column: column) }
   }
 
   /// A data set in scaled units. Throws `DataError.dimensions`.

@@ -45,14 +45,20 @@ public enum HeldOutRows: Sendable {
   ) throws -> Asked {
     switch self {
     case .function(let data):
-      let posterior = try model.condition(
-        on: data.rows(split.context), values: values, limits: limits, whole: whole,
-        asked: data.rows(split.held).inputs, pool: pool)
+      let read: @Sendable (Dataset) throws -> Posterior = {
+        try model.condition(on: $0, values: values, limits: limits, whole: whole, pool: pool)
+      }
+      let context = data.rows(split.context)
+      let posterior: any Answering =
+        try SectionedPosterior(model, context, read: read) ?? read(context)
       return Asked(posterior: posterior, rows: { data.rows($0) }, baselines: { _ in [:] })
     case .series(let data, let kinds):
-      let posterior = try CovariatePosterior(
-        model, data.rows(split.context), kinds, values: values, limits: limits, whole: whole,
-        asked: data.rows(split.held).inputs, on: pool)
+      let read: @Sendable (Dataset) throws -> CovariatePosterior = {
+        try CovariatePosterior(model, $0, kinds, values: values, limits: limits, whole: whole, on: pool)
+      }
+      let context = data.rows(split.context)
+      let posterior: any Answering =
+        try SectionedPosterior(model, context, covariates: kinds.count, read: read) ?? read(context)
       return Asked(posterior: posterior, rows: { data.rows($0) }, baselines: { _ in [:] })
     case .table(let cells, let y):
       let table = try model.condition(

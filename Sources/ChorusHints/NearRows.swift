@@ -28,17 +28,30 @@ package final class NearRows: Sendable {
 
   /// With further rows, or (`removing`) without rows like these, one for each.
   package func changed(x more: [Float], y values: [Float], removing: Bool) -> NearRows {
-    let own = (0..<count).map { Array(UnsafeBufferPointer(start: index[$0], count: dimensions + 1)) }
-    let other = values.indices.map { Array(more[$0 * dimensions..<($0 + 1) * dimensions]) + [values[$0]] }
-    var rows = own
+    let width = dimensions + 1
+    var kept = Array(0..<count)
     if removing {
-      for gone in other { if let place = rows.firstIndex(of: gone) { rows.remove(at: place) } }
-    } else {
-      rows += other
+      for row in values.indices {
+        let place = kept.firstIndex { own in
+          index[own][dimensions] == values[row]
+            && (0..<dimensions).allSatisfy { index[own][$0] == more[row * dimensions + $0] }
+        }
+        if let place { kept.remove(at: place) }
+      }
     }
-    return NearRows(
-      x: rows.flatMap { $0.dropLast() }, y: rows.map { $0[dimensions] }, dimensions: dimensions,
-      neighbours: neighbours)
+    var (x, y) = ([Float](), [Float]())
+    x.reserveCapacity(kept.count * dimensions + more.count)
+    y.reserveCapacity(kept.count + values.count)
+    for own in kept {
+      let row = UnsafeBufferPointer(start: index[own], count: width)
+      x.append(contentsOf: row.dropLast())
+      y.append(row[dimensions])
+    }
+    if !removing {
+      x += more
+      y += values
+    }
+    return NearRows(x: x, y: y, dimensions: dimensions, neighbours: neighbours)
   }
 
   /// Shows the rows that may be near, but for one of them.

@@ -127,7 +127,8 @@ public struct Preparation: Sendable, Hashable {
       let moments = SeriesErrors(errors, outputs: y).moments
       guard moments.variance > 0 else { return plain }
       return try Scaling(
-        inputCentres: plain.inputCentres, inputScales: plain.inputScales, outputCentre: moments.mean,
+        inputCentres: plain.inputCentres, inputScales: plain.inputScales, inputSteps: plain.inputSteps,
+        outputCentre: moments.mean,
         outputScale: moments.variance.squareRoot())
     }
 

@@ -18,13 +18,29 @@ package protocol Answering: Sendable {
   func laws(of inputs: Inputs, flopLimit: Double) throws -> [any ContinuousLaw]
 }
 
-extension Posterior: Answering {
+/// The same, of paths that meet conditions.
+package protocol Conditionable: Answering {
+  func paths(
+    _ count: Int, at inputs: Inputs, given conditions: [PathEvent], plan: PlanTemplate, seed: UInt64,
+    latent: Bool, flopLimit: Double, progress: (@Sendable (Int) -> Void)?
+  ) throws -> Posterior.Samples
+}
+
+extension Posterior: Conditionable {
   package func paths(
     _ count: Int, at inputs: Inputs, plan: PlanTemplate, seed: UInt64, latent: Bool, flopLimit: Double,
     progress: (@Sendable (Int) -> Void)?
   ) throws -> Samples {
     try sample(
       count, at: inputs, plan: plan, seed: seed, latent: latent, flopLimit: flopLimit, progress: progress)
+  }
+  package func paths(
+    _ count: Int, at inputs: Inputs, given conditions: [PathEvent], plan: PlanTemplate, seed: UInt64,
+    latent: Bool, flopLimit: Double, progress: (@Sendable (Int) -> Void)?
+  ) throws -> Samples {
+    try sample(
+      count, at: inputs, given: conditions, plan: plan, seed: seed, latent: latent, flopLimit: flopLimit,
+      progress: progress)
   }
   package func density(
     of y: [Double], at inputs: Inputs, plan: PlanTemplate, orders: Int, seed: UInt64, flopLimit: Double
@@ -46,7 +62,7 @@ extension Posterior: Answering {
 /// let posterior = try CovariatePosterior(Model(named: "functions"), rows, [.number])
 /// let paths = try posterior.sample(100, at: Inputs([[48, 21.5], [49, 22.0]]))
 /// ```
-public struct CovariatePosterior: Answering {
+public struct CovariatePosterior: Conditionable {
   /// What the model says of the rest, by time alone.
   public let rest: Posterior
   /// What values are seen as before anything is taken out.
@@ -130,7 +146,12 @@ public struct CovariatePosterior: Answering {
       values: .raw, pool: pool)
     (self.values, self.basis, self.effects) = (values, basis, effects)
     aside =
-      (nearest.map { [.contextNearest(from: all.count, to: $0.count)] } ?? [])
+      (nearest.map {
+        [
+          asked == nil
+            ? .contextLatest(from: all.count, to: $0.count) : .contextNearest(from: all.count, to: $0.count)
+        ]
+      } ?? [])
       + (all.count < read ? [.hiddenByErrors(read - all.count)] : [])
     range = values.range(of: seen)
     draws = effects.draws(Self.sets)
@@ -352,6 +373,14 @@ public struct CovariatePosterior: Answering {
   ) throws -> Posterior.Samples {
     try sample(
       count, at: inputs, plan: plan, seed: seed, latent: latent, flopLimit: flopLimit, progress: progress)
+  }
+  package func paths(
+    _ count: Int, at inputs: Inputs, given conditions: [PathEvent], plan: PlanTemplate, seed: UInt64,
+    latent: Bool, flopLimit: Double, progress: (@Sendable (Int) -> Void)?
+  ) throws -> Posterior.Samples {
+    try sample(
+      count, at: inputs, given: conditions, plan: plan, seed: seed, latent: latent, flopLimit: flopLimit,
+      progress: progress)
   }
   package func density(
     of y: [Double], at inputs: Inputs, plan: PlanTemplate, orders: Int, seed: UInt64, flopLimit: Double

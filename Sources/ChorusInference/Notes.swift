@@ -4,8 +4,12 @@ import ChorusPlans
 public enum Note: Sendable, Hashable, CustomStringConvertible {
   case contextBeyondTraining(rows: Int, trained: Int)
   case contextThinned(from: Int, to: Int)
-  /// Of a series the rows near to what is asked were kept.
+  /// Of a series the rows near to the points that a context was made for were kept.
   case contextNearest(from: Int, to: Int)
+  /// Of a series the last rows were kept.
+  case contextLatest(from: Int, to: Int)
+  /// Of a series the rows around each point were read, in so many sections that are drawn apart.
+  case contextSections(from: Int, each: Int, read: Int, sections: Int)
   /// More values are drawn together than in training; `merging` where the model has plans that hold fewer at once.
   case bufferBeyondTraining(rows: Int, trained: Int, merging: Bool)
   case fewRows(Int)
@@ -34,7 +38,13 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
     case .contextThinned(let from, let to):
       "the context was thinned from \(from) to \(to) rows, evenly along its first input"
     case .contextNearest(let from, let to):
-      "of \(from) rows the \(to) nearest to the points asked for were read"
+      "of \(from) rows the \(to) nearest to the points that were asked for when they were read are kept; the other \(from - to) were left out"
+    case .contextLatest(let from, let to):
+      "of \(from) rows the latest \(to) were read; \(from - to) before them were left out"
+    case .contextSections(let from, let each, let read, let sections):
+      "of \(from) rows the \(each) around each point were read"
+        + (sections > 1 ? ", in \(sections) sections that are drawn apart" : "")
+        + (read < from ? "; \(from - read) rows were left out" : "")
     case .bufferBeyondTraining(let rows, let trained, let merging):
       "the buffer grows to \(rows) rows; the model was trained on up to \(trained)"
         + (merging ? " (sequential(capacity:\(trained)) merges instead)" : "")

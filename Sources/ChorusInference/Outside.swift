@@ -29,8 +29,8 @@ extension Note {
   /// What a note about a whole request says is outside training.
   var outside: Outside {
     switch self {
-    case .contextBeyondTraining, .contextThinned, .contextNearest, .fewRows, .regressionRaised,
-      .hiddenByErrors:
+    case .contextBeyondTraining, .contextThinned, .contextNearest, .contextLatest, .contextSections,
+      .fewRows, .regressionRaised, .hiddenByErrors:
       .context
     case .bufferBeyondTraining, .valuesBeyondReach: .targets
     case .conditioned, .weighed, .processApart: []

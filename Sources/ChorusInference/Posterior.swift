@@ -34,6 +34,8 @@ public struct Posterior: Sendable {
   let conditioned: any AnyContext
   /// Known errors of the rows; nil where there are none.
   let measured: MeasuredRows?
+  /// Whether the rows, where there were more than are read, are those near to points that were named then.
+  let isNearest: Bool
   let pool: ThreadPool?
 
   /// Contexts up to this many times the trained size are used whole; longer ones are thinned to it.
@@ -56,8 +58,8 @@ public struct Posterior: Sendable {
   ///   - scaling: the units to use instead of the context's own mean and standard deviation. A model that was trained
   ///     on standardised data needs it when there are fewer than two rows.
   ///   - preparation: units and what hints found, of another context.
-  ///   - asked: inputs that will be asked for. Of a series with more rows than the model reads, those near to them are
-  ///     kept; without, the latest.
+  ///   - asked: inputs that will be asked for, said now: of a series with more rows than the model reads, those near to them are
+  ///     kept; without, the latest. No later request changes which.
   ///   - pool: threads to work on; nil keeps to the caller's.
   /// - Throws: `ModelError` for more inputs than the model has, `InferenceError.scale` for too few rows to scale by,
   ///   `InferenceError.input` for known errors of rows (`Dataset.errors`) that the model does not take into account.
@@ -80,6 +82,8 @@ public struct Posterior: Sendable {
     rows = data.count
     let hidden = all - data.count
     (inputColumns, outputColumn) = (data.inputColumns, data.outputColumn)
+    isNearest =
+      data.count > limit && (asked?.count ?? 0) > 0 && Self.isSeries(blueprint, dimensions: dimensions)
     if data.count > limit {
       data =
         Self.isSeries(blueprint, dimensions: dimensions)
@@ -99,7 +103,7 @@ public struct Posterior: Sendable {
     try Self.checkCancellation()
     conditioned = model.network.condition(observed, self.preparation.fits, on: pool)
     notes =
-      Self.notes(rows: rows, blueprint, dimensions: dimensions)
+      Self.notes(rows: rows, blueprint, dimensions: dimensions, isNearest: isNearest)
       + Self.notes(raised: conditioned.raised, measured)
     try Self.checkCancellation()
   }
@@ -116,20 +120,21 @@ public struct Posterior: Sendable {
       model, conditioned, rows: rows + conditioned.rows.count - self.conditioned.rows.count,
       preparation: preparation,
       inputColumns: (0..<count).map { $0 < named.count ? named[$0] : Column("x\($0 + 1)") },
-      outputColumn: outputColumn, measured: measured, on: pool)
+      outputColumn: outputColumn, measured: measured, isNearest: isNearest, on: pool)
   }
 
   /// The same answers, worked out on other threads.
   func using(_ pool: ThreadPool?) -> Posterior {
     Posterior(
       model, conditioned, rows: rows, preparation: preparation, inputColumns: inputColumns,
-      outputColumn: outputColumn, measured: measured, on: pool)
+      outputColumn: outputColumn, measured: measured, isNearest: isNearest, on: pool)
   }
 
   /// From a context that was encoded before.
   init(
     _ model: Model, _ conditioned: any AnyContext, rows: Int, preparation: Preparation,
-    inputColumns: [Column], outputColumn: Column, measured: MeasuredRows?, on pool: ThreadPool?
+    inputColumns: [Column], outputColumn: Column, measured: MeasuredRows?, isNearest: Bool = false,
+    on pool: ThreadPool?
   ) {
     self.model = model
     self.conditioned = conditioned
@@ -138,9 +143,10 @@ public struct Posterior: Sendable {
     self.inputColumns = inputColumns
     self.outputColumn = outputColumn
     self.measured = measured
+    self.isNearest = isNearest
     self.pool = pool
     notes =
-      Self.notes(rows: rows, model.blueprint, dimensions: inputColumns.count)
+      Self.notes(rows: rows, model.blueprint, dimensions: inputColumns.count, isNearest: isNearest)
       + Self.notes(raised: conditioned.raised, measured)
   }
 
@@ -150,19 +156,22 @@ public struct Posterior: Sendable {
   }
 
   /// Whether rows are read as a series, of which those near to what is asked tell the most.
-  private static func isSeries(_ blueprint: Blueprint, dimensions: Int) -> Bool {
+  static func isSeries(_ blueprint: Blueprint, dimensions: Int) -> Bool {
     dimensions == 1 && blueprint.hints.first(SeriesLevelAndSeason.self) != nil
   }
 
   /// What there is to know about a context of `rows` rows.
-  private static func notes(rows: Int, _ blueprint: Blueprint, dimensions: Int) -> [Note] {
+  private static func notes(
+    rows: Int, _ blueprint: Blueprint, dimensions: Int, isNearest: Bool
+  ) -> [Note] {
     let (trained, limit) = (blueprint.trainedContext, contextLimit(blueprint, dimensions: dimensions))
     let read = min(rows, limit)
     var notes: [Note] = []
     if rows > limit {
       notes.append(
-        isSeries(blueprint, dimensions: dimensions)
-          ? .contextNearest(from: rows, to: limit) : .contextThinned(from: rows, to: limit))
+        !isSeries(blueprint, dimensions: dimensions)
+          ? .contextThinned(from: rows, to: limit)
+          : isNearest ? .contextNearest(from: rows, to: limit) : .contextLatest(from: rows, to: limit))
     }
     if read > trained { notes.append(.contextBeyondTraining(rows: read, trained: trained)) }
     if read < fewRows { notes.append(.fewRows(read)) }

@@ -28,6 +28,8 @@ public struct SavedContext: Sendable {
     var whole: Bool?
     /// nil: no errors of rows are known.
     var measured: MeasuredRows?
+    /// nil: of more rows than are read the latest were.
+    var nearest: Bool?
     var scaling: Scaling
     var inputColumns: [Column]
     var outputColumn: Column
@@ -77,6 +79,11 @@ public struct SavedContext: Sendable {
   ///
   /// - Throws: `StorageError` when it cannot be read, does not verify, or is no context of this version.
   public init(path: String) throws { try self.init(Safetensors(path: path), file: path) }
+
+  /// Checks bytes as ``init(path:)`` does those of a file.
+  package init(bytes: [UInt8], file: String) throws {
+    try self.init(Safetensors(bytes: bytes, file: file), file: file)
+  }
 
   init(_ content: Safetensors, file path: String) throws {
     self.content = content
@@ -155,7 +162,8 @@ public struct SavedContext: Sendable {
     }
     return Posterior(
       model, state, rows: header.rows, preparation: preparation, inputColumns: header.inputColumns,
-      outputColumn: header.outputColumn, measured: header.measured, on: pool)
+      outputColumn: header.outputColumn, measured: header.measured, isNearest: header.nearest ?? false,
+      on: pool)
   }
 
   private func preparation(_ hints: Hints) throws -> Preparation {
@@ -215,6 +223,7 @@ public struct SavedContext: Sendable {
         limits: posterior.preparation.limits.map(Ends.init),
         range: posterior.preparation.range.map(Ends.init),
         whole: posterior.preparation.isWhole ? true : nil, measured: posterior.measured,
+        nearest: posterior.isNearest ? true : nil,
         scaling: posterior.scaling, inputColumns: posterior.inputColumns,
         outputColumn: posterior.outputColumn),
       fits: posterior.conditioned.fits, hints: posterior.model.blueprint.hints)
@@ -260,6 +269,11 @@ extension Posterior {
   /// - Throws: `StorageError` when the file cannot be written.
   public func write(to path: String, card: [String: String] = [:]) throws {
     try SavedContext.writer(self, card: card).write(to: path)
+  }
+
+  /// The bytes that ``write(to:card:)`` writes.
+  package func encoded(card: [String: String]) throws -> [UInt8] {
+    try SavedContext.writer(self, card: card).encoded()
   }
 
   /// Reads a context that ``write(to:card:)`` has written; nothing is encoded again.

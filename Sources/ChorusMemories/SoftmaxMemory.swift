@@ -253,7 +253,48 @@ struct SoftmaxMemory: SpecifiedMemory {
 
   /// Rows put one behind the other. Rows cannot be taken out by their sum; there is none.
   func merge(_ first: Context, _ second: Context, removing: Bool) -> Context? {
-    removing ? nil : packed(values(of: first)[0] + values(of: second)[0])
+    guard !removing else { return nil }
+    let more = values(of: second)[0]
+    return rounds ? packed(values(of: first)[0] + more) : appended(to: first, more)
+  }
+
+  /// Rows that are packed side by side.
+  private static let tile = 16
+
+  /// The context of plain rows behind those of another, whose whole tiles are taken as they are.
+  private func appended(to first: Context, _ more: [Float]) -> Context {
+    let (width, d) = (sizes.width, sizes.keyColumns)
+    let added = more.count / (2 * d)
+    let whole = first.count / Self.tile * Self.tile
+    let context = draft(rows: first.count + added)
+    let last = first.count > whole ? draft(rows: first.count - whole) : nil
+    func padded(_ rows: Int) -> Int { (rows + Self.tile - 1) / Self.tile * Self.tile }
+    /// Copies tiles from one head or block of columns of a context to that of another.
+    func copy(
+      _ from: FloatBuffer, _ to: FloatBuffer, _ place: Int, each columns: Int, _ tiles: Range<Int>,
+      of rows: Int
+    ) {
+      let (own, other) = (place * padded(first.count) * columns, place * padded(rows) * columns)
+      (to.pointer + other).update(
+        from: from.pointer + own + tiles.lowerBound * columns, count: tiles.count * columns)
+    }
+    let ends = whole..<padded(first.count)
+    for head in 0..<sizes.keyHeads {
+      copy(first.keys, context.keys, head, each: width, 0..<whole, of: context.count)
+      if let last { copy(first.keys, last.keys, head, each: width, ends, of: last.count) }
+    }
+    for block in 0..<sizes.keyHeads * ((width + 15) / 16) {
+      copy(first.values, context.values, block, each: 16, 0..<whole, of: context.count)
+      if let last { copy(first.values, last.values, block, each: 16, ends, of: last.count) }
+    }
+    let rows = (last.map { values(of: $0)[0] } ?? []) + more
+    rows.withUnsafeBufferPointer { rows in
+      guard let start = rows.baseAddress else { return }
+      ck_pack_shared(
+        Int32(whole), Int32(rows.count / (2 * d)), Int32(context.count), Int32(sizes.keyHeads), Int32(width),
+        start, Int32(2 * d), start + d, Int32(2 * d), context.keys.pointer, context.values.pointer)
+    }
+    return context
   }
 
   /// The context of plain rows `[count, 2·columns]` with the lengths they are kept at.

@@ -2,6 +2,7 @@ import ChorusFiles
 import ChorusHints
 import ChorusStorage
 import ChorusTensors
+import Synchronization
 
 /// A trained network with what is known about it.
 ///
@@ -15,6 +16,7 @@ public struct Model: Sendable {
   public let card: [String: String]
   /// Where it came from, for messages.
   public let source: String
+  private let own = Fingerprint()
   /// None or one: a structure does not hold itself.
   private var others: [Model] = []
 
@@ -105,7 +107,7 @@ public struct Model: Sendable {
   /// A SHA-256, in hexadecimal, of the blueprint and all weights: what decides every answer. Models that differ in
   /// their card or in how their file stores the weights have the same.
   public var fingerprint: String {
-    get throws { try writer(half: false, card: [:], blueprint: blueprint).sha256 }
+    get throws { try own.value { try writer(half: false, card: [:], blueprint: blueprint).sha256 } }
   }
 
   /// Whether a fingerprint is this model's. Contexts of earlier versions name their model by a blueprint in the words of that
@@ -159,5 +161,17 @@ extension Weights {
           "\(path) holds \(unused.count) arrays that its blueprint does not use, the first '\(unused[0])'")
       }
     }
+  }
+}
+
+/// The fingerprint of a network, whose weights never change: worked out once, since it reads all of them.
+private final class Fingerprint: Sendable {
+  private let known = Mutex<String?>(nil)
+
+  func value(_ work: () throws -> String) throws -> String {
+    if let known = known.withLock({ $0 }) { return known }
+    let new = try work()
+    known.withLock { $0 = new }
+    return new
   }
 }

@@ -40,6 +40,32 @@ package struct Asker: Sendable {
     self.known = known
   }
 
+  /// Paths at the points, and values each on its own where they are wanted.
+  private func drawn(
+    _ posterior: any Conditionable, _ question: Question, _ conditions: [PathEvent],
+    _ progress: (@Sendable (Int) -> Void)?
+  ) throws -> (samples: Posterior.Samples, independent: [[Double]]?) {
+    func draw(_ plan: PlanTemplate, _ progress: (@Sendable (Int) -> Void)?) throws -> Posterior.Samples {
+      try posterior.paths(
+        samples, at: question.points, given: conditions, plan: plan, seed: seed, latent: latent,
+        flopLimit: flopLimit, progress: progress)
+    }
+    return (try draw(template, progress), independent ? try draw(.independent, nil).paths : nil)
+  }
+
+  /// What has read the rows of a question and those that are given; of more rows than a model reads also what reads others.
+  private func read(
+    _ question: Question, _ given: Dataset?, on pool: ThreadPool?
+  ) throws -> (main: Posterior, sections: SectionedPosterior<Posterior>?) {
+    if let kept = question.kept { return (try given.map { try kept.given($0) } ?? kept, nil) }
+    let sections = try question.sections(
+      model, with: given, values: values, limits: limits, whole: whole, on: pool)
+    if let sections { return (try sections.main(at: question.points), sections) }
+    let posterior = try model.condition(
+      on: question.data, values: values, limits: limits, whole: whole, pool: pool)
+    return (try given.map { try posterior.given($0) } ?? posterior, nil)
+  }
+
   /// The answer to a question with columns known beside time.
   private func answer(
     beside question: Question, on pool: ThreadPool?, _ progress: (@Sendable (Int) -> Void)?
@@ -49,18 +75,17 @@ package struct Asker: Sendable {
       target: question.data.outputColumn)
     // A known value is a row more.
     let data = try known?.rows.map { try question.data.appending($0) } ?? question.data
-    let posterior = try CovariatePosterior(
-      model, data, question.observations.covariates, values: values, limits: limits, whole: whole,
-      asked: question.points, on: pool)
-    let conditions = known?.conditions(at: question.points) ?? []
-    func draw(_ plan: PlanTemplate, _ progress: (@Sendable (Int) -> Void)?) throws -> Posterior.Samples {
-      try posterior.sample(
-        samples, at: question.points, given: conditions, plan: plan, seed: seed, latent: latent,
-        flopLimit: flopLimit, progress: progress)
+    let (kinds, asker) = (question.observations.covariates, self)
+    let read: @Sendable (Dataset) throws -> CovariatePosterior = {
+      try CovariatePosterior(
+        asker.model, $0, kinds, values: asker.values, limits: asker.limits, whole: asker.whole, on: pool)
     }
+    let sections = SectionedPosterior(model, data, covariates: kinds.count, read: read)
+    let posterior = try sections?.main(at: question.points) ?? read(data)
+    let (samples, independent) = try drawn(
+      sections ?? posterior, question, known?.conditions(at: question.points) ?? [], progress)
     var answer = Answer(
-      question: question, samples: try draw(template, progress),
-      independent: independent ? try draw(.independent, nil).paths : nil, periods: posterior.rest.periods,
+      question: question, samples: samples, independent: independent, periods: posterior.rest.periods,
       values: posterior.values)
     answer.shares = posterior.shares
     answer.beyond = posterior.notes(
@@ -76,21 +101,14 @@ package struct Asker: Sendable {
     }
     do {
       if question.selection.covariates > 0 { return try answer(beside: question, on: pool, progress) }
-      var posterior = try question.posterior(
-        model, values: values, limits: limits, whole: whole, on: pool)
       let known = try Known(
-        known, of: question.selection, at: question.points, columns: posterior.inputColumns,
-        target: posterior.outputColumn)
-      if let rows = known?.rows { posterior = try posterior.given(rows) }
-      let (asked, conditions) = (posterior, known?.conditions(at: question.points) ?? [])
-      func draw(_ plan: PlanTemplate, _ progress: (@Sendable (Int) -> Void)?) throws -> Posterior.Samples {
-        try asked.sample(
-          samples, at: question.points, given: conditions, plan: plan, seed: seed, latent: latent,
-          flopLimit: flopLimit, progress: progress)
-      }
+        known, of: question.selection, at: question.points, columns: question.data.inputColumns,
+        target: question.data.outputColumn)
+      let (posterior, sections) = try read(question, known?.rows, on: pool)
+      let (samples, independent) = try drawn(
+        sections ?? posterior, question, known?.conditions(at: question.points) ?? [], progress)
       return Answer(
-        question: question, samples: try draw(template, progress),
-        independent: independent ? try draw(.independent, nil).paths : nil, periods: posterior.periods,
+        question: question, samples: samples, independent: independent, periods: posterior.periods,
         values: posterior.preparation.values)
     } catch {
       // One of many series: say which.
@@ -186,7 +204,7 @@ package struct Answer: Sendable {
 
   /// What to be careful about.
   package var notes: [String] {
-    samples.map { $0.notes.map(\.description) + beyond }
+    samples.map { $0.notes.map(\.description) + question.pointWords + beyond }
       ?? question.observations.refusal.map { ["not predicted: \($0)"] } ?? []
   }
 }

@@ -81,8 +81,24 @@ package struct Asking {
   package init(
     context path: String, model name: String?, precision: Precision = .f32, points: AskedPoints
   ) throws {
-    groupColumn = nil
     notes = []
+    if let saved = try SavedContexts(path: path) {
+      let model = try Self.model(name, for: saved.contexts[0], precision: precision)
+      let kept = try saved.kept(model)
+      // Steps go on from the last row of each; all else is read once.
+      let given =
+        points.horizon == nil
+        ? try points.given(for: kept[0].observations.selection, groups: saved.groups, file: path) : nil
+      let all = try kept.map { try given == nil ? $0.question(points) : $0.question(given) }
+      questions = all.filter { $0.points.count > 0 }
+      guard !questions.isEmpty else {
+        throw InferenceError.input("\(path): no point is of a series that it keeps")
+      }
+      (found, targets) = (Self.found(questions), [kept[0].observations.selection.target])
+      (groupColumn, self.model, settings) = (saved.column, model, nil)
+      return
+    }
+    groupColumn = nil
     if let saved = try SavedSeries(path: path) {
       let observations = saved.observations
       let given = try points.given(for: observations.selection, file: path)
@@ -94,14 +110,20 @@ package struct Asking {
     settings = nil
     let context = try SavedContext(path: path)
     let card = try ContextCard(context)
-    let model =
-      try name.map { try Model(named: $0, precision: precision) }
-      ?? Self.shipped(for: context, precision: precision)
+    let model = try Self.model(name, for: context, precision: precision)
     let kept = try KeptSeries(context.posterior(model), card, file: path)
     questions = [try kept.question(points)]
     found = Self.found(questions)
     targets = [kept.observations.selection.target]
     self.model = model
+  }
+
+  /// The model of a name or path, or the shipped one that a context names.
+  private static func model(
+    _ name: String?, for context: SavedContext, precision: Precision
+  ) throws -> Model {
+    try name.map { try Model(named: $0, precision: precision) }
+      ?? shipped(for: context, precision: precision)
   }
 
   /// The shipped model that a context names. Its file is one that anybody may have made, so a path in it is never opened.

@@ -44,13 +44,17 @@ package struct Question: Sendable {
     isGrid = given != nil
   }
 
-  /// The rows read by the model: now, or when they were saved.
-  package func posterior(
-    _ model: Model, values: ValueScale.Choice, limits: ClosedRange<Double>?, whole: Bool = false,
-    on pool: ThreadPool?
-  ) throws -> Posterior {
-    try kept
-      ?? model.condition(on: data, values: values, limits: limits, whole: whole, asked: points, pool: pool)
+  /// The rows where there are more than the model reads at once; nil where there are not.
+  ///
+  /// - Parameter given: rows that are known beside those of the file.
+  package func sections(
+    _ model: Model, with given: Dataset? = nil, values: ValueScale.Choice, limits: ClosedRange<Double>?,
+    whole: Bool, on pool: ThreadPool?
+  ) throws -> SectionedPosterior<Posterior>? {
+    let data = try given.map { try self.data.appending($0) } ?? self.data
+    return SectionedPosterior(model, data) {
+      try model.condition(on: $0, values: values, limits: limits, whole: whole, pool: pool)
+    }
   }
 
   package func named(_ column: String) -> (title: String, unit: String) { observations.named(column) }

@@ -32,6 +32,8 @@ package struct ContextDescription: Codable, Sendable, Equatable {
   package var groupColumn: String?
   /// Of the series, in the order of the rows; nil where there is one.
   package var groups: [String]?
+  /// Whether its rows came with a column for each series; nil where one column tells them apart.
+  package var isWide: Bool?
   /// Of the encoded state in memory.
   package var bytes: Int
   package var notes: [String]

@@ -26,6 +26,10 @@ enum NewContextFields {
         "The column with the known error of each row's target, its standard deviation; of a series of one target."
       ),
       FieldSpec("group", .text, "The column that tells series, or tables, apart."),
+      FieldSpec(
+        "wide", .boolean,
+        "Whether every column of numbers, or of 'target', is a series of its own; found for three and more whose names differ in a number."
+      ),
       FieldSpec("units", .texts, "Units of columns, as times=ms."),
       FieldSpec("as", .texts, "What columns of a table are: code=category, year=number, note=skip."),
       FieldSpec("scale", .choice(ValueScale.Choice.allCases.map(\.rawValue)), "What values are seen as."),
@@ -93,7 +97,8 @@ struct NewSeries: NewContext {
     series = try AskedSeries(
       source, input: fields.texts("input")?.joined(separator: ","),
       target: fields.texts("target")?.joined(separator: ","), group: fields.text("group"),
-      units: fields.texts("units")?.joined(separator: ","), error: fields.text("error"))
+      units: fields.texts("units")?.joined(separator: ","), error: fields.text("error"),
+      wide: fields.boolean("wide").map { $0 ? .told : .no } ?? .found)
   }
 
   func flops() -> Double {
@@ -131,6 +136,7 @@ struct NewSeries: NewContext {
     description.targets = targets
     description.groupColumn = series.columns.groups?.column
     description.groups = labels == nil ? nil : groups
+    description.isWide = series.columns.wide == nil ? nil : true
     description.rows = kept.reduce(0) { $0 + $1.posterior.rows }
     description.sent = series.columns.table.rowCount
     description.reading = reading
@@ -154,6 +160,9 @@ struct NewTable: NewContext {
       scale != ValueScale.Choice.automatic.rawValue
     {
       throw ServiceError(422, "'scale' is of series, and the rows are read as a table; leave it out")
+    }
+    guard fields.boolean("wide") != true else {
+      throw ServiceError(422, "'wide' is of series, and the rows are read as a table; leave it out")
     }
     guard fields.text("error") == nil else {
       throw ServiceError(

@@ -205,6 +205,15 @@ public struct Safetensors: Sendable {
     }
   }
 
+  /// The elements of a U8 tensor along one dimension.
+  ///
+  /// - Throws: `StorageError`: no such tensor, more dimensions, or another element type.
+  public func bytes(_ name: String) throws(StorageError) -> [UInt8] {
+    let entry = try entry(name, [entries[name]?.shape.first ?? 0])
+    guard entry.type == .u8 else { throw unfit(entry, "U8") }
+    return Array(data[entry.range])
+  }
+
   private func entry(_ name: String, _ shape: [Int]) throws(StorageError) -> TensorEntry {
     guard let entry = entries[name] else {
       throw StorageError(

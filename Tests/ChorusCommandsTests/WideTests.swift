@@ -89,11 +89,8 @@ import Testing
     let targets = try run(
       "predict", "wide.csv", "--input", "month", "--target", "shop_1,shop_2", "--horizon", "2")
     #expect(targets.rows[0][0] == "target")
-    for command in ["condition", "report"] {
-      let outcome = try run(command, "wide.csv", "--output", command == "report" ? "n.html" : "n.safetensors")
-      #expect(
-        outcome.code == 64 && outcome.errors.contains("several columns"), "\(command): \(outcome.errors)")
-    }
+    let outcome = try run("report", "wide.csv", "--output", "n.html")
+    #expect(outcome.code == 64 && outcome.errors.contains("several columns"), "\(outcome.errors)")
     for more in [["--group", "month"], ["--error", "shop_2", "--target", "shop_1"]] {
       let outcome = try folder.start(
         ["predict", "wide.csv", "--wide", "--horizon", "2", "--model", "m.safetensors"] + more
@@ -101,5 +98,64 @@ import Testing
       #expect(outcome.code == 64 && outcome.errors.contains("--wide"), "\(more): \(outcome.errors)")
     }
     #expect(try run("predict", "--context", "c", "--wide", "--horizon", "2").code == 64)
+  }
+
+  // MARK: Kept
+
+  /// All series are kept in one file, whose answers are those of the rows.
+  @Test func keptTogether() throws {
+    let direct = try run("predict", "wide.csv", "--horizon", "2")
+    let long = try run(
+      "condition", "long.csv", "--group", "series", "--target", "value", "--output", "l.safetensors")
+    #expect(long.code == 0 && long.errors.contains("of 3 series kept in l.safetensors"), "\(long.errors)")
+    let wide = try run("condition", "wide.csv", "--output", "w.safetensors")
+    #expect(wide.code == 0 && wide.errors.contains("3 series, a column for each"), "\(wide.errors)")
+    #expect(try run("condition", "wide.csv", "--wide", "--output", "t.safetensors").code == 0)
+    #expect(try folder.bytes("t.safetensors") == folder.bytes("w.safetensors"))
+    for context in ["l.safetensors", "w.safetensors"] {
+      let kept = try run("predict", "--context", context, "--horizon", "2")
+      #expect(kept.output == direct.output, "\(kept.errors)")
+    }
+    // Points of some series.
+    try folder.write("points.csv", "month,series\n2021-01-01,shop_10\n2021-01-01,shop_1\n")
+    let points = try run("predict", "--context", "w.safetensors", "--at-file", "points.csv")
+    #expect(points.output == (try run("predict", "wide.csv", "--at-file", "points.csv").output))
+    #expect(points.rows.count == 3)
+    // Rows join the series that they are of.
+    try folder.write("more.csv", "month,shop_10,shop_1\n2020-10-01,3,4\n2020-11-01,5,6\n")
+    try folder.write(
+      "more-long.csv",
+      "month,series,value\n2020-10-01,shop_10,3\n2020-11-01,shop_10,5\n2020-10-01,shop_1,4\n2020-11-01,shop_1,6\n"
+    )
+    for (file, context) in [("more.csv", "w"), ("more-long.csv", "l")] {
+      let more = try run(
+        "condition", file, "--append", "\(context).safetensors", "--output", "\(context)2.safetensors")
+      #expect(more.code == 0, "\(more.errors)")
+    }
+    let (a, b) = (
+      try run("predict", "--context", "w2.safetensors", "--horizon", "1"),
+      try run("predict", "--context", "l2.safetensors", "--horizon", "1")
+    )
+    #expect(a.output == b.output && a.rows.count == 4, "\(a.errors)")
+    #expect(a.rows.dropFirst().map { $0[1] } == ["2020-12-01", "2020-10-01", "2020-12-01"])
+    try folder.write("other.csv", "month,series,value\n2020-10-01,shop_7,3\n")
+    let other = try run("condition", "other.csv", "--append", "l.safetensors", "--output", "o.safetensors")
+    #expect(other.code != 0 && other.errors.contains("shop_7"), "\(other.errors)")
+  }
+
+  /// A file of another kind, cut or changed is refused with its name.
+  @Test func damagedFiles() throws {
+    #expect(try run("condition", "wide.csv", "--output", "w.safetensors").code == 0)
+    var bytes = try folder.bytes("w.safetensors")
+    bytes[bytes.count - 9] ^= 1
+    try bytes.write(to: folder.url("bad.safetensors"))
+    let bad = try run("predict", "--context", "bad.safetensors", "--horizon", "1")
+    #expect(bad.code != 0 && bad.errors.contains("bad.safetensors"), "\(bad.errors)")
+    for more in [["--with", "shop_1"], ["--append", "w.safetensors"]] {
+      let outcome = try folder.start(
+        ["condition", "wide.csv", "--wide", "--output", "n.safetensors", "--model", "m.safetensors"] + more
+      ).1()
+      #expect(outcome.code == 64 && outcome.errors.contains("--wide"), "\(more): \(outcome.errors)")
+    }
   }
 }
