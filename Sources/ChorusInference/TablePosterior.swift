@@ -74,7 +74,9 @@ public struct TablePosterior: Sendable {
       inputs: Inputs(
         read.flatMap { fit.observed.x[$0 * width..<($0 + 1) * width] }, dimensions: width),
       y: read.map { row in
-        let value = fit.unit.raw(fit.observed.y[row])
+        // Back from the unit a value at a bound may come to lie a rounding beyond it.
+        let back = fit.unit.raw(fit.observed.y[row])
+        let value = limits.map { min(max(back, $0.lowerBound), $0.upperBound) } ?? back
         return whole ? value.rounded() : value
       })
     let network = try Posterior(

@@ -77,6 +77,14 @@ import Testing
       try Self.isRefused(Self.said(one, "once"), "column 'once' has 1 values; at least 2 are needed"))
   }
 
+  /// The least value of a column is where its bound is, whatever its unit makes of it.
+  @Test func aColumnIsFilledDownToItsLeastValue() throws {
+    let folder = try Self.folder()
+    let filled = try folder.chorus("fill", "t.csv", "--samples", "4")
+    #expect(filled.code == 0 && filled.rows.count == 31, "\(filled.errors)")
+    #expect(filled.rows.dropFirst().allSatisfy { (Double($0[3]) ?? -1) >= 0 })
+  }
+
   @Test func cellsOfTwoKinds() throws {
     let folder = try Self.folder(",mixed") { $0 % 9 == 4 ? ",many" : ",\($0)" }
     for target in ["level", "y", "mixed"] {
