@@ -1,4 +1,5 @@
 import ArgumentParser
+import ChorusFiles
 import ChorusLanguage
 import ChorusPlans
 import ChorusTables

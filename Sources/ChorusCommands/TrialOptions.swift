@@ -93,7 +93,7 @@ struct TrialOptions: ParsableArguments {
   /// What no command of these has: a seed of its own, and files that would be written over each other.
   ///
   /// - Parameter reading: files that are read, by what they are called.
-  func check(_ common: CommonOptions, reading: [String: String] = [:]) throws {
+  func check(_ common: CommonOptions, reading: KeyValuePairs<String, String?> = [:]) throws {
     try Outputs.check(folder: out, "--out")
     if common.givenSeed != nil {
       throw ValidationError("--seed: seeds count from 1; say how many by --seeds")
