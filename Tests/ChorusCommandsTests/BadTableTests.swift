@@ -90,7 +90,9 @@ import Testing
     for target in ["level", "y", "mixed"] {
       let refused = try Self.said(folder, target)
       #expect(Self.isRefused(refused, "column 'mixed'"), "\(refused.errors)")
-      #expect(refused.errors.contains("--as COLUMN=category") && refused.errors.contains("--missing TEXT"))
+      #expect(refused.errors.contains("--missing"), "\(refused.errors)")
+      // Numbers of numbers are no table yet where that cell is met.
+      #expect(target == "y" || refused.errors.contains("--as COLUMN=category"), "\(refused.errors)")
     }
     let told = try Self.said(folder, "level", "--missing", "many")
     #expect(told.code == 0, "\(told.errors)")
@@ -100,11 +102,11 @@ import Testing
 
   @Test func moreColumnsThanAreRead() throws {
     let folder = try Folder()
-    let names = (0..<100_000).map { "c\($0)" }.joined(separator: ",")
-    let row = [String](repeating: "1", count: 100_000).joined(separator: ",")
+    let names = (0..<99_999).map { "c\($0)" }.joined(separator: ",")
+    let row = [String](repeating: "1", count: 99_999).joined(separator: ",")
     try folder.write("t.csv", names + ",level\n\(row),x\n\(row),y\n\(row),\n")
     let refused = try Self.said(folder, "level")
-    #expect(Self.isRefused(refused, "has 100001 columns and at most 1000 are read"), "\(refused.errors)")
+    #expect(Self.isRefused(refused, "has 100000 columns and at most 1000 are read"), "\(refused.errors)")
     for arguments in [
       ["fill", "t.csv"], ["condition", "t.csv", "--target", "level", "--output", "c.safetensors"],
     ] {

@@ -65,7 +65,7 @@ import Testing
     let rows = (0..<60).map { row -> String in
       let (a, b) = (row * 7 % 11, row * 5 % 13)
       let first = ["low", "middle", "high"][(a + row % 3) / 5]
-      return "\(a),\(b),\(first),\(b > 6 ? first : "none"),\(a * b)"
+      return "\(a),\(b),\(first),\(b > 6 ? first : "flat"),\(a * b)"
     }
     try folder.write("t.csv", "a,b,first,second,number\n" + rows.joined(separator: "\n") + "\n")
     func score(_ target: String, _ more: String...) throws -> [[String: String]] {
@@ -127,7 +127,7 @@ import Testing
       #expect(found.code == 0 && found.errors.contains(words), "\(found.errors)")
       #expect(found.output == pool.output && !pool.errors.contains(words))
     }
-    let number = try alone(Self.asked + ["--target", "price"])
+    let number = try alone(Self.asked + ["--target", "price", "--as", "kind=category"])
     #expect(number.code == 0 && !number.errors.contains(words), "\(number.errors)")
     // A table that was kept with it is not answered without it.
     let kept = try folder.chorus("condition", "wood.csv", "--target", "kind", "--output", "c.safetensors")
@@ -172,7 +172,7 @@ import Testing
     #expect(joined.code == 0, "\(joined.errors)")
     #expect(try ask("joined.safetensors").output == direct.output)
     // A number needs no network of classes, and its file is that of an earlier version.
-    try keep("number.safetensors", "price")
+    try keep("number.safetensors", "price", "--as", "kind=category")
     #expect(try folder.bytes("number.safetensors").range(of: Data("chorus-table-1".utf8)) != nil)
     #expect(try folder.bytes("both.safetensors").range(of: Data("chorus-table-2".utf8)) != nil)
     // Another network of classes is refused by name.
