@@ -101,9 +101,9 @@ public struct CovariatePosterior: Conditionable {
     }
     let read = data.count
     let all = Posterior.telling(data)
+    let (allTimes, askedTimes) = (Self.times(all.inputs), asked.map { Self.times($0) })
     let nearest = Posterior.nearestRows(
-      times: Self.times(all.inputs), y: all.y, to: Posterior.contextLimit(model.blueprint, dimensions: 1),
-      asked.map { Self.times($0) })
+      times: allTimes, y: all.y, to: Posterior.contextLimit(model.blueprint, dimensions: 1), askedTimes)
     let data = nearest.map { all.rows($0) } ?? all
     let times = Self.times(data.inputs)
     let areDates = data.inputColumns.first?.isDate == true
@@ -148,8 +148,8 @@ public struct CovariatePosterior: Conditionable {
     aside =
       (nearest.map {
         [
-          asked == nil
-            ? .contextLatest(from: all.count, to: $0.count) : .contextNearest(from: all.count, to: $0.count)
+          Posterior.isAmid(askedTimes, allTimes)
+            ? .contextNearest(from: all.count, to: $0.count) : .contextLatest(from: all.count, to: $0.count)
         ]
       } ?? [])
       + (all.count < read ? [.hiddenByErrors(read - all.count)] : [])

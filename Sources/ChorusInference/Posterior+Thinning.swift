@@ -19,6 +19,12 @@ extension Posterior {
     nearestRows(times: data.x, y: data.y, to: count, asked?.values).map { data.rows($0) } ?? data
   }
 
+  /// Whether something asked for lies before the last of some times: behind it the rows nearest are the latest.
+  static func isAmid(_ asked: [Double]?, _ times: [Double]) -> Bool {
+    let last = times.max() ?? .infinity
+    return asked?.contains { $0 < last } ?? false
+  }
+
   /// The rows that are kept, in their order; nil for all.
   static func nearestRows(times: [Double], y: [Double], to count: Int, _ asked: [Double]?) -> [Int]? {
     guard times.count > count else { return nil }

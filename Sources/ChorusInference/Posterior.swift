@@ -83,7 +83,8 @@ public struct Posterior: Sendable {
     let hidden = all - data.count
     (inputColumns, outputColumn) = (data.inputColumns, data.outputColumn)
     isNearest =
-      data.count > limit && (asked?.count ?? 0) > 0 && Self.isSeries(blueprint, dimensions: dimensions)
+      data.count > limit && Self.isSeries(blueprint, dimensions: dimensions)
+      && Self.isAmid(asked?.values, data.x)
     if data.count > limit {
       data =
         Self.isSeries(blueprint, dimensions: dimensions)
