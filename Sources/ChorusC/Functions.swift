@@ -224,7 +224,7 @@ import ChorusTables
           let values = values[before..<before + size]
           logDensities.write(zip(laws, values).lazy.map { $0.logDensity($1) }, at: before)
         }
-        return member.notes
+        return try member.notes(at: points, context)
       } catch {
         for array in [means, variances, logDensities] {
           array.write(repeatElement(.nan, count: size), at: before)

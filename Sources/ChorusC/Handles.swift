@@ -145,7 +145,7 @@ final class PosteriorHandle: Handle, @unchecked Sendable {
         columns = member.columns
         if let classes = member.classes { (rows, levels) = (classes.rows, classes.levels) }
         if let posterior = member.numbers {
-          rows = posterior.rows
+          rows = member.count ?? posterior.rows
           if let columns = member.inputColumns {
             inputs = columns.map { Input(name: $0.name, kind: $0.isDate ? "date" : "number") }
             target = posterior.outputColumn.name

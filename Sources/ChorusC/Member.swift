@@ -7,9 +7,9 @@ import ChorusTensors
 struct Member: Sendable {
   private enum Reading: Sendable {
     /// What is known of paths beside the rows.
-    case rows(Posterior, known: [Known])
+    case rows(RowsRead<Posterior>, known: [Known])
     /// A series with columns known beside time.
-    case series(CovariatePosterior, names: [String], known: [Known])
+    case series(RowsRead<CovariatePosterior>, names: [String], known: [Known])
     /// What was found in a table, whose rows are asked for as estimators tell of them.
     case table(TablePosterior, Posterior)
     case classes(ClassPosterior)
@@ -18,7 +18,18 @@ struct Member: Sendable {
 
   private init(_ reading: Reading) { self.reading = reading }
 
-  init(_ posterior: Posterior) { reading = .rows(posterior, known: []) }
+  /// A posterior that was kept in a file.
+  init(_ posterior: Posterior) { reading = .rows(RowsRead(posterior), known: []) }
+
+  /// Reads rows of numbers.
+  private init(
+    _ model: Model, _ data: Dataset, _ options: Options, asked: Inputs?, on pool: ThreadPool?
+  ) throws {
+    let rows = try RowsRead(model, data, asked: asked) { rows, asked in
+      try model.condition(on: rows, values: options.values, limits: options.limits, asked: asked, pool: pool)
+    }
+    self.init(.rows(rows, known: []))
+  }
 
   /// Reads the rows of a context as the model takes them.
   init(
@@ -27,10 +38,7 @@ struct Member: Sendable {
   ) throws {
     guard model.blueprint.readsTables else {
       try rows.refuseCategories()
-      self.init(
-        try model.condition(
-          on: rows.dataset(context), values: options.values, limits: options.limits, asked: asked, pool: pool)
-      )
+      try self.init(model, rows.dataset(context), options, asked: asked, on: pool)
       return
     }
     guard options.values == .automatic || options.values == .raw else {
@@ -64,28 +72,40 @@ struct Member: Sendable {
       let names = data.inputColumns.dropFirst().enumerated().map {
         $1.name.isEmpty ? "column \($0 + 1)" : $1.name
       }
-      let posterior = try CovariatePosterior(
-        model, data, kinds, values: options.values, limits: options.limits, asked: asked, on: pool)
-      self.init(.series(posterior, names: names, known: []))
+      let rows = try RowsRead(model, data, columns: kinds.count, asked: asked) { rows, asked in
+        try CovariatePosterior(
+          model, rows, kinds, values: options.values, limits: options.limits, asked: asked, on: pool)
+      }
+      self.init(.series(rows, names: names, known: []))
       return
     }
-    self.init(
-      try model.condition(on: data, values: options.values, limits: options.limits, asked: asked, pool: pool))
+    try self.init(model, data, options, asked: asked, on: pool)
   }
 
   /// What has read the rows where the target is a number; nil where it is a category.
   var numbers: Posterior? {
     switch reading {
-    case .rows(let posterior, _), .table(_, let posterior): posterior
-    case .series(let posterior, _, _): posterior.rest
+    case .rows(let rows, _): rows.main
+    case .table(_, let posterior): posterior
+    case .series(let rows, _, _): rows.main.rest
     case .classes: nil
     }
   }
 
   /// What values are seen as, where the target is a number.
   var values: ValueScale? {
-    if case .series(let posterior, _, _) = reading { return posterior.values }
+    if case .series(let rows, _, _) = reading { return rows.main.values }
     return numbers?.preparation.values
+  }
+
+  /// How many rows were given, where the target is a number.
+  var count: Int? {
+    switch reading {
+    case .rows(let rows, _): rows.count ?? rows.main.rows
+    case .series(let rows, _, _): rows.count ?? rows.main.rest.rows
+    case .table(_, let posterior): posterior.rows
+    case .classes: nil
+    }
   }
 
   /// What answers where the target is a category; nil where it is a number.
@@ -94,8 +114,8 @@ struct Member: Sendable {
   /// How many columns the inputs of rows and points have.
   var columns: Int {
     switch reading {
-    case .rows(let posterior, _): posterior.inputColumns.count
-    case .series(let posterior, _, _): posterior.shares.count + 1
+    case .rows(let rows, _): rows.main.inputColumns.count
+    case .series(let rows, _, _): rows.main.shares.count + 1
     case .table(let table, _): table.fit.cells.columns
     case .classes(let classes): classes.categories.count
     }
@@ -103,18 +123,18 @@ struct Member: Sendable {
 
   /// The inputs of rows of a function or a series without columns beside time; nil elsewhere.
   var inputColumns: [Column]? {
-    if case .rows(let posterior, _) = reading { posterior.inputColumns } else { nil }
+    if case .rows(let rows, _) = reading { rows.main.inputColumns } else { nil }
   }
 
   /// The laws of numbers of which nothing is known but rows.
   func laws() throws(CallError) -> any Answering {
     switch reading {
-    case .rows(let posterior, let known):
+    case .rows(let rows, let known):
       try Self.refuseBounds(known)
-      return posterior
-    case .series(let posterior, _, let known):
+      return rows.answering
+    case .series(let rows, _, let known):
       try Self.refuseBounds(known)
-      return posterior
+      return rows.answering
     case .table(_, let posterior): return posterior
     case .classes: throw Self.noNumber
     }
@@ -142,8 +162,8 @@ struct Member: Sendable {
 
   /// Words about points whose columns beside time lie outside of what the rows have.
   func beyond(_ points: PointParts, _ context: Int) throws -> [String] {
-    guard case .series(let posterior, let names, _) = reading else { return [] }
-    return posterior.notes(at: try points.inputs(context), names: names)
+    guard case .series(let rows, let names, _) = reading else { return [] }
+    return rows.main.notes(at: try points.inputs(context), names: names)
   }
 
   /// Paths through points, of a table by the seeds of the program.
@@ -152,16 +172,10 @@ struct Member: Sendable {
   ) throws -> Posterior.Samples {
     let inputs = try inputs(points, context)
     switch reading {
-    case .rows(let posterior, let known):
-      return try posterior.sample(
-        count, at: inputs, given: known.map { $0.event(at: inputs) },
-        plan: options.plan ?? posterior.model.defaultPlan, seed: options.seed,
-        latent: options.latent, flopLimit: options.flopLimit)
-    case .series(let posterior, _, let known):
-      return try posterior.sample(
-        count, at: inputs, given: known.map { $0.event(at: inputs) },
-        plan: options.plan ?? posterior.rest.model.defaultPlan, seed: options.seed,
-        latent: options.latent, flopLimit: options.flopLimit)
+    case .rows(let rows, let known):
+      return try Self.paths(count, inputs, rows.answering, rows.main.model, known, options)
+    case .series(let rows, _, let known):
+      return try Self.paths(count, inputs, rows.answering, rows.main.rest.model, known, options)
     case .table(_, let posterior):
       return try posterior.sample(
         count, at: inputs, plan: options.plan ?? .sequential, seed: TableChain.seed(of: options.seed),
@@ -170,14 +184,24 @@ struct Member: Sendable {
     }
   }
 
+  private static func paths(
+    _ count: Int, _ inputs: Inputs, _ posterior: any Conditionable, _ model: Model, _ known: [Known],
+    _ options: Options
+  ) throws -> Posterior.Samples {
+    try posterior.paths(
+      count, at: inputs, given: known.map { $0.event(at: inputs) }, plan: options.plan ?? model.defaultPlan,
+      seed: options.seed, latent: options.latent, flopLimit: options.flopLimit, progress: nil)
+  }
+
   /// The same with further rows.
   func observing(_ rows: ObservedParts, _ context: Int) throws -> Member {
     guard rows.levels == nil, classes == nil else {
       throw CallError.usage("rows are not added to those of a category; read all of them again")
     }
     switch reading {
-    case .rows(let posterior, let known):
-      return Member(.rows(try posterior.observing(more: rows.dataset(context)), known: known))
+    case .rows(let read, let known):
+      let more = try rows.dataset(context)
+      return Member(.rows(try read.appending(more) { try $0.observing(more: more) }, known: known))
     case .series:
       throw CallError.usage("rows are not added to those with columns beside time; read all of them again")
     case .table(let table, let posterior):
@@ -191,44 +215,57 @@ struct Member: Sendable {
   /// The same with what is known of paths.
   func knowing(_ known: [Known]) throws -> Member {
     let rows = known.filter(\.isRow)
-    if case .series(let posterior, let names, let before) = reading {
+    if case .series(let read, let names, let before) = reading {
       guard rows.isEmpty else {
         throw CallError.usage(
           "beside columns known at all times a value that is known is a row more; read it with the rows")
       }
-      return Member(.series(posterior, names: names, known: before + known))
+      return Member(.series(read, names: names, known: before + known))
     }
-    guard case .rows(let posterior, let before) = reading else {
+    guard case .rows(let read, let before) = reading else {
       throw CallError.usage(
         "what is known of paths goes with rows of a series or a function, not with a table")
     }
-    let informed =
-      rows.isEmpty
-      ? posterior
-      : try posterior.given(
-        Dataset(
-          inputs: Inputs(rows.flatMap(\.input), dimensions: columns),
-          y: rows.map(\.range.lowerBound),
-          inputColumns: posterior.inputColumns, outputColumn: posterior.outputColumn))
+    guard !rows.isEmpty else { return Member(.rows(read, known: before + known)) }
+    let more = try Dataset(
+      inputs: Inputs(rows.flatMap(\.input), dimensions: columns), y: rows.map(\.range.lowerBound),
+      inputColumns: read.main.inputColumns, outputColumn: read.main.outputColumn)
+    let informed = try read.rereading(more) { try $0.given(more) }
     return Member(.rows(informed, known: before + known.filter { !$0.isRow }))
   }
 
   /// The posterior, to be kept in a file.
-  func kept() throws(CallError) -> Posterior {
+  func kept() throws -> Posterior {
     if case .series = reading {
-      throw .usage("rows with columns beside time are not kept in a file; keep the rows, and read them again")
+      throw CallError.usage("rows with columns beside time are not kept in a file; keep the rows, and read them again")
     }
-    guard case .rows(let posterior, let known) = reading else {
-      throw .usage("a table that was read is not kept in a file yet; keep its rows, and read them again")
+    guard case .rows(let rows, let known) = reading else {
+      throw CallError.usage("a table that was read is not kept in a file yet; keep its rows, and read them again")
     }
-    guard known.isEmpty else { throw .usage("bounds that paths have to keep are not kept in a file") }
-    return posterior
+    guard known.isEmpty else {
+      throw CallError.usage("bounds that paths have to keep are not kept in a file")
+    }
+    return try rows.kept()
+  }
+
+  /// Words about what answers some points.
+  func notes(at points: PointParts, _ context: Int) throws -> [String] {
+    switch reading {
+    case .rows(let rows, _): Self.words(rows.notes(at: try points.inputs(context)), rows.main.notes)
+    case .series(let rows, _, _): Self.words(rows.notes(at: try points.inputs(context)), rows.main.rest.notes)
+    case .table, .classes: notes
+    }
+  }
+
+  /// What is said of windows, and what else is said of one of them.
+  private static func words(_ windows: [Note], _ main: [Note]) -> [String] {
+    (windows + main.filter { !windows.contains($0) }).map(\.description)
   }
 
   var notes: [String] {
     switch reading {
-    case .rows(let posterior, _): posterior.notes.map(\.description)
-    case .series(let posterior, _, _): posterior.rest.notes.map(\.description)
+    case .rows(let rows, _): Self.words(rows.notes, rows.main.notes)
+    case .series(let rows, _, _): Self.words(rows.notes, rows.main.rest.notes)
     case .table(let table, let posterior):
       posterior.notes.map(\.description) + (table.note.map { [$0] } ?? [])
     case .classes(let classes): classes.note.map { [$0] } ?? []

@@ -45,6 +45,42 @@ package final class SectionedPosterior<Part: Answering>: Conditionable {
     (self.data, self.limit, self.read) = (data, limit, read)
   }
 
+  /// `other` with further rows.
+  private init(_ other: SectionedPosterior, with more: Dataset) throws {
+    let told = Posterior.telling(more)
+    data = try other.data.appending(told)
+    (limit, read, hidden) = (other.limit, other.read, other.hidden + more.count - told.count)
+    let (all, y) = (data.firstInputs, data.y)
+    order = y.indices.sorted { (all[$0], y[$0]) < (all[$1], y[$1]) }
+    times = order.map { all[$0] }
+  }
+
+  // MARK: Further rows
+
+  /// How many rows there are.
+  package var count: Int { data.count + hidden }
+
+  /// What reads the latest rows.
+  package func newest() throws -> Part { try part(last) }
+
+  /// What becomes of all rows when they are read at once.
+  package func whole() throws -> Part { try read(data) }
+
+  /// The same with further rows, as if they had been there from the first: every window is read when it is asked for.
+  package func rereading(_ more: Dataset) throws -> SectionedPosterior { try SectionedPosterior(self, with: more) }
+
+  /// The same with further rows. Where they follow on the others, what has read the latest rows takes them in.
+  ///
+  /// - Parameter extended: what becomes of what has read rows when it reads some more.
+  package func appending(_ more: Dataset, _ extended: (Part) throws -> Part) throws -> SectionedPosterior {
+    let longer = try SectionedPosterior(self, with: more)
+    if let end = times.last, more.firstInputs.allSatisfy({ $0 > end }) {
+      let newest = try extended(try newest())
+      longer.parts.withLock { $0[longer.last] = newest }
+    }
+    return longer
+  }
+
   // MARK: Windows
 
   private var last: Int { (data.count - limit + limit / 2 - 1) / (limit / 2) }
@@ -96,6 +132,12 @@ package final class SectionedPosterior<Part: Answering>: Conditionable {
     guard window < last else { return seed }
     var stream = RandomStream(seed: seed, .paths, UInt64(data.count), UInt64(window))
     return stream.nextUInt64()
+  }
+
+  /// Words about the rows that answer some points, or about the latest.
+  package func notes(at inputs: Inputs?) -> [Note] {
+    let windows = inputs.map { divided($0).map(\.window) } ?? []
+    return notes(windows.isEmpty ? [last] : windows)
   }
 
   private func notes(_ windows: [Int]) -> [Note] {

@@ -85,7 +85,7 @@ typedef struct chorus_options {
   const char *scale;           /* what values are seen as: "auto" (the default), "raw", "log" or "root" */
   const double *least;         /* the least that a value can be; NULL: anything */
   const double *most;          /* the largest */
-  const chorus_points *asked;  /* points that will be asked for: of long series the rows near to them are kept */
+  const chorus_points *asked;  /* points that will be asked for: of too many rows those near to them are read, of a series first */
   const char *plan;            /* how paths are drawn: NULL: "auto" (of a table, "sequential"), or as `chorus predict --plan` */
   uint64_t seed;
   double flop_limit;           /* plans that need more arithmetic are refused; 0: 2e13 */

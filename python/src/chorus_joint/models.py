@@ -87,7 +87,7 @@ class Model:
         bounds : (least, most), optional
             where values lie; None for a side without a bound
         asked : array, shape [points] or [points, columns], optional; with `many` a sequence of them
-            points that will be asked for: of long series the rows near to them are kept
+            points that will be asked for: of too many rows those near to them are read, of a series first
         levels : int
             of a model of tables: how many levels the target has where it is a category, whose numbers from 0 on `y` then holds
         skip : bool
