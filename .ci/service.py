@@ -41,8 +41,9 @@ def until(holds, what, seconds=PATIENCE):
 
 
 def told(*arguments):
-    """What `chorus` writes."""
-    return subprocess.run([PROGRAM, *arguments], capture_output=True, check=True, timeout=PATIENCE).stdout
+    """What `chorus` writes, with as many digits as the service."""
+    digits = ("--digits", "all") if arguments[0] == "predict" else ()
+    return subprocess.run([PROGRAM, *arguments, *digits], capture_output=True, check=True, timeout=PATIENCE).stdout
 
 
 class Server:

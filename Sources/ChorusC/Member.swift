@@ -237,10 +237,12 @@ struct Member: Sendable {
   /// The posterior, to be kept in a file.
   func kept() throws -> Posterior {
     if case .series = reading {
-      throw CallError.usage("rows with columns beside time are not kept in a file; keep the rows, and read them again")
+      throw CallError.usage(
+        "rows with columns beside time are not kept in a file; keep the rows, and read them again")
     }
     guard case .rows(let rows, let known) = reading else {
-      throw CallError.usage("a table that was read is not kept in a file yet; keep its rows, and read them again")
+      throw CallError.usage(
+        "a table that was read is not kept in a file yet; keep its rows, and read them again")
     }
     guard known.isEmpty else {
       throw CallError.usage("bounds that paths have to keep are not kept in a file")

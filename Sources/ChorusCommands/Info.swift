@@ -1,5 +1,6 @@
 import ArgumentParser
 import ChorusModels
+import ChorusQuestions
 import ChorusTables
 import ChorusTensors
 import Foundation
@@ -71,3 +72,4 @@ extension Info {
 }
 
 extension TableFormat: ExpressibleByArgument {}
+extension Digits: ExpressibleByArgument {}

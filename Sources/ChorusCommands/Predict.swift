@@ -152,6 +152,13 @@ struct Predict: ParsableCommand {
   var format = TableFormat.csv
 
   @Option(
+    help: """
+      sensible, or all: of quantiles, means and probabilities so many digits as a thousandth of their law's width needs, or \
+      all 17. Paths of --output have all.
+      """)
+  var digits = Digits.sensible
+
+  @Option(
     name: .customLong("as"),
     help: ArgumentHelp(
       "What columns of a table are, where that is not found right: number, category, or skip.",
@@ -230,7 +237,8 @@ struct Predict: ParsableCommand {
       let model = try asking.model ?? Model(named: name, precision: precise.precision)
       try outputs().checkPlaces()
       let table = try PredictionTable(
-        asking: asking, levels: levels, functionals: functionals, format: format, paths: output)
+        asking: asking, levels: levels, functionals: functionals, digits: digits, format: format,
+        paths: output)
       let asker = Asker(
         model: model, values: asking.settings?.values ?? scale.choice,
         limits: asking.settings?.limits ?? scale.limits, whole: asking.settings?.isWhole ?? scale.isWhole,

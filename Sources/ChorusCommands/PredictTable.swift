@@ -100,7 +100,7 @@ extension Predict {
       seed: common.seed, levels: try numberList(quantiles, option: "--quantiles"), functionals: functionals,
       flopLimit: flopLimit, limits: jobs.saved?.limits ?? scale.limits,
       whole: jobs.saved?.isWhole ?? scale.isWhole, known: try known.statements,
-      needsPaths: output != nil || plot != nil || show)
+      needsPaths: output != nil || plot != nil || show, digits: digits)
     try run(jobs, asker, notes: [asked.note].compactMap { $0 } + jobs.notes)
   }
 

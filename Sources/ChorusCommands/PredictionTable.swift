@@ -20,11 +20,12 @@ final class PredictionTable {
   ///   - path: of the file of paths.
   /// - Throws: where a functional can not be worked out, or the file not be made.
   init(
-    asking: Asking, levels: [Double], functionals: [Functional], format: TableFormat, paths path: String?
+    asking: Asking, levels: [Double], functionals: [Functional], digits: Digits, format: TableFormat,
+    paths path: String?
   ) throws {
     table = try AnswerTable(
       of: asking.questions[0].observations, groupColumn: asking.groupColumn, targets: asking.targets,
-      levels: levels, functionals: functionals)
+      levels: levels, functionals: functionals, digits: digits)
     try table.check(asking.questions)
     output = try RowWriter(columns: table.columns, format: format, to: .standardOutput)
     paths = try path.map { [table] in

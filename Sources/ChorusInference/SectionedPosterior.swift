@@ -67,7 +67,9 @@ package final class SectionedPosterior<Part: Answering>: Conditionable {
   package func whole() throws -> Part { try read(data) }
 
   /// The same with further rows, as if they had been there from the first: every window is read when it is asked for.
-  package func rereading(_ more: Dataset) throws -> SectionedPosterior { try SectionedPosterior(self, with: more) }
+  package func rereading(_ more: Dataset) throws -> SectionedPosterior {
+    try SectionedPosterior(self, with: more)
+  }
 
   /// The same with further rows. Where they follow on the others, what has read the latest rows takes them in.
   ///

@@ -9,6 +9,7 @@ package struct AnswerTable: Sendable {
   private let functionals: [Functional]
   /// Whether a column tells which target a row is of.
   private let several: Bool
+  private let digits: Digits
   /// Of quantiles, or of functionals where there are some.
   package let columns: [String]
   package let pathColumns: [String]
@@ -17,23 +18,24 @@ package struct AnswerTable: Sendable {
 
   /// - Parameters:
   ///   - first: any of the series; all have the same columns.
-  ///   - levels: of quantiles.
+  ///   - levels: of quantiles, of which the median comes first.
   /// - Throws: where a functional can not be worked out.
   package init(
     of first: Observations, groupColumn: String?, targets: [String], levels: [Double],
-    functionals: [Functional]
+    functionals: [Functional], digits: Digits = .all
   ) throws {
     try first.check(functionals)
     self.functionals = try FunctionalTable.resolved(
       functionals, kind: first.selection.kinds[0], of: first.selection.inputs[0])
-    (self.groupColumn, self.levels) = (groupColumn, levels)
+    let levels = functionals.isEmpty ? levels.medianFirst : levels
+    (self.groupColumn, self.levels, self.digits) = (groupColumn, levels, digits)
     several = targets.count > 1
     let keys = (groupColumn.map { [OutputName.file($0)] } ?? []) + (several ? ["target"] : [])
     let inputs = first.selection.inputs.map(OutputName.file)
     let quantiles = levels.map { OutputName.own("q\($0)") }
     let answers =
       functionals.isEmpty
-      ? keys + inputs + ["mean"] + quantiles + ["outside", "note"]
+      ? keys + inputs + quantiles + ["mean", "outside", "note"]
       : keys + FunctionalTable.columns(levels: levels).map(OutputName.own)
     let paths = keys + ["path", "row"] + inputs + [several ? "value" : .file(first.selection.target)]
     (columns, pathColumns) = (answers.header, paths.header)
@@ -76,13 +78,16 @@ package struct AnswerTable: Sendable {
 
   private func quantileRows(_ answer: Answer) -> [[Cell]] {
     let (question, samples) = (answer.question, answer.samples)
-    let (values, means) = (samples?.quantiles(levels), samples?.means)
     let note = answer.notes.joined(separator: "; ")
     return (0..<question.points.count).map { row in
       let outside = samples?.outside[row].description ?? ""
       var cells = keyCells(question) + question.inputCells(row)
-      cells.append(means.map { .number($0[row]) } ?? .missing)
-      cells += levels.indices.map { level in values.map { .number($0[row][level]) } ?? .missing }
+      if let samples, !samples.paths.isEmpty {
+        let said = digits.written(samples.paths.map { $0[row] }, levels: levels, mean: samples.means[row])
+        cells += (said.quantiles + [said.mean]).map { .number($0) }
+      } else {
+        cells += [Cell](repeating: .missing, count: levels.count + 1)
+      }
       cells.append(outside.isEmpty ? .missing : .text(outside))
       cells.append(note.isEmpty ? .missing : .text(note))
       return cells
@@ -92,7 +97,8 @@ package struct AnswerTable: Sendable {
   private func functionalRows(_ answer: Answer) -> [[Cell]] {
     let question = answer.question
     let table = FunctionalTable(
-      functionals: functionals, levels: levels, inputs: question.points, kinds: question.selection.kinds)
+      functionals: functionals, levels: levels, inputs: question.points, kinds: question.selection.kinds,
+      digits: digits)
     // A series that was not predicted has a line for each, without numbers.
     let (joint, independent) = answer.samples.map { ($0.paths, answer.independent) } ?? ([], [])
     let note = answer.notes.joined(separator: "; ")

@@ -9,10 +9,14 @@ package struct FunctionalTable {
   package let levels: [Double]
   package let inputs: Inputs
   package let kinds: [ColumnKind]
+  private let digits: Digits
 
   /// - Parameter levels: of quantiles.
-  package init(functionals: [Functional], levels: [Double], inputs: Inputs, kinds: [ColumnKind]) {
+  package init(
+    functionals: [Functional], levels: [Double], inputs: Inputs, kinds: [ColumnKind], digits: Digits = .all
+  ) {
     (self.functionals, self.levels, self.inputs, self.kinds) = (functionals, levels, inputs, kinds)
+    self.digits = digits
   }
 
   /// The numbers named in an option, which may be absent. Inputs that a number is of are read by ``resolved(_:kind:)``.
@@ -88,15 +92,16 @@ package struct FunctionalTable {
   /// A row but for its note.
   package func cells(_ row: Row) -> [Cell] {
     let summary = row.summary
+    func number(_ value: Double) -> Cell { .number(digits.rounded(value, width: summary.deviation.value)) }
+    func share(_ value: Double) -> Cell { .number(digits.probability(value)) }
     // An input is written as it was read; errors and deviations of dates are in days.
     func place(_ value: Double) -> Cell {
-      row.functional.isInput && value.isFinite ? .value(value, kinds[0]) : .number(value)
+      row.functional.isInput && value.isFinite ? .value(value, kinds[0]) : number(value)
     }
     return [
       .text(row.functional.description), .text(row.draws), .integer(summary.count),
-      .number(summary.share.value),
-      .number(summary.share.error), place(summary.mean.value), .number(summary.mean.error),
-      .number(summary.deviation.value), .number(summary.deviation.error),
-    ] + summary.quantiles.flatMap { [place($0.value), .number($0.error)] }
+      share(summary.share.value), share(summary.share.error), place(summary.mean.value),
+      number(summary.mean.error), number(summary.deviation.value), number(summary.deviation.error),
+    ] + summary.quantiles.flatMap { [place($0.value), number($0.error)] }
   }
 }

@@ -13,12 +13,14 @@ package struct TableAnswer: Sendable {
   package let group: String?
   /// What to be careful about.
   package let notes: [String]
+  private let digits: Digits
 
   package init(
     job: TableJob, steps: [TableChain.Step], drawn: TableChain.Drawn?, levels: [Double], group: String? = nil,
-    refusal: String? = nil
+    digits: Digits = .all, refusal: String? = nil
   ) {
     (self.job, self.steps, self.drawn, self.levels, self.group) = (job, steps, drawn, levels, group)
+    self.digits = digits
     notes = drawn?.notes ?? refusal.map { ["not predicted: \($0)"] } ?? []
   }
 
@@ -34,15 +36,16 @@ package struct TableAnswer: Sendable {
 
   // MARK: Quantiles and probabilities
 
-  /// The columns of ``rows``: of a single target its mean and quantiles, or its likeliest level and the probabilities of all; of several
+  /// The columns of ``rows``: of a single target its quantiles, the median first, and its mean, or its likeliest level and the probabilities of all; of several
   /// the same in one form, with a column that tells which.
   package func names(groupColumn: String?) -> [OutputName] {
     let key = groupColumn.map { [OutputName.file($0)] } ?? []
     if let names = onlyLevels {
       return key + ["row", .file(columns[0].name), "probability"] + names.map { .own("p(\($0))") } + ["note"]
     }
-    return key + ["row"] + (steps.count > 1 ? ["target", "expected", "probability"] : ["mean"])
-      + levels.map { .own("q\($0)") } + ["note"]
+    let (isSeveral, quantiles) = (steps.count > 1, levels.medianFirst.map { OutputName.own("q\($0)") })
+    return key + ["row"] + (isSeveral ? ["target", "expected", "probability"] : []) + quantiles
+      + (isSeveral ? ["note"] : ["mean", "note"])
   }
 
   /// One row a cell.
@@ -50,7 +53,9 @@ package struct TableAnswer: Sendable {
     asked.map { cell, place in
       if let names = onlyLevels {
         let law = place.flatMap { drawn?.expected[$0] }
-        let all = law.map { $0.map { ChorusTables.Cell.number($0) } } ?? names.map { _ in .missing }
+        let all =
+          law.map { $0.map { ChorusTables.Cell.number(digits.probability($0)) } }
+          ?? names.map { _ in .missing }
         return key + [number(cell.row)] + likeliest(law, names) + all + [noteCell]
       }
       let (column, isSeveral) = (columns[cell.step], steps.count > 1)
@@ -59,9 +64,8 @@ package struct TableAnswer: Sendable {
       if case .category(let names) = column.kind {
         cells += likeliest(law, names) + levels.map { _ in .missing }
       } else {
-        cells.append(law.map { .number($0[0]) } ?? .missing)
-        if isSeveral { cells.append(.missing) }
-        cells += quantiles(place)
+        let (quantiles, mean) = self.quantiles(place, mean: law?[0])
+        cells += isSeveral ? [mean, .missing] + quantiles : quantiles + [mean]
       }
       return cells + [noteCell]
     }
@@ -82,12 +86,16 @@ package struct TableAnswer: Sendable {
     guard let law else { return [.missing, .missing] }
     var best = 0
     for (level, probability) in law.enumerated() where probability > law[best] { best = level }
-    return [.text(names[best]), .number(law[best])]
+    return [.text(names[best]), .number(digits.probability(law[best]))]
   }
 
-  private func quantiles(_ place: Int?) -> [ChorusTables.Cell] {
-    guard let place, let drawn else { return levels.map { _ in .missing } }
-    return Posterior.Samples.quantiles(of: drawn.paths.map { $0[place] }, levels).map { .number($0) }
+  private func quantiles(_ place: Int?, mean: Double?) -> (
+    quantiles: [ChorusTables.Cell], mean: ChorusTables.Cell
+  ) {
+    let levels = levels.medianFirst
+    guard let place, let drawn, let mean else { return (levels.map { _ in .missing }, .missing) }
+    let said = digits.written(drawn.paths.map { $0[place] }, levels: levels, mean: mean)
+    return (said.quantiles.map { .number($0) }, .number(said.mean))
   }
 
   // MARK: Paths
@@ -132,7 +140,7 @@ package struct TableAnswer: Sendable {
     let functionals = try FunctionalTable.resolved(functionals, kind: .number, of: "row")
     if drawn != nil { try FunctionalTable.check(functionals, at: rows, file: job.frame.source) }
     let table = FunctionalTable(
-      functionals: functionals, levels: levels, inputs: try Inputs(rows), kinds: [.number])
+      functionals: functionals, levels: levels, inputs: try Inputs(rows), kinds: [.number], digits: digits)
     return table.rows(joint: drawn?.paths ?? [], independent: independent).map {
       key + table.cells($0) + [noteCell]
     }

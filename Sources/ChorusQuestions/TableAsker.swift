@@ -18,11 +18,12 @@ package struct TableAsker: Sendable {
   package let known: [KnownStatement]
   /// Whether the paths themselves are wanted, and not only what is said of each row.
   package let needsPaths: Bool
+  private let digits: Digits
 
   package init(
     model: Model, template: PlanTemplate, samples: Int, seed: UInt64, levels: [Double],
     functionals: [Functional], flopLimit: Double, limits: ClosedRange<Double>?, whole: Bool,
-    known: [KnownStatement], needsPaths: Bool = true
+    known: [KnownStatement], needsPaths: Bool = true, digits: Digits = .all
   ) {
     self.model = model
     self.template = template
@@ -35,6 +36,7 @@ package struct TableAsker: Sendable {
     self.whole = whole
     self.known = known
     self.needsPaths = needsPaths
+    self.digits = digits
   }
 
   package func steps(_ job: TableJob) -> [TableChain.Step] { job.steps(limits: limits, whole: whole) }
@@ -88,7 +90,7 @@ package struct TableAsker: Sendable {
     let steps = steps(job)
     if let refusal = job.refusal(steps) {
       let answer = TableAnswer(
-        job: job, steps: steps, drawn: nil, levels: levels, group: group, refusal: refusal)
+        job: job, steps: steps, drawn: nil, levels: levels, group: group, digits: digits, refusal: refusal)
       return (
         answer, try functionals.isEmpty ? answer.rows : answer.functionalRows(functionals, independent: [])
       )
@@ -113,7 +115,8 @@ package struct TableAsker: Sendable {
           progress: progress)
       }
       let answer = TableAnswer(
-        job: job, steps: steps, drawn: try draw(template, progress), levels: levels, group: group)
+        job: job, steps: steps, drawn: try draw(template, progress), levels: levels, group: group,
+        digits: digits)
       guard functionals.isEmpty else {
         return (
           answer, try answer.functionalRows(functionals, independent: draw(.independent, nil).paths)

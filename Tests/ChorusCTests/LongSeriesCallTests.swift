@@ -150,7 +150,8 @@ import Testing
     let handles = Handles()
     let posterior = handles.condition(0..<Self.count)
     let informed = handles.knowing(101, 30, posterior)
-    let data = try Dataset(x: (0..<Self.count).map(Double.init) + [101], y: Array(Self.y[0..<Self.count]) + [30])
+    let data = try Dataset(
+      x: (0..<Self.count).map(Double.init) + [101], y: Array(Self.y[0..<Self.count]) + [30])
     let model = try Model(named: "functions")
     let expected = try #require(SectionedPosterior(model, data) { try model.condition(on: $0) })
     #expect(try handles.paths(informed).values == paths(expected).paths.flatMap { $0 })

@@ -34,7 +34,7 @@ struct CovariateOptionTests {
   func columns() throws {
     let outcome = try ask("predict", "--with", "promo,weather", "--samples", "20")
     #expect(outcome.code == 0, "\(outcome.errors)")
-    #expect(outcome.rows[0].prefix(4) == ["day", "promo", "weather", "mean"])
+    #expect(outcome.rows[0].prefix(4) == ["day", "promo", "weather", "q0.5"])
     #expect(outcome.rows.count == 6 && ["sun", "rain", "snow"].contains(outcome.rows[1][2]))
     #expect(
       outcome.errors.contains("'sales' by 'day'") && outcome.errors.contains("'promo' moves 'sales' by"))

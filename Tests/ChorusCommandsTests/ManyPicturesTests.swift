@@ -105,8 +105,7 @@ import Testing
     try folder.write("d.csv", "t,y\n" + (0..<12).map { "\($0),\($0 * 5 % 7)\n" }.joined())
     let outcome = try run(
       "predict", "d.csv", "--horizon", "4", "--functional", "difference:12..14, difference,first-below:1e9",
-      "--output",
-      "p.csv")
+      "--output", "p.csv", "--digits", "all")
     #expect(outcome.code == 0, "\(outcome.errors)")
     #expect(
       outcome.rows.dropFirst().map { $0[0] } == [

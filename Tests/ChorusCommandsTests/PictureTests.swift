@@ -71,7 +71,7 @@ import Testing
 
   @Test func aLookOnTheTerminal() throws {
     let outcome = try run("predict", "--show", "--at", "0..12/0.5")
-    #expect(outcome.code == 0 && outcome.output.hasPrefix("t,mean,"))
+    #expect(outcome.code == 0 && outcome.output.hasPrefix("t,q0.5,"))
     let lines = outcome.errors.split(separator: "\n")
     #expect(lines.first == "level, from 12 rows of t.csv" && lines.last?.contains("• observed") == true)
     #expect(lines.contains { $0.contains("░") } && !outcome.errors.contains("\u{1B}"))
@@ -81,7 +81,7 @@ import Testing
   @Test func functionalsBesideIndependentMarginals() throws {
     let outcome = try run(
       "predict", "--at", "0..6/1", "--functional", "sum, first-above:0.5,first-above:1e9", "--quantiles",
-      "0.1,0.9")
+      "0.1,0.9", "--digits", "all")
     #expect(outcome.code == 0, "\(outcome.errors)")
     #expect(
       outcome.rows[0] == [

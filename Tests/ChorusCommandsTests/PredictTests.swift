@@ -64,19 +64,55 @@ import Testing
     let outcome = try predict()
     #expect(outcome.code == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
     #expect(outcome.rows.map { $0[0] } == ["t", "12", "13"])
-    #expect(outcome.output.hasPrefix("t,mean,q0.05,q0.5,q0.95,outside,note\n"))
+    #expect(outcome.output.hasPrefix("t,q0.5,q0.05,q0.95,mean,outside,note\n"))
     for row in outcome.rows.dropFirst() {
       let numbers = row[1..<5].compactMap(Double.init)
-      #expect(numbers.count == 4 && numbers[1] <= numbers[2] && numbers[2] <= numbers[3])
+      #expect(numbers.count == 4 && numbers[1] <= numbers[0] && numbers[0] <= numbers[2])
       #expect(row[5].isEmpty && row[6].isEmpty)
     }
     let piped = try predict(file: "-", input: folder.read("t.csv"))
     #expect(piped.output == outcome.output)
   }
 
+  @Test("Digits: as many as the width of a law asks for, or all; whole numbers, paths and order stay")
+  func digits() throws {
+    let sensible = try predict("--at", "0..20/2.5", "--output", "paths.csv")
+    let paths = try folder.read("paths.csv")
+    let all = try predict("--at", "0..20/2.5", "--output", "paths.csv", "--digits", "all")
+    #expect(try folder.read("paths.csv") == paths)
+    #expect(sensible.rows.count == 10 && sensible.rows[0] == all.rows[0])
+    for (short, long) in zip(sensible.rows, all.rows).dropFirst() {
+      let (few, many) = (short[1...4].compactMap(Double.init), long[1...4].compactMap(Double.init))
+      let width = try #require(many.count == 4 ? many[2] - many[1] : nil)
+      for (place, (value, exact)) in zip(few, many).enumerated() {
+        #expect(abs(value - exact) <= width / 1000, "\(short)")
+        #expect(
+          short[place + 1].count < long[place + 1].count && short[place + 1].count <= 9, "\(short) \(long)")
+      }
+      #expect(few[1] <= few[0] && few[0] <= few[2])
+    }
+    // Large numbers keep their units, and so do small ones.
+    try folder.write(
+      "l.csv", "t,level\n" + (0..<12).map { "\($0),\(1e9 + Double($0 * 7919 % 13) * 1e6)\n" }.joined())
+    let large = try predict("--at", "12..13/1", file: "l.csv")
+    #expect(
+      large.rows.dropFirst().allSatisfy {
+        $0[1...4].allSatisfy { Double($0).map { $0 == $0.rounded() } == true }
+      })
+    try folder.write(
+      "s.csv", "t,level\n" + (0..<12).map { "\($0),\(Double($0 * 7919 % 13) * 1e-9)\n" }.joined())
+    let small = try predict("--at", "12..13/1", file: "s.csv")
+    #expect(
+      small.rows.dropFirst().allSatisfy { $0[1...4].allSatisfy { !$0.isEmpty && $0.count <= 9 } },
+      "\(small.output)")
+    let shares = try predict("--at", "0..3/0.5", "--functional", "first-above:0", "--samples", "30")
+    #expect(shares.rows.dropFirst().allSatisfy { $0[3].count <= 6 && $0[4].count <= 9 }, "\(shares.output)")
+    #expect(try predict("--digits", "3").code == 64)
+  }
+
   @Test func quantilesAndJSON() throws {
     let csv = try predict("--at", "0..3/0.5", "--quantiles", "0,0.25,1")
-    #expect(csv.rows[0] == ["t", "mean", "q0.0", "q0.25", "q1.0", "outside", "note"])
+    #expect(csv.rows[0] == ["t", "q0.0", "q0.25", "q1.0", "mean", "outside", "note"])
     #expect(csv.rows.count == 8 && csv.rows[2][0] == "0.5")
     let lines = try predict("--at", "0..3/0.5", "--quantiles", "0,0.25,1", "--format", "jsonl").output
       .split(separator: "\n")

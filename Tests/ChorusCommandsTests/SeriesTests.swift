@@ -27,7 +27,7 @@ import Testing
     ).1()
     #expect(outcome.code == 0, "\(outcome.errors)")
     let lines = outcome.output.split(separator: "\n").map(String.init)
-    #expect(lines[0] == "who,t,mean,q0.05,q0.5,q0.95,outside,note")
+    #expect(lines[0] == "who,t,q0.5,q0.05,q0.95,mean,outside,note")
     #expect(lines.count == 5 && lines[1].hasPrefix("a,10,") && lines[2].hasPrefix("\"b,c\",11,"))
     #expect(
       lines[3] == "d,2,,,,,,\"not predicted: 1 rows have both t and level; at least 2 are needed\"")
@@ -83,7 +83,7 @@ import Testing
   @Test func severalTargets() throws {
     let outcome = try predict("g.csv", "--input", "t", "--target", "level,other", "--output", "p.csv")
     #expect(outcome.code == 0, "\(outcome.errors)")
-    #expect(outcome.rows[0][0...2] == ["target", "t", "mean"])
+    #expect(outcome.rows[0][0...2] == ["target", "t", "q0.5"])
     #expect(
       outcome.rows.dropFirst().map { $0[0] + " " + $0[1] } == [
         "level 10", "level 11", "level 2", "level 1", "other 11", "other 1",
@@ -141,7 +141,9 @@ import Testing
         "predict", "mean.csv", "--model", "m.safetensors", "--input", "t", "--target", "level", "--group",
         "mean",
       ])
-    #expect(named.rows[0].prefix(3) == ["mean", "t", "_mean"] && named.errors.contains("is called '_mean'"))
+    #expect(
+      named.rows[0].prefix(6) == ["mean", "t", "q0.5", "q0.05", "q0.95", "_mean"]
+        && named.errors.contains("is called '_mean'"))
     // Numbers so large that answers leave the finite ones, in one series of two.
     try folder.write("huge.csv", "who,t,level\na,1,2\na,2,3\na,3,\nb,1,1.7e308\nb,2,-1.7e308\nb,3,\n")
     try refused(

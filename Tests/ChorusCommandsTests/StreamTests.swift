@@ -66,7 +66,7 @@ import Testing
       let outcome = try folder.shell(
         "{ \"$CHORUS\" predict t.csv --input t --target level --model m.safetensors --plan independent --samples 2"
           + " --at 0..9000/1 --output p.csv; echo $? >code; } | head -1")
-      #expect(outcome.output == "t,mean,q0.05,q0.5,q0.95,outside,note\n")
+      #expect(outcome.output == "t,q0.5,q0.05,q0.95,mean,outside,note\n")
       #expect(
         outcome.errors.split(separator: "\n").allSatisfy { $0.hasPrefix("note: ") }, "\(outcome.errors)")
       #expect(try folder.read("code") == "\(128 + SIGPIPE)\n")

@@ -33,7 +33,7 @@ import Testing
     let folder = try Self.folder()
     let numbers = try folder.chorus("predict", "wood.csv", "--target", "price", "--model", "t.safetensors")
     #expect(numbers.code == 0, "\(numbers.errors)")
-    #expect(numbers.rows[0] == ["row", "mean", "q0.05", "q0.5", "q0.95", "note"])
+    #expect(numbers.rows[0] == ["row", "q0.5", "q0.05", "q0.95", "mean", "note"])
     #expect(numbers.rows.dropFirst().map { $0[0] } == ["37", "38", "39", "40"])
     #expect(numbers.errors.contains("'price' (number) by 4 columns: kind, when, size, unit, net"))
     #expect(numbers.errors.contains("'id': it counts the rows"))
@@ -211,7 +211,7 @@ import Testing
     let arguments = ["--target", "price", "--samples", "9", "--model", "t.safetensors"]
     let all = try folder.chorus(["predict", "shops.csv", "--group", "shop", "--output", "p.csv"] + arguments)
     #expect(all.code == 0, "\(all.errors)")
-    #expect(all.rows[0] == ["shop", "row", "mean", "q0.05", "q0.5", "q0.95", "note"])
+    #expect(all.rows[0] == ["shop", "row", "q0.5", "q0.05", "q0.95", "mean", "note"])
     #expect(all.rows.dropFirst().map { $0[0] + $0[1] } == ["a37", "a39", "b38", "b40", "c41"])
     #expect(all.rows[5][2].isEmpty && all.rows[5][6].contains("not predicted: column 'price' has 0 values"))
     #expect(try folder.read("p.csv").hasPrefix("shop,path,row,price\na,0,37,"))

@@ -14,12 +14,12 @@ import Testing
       await service.post("/v1/contexts/\(id)/\(what)", body, accept: accept)
     }
     let csv = await ask("marginals", "text/csv")
-    #expect(csv.text.hasPrefix("x,mean,q0.5,outside,note\n0,"))
+    #expect(csv.text.hasPrefix("x,q0.5,mean,outside,note\n0,"))
     let json = try await ask("marginals", "application/json").json
     let lines = await ask("marginals", "application/jsonl")
     let rows = try lines.text.split(separator: "\n").map { try JSON(parsing: Array($0.utf8)) }
     #expect(json["rows"]?.array == rows)
-    #expect(csv.text.split(separator: "\n")[1].split(separator: ",")[1] == rows[0]["mean"]!.text)
+    #expect(csv.text.split(separator: "\n")[1].split(separator: ",")[2] == rows[0]["mean"]!.text)
     let array = await ask("marginals", "application/x-npy")
     #expect(array.body.count == 128 + 3 * 2 * 8)
     let sampling = #"{"at":"0..1/0.5","samples":6,"seed":2}"#

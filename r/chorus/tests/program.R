@@ -9,7 +9,7 @@ if (!nzchar(program) || !nzchar(examples) || inherits(try(chorus_version(), sile
 
 # What the program writes for arguments; read.csv's own reading of numbers is not exact.
 asked <- function(...) {
-  lines <- system2(program, c("predict", shQuote(c(...)), "--quiet"), stdout = TRUE)
+  lines <- system2(program, c("predict", shQuote(c(...)), "--digits", "all", "--quiet"), stdout = TRUE)
   stopifnot(is.null(attr(lines, "status")))
   read.csv(text = lines, colClasses = "character", check.names = FALSE)
 }
