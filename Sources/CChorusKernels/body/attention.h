@@ -8,7 +8,7 @@
 #define KEY_BLOCK 64
 #define ROW_GROUP 48                // rows whose running state is kept at once; ck_attention_scratch knows it
 #define UNSEEN -1e30f               // score of a masked key; finite, so that differences of two stay defined
-#define SEEN(score) ((score) > splat(-5e29f))
+#define BARELY_SEEN -5e29f
 
 typedef struct {
   float best[ROW_GROUP + 8];   // running maximum of c * score
@@ -46,47 +46,95 @@ static void append_private(int index, int capacity, int heads, int width, const 
   }
 }
 
+/// Eight scores of a row, UNSEEN where they are hidden.
+INLINE v8 seen_scores(const int masked, int g, uint64_t visible, float *s) {
+  const i8 bits = {1, 2, 4, 8, 16, 32, 64, 128};
+  v8 x = load8(s + 8 * g);
+  if (masked) {
+    x = select8(((i8)((int32_t)(visible >> 8 * g) & 255) & bits) != 0, x, splat(UNSEEN));
+    store8(s + 8 * g, x);
+  }
+  return x;
+}
+
+/// The largest of a row's scores, after those that are hidden have become UNSEEN.
+INLINE float largest_score(const int masked, const int groups, uint64_t visible, float *s) {
+  v8 most = splat(UNSEEN);
+#if CK_LANES == 16
+  const iwide bits = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768};
+  wide both = (wide)(UNSEEN);
+  UNROLL for (int g = 0; g < KEY_BLOCK / 8; g += 2) {
+    if (g + 1 >= groups) continue;
+    wide x = load_wide(s + 8 * g);
+    if (masked) {
+      x = ((iwide)((int32_t)(visible >> 8 * g) & 0xffff) & bits) != 0 ? x : (wide)(UNSEEN);
+      store_wide(s + 8 * g, x);
+    }
+    both = x > both ? x : both;
+  }
+  most = max8(both.hi, both.lo);
+  if (groups % 2) most = max8(seen_scores(masked, groups - 1, visible, s), most);
+#else
+  UNROLL for (int g = 0; g < KEY_BLOCK / 8; ++g)
+    if (g < groups) most = max8(seen_scores(masked, g, visible, s), most);
+#endif
+  return maximum8(most);
+}
+
+/// Eight scores of a row become weights.
+INLINE v8 weigh8(const int masked, int g, float c, float best, float *s) {
+  const v8 x = load8(s + 8 * g);
+  v8 weight = exp2_fast8(FMA(x, splat(c), splat(-best)));
+  if (masked) weight = select8(x > splat(BARELY_SEEN), weight, splat(0));
+  store8(s + 8 * g, weight);
+  return weight;
+}
+
+/// A row's scores become weights. Their sum is that of the even groups of 8 and that of the odd ones, then of both.
+INLINE float weigh_scores(const int masked, const int groups, float c, float best, float *s) {
+  v8 even = splat(0), odd = splat(0);
+#if CK_LANES == 16
+  wide both = (wide)(0.0f);
+  UNROLL for (int g = 0; g < KEY_BLOCK / 8; g += 2) {
+    if (g + 1 >= groups) continue;
+    const wide x = load_wide(s + 8 * g);
+    wide weight = exp2_fast16(FMA(x, (wide)(c), (wide)(-best)));
+    if (masked) weight = x > (wide)(BARELY_SEEN) ? weight : (wide)(0.0f);
+    store_wide(s + 8 * g, weight);
+    both += weight;
+  }
+  even = both.lo, odd = both.hi;
+  if (groups % 2) even += weigh8(masked, groups - 1, c, best, s);
+#else
+  UNROLL for (int g = 0; g < KEY_BLOCK / 8; ++g) {
+    if (g >= groups) continue;
+    const v8 weight = weigh8(masked, g, c, best, s);
+    if (g % 2)
+      odd += weight;
+    else
+      even += weight;
+  }
+#endif
+  return sum8(even + odd);
+}
+
 /// Turns scores [rows][KEY_BLOCK] into weights 2^(c * s - best) after moving best, total and sums of rows
 /// row...row + rows - 1 along. Only the first `groups` groups of 8 keys count, and of row r, when masked, only
 /// the keys whose bits are set in visible[r].
 INLINE void soften(const int masked, const int groups, int rows, const uint64_t *visible, float c, float *scores,
                    online *state, int row) {
   float change[16];
-  const i8 bits = {1, 2, 4, 8, 16, 32, 64, 128};
   for (int r = 0; r < rows; ++r) {
-    float *s = scores + r * KEY_BLOCK;
-    v8 most = splat(UNSEEN);
-    UNROLL for (int g = 0; g < KEY_BLOCK / 8; ++g) {
-      if (g >= groups) continue;
-      v8 x = load8(s + 8 * g);
-      if (masked) {
-        x = select8(((i8)((int32_t)(visible[r] >> 8 * g) & 255) & bits) != 0, x, splat(UNSEEN));
-        store8(s + 8 * g, x);
-      }
-      most = max8(x, most);
-    }
-    const float old = state->best[row + r], here = maximum8(most) * c;
+    const float most = largest_score(masked, groups, masked ? visible[r] : 0, scores + r * KEY_BLOCK);
+    const float old = state->best[row + r], here = most * c;
     const float best = here > old ? here : old;
     change[r] = old - best;
     state->best[row + r] = best;
   }
-  for (int r = 0; r < rows; r += 8) store8(change + r, exp2_fast(load8(change + r)));
+  for (int r = 0; r < rows; r += 8) store8(change + r, exp2_fast8(load8(change + r)));
   for (int r = 0; r < rows; ++r) {
-    float *s = scores + r * KEY_BLOCK;
-    const v8 best = splat(-state->best[row + r]);
-    v8 even = splat(0), odd = splat(0);
-    UNROLL for (int g = 0; g < KEY_BLOCK / 8; ++g) {
-      if (g >= groups) continue;
-      v8 x = load8(s + 8 * g);
-      v8 weight = exp2_fast(FMA(x, splat(c), best));
-      if (masked) weight = select8(SEEN(x), weight, splat(0));
-      store8(s + 8 * g, weight);
-      if (g % 2)
-        odd += weight;
-      else
-        even += weight;
-    }
-    state->total[row + r] = state->total[row + r] * change[r] + sum8(even + odd);
+    const float sum = weigh_scores(masked, groups, c, state->best[row + r], scores + r * KEY_BLOCK);
+    state->total[row + r] = state->total[row + r] * change[r] + sum;
     if (change[r] != 1.0f) {  // times one changes nothing
       float *sums = state->sums + (size_t)(row + r) * state->padded;
       for (int j = 0; j < state->padded; j += 8) store8(sums + j, load8(sums + j) * splat(change[r]));
@@ -232,14 +280,56 @@ typedef struct {
   const cell *keys, *values;  // of a head
 } rounded_states;
 
-/// The queries of a head, rounded.
-INLINE void round_queries(const ck_attention_args *args, int head, int first, int rows, cell *to) {
+#if CK_TILES
+#define ROUNDED_ROWS TILE_ROWS
+#define QUERIES_BEFORE(part, row) ((ptrdiff_t)(part) * tall * packed_cells(width))
+
+/// Rounds the queries of a part and a head, at most ROUNDED_ROWS of them.
+INLINE void round_queries(const ck_attention_args *args, int head, int first, int rows, int tall, cell *to) {
+  round_left(rows, tall, args->width, depth_of(args->width), args->q + (ptrdiff_t)first * args->ldq + head * args->width, args->ldq, to);
+}
+
+/// Takes rows row ..< row + rows of a group, parts of which have `tall`, through the 64 shared keys from `block` on.
+static void attend_rounded(const ck_attention_args *args, const rounded_states *states, int block, const cell *queries,
+                           int row, int rows, int tall, int fetching, float c, float *scores, float *found,
+                           online *state) {
+  const int width = args->width, padded = state->padded, count = min_int(KEY_BLOCK, args->shared_count - block);
+  const int key_cells = packed_cells(width);
+  const depth across = depth_of(width), along = {ceil_div(count, 32), 16};
+  const ptrdiff_t key_panel = (ptrdiff_t)16 * key_cells;
+  const ptrdiff_t value_panel = (ptrdiff_t)16 * CELLS(round_up(args->shared_count, VALUE_ROWS));
+  const cell *keys = states->keys + (ptrdiff_t)block * key_cells, *values = states->values + 16 * CELLS(block);
+  _Alignas(64) cell weights[TILE_ROWS * CELLS(KEY_BLOCK)];
+  if (fetching && block + KEY_BLOCK < args->shared_count) {  // the next block
+    for (int i = 0; i < KEY_BLOCK; ++i)
+      for (int j = 0; j < key_cells; j += 16) __builtin_prefetch(keys + (KEY_BLOCK + i) * key_cells + j, 0, 2);
+    for (int j = 0; j < padded; j += 16)
+      for (int i = 0; i < CELLS(KEY_BLOCK); ++i)
+        __builtin_prefetch(values + j / 16 * value_panel + 16 * (CELLS(KEY_BLOCK) + i), 0, 2);
+  }
+  first_beside(tall, ceil_div(count, 16), across, queries, keys, key_panel, scores, KEY_BLOCK);
+  soften_block(rows, count, NULL, c, scores, state, row);
+  round_left(rows, tall, count, along, scores, KEY_BLOCK, weights);
+  for (int j = 0; j < padded; j += KEY_BLOCK)
+    second_beside(tall, min_int(4, (padded - j) / 16), along, weights, values + j / 16 * value_panel, value_panel,
+                  found + j, padded);
+  float *sums = state->sums + (size_t)row * padded;
+  for (int i = 0; i < rows * padded; i += 16) store_wide(sums + i, load_wide(sums + i) + load_wide(found + i));
+}
+#else
+#define ROUNDED_ROWS CK_ROWS
+#define QUERIES_BEFORE(part, row) ((ptrdiff_t)(row) * packed_cells(width))
+
+INLINE void round_queries(const ck_attention_args *args, int head, int first, int rows, int tall, cell *to) {
+  (void)tall;
   round_rows(rows, args->width, args->q + (ptrdiff_t)first * args->ldq + head * args->width, args->ldq, to);
 }
 
 /// Takes rows row ..< row + rows of a group through the 64 shared keys from `block` on.
 static void attend_rounded(const ck_attention_args *args, const rounded_states *states, int block, const cell *queries,
-                           int row, int rows, int fetching, float c, float *scores, float *found, online *state) {
+                           int row, int rows, int tall, int fetching, float c, float *scores, float *found,
+                           online *state) {
+  (void)tall;
   const int width = args->width, padded = state->padded, count = min_int(KEY_BLOCK, args->shared_count - block);
   const ptrdiff_t key_panel = (ptrdiff_t)16 * CELLS(width);
   const ptrdiff_t value_panel = (ptrdiff_t)16 * CELLS(round_up(args->shared_count, 16));
@@ -261,6 +351,7 @@ static void attend_rounded(const ck_attention_args *args, const rounded_states *
   float *sums = state->sums + (size_t)row * padded;
   for (int i = 0; i < rows * padded; i += 8) store8(sums + i, load8(sums + i) + load8(found + i));
 }
+#endif
 
 /// With `rounding`, shared keys and values are of pack_shared_bf16, and queries and weights are rounded for their products
 /// with them; the sum of a block is added to the running one outside of the product, which knows no denormal numbers.
@@ -268,8 +359,12 @@ INLINE void attend(const int rounding, const ck_attention_args *args) {
   const int width = args->width, padded = round_up(width, 16), shared = args->shared_count;
   const int shared_padded = round_up(shared, 16), groups = ceil_div(args->rows, ROW_GROUP);
   const float c = args->scale * LOG2E;
-  float scores[CK_ROWS * KEY_BLOCK];
-  for (size_t i = 0; i < CK_ROWS * KEY_BLOCK; i += 8) store8(scores + i, splat(0));
+  const int most_rows = rounding ? ROUNDED_ROWS : CK_ROWS;
+  _Alignas(64) float scores[(ROUNDED_ROWS > CK_ROWS ? ROUNDED_ROWS : CK_ROWS) * KEY_BLOCK];
+  for (size_t i = 0; i < sizeof scores / sizeof *scores; i += 8) store8(scores + i, splat(0));
+#if CK_TILES
+  int shaped = 0;
+#endif
   online state;
   state.sums = args->scratch;
   state.padded = padded;
@@ -277,22 +372,30 @@ INLINE void attend(const int rounding, const ck_attention_args *args) {
     const size_t from = (size_t)key_head(head, args->heads, args->key_heads);
     const float *keys = args->shared_keys + from * shared_padded * width;
     const float *values = args->shared_values + from * shared_padded * padded;
-    const rounded_states states = {(const cell *)args->shared_keys + from * shared_padded * CELLS(width),
-                                   (const cell *)args->shared_values + from * CELLS(shared_padded) * padded};
+    const rounded_states states = {
+        (const cell *)args->shared_keys + from * shared_padded * packed_cells(width),
+        (const cell *)args->shared_values + from * CELLS(round_up(shared, VALUE_ROWS)) * padded};
     for (int group = 0; group < groups; ++group) {
       const int first = part_start(args->rows, groups, group);
-      const int rows = part_start(args->rows, groups, group + 1) - first, parts = ceil_div(rows, CK_ROWS);
+      const int rows = part_start(args->rows, groups, group + 1) - first;
+      const int parts = ceil_div(rows, most_rows), tall = ceil_div(rows, parts);
       for (int r = 0; r < ROW_GROUP + 8; ++r) state.best[r] = UNSEEN, state.total[r] = 0;
       memset(state.sums, 0, (size_t)rows * padded * sizeof(float));
       cell *queries = (cell *)(state.sums + (size_t)rows * padded);
-      if (rounding) round_queries(args, head, first, rows, queries);
+#if CK_TILES
+      if (rounding && tall != shaped) shape_tiles(shaped = tall, depth_of(width).pairs, 16);
+#endif
+      for (int part = 0; rounding && part < parts; ++part) {
+        const int row = part_start(rows, parts, part), some = part_start(rows, parts, part + 1) - row;
+        round_queries(args, head, first + row, some, tall, queries + QUERIES_BEFORE(part, row));
+      }
       for (int block = 0; block < shared; block += KEY_BLOCK) {
         const int count = min_int(KEY_BLOCK, shared - block);
         for (int part = 0; part < parts; ++part) {
           const int row = part_start(rows, parts, part), some = part_start(rows, parts, part + 1) - row;
           if (rounding) {
-            attend_rounded(args, &states, block, queries + (ptrdiff_t)row * CELLS(width), row, some, part == 0, c, scores,
-                           (float *)queries + (size_t)rows * padded, &state);
+            attend_rounded(args, &states, block, queries + QUERIES_BEFORE(part, row), row, some, tall, part == 0, c,
+                           scores, (float *)queries + (size_t)(rows + 2) * padded, &state);
             continue;
           }
           const float *q = args->q + (ptrdiff_t)(first + row) * args->ldq + head * width;
@@ -337,4 +440,9 @@ INLINE void attend(const int rounding, const ck_attention_args *args) {
 }
 
 static void attention(const ck_attention_args *args) { attend(0, args); }
-static void attention_bf16(const ck_attention_args *args) { attend(1, args); }
+static void attention_bf16(const ck_attention_args *args) {
+  attend(1, args);
+#if CK_TILES
+  _tile_release();
+#endif
+}
