@@ -118,7 +118,7 @@ func theProgramIsThere() { #expect(executable != nil, Comment(rawValue: skipped)
       told.code == 0
         && told.output.hasPrefix("property,value\ninstruction_set,\(Machine.instructionSet)\nbf16,"))
     #expect(told.output.contains("\nbf16,\(Precision.bfloat16Path.rawValue)\nbf16_rate,"))
-    let rate = told.rows.first { $0.first == "bf16_rate" }?.last.flatMap(Double.init)
+    let rate = told.rows.first { $0.first == "bf16_rate" }?.last.flatMap { Double($0) }
     #expect(try #require(rate) > 0.1)
     #expect(try folder.chorus("info").code == 64)
     #expect(try folder.chorus("info", "m.safetensors", "--machine").code == 64)
