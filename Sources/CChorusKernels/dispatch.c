@@ -30,16 +30,6 @@ const ck_table *ck_table_for(int isa) {
   return NULL;
 }
 
-const ck_bf16_kernels *ck_bf16_for(int isa, int native) {
-  const ck_table *table = ck_table_for(isa);
-  if (!table) return NULL;
-  if (!native) return &table->bf16;
-#if defined(__x86_64__)
-  if (isa == CK_AVX512 && __builtin_cpu_supports("avx512bf16")) return &ck_bf16_avx512;
-#endif
-  return NULL;
-}
-
 /// Racing first calls choose alike, so it does not matter whose store comes last.
 static const ck_table *choose(void) {
   static const int order[] = {CK_AVX512, CK_AVX2, CK_NEON, CK_BASELINE};
@@ -60,15 +50,9 @@ static inline const ck_table *table(void) {
 
 int ck_isa(void) { return table()->isa; }
 
-static const ck_bf16_kernels *bf16(void) {
-  const ck_table *now = table();
-#if defined(__x86_64__)
-  if (now->isa == CK_AVX512 && __builtin_cpu_supports("avx512bf16")) return &ck_bf16_avx512;
-#endif
-  return &now->bf16;
-}
+static const ck_bf16_kernels *bf16(void) { return ck_bf16_best(table()); }
 
-int ck_bf16_native(void) { return bf16()->native; }
+int ck_bf16_path(void) { return bf16()->path; }
 
 int ck_select_isa(int isa) {
   const ck_table *wanted = ck_table_for(isa);
@@ -86,7 +70,8 @@ static size_t up(int count, int step) { return (size_t)((count + step - 1) / ste
 size_t ck_packed_count(int k, int n) { return up(n, 16) * (size_t)k; }
 
 size_t ck_matmul_tn_scratch(int m, int n, int rows) {
-  return (up(m, 12) + up(n, 16)) * (size_t)(rows < 256 ? rows : 256);
+  const size_t tall = up(m, 12) > up(m, 16) ? up(m, 12) : up(m, 16);
+  return (tall + up(n, 16)) * (size_t)(rows < 256 ? rows : 256);
 }
 
 int ck_block_values(int type) {
@@ -136,7 +121,7 @@ size_t ck_attention_scratch(int rows, int heads, int width, int shared_count) {
 }
 
 size_t ck_attention_bf16_scratch(int rows, int heads, int width, int shared_count) {
-  return 2 * ck_attention_scratch(rows, heads, width, shared_count) + 12 * up(width, 16);
+  return 2 * ck_attention_scratch(rows, heads, width, shared_count) + 18 * up(width, 16);
 }
 
 size_t ck_attention_backward_scratch(int rows, int heads, int width, int count) {

@@ -5,6 +5,7 @@
 #define CK_ISA CK_AVX512
 #define CK_FMA 1
 #define CK_PAIRS 0
+#define CK_TILES 0
 #define CK_LANES 16
 #define CK_ROWS 12
 #define CK_PANELS 2

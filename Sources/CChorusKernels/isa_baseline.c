@@ -5,6 +5,7 @@
 #define CK_ISA CK_BASELINE
 #define CK_FMA 0
 #define CK_PAIRS 0
+#define CK_TILES 0
 #define CK_LANES 8
 #define CK_ROWS 2
 #define CK_PANELS 1

@@ -5,7 +5,7 @@ import ChorusTensors
 struct PrecisionOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "f32, or bf16: products with 8 bits of significand, on processors with instructions for them (chorus info --machine) up to twice as fast. Answers are other bytes, the same on every machine of the same instruction set (docs/performance.md).",
+      "f32, or bf16: products with 8 bits of significand, on processors with instructions for them faster (chorus info --machine tells how much). Answers are other bytes than in f32, and on processors with AMX other ones than elsewhere (docs/performance.md).",
       valueName: "f32|bf16"))
   var precision = Precision.f32
 
@@ -14,10 +14,13 @@ struct PrecisionOption: ParsableArguments {
     if let words = Self.warning(precision) { speaking.say(words) }
   }
 
-  static func warning(_ precision: Precision, hasInstructions: Bool = Precision.hasBFloat16) -> String? {
-    guard precision == .bf16, !hasInstructions else { return nil }
+  /// - Parameter path: how bf16 is computed; not asked for in f32.
+  static func warning(
+    _ precision: Precision, path: @autoclosure () -> Precision.BFloat16Path = Precision.bfloat16Path
+  ) -> String? {
+    guard precision == .bf16, path() == .float32 else { return nil }
     return
-      "note: this processor has no instructions for bf16; it is no faster than f32 here, and rounds all the same"
+      "note: this processor has no instructions that make bf16 faster; it is no faster than f32 here, and rounds all the same"
   }
 }
 

@@ -9,9 +9,21 @@ public enum Precision: String, Codable, Sendable, CaseIterable {
   /// 32-bit floats.
   case f32
   /// bfloat16, 8 bits of significand: the weights and rows of maps, and the keys and values of softmax attention over a context.
-  /// Twice as fast on machines with instructions for it, and the same bytes as there on others, which gain nothing.
+  /// Several times as fast on processors with AMX, twice on some with AVX-512 BF16; others gain nothing.
   case bf16
 
-  /// Whether the kernels in use have instructions for bfloat16.
-  public static var hasBFloat16: Bool { ck_bf16_native() != 0 }
+  /// How products of bfloat16 are made on this machine.
+  public enum BFloat16Path: String, Sendable, CaseIterable {
+    /// Rounded, and by the kernels of 32-bit floats.
+    case float32
+    /// By the instruction of AVX-512 BF16 for pairs of numbers, with the bytes of `float32`.
+    case pairs
+    /// By AMX tiles, with bytes of their own: sums are added up in another order.
+    case amx
+  }
+
+  /// The path that is taken here. The first call finds out which is fastest.
+  public static var bfloat16Path: BFloat16Path {
+    BFloat16Path(rawValue: String(cString: ck_bf16_path_name(ck_bf16_path()))) ?? .float32
+  }
 }

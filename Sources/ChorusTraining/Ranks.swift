@@ -24,7 +24,18 @@ extension TrainingConfiguration {
     }
     let json = try exchange.share(
       try own.map { String(decoding: try JSONEncoder().encode($0), as: UTF8.self) } ?? "")
-    return try own ?? JSONDecoder().decode(TrainingConfiguration.self, from: Data(json.utf8))
+    let configuration = try own ?? JSONDecoder().decode(TrainingConfiguration.self, from: Data(json.utf8))
+    guard configuration.precision == .bf16 else { return configuration }
+    // By pairs and by float32 products of bf16 have the same bytes; by AMX they have others.
+    func bytes(_ path: String) -> String { path == Precision.BFloat16Path.amx.rawValue ? path : "float32" }
+    let mine = Precision.bfloat16Path.rawValue
+    let first = try exchange.share(mine)
+    guard bytes(first) == bytes(mine) else {
+      throw TrainingError.rank(
+        "rank \(exchange.rank) computes bf16 by \(mine) and rank 0 by \(first), whose sums differ in their last bits;"
+          + " set CHORUS_KERNELS to an instruction set that all machines have")
+    }
+    return configuration
   }
 }
 

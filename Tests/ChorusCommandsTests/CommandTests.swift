@@ -117,7 +117,9 @@ func theProgramIsThere() { #expect(executable != nil, Comment(rawValue: skipped)
     #expect(
       told.code == 0
         && told.output.hasPrefix("property,value\ninstruction_set,\(Machine.instructionSet)\nbf16,"))
-    #expect(told.output.contains(Precision.hasBFloat16 ? "bf16,native\n" : "bf16,\"emulated"))
+    #expect(told.output.contains("\nbf16,\(Precision.bfloat16Path.rawValue)\nbf16_rate,"))
+    let rate = told.rows.first { $0.first == "bf16_rate" }?.last.flatMap { Double($0) }
+    #expect(try #require(rate) > 0.1)
     #expect(try folder.chorus("info").code == 64)
     #expect(try folder.chorus("info", "m.safetensors", "--machine").code == 64)
   }
@@ -141,8 +143,10 @@ func theProgramIsThere() { #expect(executable != nil, Comment(rawValue: skipped)
     #expect(plain != rounded && a.count == b.count)
     #expect(zip(a, b).allSatisfy { abs($0 - $1) < 0.05 })
     #expect(try folder.chorus(ask + ["1", "--precision", "f16"]).code == 64)
-    #expect(PrecisionOption.warning(.bf16, hasInstructions: false) != nil)
-    #expect(PrecisionOption.warning(.bf16, hasInstructions: true) == nil)
-    #expect(PrecisionOption.warning(.f32, hasInstructions: false) == nil)
+    #expect(PrecisionOption.warning(.bf16, path: .float32) != nil)
+    for path in [Precision.BFloat16Path.pairs, .amx] {
+      #expect(PrecisionOption.warning(.bf16, path: path) == nil)
+    }
+    #expect(PrecisionOption.warning(.f32, path: .float32) == nil)
   }
 }

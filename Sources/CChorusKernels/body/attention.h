@@ -8,14 +8,9 @@
 #define KEY_BLOCK 64
 #define ROW_GROUP 48                // rows whose running state is kept at once; ck_attention_scratch knows it
 #define UNSEEN -1e30f               // score of a masked key; finite, so that differences of two stay defined
-#define SEEN(score) ((score) > splat(-5e29f))
+#define BARELY_SEEN -5e29f
 
-typedef struct {
-  float best[ROW_GROUP + 8];   // running maximum of c * score
-  float total[ROW_GROUP + 8];  // running sum of 2^(c * score - best)
-  float *sums;                 // [rows][padded]: running output, not yet divided by total
-  int padded;
-} online;
+#include "softmax.h"
 
 static void pack_shared(int first, int rows, int count, int heads, int width, const float *k, int ldk, const float *v,
                         int ldv, float *keys, float *values) {
@@ -44,76 +39,6 @@ static void append_private(int index, int capacity, int heads, int width, const 
     for (int d = 0; d < width; ++d) to[8 * d] = k[h * width + d];
     memcpy(values + ((size_t)h * capacity + index) * width, v + h * width, (size_t)width * sizeof(float));
   }
-}
-
-/// Turns scores [rows][KEY_BLOCK] into weights 2^(c * s - best) after moving best, total and sums of rows
-/// row...row + rows - 1 along. Only the first `groups` groups of 8 keys count, and of row r, when masked, only
-/// the keys whose bits are set in visible[r].
-INLINE void soften(const int masked, const int groups, int rows, const uint64_t *visible, float c, float *scores,
-                   online *state, int row) {
-  float change[16];
-  const i8 bits = {1, 2, 4, 8, 16, 32, 64, 128};
-  for (int r = 0; r < rows; ++r) {
-    float *s = scores + r * KEY_BLOCK;
-    v8 most = splat(UNSEEN);
-    UNROLL for (int g = 0; g < KEY_BLOCK / 8; ++g) {
-      if (g >= groups) continue;
-      v8 x = load8(s + 8 * g);
-      if (masked) {
-        x = select8(((i8)((int32_t)(visible[r] >> 8 * g) & 255) & bits) != 0, x, splat(UNSEEN));
-        store8(s + 8 * g, x);
-      }
-      most = max8(x, most);
-    }
-    const float old = state->best[row + r], here = maximum8(most) * c;
-    const float best = here > old ? here : old;
-    change[r] = old - best;
-    state->best[row + r] = best;
-  }
-  for (int r = 0; r < rows; r += 8) store8(change + r, exp2_fast(load8(change + r)));
-  for (int r = 0; r < rows; ++r) {
-    float *s = scores + r * KEY_BLOCK;
-    const v8 best = splat(-state->best[row + r]);
-    v8 even = splat(0), odd = splat(0);
-    UNROLL for (int g = 0; g < KEY_BLOCK / 8; ++g) {
-      if (g >= groups) continue;
-      v8 x = load8(s + 8 * g);
-      v8 weight = exp2_fast(FMA(x, splat(c), best));
-      if (masked) weight = select8(SEEN(x), weight, splat(0));
-      store8(s + 8 * g, weight);
-      if (g % 2)
-        odd += weight;
-      else
-        even += weight;
-    }
-    state->total[row + r] = state->total[row + r] * change[r] + sum8(even + odd);
-    if (change[r] != 1.0f) {  // times one changes nothing
-      float *sums = state->sums + (size_t)(row + r) * state->padded;
-      for (int j = 0; j < state->padded; j += 8) store8(sums + j, load8(sums + j) * splat(change[r]));
-    }
-  }
-}
-
-/// The first `count` <= 64 keys of a block.
-INLINE uint64_t first_keys(int count) { return count >= KEY_BLOCK ? ~(uint64_t)0 : ((uint64_t)1 << count) - 1; }
-
-/// Row r sees the keys whose bits are set in visible[r]; all of them where visible is NULL. The weights of a block
-/// are the same bytes on every path: a masked key weighs zero and changes no sum.
-static void soften_block(int rows, int keys, const uint64_t *visible, float c, float *scores, online *state,
-                         int row) {
-  if (!visible && keys == KEY_BLOCK) {
-    soften(0, KEY_BLOCK / 8, rows, NULL, c, scores, state, row);
-    return;
-  }
-  uint64_t words[16], all = ~(uint64_t)0;
-  for (int r = 0; r < rows; ++r) {
-    words[r] = visible ? visible[r] : first_keys(keys);
-    all &= words[r];
-  }
-  if (keys % 8 == 0 && all == first_keys(keys))
-    soften(0, keys / 8, rows, NULL, c, scores, state, row);
-  else
-    soften(1, ceil_div(keys, 8), rows, words, c, scores, state, row);
 }
 
 /// Which of the 64 private keys from `block` on a row sees.
@@ -232,14 +157,56 @@ typedef struct {
   const cell *keys, *values;  // of a head
 } rounded_states;
 
-/// The queries of a head, rounded.
-INLINE void round_queries(const ck_attention_args *args, int head, int first, int rows, cell *to) {
+#if CK_TILES
+#define ROUNDED_ROWS TILE_ROWS
+#define QUERIES_BEFORE(part, row) ((ptrdiff_t)(part) * tall * packed_cells(width))
+
+/// Rounds the queries of a part and a head, at most ROUNDED_ROWS of them.
+INLINE void round_queries(const ck_attention_args *args, int head, int first, int rows, int tall, cell *to) {
+  round_left(rows, tall, args->width, depth_of(args->width), args->q + (ptrdiff_t)first * args->ldq + head * args->width, args->ldq, to);
+}
+
+/// Takes rows row ..< row + rows of a group, parts of which have `tall`, through the 64 shared keys from `block` on.
+static void attend_rounded(const ck_attention_args *args, const rounded_states *states, int block, const cell *queries,
+                           int row, int rows, int tall, int fetching, float c, float *scores, float *found,
+                           online *state) {
+  const int width = args->width, padded = state->padded, count = min_int(KEY_BLOCK, args->shared_count - block);
+  const int key_cells = packed_cells(width);
+  const depth across = depth_of(width), along = {ceil_div(count, 32), 16};
+  const ptrdiff_t key_panel = (ptrdiff_t)16 * key_cells;
+  const ptrdiff_t value_panel = (ptrdiff_t)16 * CELLS(round_up(args->shared_count, VALUE_ROWS));
+  const cell *keys = states->keys + (ptrdiff_t)block * key_cells, *values = states->values + 16 * CELLS(block);
+  _Alignas(64) cell weights[TILE_ROWS * CELLS(KEY_BLOCK)];
+  if (fetching && block + KEY_BLOCK < args->shared_count) {  // the next block
+    for (int i = 0; i < KEY_BLOCK; ++i)
+      for (int j = 0; j < key_cells; j += 16) __builtin_prefetch(keys + (KEY_BLOCK + i) * key_cells + j, 0, 2);
+    for (int j = 0; j < padded; j += 16)
+      for (int i = 0; i < CELLS(KEY_BLOCK); ++i)
+        __builtin_prefetch(values + j / 16 * value_panel + 16 * (CELLS(KEY_BLOCK) + i), 0, 2);
+  }
+  first_beside(tall, ceil_div(count, 16), across, queries, keys, key_panel, scores, KEY_BLOCK);
+  soften_block(rows, count, NULL, c, scores, state, row);
+  round_left(rows, tall, count, along, scores, KEY_BLOCK, weights);
+  for (int j = 0; j < padded; j += KEY_BLOCK)
+    second_beside(tall, min_int(4, (padded - j) / 16), along, weights, values + j / 16 * value_panel, value_panel,
+                  found + j, padded);
+  float *sums = state->sums + (size_t)row * padded;
+  for (int i = 0; i < rows * padded; i += 16) store_wide(sums + i, load_wide(sums + i) + load_wide(found + i));
+}
+#else
+#define ROUNDED_ROWS CK_ROWS
+#define QUERIES_BEFORE(part, row) ((ptrdiff_t)(row) * packed_cells(width))
+
+INLINE void round_queries(const ck_attention_args *args, int head, int first, int rows, int tall, cell *to) {
+  (void)tall;
   round_rows(rows, args->width, args->q + (ptrdiff_t)first * args->ldq + head * args->width, args->ldq, to);
 }
 
 /// Takes rows row ..< row + rows of a group through the 64 shared keys from `block` on.
 static void attend_rounded(const ck_attention_args *args, const rounded_states *states, int block, const cell *queries,
-                           int row, int rows, int fetching, float c, float *scores, float *found, online *state) {
+                           int row, int rows, int tall, int fetching, float c, float *scores, float *found,
+                           online *state) {
+  (void)tall;
   const int width = args->width, padded = state->padded, count = min_int(KEY_BLOCK, args->shared_count - block);
   const ptrdiff_t key_panel = (ptrdiff_t)16 * CELLS(width);
   const ptrdiff_t value_panel = (ptrdiff_t)16 * CELLS(round_up(args->shared_count, 16));
@@ -261,6 +228,7 @@ static void attend_rounded(const ck_attention_args *args, const rounded_states *
   float *sums = state->sums + (size_t)row * padded;
   for (int i = 0; i < rows * padded; i += 8) store8(sums + i, load8(sums + i) + load8(found + i));
 }
+#endif
 
 /// With `rounding`, shared keys and values are of pack_shared_bf16, and queries and weights are rounded for their products
 /// with them; the sum of a block is added to the running one outside of the product, which knows no denormal numbers.
@@ -268,8 +236,12 @@ INLINE void attend(const int rounding, const ck_attention_args *args) {
   const int width = args->width, padded = round_up(width, 16), shared = args->shared_count;
   const int shared_padded = round_up(shared, 16), groups = ceil_div(args->rows, ROW_GROUP);
   const float c = args->scale * LOG2E;
-  float scores[CK_ROWS * KEY_BLOCK];
-  for (size_t i = 0; i < CK_ROWS * KEY_BLOCK; i += 8) store8(scores + i, splat(0));
+  const int most_rows = rounding ? ROUNDED_ROWS : CK_ROWS;
+  _Alignas(64) float scores[(ROUNDED_ROWS > CK_ROWS ? ROUNDED_ROWS : CK_ROWS) * KEY_BLOCK];
+  for (size_t i = 0; i < sizeof scores / sizeof *scores; i += 8) store8(scores + i, splat(0));
+#if CK_TILES
+  int shaped = 0;
+#endif
   online state;
   state.sums = args->scratch;
   state.padded = padded;
@@ -277,22 +249,30 @@ INLINE void attend(const int rounding, const ck_attention_args *args) {
     const size_t from = (size_t)key_head(head, args->heads, args->key_heads);
     const float *keys = args->shared_keys + from * shared_padded * width;
     const float *values = args->shared_values + from * shared_padded * padded;
-    const rounded_states states = {(const cell *)args->shared_keys + from * shared_padded * CELLS(width),
-                                   (const cell *)args->shared_values + from * CELLS(shared_padded) * padded};
+    const rounded_states states = {
+        (const cell *)args->shared_keys + from * shared_padded * packed_cells(width),
+        (const cell *)args->shared_values + from * CELLS(round_up(shared, VALUE_ROWS)) * padded};
     for (int group = 0; group < groups; ++group) {
       const int first = part_start(args->rows, groups, group);
-      const int rows = part_start(args->rows, groups, group + 1) - first, parts = ceil_div(rows, CK_ROWS);
+      const int rows = part_start(args->rows, groups, group + 1) - first;
+      const int parts = ceil_div(rows, most_rows), tall = ceil_div(rows, parts);
       for (int r = 0; r < ROW_GROUP + 8; ++r) state.best[r] = UNSEEN, state.total[r] = 0;
       memset(state.sums, 0, (size_t)rows * padded * sizeof(float));
       cell *queries = (cell *)(state.sums + (size_t)rows * padded);
-      if (rounding) round_queries(args, head, first, rows, queries);
+#if CK_TILES
+      if (rounding && tall != shaped) shape_tiles(shaped = tall, depth_of(width).pairs, 16);
+#endif
+      for (int part = 0; rounding && part < parts; ++part) {
+        const int row = part_start(rows, parts, part), some = part_start(rows, parts, part + 1) - row;
+        round_queries(args, head, first + row, some, tall, queries + QUERIES_BEFORE(part, row));
+      }
       for (int block = 0; block < shared; block += KEY_BLOCK) {
         const int count = min_int(KEY_BLOCK, shared - block);
         for (int part = 0; part < parts; ++part) {
           const int row = part_start(rows, parts, part), some = part_start(rows, parts, part + 1) - row;
           if (rounding) {
-            attend_rounded(args, &states, block, queries + (ptrdiff_t)row * CELLS(width), row, some, part == 0, c, scores,
-                           (float *)queries + (size_t)rows * padded, &state);
+            attend_rounded(args, &states, block, queries + QUERIES_BEFORE(part, row), row, some, tall, part == 0, c,
+                           scores, (float *)queries + (size_t)(rows + 2) * padded, &state);
             continue;
           }
           const float *q = args->q + (ptrdiff_t)(first + row) * args->ldq + head * width;
@@ -337,4 +317,9 @@ INLINE void attend(const int rounding, const ck_attention_args *args) {
 }
 
 static void attention(const ck_attention_args *args) { attend(0, args); }
-static void attention_bf16(const ck_attention_args *args) { attend(1, args); }
+static void attention_bf16(const ck_attention_args *args) {
+  attend(1, args);
+#if CK_TILES
+  _tile_release();
+#endif
+}

@@ -37,7 +37,7 @@ INLINE void weigh_row(int visible, int groups, float c, float lse, float delta, 
                       float *slopes) {
   const v8 offset = splat(-lse * LOG2E);
   for (int g = 0; g < groups; ++g) {
-    v8 weight = exp2_fast(FMA(load8(scores + 8 * g), splat(c), offset));
+    v8 weight = exp2_fast8(FMA(load8(scores + 8 * g), splat(c), offset));
     v8 slope = (load8(slopes + 8 * g) - splat(delta)) * splat(scale);
     if (8 * g + 8 > visible) {
       const i8 seen = lanes8() + 8 * g < visible;

@@ -2,7 +2,7 @@
 // small isa_*.c files, which set:
 //   CK_TABLE  name of the table of functions,      CK_ISA   its number,
 //   CK_FMA    1 when fused multiply-add is native, CK_LANES floats of a register of the matrix kernels,
-//   CK_PAIRS  1 when products of pairs of bfloat16 are native,
+//   CK_PAIRS  1 when products of pairs of bfloat16 are native, CK_TILES 1 when they are made by AMX tiles,
 //   CK_ROWS   most rows of a register tile,        CK_PANELS panels of 16 columns beside each other in it.
 // Everything but the matrix tiles works on 8 floats at a time whatever the registers are.
 
@@ -21,6 +21,7 @@ typedef int32_t i8 __attribute__((ext_vector_type(8)));
 typedef double v4d __attribute__((ext_vector_type(4)));
 typedef int64_t i4d __attribute__((ext_vector_type(4)));
 typedef float wide __attribute__((ext_vector_type(CK_LANES)));
+typedef int32_t iwide __attribute__((ext_vector_type(CK_LANES)));
 typedef v8 v8u __attribute__((aligned(4), may_alias));
 typedef v4d v4du __attribute__((aligned(8), may_alias));
 typedef wide wideu __attribute__((aligned(4), may_alias));

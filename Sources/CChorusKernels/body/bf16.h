@@ -15,6 +15,22 @@ typedef float cell;  // one number, rounded
 #endif
 #define SMALLEST 0x1p-56f
 
+#if CK_TILES
+/// How an inner dimension of k numbers is cut: into one block of less than 16 pairs, or into blocks of 16.
+typedef struct {
+  int blocks, pairs;
+} depth;
+INLINE depth depth_of(int k) {
+  return k < 32 ? (depth){k > 0, max_int(1, CELLS(k))} : (depth){ceil_div(k, 32), 16};
+}
+// Whole blocks, zeros behind the last number: from 32 on not more than the k floats that they have room for.
+INLINE int packed_cells(int k) { return depth_of(k).blocks * depth_of(k).pairs; }
+#define VALUE_ROWS 32  // rows of values are padded to a multiple
+#else
+INLINE int packed_cells(int k) { return CELLS(k); }
+#define VALUE_ROWS 16
+#endif
+
 #if CK_PAIRS
 INLINE __mmask16 first_lanes(int n) { return (__mmask16)(n >= 16 ? 0xffff : n <= 0 ? 0 : (1 << n) - 1); }
 
@@ -58,8 +74,8 @@ static void round_rows(int rows, int k, const float *a, int lda, cell *to) {
   }
 }
 
-/// Groups of `width` columns over `steps` rows, rounded: [ceil(columns/width)][CELLS(steps)][width], zeros behind the last.
-static void round_columns(int steps, int columns, const int width, const float *from, int ld, cell *to) {
+/// Groups of `width` columns over `steps` rows, rounded: [ceil(columns/width)][cells][width], zeros behind the last of both.
+static void round_columns(int steps, int cells, int columns, const int width, const float *from, int ld, cell *to) {
   for (int j = 0; j < columns; j += width) {
     const int some = min_int(width, columns - j);
     for (int p = 0; p < CELLS(steps); ++p, to += width) {
@@ -75,6 +91,7 @@ static void round_columns(int steps, int columns, const int width, const float *
         store_upto8(to + i, i < some ? round8(load_upto8(row + i, some - i)) : splat(0), width - i);
 #endif
     }
+    for (int p = CELLS(steps); p < cells; ++p, to += width) memset(to, 0, (size_t)width * sizeof(cell));
   }
 }
 
@@ -141,6 +158,7 @@ static void pack_bf16(int k, int n, const float *b, int ldb, int transposed, flo
       const __m512 second = 2 * p + 1 < k ? _mm512_loadu_ps(panel + 32 * p + 16) : _mm512_setzero_ps();
       _mm512_storeu_si512(to, pairs(first, second));
     }
+    for (int p = CELLS(k); p < packed_cells(k); ++p, to += 16) _mm512_storeu_si512(to, _mm512_setzero_si512());
   }
 #else
   pack(k, n, b, ldb, transposed, packed);
@@ -185,8 +203,8 @@ static void matmul_tn_bf16(int m, int n, int rows, const float *a, int lda, cons
     const int begin = part_start(rows, blocks, block), steps = part_start(rows, blocks, block + 1) - begin;
     const int cells = CELLS(steps), add = accumulate || block > 0;
     cell *left = (cell *)scratch, *right = left + (size_t)tall * CK_ROWS * cells;
-    round_columns(steps, m, CK_ROWS, a + (ptrdiff_t)begin * lda, lda, left);
-    round_columns(steps, n, 16, b + (ptrdiff_t)begin * ldb, ldb, right);
+    round_columns(steps, cells, m, CK_ROWS, a + (ptrdiff_t)begin * lda, lda, left);
+    round_columns(steps, cells, n, 16, b + (ptrdiff_t)begin * ldb, ldb, right);
     for (int p = 0; p < panels; p += CK_PANELS) {
       const int some = min_int(CK_PANELS, panels - p), columns = min_int(16 * some, n - 16 * p);
       const cell *with = right + (size_t)16 * p * cells;
@@ -219,17 +237,20 @@ INLINE float cell_value(const cell *panels, size_t row, int column) {
 #endif
 }
 
-/// Keys [heads][ceil(count/16)][CELLS(width)][16] and values [heads][ceil(width/16)][CELLS(count rounded up to 16)][16].
+/// Keys [heads][ceil(count/16)][packed_cells(width)][16] and values [heads][ceil(width/16)][cells of the padded count][16].
 static void pack_shared_bf16(int first, int rows, int count, int heads, int width, const float *k, int ldk,
                              const float *v, int ldv, float *keys, float *values) {
-  const int padded = round_up(count, 16), some = round_up(rows, 16);
-  const size_t value_panel = (size_t)16 * CELLS(padded);
-  cell *key = (cell *)keys + (size_t)first * CELLS(width), *value = (cell *)values + (size_t)16 * CELLS(first);
-  for (int h = 0; h < heads; ++h, k += width, v += width, key += (size_t)padded * CELLS(width)) {
+  const int padded = round_up(count, 16), some = round_up(rows, 16), key_cells = packed_cells(width);
+  const int value_cells = CELLS(round_up(count, VALUE_ROWS));
+  // The last rows write the padding.
+  const int own_cells = first + rows == count ? value_cells - CELLS(first) : CELLS(rows);
+  const size_t value_panel = (size_t)16 * value_cells;
+  cell *key = (cell *)keys + (size_t)first * key_cells, *value = (cell *)values + (size_t)16 * CELLS(first);
+  for (int h = 0; h < heads; ++h, k += width, v += width, key += (size_t)padded * key_cells) {
     for (int i = 0; i < some; i += 16) {
       for (int d = 0; d < width; d += 16) {
         const int steps = CELLS(min_int(16, width - d));
-        cell row[16], *to = key + (size_t)i * CELLS(width) + (size_t)16 * CELLS(d);
+        cell row[16], *to = key + (size_t)i * key_cells + (size_t)16 * CELLS(d);
         for (int r = 0; r < 16; ++r) {
           if (i + r < rows)
             round_rows(1, min_int(16, width - d), k + (ptrdiff_t)(i + r) * ldk + d, 0, row);
@@ -238,29 +259,29 @@ static void pack_shared_bf16(int first, int rows, int count, int heads, int widt
           for (int p = 0; p < steps; ++p) to[16 * p + r] = row[p];
         }
       }
+      cell *behind = key + (size_t)i * key_cells + (size_t)16 * CELLS(width);
+      memset(behind, 0, (size_t)16 * (key_cells - CELLS(width)) * sizeof(cell));
     }
-    for (int j = 0; j < width; j += 16, value += value_panel) {
-      round_columns(rows, min_int(16, width - j), 16, v + j, ldv, value);
-      memset(value + 16 * CELLS(rows), 0, (size_t)16 * (CELLS(some) - CELLS(rows)) * sizeof(cell));
-    }
+    for (int j = 0; j < width; j += 16, value += value_panel)
+      round_columns(rows, own_cells, min_int(16, width - j), 16, v + j, ldv, value);
   }
 }
 
 static void unpack_shared_bf16(int count, int heads, int width, const float *keys, const float *values, float *k,
                                int ldk, float *v, int ldv) {
-  const int padded = round_up(count, 16);
-  const size_t value_panel = (size_t)16 * CELLS(padded);
+  const int padded = round_up(count, 16), key_cells = packed_cells(width);
+  const size_t value_panel = (size_t)16 * CELLS(round_up(count, VALUE_ROWS));
   const cell *key = (const cell *)keys, *value = (const cell *)values;
-  for (int h = 0; h < heads; ++h, key += (size_t)padded * CELLS(width), value += ceil_div(width, 16) * value_panel)
+  for (int h = 0; h < heads; ++h, key += (size_t)padded * key_cells, value += ceil_div(width, 16) * value_panel)
     for (int i = 0; i < count; ++i)
       for (int d = 0; d < width; ++d) {
-        k[(ptrdiff_t)i * ldk + h * width + d] = cell_value(key + (size_t)(i / 16) * 16 * CELLS(width), (size_t)d, i % 16);
+        k[(ptrdiff_t)i * ldk + h * width + d] = cell_value(key + (size_t)(i / 16) * 16 * key_cells, (size_t)d, i % 16);
         v[(ptrdiff_t)i * ldv + h * width + d] = cell_value(value + d / 16 * value_panel, (size_t)i, d % 16);
       }
 }
 
-#define BF16_KERNELS                                                                                      \
+#define BF16_KERNELS(by, product, gradient)                                                               \
   {                                                                                                       \
-    .native = CK_PAIRS, .pack = pack_bf16, .matmul = matmul_bf16, .matmul_tn = matmul_tn_bf16,            \
+    .path = by, .pack = pack_bf16, .matmul = product, .matmul_tn = gradient,                              \
     .pack_shared = pack_shared_bf16, .unpack_shared = unpack_shared_bf16, .attention = attention_bf16,    \
   }

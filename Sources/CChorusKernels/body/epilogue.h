@@ -7,7 +7,22 @@ INLINE void finish_rows(const ck_matmul_args *args, const int activation, const 
   float *pre = args->pre ? args->pre + (ptrdiff_t)i * args->ldpre + j : NULL;
   const float *residual = args->residual ? args->residual + (ptrdiff_t)i * args->ldres + j : NULL;
   float *c = args->c + (ptrdiff_t)i * args->ldc + j;
-  for (int v = 0; v < columns; v += 8) {
+  int v = 0;
+#if CK_LANES == 16
+  for (; v + 16 <= columns; v += 16) {
+    const wide offset = bias ? load_wide(bias + v) : (wide)(-0.0f);
+    for (int r = 0; r < rows; ++r) {
+      wide x = load_wide(sums + (ptrdiff_t)r * ld + v) + offset;
+      if (pre) store_wide(pre + (ptrdiff_t)r * args->ldpre + v, x);
+      x = activate16(activation, x);
+      if (residual) x += load_wide(residual + (ptrdiff_t)r * args->ldres + v);
+      float *to = c + (ptrdiff_t)r * args->ldc + v;
+      if (args->accumulate) x += load_wide(to);
+      store_wide(to, x);
+    }
+  }
+#endif
+  for (; v < columns; v += 8) {
     const int some = columns - v;
     const v8 offset = bias ? load_upto8(bias + v, some) : splat(-0.0f);  // adding it changes nothing
     for (int r = 0; r < rows; ++r) {

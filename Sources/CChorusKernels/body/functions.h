@@ -3,6 +3,17 @@
 #define LOG2E 1.44269504088896341f
 #define LN2 0.693147180559945309f
 
+#define V v8
+#define I i8
+#define NAMED(f) f##8
+#include "any_width.h"
+#if CK_LANES == 16
+#define V wide
+#define I iwide
+#define NAMED(f) f##16
+#include "any_width.h"
+#endif
+
 /// exp with 1 unit in the last place; results too small for a normal number are 0.
 INLINE v8 exp8(v8 x) {
   const v8 shift = splat(12582912.0f);  // 1.5 * 2^23: added to a number it leaves the rounded one in the low bits
@@ -19,21 +30,6 @@ INLINE v8 exp8(v8 x) {
   v8 y = __builtin_bit_cast(v8, __builtin_bit_cast(i8, p) + (__builtin_bit_cast(i8, z) << 23));
   y = select8(x < splat(-87.33654f), splat(0), y);
   return select8(x <= splat(88.72283f), y, x * splat(__builtin_inff()));  // infinity, or the NaN that x is
-}
-
-/// 2^x for x <= 127, relative error 2e-7, exactly 1 at 0; everything below -126 gives 2^-126.
-INLINE v8 exp2_fast(v8 x) {
-  const v8 shift = splat(12582912.0f);
-  x = max8(splat(-126.0f), x);
-  v8 z = x + shift;
-  v8 r = x - (z - shift);
-  v8 p = FMA(splat(0.0013264587519436874f), r, splat(0.009671619228882235f));
-  p = FMA(p, r, splat(0.05550735042356738f));
-  p = FMA(p, r, splat(0.2402224045561624f));
-  p = FMA(p, r, splat(0.6931469763753579f));
-  p = FMA(p, r, splat(1.0f));
-  i8 bits = __builtin_bit_cast(i8, z) << 23;
-  return __builtin_bit_cast(v8, __builtin_bit_cast(i8, p) + bits);
 }
 
 INLINE v8 log8(v8 x) {
@@ -74,43 +70,6 @@ INLINE v8 sigmoid8(v8 x) {
   v8 e = exp8(-abs8(x));
   v8 tail = e / (splat(1.0f) + e);
   return select8(x < splat(0), tail, splat(1.0f) - tail);
-}
-
-/// The upper tail of the normal distribution at a >= 0 is p(a)^-8, with this polynomial p: dividing and
-/// squaring takes fewer operations than the exponential of the usual forms, and nothing cancels.
-INLINE v8 normal_tail_root8(v8 a) {
-  v8 p = FMA(splat(3.0665521535411244e-06f), a, splat(-1.6565922123845667e-05f));
-  p = FMA(p, a, splat(9.759696695255116e-05f));
-  p = FMA(p, a, splat(0.00014510989421978593f));
-  p = FMA(p, a, splat(0.0010343119502067566f));
-  p = FMA(p, a, splat(0.009397500194609165f));
-  p = FMA(p, a, splat(0.04883141815662384f));
-  p = FMA(p, a, splat(0.10876058042049408f));
-  p = FMA(p, a, splat(1.0905077457427979f));
-  p = p * p;
-  p = p * p;
-  return p * p;
-}
-
-/// x * Phi(x) = max(x, 0) - |x| * tail(|x|); 3e-7 absolute.
-INLINE v8 gelu8(v8 x) {
-  v8 a = min8(splat(10.0f), abs8(x));
-  return max8(splat(0), x) - a / normal_tail_root8(a);
-}
-
-/// Phi(x) + x * phi(x)
-INLINE v8 gelu_slope8(v8 x) {
-  v8 a = min8(splat(10.0f), abs8(x));
-  v8 tail = splat(1.0f) / normal_tail_root8(a);
-  v8 cumulative = select8(x < splat(0), tail, splat(1.0f) - tail);
-  v8 density = splat(0.3989422804014327f) * exp2_fast(splat(-0.5f * LOG2E) * a * a);
-  return FMA(min8(splat(10.0f), max8(splat(-10.0f), x)), density, cumulative);
-}
-
-INLINE v8 activate8(int activation, v8 x) {
-  if (activation == CK_GELU) return gelu8(x);
-  if (activation == CK_RELU) return max8(splat(0), x);
-  return x;
 }
 
 INLINE v4d exp4d(v4d x) {

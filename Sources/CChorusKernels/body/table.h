@@ -60,5 +60,5 @@ const ck_table CK_TABLE = {
     .exp_f64 = exp_f64,
     .probe_fma = probe_fma,
     .probe_read = probe_read,
-    .bf16 = BF16_KERNELS,
+    .bf16 = BF16_KERNELS(CK_BF16_BY_FLOAT32, matmul_bf16, matmul_tn_bf16),
 };

@@ -21,7 +21,8 @@ extern "C" {
 
 enum { CK_BASELINE = 0, CK_AVX2 = 1, CK_AVX512 = 2, CK_NEON = 3 };
 
-/// The instruction set in use: the best one of the machine, or CHORUS_KERNELS=baseline|avx2|avx512|neon.
+/// The instruction set in use: the best one of the machine, or CHORUS_KERNELS=baseline|avx2|avx512|neon. Where that names
+/// one, products of bfloat16 have the bytes that every machine has.
 int ck_isa(void);
 const char *ck_isa_name(int isa);
 /// Selects an instruction set for the whole process; returns 0 when this machine or build lacks it.
@@ -83,13 +84,19 @@ void ck_row_products(int rows, int n, const float *a, int lda, const float *b, i
 //
 // Both sides are rounded to the nearest bfloat16, of two that are as near to the even one, and what is below 2^-56 in
 // magnitude to zero; sums, biases and activations are float32. Products of two such numbers are exact and their sums never
-// denormal, so an element has the same bytes on every machine, with the instructions for bfloat16 or without.
+// denormal. By float32 and by pairs an element is the chain over k of the float32 kernels, and has the same bytes on every
+// machine. By AMX it has bytes of its own, the same on all machines with AMX: a chain over blocks of 32 numbers of k, each
+// the sum of the chains of its even and of its odd numbers.
 
-/// Whether the instruction set in use has instructions for them. Without, they cost what products of float32 cost.
-int ck_bf16_native(void);
+enum { CK_BF16_BY_FLOAT32 = 0, CK_BF16_PAIRS = 1, CK_BF16_AMX = 2 };
+/// How they are made: by tiles (AMX) where the processor has them and the system lets this process use them, by the
+/// instruction for pairs where that is faster than float32, else by the float32 kernels, at what those cost. The first call
+/// finds out, and asks the system; nothing does so before.
+int ck_bf16_path(void);
+const char *ck_bf16_path_name(int path);
 /// The longest inner dimension of the following.
 enum { CK_BF16_LONGEST = 4096 };
-/// As ck_pack, into ck_packed_count floats; only ck_matmul_bf16 of the same instruction set reads them.
+/// As ck_pack, into ck_packed_count floats; only ck_matmul_bf16 of the same path reads them.
 void ck_pack_bf16(int k, int n, const float *b, int ldb, int transposed, float *packed);
 /// As ck_matmul, k at most CK_BF16_LONGEST.
 void ck_matmul_bf16(const ck_matmul_args *args);

@@ -11,7 +11,7 @@ extern "C" {
 
 /// The products of numbers that are rounded to bfloat16.
 typedef struct {
-  int native;  // by the machine's instruction for pairs
+  int path;  // CK_BF16_BY_FLOAT32 | CK_BF16_PAIRS | CK_BF16_AMX
   void (*pack)(int k, int n, const float *b, int ldb, int transposed, float *packed);
   void (*matmul)(const ck_matmul_args *args);
   void (*matmul_tn)(int m, int n, int rows, const float *a, int lda, const float *b, int ldb, float *c, int ldc,
@@ -85,8 +85,11 @@ typedef struct {
 
 /// The kernels of one instruction set, or NULL when this machine or build lacks it.
 const ck_table *ck_table_for(int isa);
-/// The products of bfloat16 that go with an instruction set, by the machine's own instruction if so told; or NULL.
-const ck_bf16_kernels *ck_bf16_for(int isa, int native);
+/// The products of bfloat16 that go with an instruction set, by one of the paths; or NULL.
+const ck_bf16_kernels *ck_bf16_for(int isa, int path);
+/// What CK_BF16_AMX gives, in plain loops: c[m, n] (+)= a[m, k] * b[k, n], both rounded.
+void ck_tiles_reference(int m, int n, int k, const float *a, int lda, const float *b, int ldb, float *c, int ldc,
+                        int accumulate);
 
 #ifdef __cplusplus
 }
