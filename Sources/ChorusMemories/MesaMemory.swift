@@ -48,6 +48,9 @@ struct MesaRule<Gate: RecurrentRule>: RecurrentRule {
     (column, number) = (Gate.gates(sizes).count, Gate.parameters(sizes).count)
   }
 
+  var products: Int { FadingRidge.work(solver, rank: rank).products }
+  var readWork: Double { FadingRidge.work(solver, rank: rank).rest }
+
   func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
     _ = gate.terms(row, head, steps: steps, into: move)
     for i in 0..<rank { move.value[width + i] = move.key[i] }
