@@ -94,7 +94,7 @@ let package = Package(
       "Files",
       "Tensors"),
     module("Tables", "Data", "Files", "Tensors"),
-    module("Questions", "Inference", "Models", "Plans", "Tables", "Data", "Storage", "Tensors"),
+    module("Questions", "Inference", "Models", "Plans", "Tables", "Data", "Storage", "Files", "Tensors"),
     module(
       "Service", "Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Storage",
       "Playground", "Files"),

@@ -221,14 +221,22 @@ struct MixedContext: AnyContext {
     let (told, design) = parts(x)
     let own = try network.laws(at: told, within: bounds, on: pool)
     let (means, deviations) = marginals(design)
-    return own.indices.map { target in
-      guard let law = own[target] as? GaussianMixture else { return own[target] }
+    var laws: [any Predictive] = []
+    for (target, law) in own.enumerated() {
       let student = GaussianMixture(
         logWeights: JointProcess.scales.map(\.logWeight),
         means: JointProcess.scales.map { _ in means[target] },
         deviations: JointProcess.scales.map { $0.factor.squareRoot() * deviations[target] })
-      return law.mixed(with: student, share: share, within: bounds?[target])
+      if let law = law as? GaussianMixture {
+        laws.append(law.mixed(with: student, share: share, within: bounds?[target]))
+      } else if let law = law as? any ContinuousLaw {
+        let cut = bounds.flatMap { student.within($0[target]) } ?? student
+        laws.append(MixedLaw(parts: [law, cut], shares: [1 - share, share]))
+      } else {
+        throw .input("a network of levels cannot share its paths with a process of numbers")
+      }
     }
+    return laws
   }
 
   func observing(_ more: NetworkRows, removing: Bool) -> (any AnyContext)? {

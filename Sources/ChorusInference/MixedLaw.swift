@@ -2,27 +2,39 @@ import ChorusLayers
 import ChorusTensors
 import Foundation
 
-/// The law of a number that is drawn from one of some laws, each as likely as the others, whatever they are.
+/// The law of a number that is drawn from one of some laws, whatever they are.
 struct MixedLaw: ContinuousLaw {
   let parts: [any ContinuousLaw]
+  /// How likely each is; nil where one is as likely as the others.
+  var shares: [Double]?
 
   /// Halvings in search of a quantile, and places of a score on each side of the outcome.
   private static let (halvings, places) = (60, 256)
 
-  private var count: Double { Double(parts.count) }
+  private func average(_ number: (any ContinuousLaw) -> Double) -> Double {
+    guard let shares else { return parts.reduce(0) { $0 + number($1) } / Double(parts.count) }
+    return zip(parts, shares).reduce(0) { $0 + $1.1 * number($1.0) }
+  }
 
-  var mean: Double { parts.reduce(0) { $0 + $1.mean } / count }
+  /// The same of numbers whose logarithms are told.
+  private func logAverage(_ logarithm: (any ContinuousLaw) -> Double) -> Double {
+    guard let shares else { return Posterior.logMeanExp(parts.map(logarithm)) }
+    return Posterior.logSumExp(zip(parts, shares).map { logarithm($0) + log($1) })
+  }
+
+  var mean: Double { average { $0.mean } }
   var variance: Double {
     let mean = mean
-    return parts.reduce(0) { $0 + $1.variance + ($1.mean - mean) * ($1.mean - mean) } / count
+    return average { $0.variance + ($0.mean - mean) * ($0.mean - mean) }
   }
 
-  func draw(from stream: inout RandomStream) -> Value { parts[stream.below(parts.count)].draw(from: &stream) }
-  func cdf(_ y: Double) -> Double { parts.reduce(0) { $0 + $1.cdf(y) } / count }
-  func logDensity(_ y: Double) -> Double { Posterior.logMeanExp(parts.map { $0.logDensity(y) }) }
-  func logMass(in range: ClosedRange<Double>) -> Double {
-    Posterior.logMeanExp(parts.map { $0.logMass(in: range) })
+  func draw(from stream: inout RandomStream) -> Value {
+    let part = shares.map { stream.choice(weights: $0) } ?? stream.below(parts.count)
+    return parts[part].draw(from: &stream)
   }
+  func cdf(_ y: Double) -> Double { average { $0.cdf(y) } }
+  func logDensity(_ y: Double) -> Double { logAverage { $0.logDensity(y) } }
+  func logMass(in range: ClosedRange<Double>) -> Double { logAverage { $0.logMass(in: range) } }
 
   func quantile(_ level: Double) -> Double {
     let ends = parts.map { $0.quantile(level) }
@@ -52,6 +64,6 @@ struct MixedLaw: ContinuousLaw {
 
   func scaled(by scale: Double, offset: Double) -> MixedLaw {
     func one(_ law: some ContinuousLaw) -> any ContinuousLaw { law.scaled(by: scale, offset: offset) }
-    return MixedLaw(parts: parts.map { one($0) })
+    return MixedLaw(parts: parts.map { one($0) }, shares: shares)
   }
 }

@@ -71,9 +71,8 @@ public struct SavedContext: Sendable {
   /// What the writer added.
   public let card: [String: String]
   private let header: Header
-  /// The header as it stands in the file.
-  private let json: String
-  private let content: Safetensors
+  private let kept: KeptFile
+  private var content: Safetensors { kept.content }
 
   /// Reads the file at `path` and checks that it is whole.
   ///
@@ -86,30 +85,19 @@ public struct SavedContext: Sendable {
   }
 
   init(_ content: Safetensors, file path: String) throws {
-    self.content = content
     file = path
-    guard let format = content.metadata["format"], [Self.format, Self.firstFormat].contains(format),
-      let json = content.metadata["context"]
+    guard content.metadata["context"] != nil,
+      let kept = try KeptFile(
+        content, formats: [Self.format, Self.firstFormat], description: "context",
+        of: "the context in its metadata")
     else {
       throw StorageError(
         .malformed, file: path,
         "is no saved context of this version: its metadata lacks format \(Self.format). Make one with chorus condition."
       )
     }
-    guard case .verified = content.verification else {
-      throw StorageError(
-        .checksum, file: path,
-        "carries no checksum, so it was not written as it is. Make it anew with chorus condition."
-      )
-    }
-    do {
-      self.json = json
-      header = try JSON.decode(Header.self, from: json)
-    } catch {
-      throw StorageError(
-        .malformed, file: path,
-        "the description of the context in its metadata cannot be read. Make it anew with chorus condition.")
-    }
+    header = try kept.header(Header.self)
+    self.kept = kept
     card = content.metadata.filter { $0.key != "format" && $0.key != "context" }
   }
 
@@ -124,41 +112,38 @@ public struct SavedContext: Sendable {
         "\(file): the context was encoded by model '\(header.model)' (\(header.fingerprint.prefix(12))), and '\(model.name)'"
           + " (\(fingerprint.prefix(12))) is another one. Give that model, or condition anew.")
     }
-    func malformed(_ detail: String) -> StorageError {
-      StorageError(.malformed, file: file, "\(detail). Make it anew with chorus condition.")
-    }
     let (dimensions, read) = (header.inputColumns.count, content["y"]?.count ?? 0)
     guard (1...model.blueprint.inputDimensions).contains(dimensions) else {
-      throw malformed("the context has \(dimensions) input columns, which the model has not")
+      throw kept.malformed("the context has \(dimensions) input columns, which the model has not")
     }
     let preparation: Preparation
     do { preparation = try self.preparation(model.blueprint.hints) } catch {
-      throw malformed("what hints found in its rows cannot be read")
+      throw kept.malformed("what hints found in its rows cannot be read")
     }
     guard read <= header.rows,
       preparation.scaling.inputCentres.isEmpty || preparation.scaling.inputCentres.count == dimensions,
       preparation.fits.fits.allSatisfy({ $0.fits(dimensions: dimensions) })
-    else { throw malformed("its numbers of rows or columns contradict each other") }
+    else { throw kept.malformed("its numbers of rows or columns contradict each other") }
     if let measured = header.measured {
       guard measured.errors.count == read, measured.hidden >= 0,
         measured.errors.allSatisfy({ $0 >= 0 && $0.isFinite })
-      else { throw malformed("its rows have errors that no rows have") }
+      else { throw kept.malformed("its rows have errors that no rows have") }
     }
     let x = try content.floats("x", shape: [read, dimensions])
     let y = try content.floats("y", shape: [read])
     let reach = Float(Posterior.reach)
     guard x.allSatisfy({ abs($0) <= reach }), y.allSatisfy({ abs($0) <= reach }) else {
-      throw malformed("a row holds a value that is not finite, or is far too large")
+      throw kept.malformed("a row holds a value that is not finite, or is far too large")
     }
     let arrays = model.network.stateArrays(rows: read)
     let unused = content.unused(after: arrays.map(\.name) + ["x", "y"])
     guard unused.isEmpty else {
-      throw malformed("it holds \(unused.count) arrays too many, the first '\(unused[0])'")
+      throw kept.malformed("it holds \(unused.count) arrays too many, the first '\(unused[0])'")
     }
     let values = try arrays.map { try content.floats($0.name, shape: $0.shape) }
     let rows = NetworkRows(x: x, y: y, dimensions: dimensions)
     guard let state = model.network.condition(rows, preparation.fits, values: values) else {
-      throw malformed("an array of the context's state holds a value that no state has")
+      throw kept.malformed("an array of the context's state holds a value that no state has")
     }
     return Posterior(
       model, state, rows: header.rows, preparation: preparation, inputColumns: header.inputColumns,
@@ -168,13 +153,14 @@ public struct SavedContext: Sendable {
 
   private func preparation(_ hints: Hints) throws -> Preparation {
     let info: [CodingUserInfoKey: any Sendable] = CodingUserInfoKey.hints.map { [$0: hints] } ?? [:]
-    guard content.metadata["format"] == Self.firstFormat else {
+    guard kept.format == Self.firstFormat else {
       return Preparation(
         values: header.values ?? .raw, scaling: header.scaling,
-        fits: try JSON.decode(Kept.self, from: json, userInfo: info).fits, limits: header.limits?.range,
+        fits: try JSON.decode(Kept.self, from: kept.json, userInfo: info).fits, limits: header.limits?.range,
         range: header.range?.range, isWhole: header.whole ?? false)
     }
-    return try JSON.decode(FirstFormat.self, from: json, userInfo: info).preparation(header.scaling, hints)
+    let first = try JSON.decode(FirstFormat.self, from: kept.json, userInfo: info)
+    return try first.preparation(header.scaling, hints)
   }
 
   /// The fits of the hints that the decoder was given.

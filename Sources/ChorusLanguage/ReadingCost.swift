@@ -64,7 +64,7 @@ extension LanguageModel {
     return ReadingCost(
       context: context, tokens: tokens, calls: growth.calls, encodes: growth.encodes, reads: growth.reads,
       peakRows: peak,
-      flops: Double(growth.encodes) * rates.row + Double(growth.reads) * rates.read
+      flops: rates.committing(Double(growth.encodes), own: Double(growth.reads))
         + Double(tokens) * rates.head,
       weightBytes: network.weights.bytes, stateBytes: network.bytes(capacity: peak))
   }

@@ -39,7 +39,7 @@ public final class TokenNetwork: Sendable {
     let none = WorkRates.Embedding(first: 0, rest: 0)
     return WorkRates(
       layers: layers.stack.rates, input: none, value: none, head: layers.logits.work,
-      stateNumbers: layers.stack.stateNumbers)
+      held: layers.stack.held)
   }
 
   /// Numbers that a token's representation has.

@@ -319,6 +319,12 @@ struct AgedMemory: Memory {
   func context(rows: Int, values: [[Float]]) -> SoftmaxMemory.Context? {
     inner.context(rows: rows, values: values)
   }
+  var work: MemoryWork {
+    var work = inner.work
+    (work.contextRowNumbers, work.ownRowNumbers) = (shape.stored, shape.stored)
+    return work
+  }
+
   func contextBytes(rows: Int) -> Int { inner.contextBytes(rows: rows) }
   func bufferBytes(capacity: Int) -> Int { inner.bufferBytes(capacity: capacity) }
 }

@@ -81,9 +81,13 @@ public struct CompiledMemory: Sendable {
     guard capability.prefixReads == .any else { throw .newestOnly(name, instead: MemoryRegistry.setMemories) }
   }
 
-  /// Columns that a query and a key of all heads are compared in.
-  package var readColumns: Int {
-    sizes.heads * (sizes.width + (ages?.columns(sizes.width) ?? 0))
+  /// What it costs, before its numbers are learned.
+  package var work: MemoryWork {
+    let nothing = MemoryValues(Weights(ParameterTable(), training: false), [])
+    if let ages { return AgedMemory(ages, sizes, nothing.weights).work }
+    let first = context.init(layer.context, sizes, nothing).work
+    guard let buffer, let spec = layer.buffer else { return first }
+    return first.joined(buffer: buffer.init(spec, sizes, nothing).work)
   }
 
   /// One memory's context, the other's buffer.

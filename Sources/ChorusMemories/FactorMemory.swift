@@ -375,6 +375,24 @@ struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
 
   // MARK: Sizes
 
+  var work: MemoryWork {
+    let (heads, rank, width) = (Double(sizes.heads), Double(rule.rank), Double(sizes.width))
+    let (sum, map) = (2 * rank * Double(rule.momentColumns), 2 * rank * Double(rule.mapColumns))
+    var work = MemoryWork()
+    work.write = heads * ((rule.sequential ? 2 : 1) * sum + rule.work.row)
+    work.finish = heads * rule.work.map
+    work.read = heads * (map + rule.work.read)
+    // Its product with the probe, and with its value.
+    work.ownRow = 2 * heads * (rank + width)
+    work.append = heads * (map + rule.work.row)
+    if rule.readsBeforeWriting {
+      work.appendRow = work.ownRow + (rule.valueColumn > 0 ? 4 * heads * rank : 0)
+    }
+    work.contextNumbers = contextBytes(rows: 0) / 4
+    work.ownRowNumbers = bufferBytes(capacity: 1) / 4
+    return work
+  }
+
   func contextBytes(rows: Int) -> Int {
     4 * sizes.heads * mapCount + (capability.merge ? 8 * sizes.heads * momentCount : 0)
   }

@@ -24,6 +24,9 @@ protocol FactorRule: Sendable {
   /// Whether a row's factor depends on what is read at its key.
   var readsBeforeWriting: Bool { get }
 
+  /// Floating-point operations of a head beside these products: of a row that is written, of making the map, and of a read.
+  var work: (row: Double, map: Double, read: Double) { get }
+
   func features(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>)
   /// The terms of a row's moment. `key` is φ(k); both outputs may be written anywhere in their widths.
   func moment(
@@ -61,6 +64,8 @@ struct FactorRead {
 }
 
 extension FactorRule {
+  var work: (row: Double, map: Double, read: Double) { (0, 0, 0) }
+
   /// The sums themselves.
   func map(
     _ moments: UnsafePointer<Double>, rows: Int, head: Int, into map: UnsafeMutablePointer<Double>,

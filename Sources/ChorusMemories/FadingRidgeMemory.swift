@@ -98,6 +98,14 @@ enum FadingRidge {
     }
   }
 
+  /// Products with the state that a read takes, the last one that with G, and the operations of a Cholesky factor.
+  static func work(_ solver: Solver, rank: Int) -> (products: Int, rest: Double) {
+    switch solver {
+    case .conjugate(let steps): (steps + 1, 0)
+    case .exact: (rank + 1, Double(rank * rank * rank) / 3)
+    }
+  }
+
   /// What a query reads of a state G beside H.
   static func read(
     _ query: UnsafePointer<Float>, ridge: Double, _ solver: Solver, rank: Int, width: Int,

@@ -243,6 +243,12 @@ struct ForgettingMemory: SpecifiedMemory {
   func context(rows: Int, values: [[Float]]) -> SoftmaxMemory.Context? {
     inner.context(rows: rows, values: values)
   }
+  var work: MemoryWork {
+    var work = inner.work
+    work.ownRowNumbers += 2 * sizes.heads
+    return work
+  }
+
   func contextBytes(rows: Int) -> Int { inner.contextBytes(rows: rows) }
   func bufferBytes(capacity: Int) -> Int {
     inner.bufferBytes(capacity: capacity) + 8 * capacity * sizes.heads

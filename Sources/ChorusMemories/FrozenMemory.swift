@@ -281,6 +281,23 @@ struct FrozenMemory: HeadwiseMemory {
     return context(rows: rows, FloatBuffer(values[0]), open)
   }
 
+  /// Of a path as long as may be: its chunk is half full in the mean, and every chunk is folded into the state once.
+  var work: MemoryWork {
+    let (heads, map, states) = (Double(sizes.heads), 2 * Double(network.count), settings.momentum ? 2.0 : 1)
+    let factors = 2 * Double(network.lefts + network.rights)
+    let rows = Double(chunk + 1) / 2
+    var work = MemoryWork()
+    // A row's fit, its slopes through all layers but the first, and its part in each state.
+    let slopes = network.layers.dropFirst().reduce(0) { $0 + 2 * Double($1.count) }
+    work.write = heads * (map + slopes + states * map)
+    work.append = work.write
+    // Another map than what was added up has to be made of it first.
+    work.read = heads * (settings.retention == .quadratic ? states * map + rows * factors : (1 + rows) * map)
+    work.contextNumbers = contextBytes(rows: 0) / 4
+    work.pathNumbers = bufferBytes(capacity: 0) / 4
+    return work
+  }
+
   func contextBytes(rows: Int) -> Int { 4 * sizes.heads * (headCount + packedCount) }
   func bufferBytes(capacity: Int) -> Int { Self.kept * 4 * sizes.heads * headCount }
 

@@ -4,6 +4,8 @@ import Foundation
 /// The gated delta rule (Yang, Kautz & Hatamizadeh 2025, eq. 10): the state fades by another rule's gate, and then a step of
 /// rate β = σ(x·w + b), learned from the row, corrects what is known at its key: S ← S + β k (v − k·S)ᵀ. With a gate for
 /// every key column it is Kimi delta attention (Kimi Team 2025).
+///
+/// Other rules with such a rate are made of it: their own columns and numbers come behind its.
 struct GatedDeltaRule<Gate: RecurrentRule>: RecurrentRule {
   static var channels: Bool { Gate.channels }
   static var corrects: Bool { true }
@@ -19,7 +21,8 @@ struct GatedDeltaRule<Gate: RecurrentRule>: RecurrentRule {
   static func fade(steps: Int, head: Int) -> Double { Gate.fade(steps: steps, head: head) }
 
   static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> [RowTerms] {
-    let (column, number) = (row.gates[row.gates.count - 1][0], head.numbers[head.numbers.count - 1])
+    let column = row.gates[Gate.gates(head.sizes).count][0]
+    let number = head.numbers[Gate.parameters(head.sizes).count]
     return Gate.reference(row, head, steps: steps).map {
       RowTerms(fades: $0.fades, rate: head.sigmoid(column + number[head.head]))
     }
@@ -27,8 +30,9 @@ struct GatedDeltaRule<Gate: RecurrentRule>: RecurrentRule {
 
   private let gate: Gate
   private let values: MemoryValues
-  private let column: Int
-  private let number: Int
+  /// Where the rate's column and number are.
+  let column: Int
+  let number: Int
 
   init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
     gate = Gate(spec, sizes, values)

@@ -116,6 +116,7 @@ struct JoinedMemory: Memory {
     first.anyContext(rows: rows, values: values).map { State($0) }
   }
 
+  var work: MemoryWork { first.work.joined(buffer: second.work) }
   func contextBytes(rows: Int) -> Int { first.contextBytes(rows: rows) }
   func bufferBytes(capacity: Int) -> Int { second.bufferBytes(capacity: capacity) }
 }

@@ -66,6 +66,9 @@ struct KalmaRule<Gate: RecurrentRule>: RecurrentRule {
     number = Gate.parameters(sizes).count + 1
   }
 
+  /// H itself for its norm, the steps, and G.
+  var products: Int { rank + steps + 1 }
+
   func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
     mesa.terms(row, head, steps: steps, into: move)
   }

@@ -300,6 +300,19 @@ struct KernelRidgeMemory: HeadwiseMemory {
     return finish(draft)
   }
 
+  /// Of each row its kernel and its value. The triangular factor, whose numbers and operations of a read go with the square of the rows,
+  /// is not in it: rates are those of a row.
+  var work: MemoryWork {
+    var work = MemoryWork(
+      row: Double(sizes.heads) * (3 * Double(rank) + 2 * Double(sizes.width)),
+      numbers: 2 * sizes.heads * (rank + sizes.width))
+    work.contextRowNumbers += shape.stored
+    work.exponentials = Double(sizes.heads)
+    // A row is whitened before it is kept, which is another read.
+    work.appendRow = work.ownRow
+    return work
+  }
+
   func contextBytes(rows: Int) -> Int {
     4 * rows * shape.stored + 8 * sizes.heads * rows * (rows + rank + sizes.width)
   }

@@ -141,6 +141,15 @@ struct LocalLinearMemory: SpecifiedMemory {
     return context
   }
 
+  /// Of each row its score and its part in means and covariances of keys and values; then the steps.
+  var work: MemoryWork {
+    let (heads, width) = (Double(sizes.heads), Double(sizes.width))
+    var work = MemoryWork(row: 2 * heads * (width * width + 4 * width), numbers: shape.stored)
+    work.read = 2 * heads * Double(steps) * width * width
+    work.exponentials = heads
+    return work
+  }
+
   func contextBytes(rows: Int) -> Int { 4 * rows * shape.stored }
   func bufferBytes(capacity: Int) -> Int { 4 * capacity * shape.stored }
 }

@@ -244,6 +244,8 @@ public protocol Memory: Sendable {
 
   func contextBytes(rows: Int) -> Int
   func bufferBytes(capacity: Int) -> Int
+  /// What all this costs; known of a memory whose learned numbers are not.
+  var work: MemoryWork { get }
 }
 
 /// A memory that is made from a specification alone.

@@ -145,7 +145,7 @@ public enum MemoryRegistry {
       source: "Dao & Gu 2024, eq. 16; for sequences"),
     Entry(
       "gla", recurrent(.channelGate), rule: "S ← Diag(α) S + k vᵀ, α = σ(x·w + b)^(1/16)", state: "d²",
-      cost: "d²+3kd, k ≤ 16",
+      cost: "d²+2kd, k ≤ 16",
       source: "Yang et al. 2024, eq. 3-4; for sequences"),
     Entry(
       "deltanet", gatedDelta(.learned), rule: "as delta, β = σ(x·w + b)", state: "d²", cost: "d²+2kd, k ≤ 32",
@@ -157,7 +157,7 @@ public enum MemoryRegistry {
       cost: "d²+2kd, k ≤ 32", source: "Liu et al. 2024, exact; for sequences"),
     Entry(
       "longhorn-diagonal", MemorySpec(weights: .tiedGate, function: .linear, optimiser: .implicit),
-      rule: "S ← (1 − Δ k²) ⊙ S + Δ k vᵀ, Δ = β/(1 + β‖k‖²)", state: "d²", cost: "d²+3kd, k ≤ 16",
+      rule: "S ← (1 − Δ k²) ⊙ S + Δ k vᵀ, Δ = β/(1 + β‖k‖²)", state: "d²", cost: "d²+2kd, k ≤ 16",
       source: "Liu et al. 2024, as released; for sequences"),
     Entry(
       "gated-delta", gatedDelta(.scalarGate), rule: "S ← γ S, then as deltanet", state: "d²",
@@ -165,11 +165,11 @@ public enum MemoryRegistry {
       source: "Gated DeltaNet, Yang et al. 2025, eq. 10; for sequences"),
     Entry(
       "kimi-delta", gatedDelta(.channelGate), rule: "S ← Diag(α) S, then as deltanet", state: "d²",
-      cost: "d²+3kd, k ≤ 16",
+      cost: "d²+2kd, k ≤ 16",
       source: "Kimi delta attention, Kimi Team 2025; for sequences"),
     Entry(
       "hgrn2", recurrent(.tiedGate), rule: "S ← Diag(α) S + (1 − α) vᵀ, α = σ(k + b)", state: "d²",
-      cost: "d²+3kd, k ≤ 16",
+      cost: "d²+2kd, k ≤ 16",
       source: "HGRN2, Qin et al. 2024; for sequences"),
     Entry(
       "mlstm",
@@ -182,7 +182,7 @@ public enum MemoryRegistry {
     Entry(
       "rwkv-6", recurrent(.bonusGate),
       rule: "q·(S + Diag(u) k vᵀ), then S ← Diag(w) S + k vᵀ, w = exp(−e^(x·w + b))", state: "2d²",
-      cost: "d²+3kd, k ≤ 16",
+      cost: "d²+2kd, k ≤ 16",
       source: "RWKV-6, Peng et al. 2024; for sequences"),
     Entry(
       "reflecting-delta", product(1, .learned), rule: "as deltanet, β = 2σ(x·w + b)", state: "d²",
@@ -199,11 +199,11 @@ public enum MemoryRegistry {
     Entry(
       "rwkv-7", MemorySpec(weights: .channelGate, function: .linear, optimiser: .replace),
       rule: "S ← Diag(w) S − (a ⊙ κ̂)(κ̂·S) + k̃ vᵀ", state: "d²",
-      cost: "d²+3kd, k ≤ 16", source: "RWKV-7, Peng et al. 2025; for sequences"),
+      cost: "d²+2kd, k ≤ 16", source: "RWKV-7, Peng et al. 2025; for sequences"),
     Entry(
       "gated-delta-2",
       MemorySpec(weights: .channelGate, features: "unit", function: .linear, optimiser: .eraseWrite),
-      rule: "S ← Diag(α) S, then S ← S + k (w ⊙ v − (b ⊙ k)·S)ᵀ", state: "d²", cost: "d²+3kd, k ≤ 16",
+      rule: "S ← Diag(α) S, then S ← S + k (w ⊙ v − (b ⊙ k)·S)ᵀ", state: "d²", cost: "d²+2kd, k ≤ 16",
       source: "GDN-2, in flash-linear-attention; for sequences"),
     Entry(
       "comba",
@@ -272,10 +272,11 @@ public enum MemoryRegistry {
     Entry(
       "moneta", frozen(.power(3), .norm(4)),
       rule: "f as titans, A ← α A − θ u of Σ abs(f(k) − v)³/3, W = sign(A) abs(A)³ / ‖A‖₄²",
-      state: "8d²+5d+16(3+10d)", cost: "256d²", source: "Miras, Behrouz et al. 2025, exact; for sequences"),
+      state: "8d²+5d+16(3+10d)", cost: "8d²(k+1), k ≤ 16",
+      source: "Miras, Behrouz et al. 2025, exact; for sequences"),
     Entry(
       "moneta-printed", frozen(.power(3), .printedNorm(4)), rule: "the same with W = A / ‖A‖₄²",
-      state: "8d²+5d+16(3+10d)", cost: "256d²",
+      state: "8d²+5d+16(3+10d)", cost: "8d²(k+1), k ≤ 16",
       source: "Miras, Behrouz et al. 2025, as printed; for sequences"),
     Entry(
       "yaad", frozen(.huber),
@@ -286,7 +287,7 @@ public enum MemoryRegistry {
       "memora", frozen(.squared, .simplex),
       rule: "f as titans, A ← α A − θ u of ‖f(k) − v‖²/2, W = c softmax(A) by columns",
       state: "8d²+5d+16(3+10d)",
-      cost: "256d²", source: "Miras, Behrouz et al. 2025; for sequences"),
+      cost: "8d²(k+1), k ≤ 16", source: "Miras, Behrouz et al. 2025; for sequences"),
   ]
 
   /// What every memory computes and takes, as a table in markdown.

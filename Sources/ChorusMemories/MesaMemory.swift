@@ -5,76 +5,71 @@ import Foundation
 /// k vᵀ and H ← γ H + β k kᵀ, read as x·G with (H + λ) x = q, which some steps of conjugate gradients find, or a Cholesky
 /// factor. Its ridge has a number for every key column, this one a number a head; both stay at least 0.25.
 struct MesaRule<Gate: RecurrentRule>: RecurrentRule {
+  typealias Delta = GatedDeltaRule<Gate>
   static var readsProduct: Bool { false }
   static func columns(_ features: Int, width: Int) -> Int { width + features }
   static var floor: Double { 0.25 }
 
-  static func gates(_ sizes: AttentionSizes) -> [StoredLayout.Gate] {
-    Gate.gates(sizes) + [StoredLayout.Gate("rate")]
-  }
+  static func gates(_ sizes: AttentionSizes) -> [StoredLayout.Gate] { Delta.gates(sizes) }
   static func parameters(_ sizes: AttentionSizes) -> [MemoryParameter] {
-    Gate.parameters(sizes) + [
-      MemoryParameter("rate", sizes.heads, initial: 0),
-      MemoryParameter("ridge", sizes.heads, initial: Softplus.inverse(1 - floor)),
+    Delta.parameters(sizes) + [
+      MemoryParameter("ridge", sizes.heads, initial: Softplus.inverse(1 - floor))
     ]
   }
 
   static func reference(_ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int) -> [RowTerms] {
-    let number = head.numbers[head.numbers.count - 2][head.head]
-    return [
-      RowTerms(
-        fades: Gate.reference(row, head, steps: steps)[0].fades,
-        rate: head.sigmoid(row.gates[row.gates.count - 1][0] + number),
-        value: row.value + head.features(row.key))
-    ]
+    Delta.reference(row, head, steps: steps).map {
+      RowTerms(fades: $0.fades, rate: $0.rate, value: row.value + head.features(row.key))
+    }
   }
   static func read(_ query: [Double], _ head: ReferenceHead, of state: [[Double]]) -> [Double] {
     let ridge = head.softplus(head.numbers[head.numbers.count - 1][head.head]) + floor
     return FadingRidge.reference(query, head, ridge: ridge, of: state)
   }
 
-  private let gate: Gate
+  private let delta: Delta
   private let solver: FadingRidge.Solver
   private let (rank, width): (Int, Int)
   private let values: MemoryValues
-  /// Where the rate's column and number are; the ridge's number is behind it.
-  private let (column, number): (Int, Int)
+  /// Where the ridge's number is.
+  private let number: Int
 
   init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
-    gate = Gate(spec, sizes, values)
+    delta = Delta(spec, sizes, values)
     solver = FadingRidge.Solver(spec)
     (rank, width) = (FeatureMaps.named(orIdentity: spec.features).count(sizes.width), sizes.width)
     self.values = values
-    (column, number) = (Gate.gates(sizes).count, Gate.parameters(sizes).count)
+    number = delta.number + 1
   }
 
+  var products: Int { FadingRidge.work(solver, rank: rank).products }
+  var readWork: Double { FadingRidge.work(solver, rank: rank).rest }
+
   func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
-    _ = gate.terms(row, head, steps: steps, into: move)
     for i in 0..<rank { move.value[width + i] = move.key[i] }
-    return Softplus.slope(Double(row.gate(column)[0]) + Double(values[number][head]))
+    return delta.terms(row, head, steps: steps, into: move)
   }
 
   func read(
     _ query: UnsafePointer<Float>, _ head: Int, of state: StateProduct,
     into out: UnsafeMutablePointer<Float>, _ scratch: Arena
   ) {
-    let ridge = Softplus.value(Double(values[number + 1][head])) + Self.floor
+    let ridge = Softplus.value(Double(values[number][head])) + Self.floor
     FadingRidge.read(
       query, ridge: ridge, solver, rank: rank, width: width, state, into: out, scratch)
   }
 
   func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
-    let m = head.matrices
-    let fades = gate.record(&head, keys: keys).fades
-    let rates = m.sigmoid(m.addRow(head.gate(column), head.parameter(number)))
-    return RecordedTerms(fades: fades, rates: rates, values: m.beside(head.allValues, keys.matrix))
+    var terms = delta.record(&head, keys: keys)
+    terms.values = head.matrices.beside(head.allValues, keys.matrix)
+    return terms
   }
 
   func record(
     read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix {
     let m = head.matrices
-    let ridge = m.softplus(head.parameter(number + 1), floor: Self.floor)
+    let ridge = m.softplus(head.parameter(number), floor: Self.floor)
     return FadingRidge.record(queries, ridge: ridge, solver, width: width, m, state)
   }
 }

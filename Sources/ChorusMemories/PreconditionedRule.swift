@@ -6,7 +6,8 @@ import Foundation
 /// and S ← S + β (M ⊙ k)(v − k·S)ᵀ behind another rule's gate, with M = x^(−r/(1 + |r|)), r = log(A + 10⁻⁶) + 0.2 and x = 1.5. A is
 /// handed on from row to row.
 struct PreconditionedRule<Gate: RecurrentRule>: RecurrentRule {
-  static var channels: Bool { Gate.channels }
+  typealias Delta = GatedDeltaRule<Gate>
+  static var channels: Bool { Delta.channels }
   static var corrects: Bool { true }
   static func carried(_ rank: Int) -> Int { rank }
 
@@ -16,11 +17,11 @@ struct PreconditionedRule<Gate: RecurrentRule>: RecurrentRule {
   private static var least: Double { 1e-6 }
 
   static func gates(_ sizes: AttentionSizes) -> [StoredLayout.Gate] {
-    Gate.gates(sizes) + ["rate", "curve.keep", "curve.rate"].map { StoredLayout.Gate($0) }
+    Delta.gates(sizes) + ["curve.keep", "curve.rate"].map { StoredLayout.Gate($0) }
   }
   static func parameters(_ sizes: AttentionSizes) -> [MemoryParameter] {
-    Gate.parameters(sizes)
-      + ["rate", "curve.keep", "curve.rate"].map { MemoryParameter($0, sizes.heads, initial: 0) }
+    Delta.parameters(sizes)
+      + ["curve.keep", "curve.rate"].map { MemoryParameter($0, sizes.heads, initial: 0) }
   }
 
   /// M of an A, and its derivative.
@@ -38,52 +39,51 @@ struct PreconditionedRule<Gate: RecurrentRule>: RecurrentRule {
   static func reference(
     _ row: ReferenceHead.Row, _ head: ReferenceHead, steps: Int, carrying curve: inout [Double]
   ) -> [RowTerms] {
-    let gates = zip(row.gates.suffix(3), head.numbers.suffix(3)).map { $0[0] + $1[head.head] }
-    let (key, kept) = (head.features(row.key), pow(head.sigmoid(gates[1]), 1 / ScalarGateRule.divisor))
-    for i in curve.indices { curve[i] = kept * curve[i] + head.sigmoid(gates[2]) * key[i] * key[i] }
-    return [
+    let told = zip(row.gates.suffix(2), head.numbers.suffix(2)).map { $0[0] + $1[head.head] }
+    let (key, kept) = (head.features(row.key), pow(head.sigmoid(told[0]), 1 / ScalarGateRule.divisor))
+    for i in curve.indices { curve[i] = kept * curve[i] + head.sigmoid(told[1]) * key[i] * key[i] }
+    return Delta.reference(row, head, steps: steps).map {
       RowTerms(
-        fades: Gate.reference(row, head, steps: steps)[0].fades, rate: head.sigmoid(gates[0]),
-        key: zip(key, curve).map { $0 * step($1).value }, erase: key)
-    ]
+        fades: $0.fades, rate: $0.rate, key: zip(key, curve).map { $0 * step($1).value }, erase: key)
+    }
   }
 
-  private let gate: Gate
+  private let delta: Delta
   private let rank: Int
   private let values: MemoryValues
-  /// Where the rate's column and number are; those of the curve are behind them.
+  /// Where the curve's columns and numbers are.
   private let (column, number): (Int, Int)
 
   init(_ spec: MemorySpec, _ sizes: AttentionSizes, _ values: MemoryValues) {
-    gate = Gate(spec, sizes, values)
+    delta = Delta(spec, sizes, values)
     rank = FeatureMaps.named(orIdentity: spec.features).count(sizes.width)
     self.values = values
-    (column, number) = (Gate.gates(sizes).count, Gate.parameters(sizes).count)
+    (column, number) = (delta.column + 1, delta.number + 1)
   }
 
   func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
-    _ = gate.terms(row, head, steps: steps, into: move)
+    let rate = delta.terms(row, head, steps: steps, into: move)
     func told(_ place: Int) -> Double {
       Double(row.gate(column + place)[0]) + Double(values[number + place][head])
     }
-    let kept = Float(exp(-Softplus.value(-told(1)) / ScalarGateRule.divisor))
-    let new = Float(Softplus.slope(told(2)))
+    let kept = Float(exp(-Softplus.value(-told(0)) / ScalarGateRule.divisor))
+    let new = Float(Softplus.slope(told(1)))
     for i in 0..<rank {
       move.carried[i] = kept * move.carried[i] + new * move.key[i] * move.key[i]
       move.key[i] *= Float(Self.step(Double(move.carried[i])).value)
     }
-    return Softplus.slope(told(0))
+    return rate
   }
 
   func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     let m = head.matrices
-    let fades = gate.record(&head, keys: keys).fades
-    let told = (0..<3).map { m.addRow(head.gate(column + $0), head.parameter(number + $0)) }
-    let squares = m.scaleRows(m.hadamard(keys.matrix, keys.matrix), by: m.sigmoid(told[2]))
-    let curves = m.fadingSums(squares, m.logSigmoid(told[1], over: ScalarGateRule.divisor))
-    return RecordedTerms(
-      fades: fades, rates: m.sigmoid(told[0]), keys: m.hadamard(keys.matrix, m.map(curves, Self.step)),
-      erases: keys.matrix)
+    var terms = delta.record(&head, keys: keys)
+    let told = (0..<2).map { m.addRow(head.gate(column + $0), head.parameter(number + $0)) }
+    let squares = m.scaleRows(m.hadamard(keys.matrix, keys.matrix), by: m.sigmoid(told[1]))
+    let curves = m.fadingSums(squares, m.logSigmoid(told[0], over: ScalarGateRule.divisor))
+    terms.keys = m.hadamard(keys.matrix, m.map(curves, Self.step))
+    terms.erases = keys.matrix
+    return terms
   }
 }
 

@@ -361,6 +361,20 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
     (0..<sizes.heads).reduce(0) { max($0, rule.raised(context.reads.pointer + $1 * stateCount, $1)) }
   }
 
+  /// Of a path as long as may be: its chunk is half full in the mean, and every chunk is folded into the state once.
+  var work: MemoryWork {
+    let (heads, state) = (Double(sizes.heads), 2 * Double(rank * columns))
+    // A move behind the state is a score and a value more; without lifted keys, exponentials too.
+    let moves = Double(form.room - form.unread + 1) / 2 * 2 * Double(rank + columns)
+    var work = MemoryWork()
+    work.write = heads * Double(form.moves) * (state + (form.corrects ? state + moves : 0))
+    work.append = work.write
+    work.read = heads * (Double(rule.products) * (state + moves) + rule.readWork)
+    work.contextNumbers = contextBytes(rows: 0) / 4
+    work.pathNumbers = bufferBytes(capacity: 0) / 4
+    return work
+  }
+
   func contextBytes(rows: Int) -> Int {
     4 * ((form.unread > 0 ? 2 : 1) * sizes.heads * stateCount + sizes.heads * form.carriedCount + packedCount)
   }

@@ -52,6 +52,9 @@ protocol RecurrentRule: Sendable {
   func read(
     _ query: UnsafePointer<Float>, _ head: Int, of state: StateProduct,
     into out: UnsafeMutablePointer<Float>, _ scratch: Arena)
+  /// Products with the state that a read takes, and floating-point operations of a head beside them.
+  var products: Int { get }
+  var readWork: Double { get }
   /// What had to be added to a diagonal before a read of this state had an answer.
   func raised(_ state: UnsafePointer<Float>, _ head: Int) -> Double
 
@@ -131,6 +134,8 @@ extension RecurrentRule {
     _ query: UnsafePointer<Float>, _ head: Int, of state: StateProduct,
     into out: UnsafeMutablePointer<Float>, _ scratch: Arena
   ) { state(query, out) }
+  var products: Int { 1 }
+  var readWork: Double { 0 }
   func raised(_ state: UnsafePointer<Float>, _ head: Int) -> Double { 0 }
   func recordStart(_ head: inout HeadPass) -> HeadPass.Matrix? { nil }
   func record(

@@ -38,6 +38,9 @@ struct RecursiveRidgeRule: RecurrentRule {
     self.values = values
   }
 
+  var products: Int { FadingRidge.work(.exact, rank: rank).products }
+  var readWork: Double { FadingRidge.work(.exact, rank: rank).rest }
+
   func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
     for i in 0..<rank { move.value[width + i] = move.key[i] }
     return gate.terms(row, head, steps: steps, into: move)

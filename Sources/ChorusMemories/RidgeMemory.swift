@@ -54,6 +54,12 @@ struct RidgeRule: FactorRule {
   let sequential = false
   let readsBeforeWriting = true
 
+  /// A Cholesky factor, its inverse, and two triangular solutions of the values.
+  var work: (row: Double, map: Double, read: Double) {
+    let (n, width) = (Double(rank), Double(sizes.width))
+    return (0, n * n * n / 3 + n * n * n + 2 * n * n * width, 0)
+  }
+
   private var ridgeIndex: Int { spec.weights == .learned ? 1 : 0 }
   private func root(_ row: StoredRow, _ head: Int) -> Float {
     spec.weights == .learned ? PointWeights.value(row, values[0][head]).squareRoot() : 1

@@ -37,6 +37,9 @@ struct SlotRule: RecurrentRule {
     (width, self.values) = (sizes.width, values)
   }
 
+  /// Every slot for its score, then all of them together.
+  var products: Int { width + 1 }
+
   func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
     let (gate, bias) = (row.gate(0), values[0] + head * width)
     for i in 0..<width {

@@ -334,6 +334,13 @@ struct SoftmaxMemory: SpecifiedMemory {
     return packed(values[0])
   }
 
+  /// A product of query and key and one of weight and value.
+  var work: MemoryWork {
+    var work = MemoryWork(row: 4 * Double(sizes.columns), numbers: shape.stored)
+    work.exponentials = Double(sizes.heads)
+    return work
+  }
+
   func contextBytes(rows: Int) -> Int {
     let (n, heads, width) = (Int32(rows), Int32(sizes.keyHeads), Int32(sizes.width))
     return 4 * (ck_shared_keys_count(n, heads, width) + ck_shared_values_count(n, heads, width))

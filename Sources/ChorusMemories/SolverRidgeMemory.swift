@@ -333,6 +333,20 @@ struct SolverRidgeMemory: HeadwiseMemory {
     return Context(rows: rows, system: values[0], targets: values[1])
   }
 
+  /// Every step is a product with A, of a path's rows with each of them and back; the last one is with G.
+  var work: MemoryWork {
+    let (heads, n, width, steps) = (
+      Double(sizes.heads), Double(rank), Double(sizes.width), Double(self.steps)
+    )
+    var work = MemoryWork()
+    work.write = 2 * heads * n * (n + width)
+    work.read = 2 * heads * (steps * n * n + n * width)
+    work.ownRow = 2 * heads * (steps * 2 * n + n + width)
+    work.contextNumbers = contextBytes(rows: 0) / 4
+    work.ownRowNumbers = bufferBytes(capacity: 1) / 4
+    return work
+  }
+
   func contextBytes(rows: Int) -> Int { 8 * sizes.heads * (systemCount + targetCount) }
   func bufferBytes(capacity: Int) -> Int { 4 * sizes.heads * capacity * (rank + sizes.width) }
 }

@@ -86,6 +86,12 @@ struct TTTRule: FactorRule {
   let sequential = false
   let readsBeforeWriting = false
 
+  /// Rows and queries are read by the start too.
+  var work: (row: Double, map: Double, read: Double) {
+    let start = 2 * Double(sizes.width * sizes.width)
+    return (start, 0, start)
+  }
+
   func features(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>) {
     out.update(from: row, count: sizes.width)
     out[sizes.width] = 1

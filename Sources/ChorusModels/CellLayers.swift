@@ -45,7 +45,7 @@ struct CellLayers<H: Head>: Sendable {
       layers: stack.rates,
       input: WorkRates.Embedding(first: 0, rest: cells.work(columns: blueprint.inputDimensions)),
       value: WorkRates.Embedding(first: outputs.work, rest: 0), head: head.map.work,
-      stateNumbers: stack.stateNumbers)
+      held: stack.held)
   }
 }
 

@@ -121,7 +121,7 @@ struct GridLayers<H: Head>: Sendable {
     WorkRates(
       layers: blocks.map { WorkRates.Layer(stored: 0, asked: $0.feed.work, read: 0) },
       input: WorkRates.Embedding(first: 0, rest: inputs.work), value: WorkRates.Embedding(first: 0, rest: 0),
-      head: head.map.work, stateNumbers: blueprint.width)
+      head: head.map.work, held: WorkRates.Held(row: blueprint.width))
   }
 
   /// The representations that inputs read of rows, `[reading.count, width]`.

@@ -37,11 +37,14 @@ struct SequenceLayers<H: Head>: Sendable {
     self.head = scope.nested("head") { head(d, blueprint.headHidden, &$0) }
   }
 
+  /// A context is values alone, which every path commits to its own state.
   var rates: WorkRates {
-    WorkRates(
+    var held = stack.held
+    held.context = 0
+    return WorkRates(
       layers: stack.rates, input: WorkRates.Embedding(first: 0, rest: 0),
       value: WorkRates.Embedding(first: tokens.first.work, rest: tokens.feed.work), head: head.map.work,
-      stateNumbers: stack.stateNumbers)
+      held: held)
   }
 }
 

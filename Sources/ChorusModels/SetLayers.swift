@@ -69,7 +69,7 @@ struct SetLayers<H: Head>: Sendable {
       layers: stack.rates,
       input: WorkRates.Embedding(first: inputs.first.work, rest: inputs.feed.work),
       value: WorkRates.Embedding(first: outputs.first.work, rest: outputs.feed.work), head: head.map.work,
-      stateNumbers: stack.stateNumbers)
+      held: stack.held)
   }
 
   /// Columns of the input features: raw inputs, their mask, sines and cosines of each, what hints tell.

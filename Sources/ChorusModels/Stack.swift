@@ -8,13 +8,11 @@ package struct StackLayers: Sendable {
   package let width: Int
   /// Whether rows are told their places by rotations: blocks of sets need not even ask.
   let rotates: Bool
-  private let heads: Int
   package let blocks: [Block]
   let last: (any Layer)?
 
   package init(_ blueprint: Blueprint, _ scope: inout ParameterScope) throws(ModelError) {
     width = blueprint.width
-    heads = blueprint.heads
     rotates = blueprint.parts.rotary != nil
     // Maps into the residual stream are shrunk so that its variance does not grow with depth.
     let shrink = 1 / Double(2 * blueprint.layers).squareRoot()
@@ -42,13 +40,14 @@ package struct StackLayers: Sendable {
   package var rates: [WorkRates.Layer] {
     blocks.map {
       WorkRates.Layer(
-        stored: $0.workStored, asked: $0.workAsked, read: 4 * Double($0.mixer.memory.readColumns),
-        exponentials: Double(heads))
+        stored: $0.workStored, asked: $0.workAsked, memory: WorkRates.Memory($0.mixer.memory.work))
     }
   }
 
-  /// Numbers that a row leaves in all states.
-  package var stateNumbers: Int { blocks.reduce(0) { $0 + $1.mixer.stored.outputs } }
+  /// What all states hold.
+  package var held: WorkRates.Held {
+    blocks.reduce(WorkRates.Held(row: 0)) { $0 + WorkRates.Held($1.mixer.memory.work) }
+  }
 
   private static func memory(_ blueprint: Blueprint, layer: Int) throws(ModelError) -> CompiledMemory {
     let memory: CompiledMemory

@@ -69,7 +69,8 @@ struct StreamLayers<H: Head>: Sendable {
     return WorkRates(
       layers: layers, input: WorkRates.Embedding(first: inputs.up.work, rest: inputs.down.work),
       value: WorkRates.Embedding(first: outputs.up.work, rest: outputs.down.work), head: head.map.work,
-      stateNumbers: blocks.reduce(0) { $0 + $1.buffer.stored.outputs + $1.storedContext.outputs })
+      held: WorkRates.Held(
+        row: blocks.reduce(0) { $0 + $1.buffer.stored.outputs + $1.storedContext.outputs }))
   }
 
   /// Inputs of a row, zero-padded.

@@ -57,7 +57,7 @@ struct TableLayers<H: Head>: Sendable {
       layers: stack.rates,
       input: WorkRates.Embedding(first: told.first.work, rest: told.feed.work),
       value: WorkRates.Embedding(first: outputs.first.work, rest: outputs.feed.work), head: head.map.work,
-      stateNumbers: stack.stateNumbers)
+      held: stack.held)
   }
 
   /// What an observed value is to the network: y, and how far it is from each estimate, in that one's unit, cut at ±8.

@@ -15,8 +15,19 @@ extension Plan {
     public let queries: Int
     /// Query-key pairs, R, for each layer and head. A row that asks does not read itself; a buffer row does.
     public let reads: Int
+    /// Contexts that are encoded, one a path where paths have their own, and their rows among E.
+    public let contexts: Int
+    public let contextRows: Int
+    /// The reads of rows of contexts, and those of buffer rows by the rows that are committed.
+    public let contextReads: Int
+    public let commitReads: Int
+    /// Paths side by side.
+    public let paths: Int
     /// The most context rows and buffer slots in use by one call, a shared context counted once.
     public let peakRows: Int
+    /// The contexts and the context rows among these.
+    public let peakContexts: Int
+    public let peakContextRows: Int
     /// The most buffer slots of one path in use.
     public let peakSlots: Int
 
@@ -238,10 +249,14 @@ private struct Tally {
   private var owners = 1
   private var slots = 0
   private var peakSlots = 0
-  private var peak = 0
+  private var peak = (rows: 0, contexts: 0, contextRows: 0)
   private var queries = Count("the number of queries")
   private var encodes = Count("the number of encoded rows")
   private var reads = Count("the number of reads")
+  private var contexts = Count("the number of contexts")
+  private var contextRows = Count("the number of encoded rows")
+  private var contextReads = Count("the number of reads")
+  private var commitReads = Count("the number of reads")
 
   init(_ observed: Int, paths: Int) throws(PlanError) {
     try check(observed, "context", in: 0...Int.max)
@@ -253,7 +268,9 @@ private struct Tally {
   var cost: Plan.Cost {
     Plan.Cost(
       calls: calls, merges: max(0, encodings - 1), encodes: encodes.value, queries: queries.value,
-      reads: reads.value, peakRows: peak, peakSlots: peakSlots)
+      reads: reads.value, contexts: contexts.value, contextRows: contextRows.value,
+      contextReads: contextReads.value, commitReads: commitReads.value, paths: paths, peakRows: peak.rows,
+      peakContexts: peak.contexts, peakContextRows: peak.contextRows, peakSlots: peakSlots)
   }
 
   /// The encoding that an instruction begins with.
@@ -266,8 +283,7 @@ private struct Tally {
       try rows.add(drawn)
       known = rows.value
       owners = drawn == 0 ? 1 : paths
-      try encodes.add(known, times: owners)
-      try reads.add(reads.product(known, known), times: owners)
+      try encode(owners)
     }
     for row in instruction.commit { slots = max(slots, row.slot + 1) }
     if case .verify(let verification) = instruction {
@@ -277,16 +293,32 @@ private struct Tally {
       slots = max(slots, min(trust.most, trust.positions.count - 1))
     }
     peakSlots = max(peakSlots, slots)
+    try hold(slots, of: paths, beside: owners)
+  }
+
+  /// Contexts of the rows that are known.
+  private mutating func encode(_ owners: Int) throws(PlanError) {
+    try contexts.add(owners)
+    try contextRows.add(known, times: owners)
+    try encodes.add(known, times: owners)
+    let pairs = try reads.product(known, known)
+    try reads.add(pairs, times: owners)
+    try contextReads.add(pairs, times: owners)
+  }
+
+  /// Buffers of some slots beside contexts, in use by one call.
+  private mutating func hold(_ slots: Int, of paths: Int, beside contexts: Int) throws(PlanError) {
     var held = Count("the number of rows held")
-    try held.add(known, times: owners)
+    try held.add(known, times: contexts)
+    let contextRows = held.value
     try held.add(slots, times: paths)
-    peak = max(peak, held.value)
+    if held.value >= peak.rows { peak = (held.value, contexts, contextRows) }
   }
 
   mutating func run(_ call: Plan.Call) throws(PlanError) {
     calls += 1
-    try add(call.commit, times: paths)
-    try add(call.predict, times: paths)
+    try commit(call.commit, times: paths)
+    try add(call.predict.count, reading: call.predict.reduce(0) { $0 + $1.readCount }, paths)
     try queries.add(call.predict.count, times: paths)
   }
 
@@ -297,15 +329,15 @@ private struct Tally {
     let count = verification.positions.count
     let before = verification.buffered + count - left
     if left == count {
-      try add(verification.pending, times: paths)
+      try commit(verification.pending, times: paths)
     } else {
-      try add(1, reading: before, paths)
+      try commit(1, reading: before, paths)
     }
     let g = round.drafted
     try add(g, reading: g * before, paths)
     // Rows 1..<g of the drafts and the conditionals after them, both reading one row more each time.
     let further = (g - 1) * before + g * (g - 1) / 2
-    try add(g - 1, reading: further, paths)
+    try commit(g - 1, reading: further, paths)
     try add(g - 1, reading: further, paths)
     try queries.add(2 * g - 1, times: paths)
     return round.calls
@@ -321,19 +353,15 @@ private struct Tally {
       let count = round.drawn
       if index > 0 {
         known = first + drawn
-        try encodes.add(known, times: paths)
-        try reads.add(reads.product(known, known), times: paths)
+        try encode(paths)
       }
       let isLast = index == rounds.count - 1
       // Every value but the last of the plan is committed, and every position asked for; between rounds one is asked twice.
       let commits = isLast ? count - 1 : count
-      try add(commits, reading: commits * (commits + 1) / 2, paths)
+      try commit(commits, reading: commits * (commits + 1) / 2, paths)
       try add(commits + 1, reading: commits * (commits + 1) / 2, paths)
       try queries.add(commits + 1, times: paths)
-      var held = Count("the number of rows held")
-      try held.add(known, times: index > 0 ? paths : owners)
-      try held.add(commits, times: paths)
-      peak = max(peak, held.value)
+      try hold(commits, of: paths, beside: index > 0 ? paths : owners)
       calls += commits + 1
       drawn += count
     }
@@ -341,14 +369,22 @@ private struct Tally {
     return calls
   }
 
-  private mutating func add(_ rows: [Plan.Row], times: Int) throws(PlanError) {
-    try add(rows.count, reading: rows.reduce(0) { $0 + $1.readCount }, times)
+  private mutating func commit(_ rows: [Plan.Row], times: Int) throws(PlanError) {
+    try commit(rows.count, reading: rows.reduce(0) { $0 + $1.readCount }, times)
+  }
+
+  /// Rows that are committed, and read as others do.
+  private mutating func commit(_ rows: Int, reading buffered: Int, _ times: Int) throws(PlanError) {
+    try add(rows, reading: buffered, times)
+    try commitReads.add(buffered, times: times)
   }
 
   /// Rows that read the context and, together, `buffered` buffer rows.
   private mutating func add(_ rows: Int, reading buffered: Int, _ times: Int) throws(PlanError) {
     try encodes.add(rows, times: times)
-    try reads.add(reads.product(rows, known), times: times)
+    let pairs = try reads.product(rows, known)
+    try reads.add(pairs, times: times)
+    try contextReads.add(pairs, times: times)
     try reads.add(buffered, times: times)
   }
 }

@@ -134,7 +134,7 @@ extension Plan {
       lines.append(
         "work        \(mega(work.total)) MFLOP nominal: layers \(mega(work.layers)), "
           + "embedders \(mega(work.embedders)), heads \(mega(work.heads))")
-      lines.append("state       \(grouped(try cost.bytes(rates))) bytes at the peak, if every row is kept")
+      lines.append("state       \(grouped(try cost.bytes(rates))) bytes at the peak")
     }
     let references: [(String, PlanTemplate)] = [
       ("reencode", .reencode), ("sequential", .sequential), ("one marginal pass", .independent),

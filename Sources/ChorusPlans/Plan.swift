@@ -11,6 +11,14 @@
 ///
 /// With an acyclic visibility the plan's density, the product over targets of p(y_k | context, V_k), is a
 /// normalised joint density; so plans can be compared by it.
+///
+/// ```swift
+/// let plan = try PlanTemplate.blocks(of: 2).resolve(context: 4, targets: 6)
+/// let cost = try plan.cost(paths: 100)
+/// print(cost.calls, plan.exactness)  // 3 calls, each of two targets that do not see each other
+/// let seen = plan.visibility.direct  // which values each target reads
+/// let work = cost.work(model.network.rates).total  // floating-point operations
+/// ```
 public struct Plan: Sendable, Hashable {
   /// No plan has more targets than this, so that asking for one cannot exhaust the memory.
   public static let maximumTargets = 1 << 20

@@ -1,8 +1,8 @@
+import ChorusFiles
 import ChorusInference
 import ChorusModels
 import ChorusStorage
 import ChorusTables
-import Foundation
 
 /// Series of one file that were encoded together, each kept as a context of its own, in one file.
 package struct SavedContexts: Sendable {
@@ -41,10 +41,7 @@ package struct SavedContexts: Sendable {
     _ members: [Member], column: String, isWide: Bool, to path: String
   ) throws {
     let header = Header(column: column, names: members.map(\.name), isWide: isWide)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    let text = String(decoding: try encoder.encode(header), as: UTF8.self)
-    var writer = SafetensorsWriter(metadata: ["format": format, "contexts": text])
+    var writer = SafetensorsWriter(metadata: ["format": format, "contexts": try JSON.encode(header)])
     for (place, member) in members.enumerated() {
       let bytes = try member.posterior.encoded(card: member.card)
       try writer.add("context.\(place)", shape: [bytes.count], bytes: bytes)
@@ -56,22 +53,15 @@ package struct SavedContexts: Sendable {
   ///
   /// - Throws: `StorageError` where it cannot be read or is not as it was written.
   package init?(path: String) throws {
-    let content = try Safetensors(path: path)
-    guard content.metadata["format"] == Self.format else { return nil }
-    func malformed(_ detail: String) -> StorageError {
-      StorageError(.malformed, file: path, "\(detail). Make it anew with chorus condition.")
-    }
-    guard case .verified = content.verification else {
-      throw StorageError(
-        .checksum, file: path,
-        "carries no checksum, so it was not written as it is. Make it anew with chorus condition.")
-    }
-    guard let json = content.metadata["contexts"],
-      let header = try? JSONDecoder().decode(Header.self, from: Data(json.utf8))
-    else { throw malformed("the description of its series in the metadata cannot be read") }
+    guard
+      let file = try KeptFile(
+        Safetensors(path: path), formats: [Self.format], description: "contexts",
+        of: "its series in the metadata")
+    else { return nil }
+    let (content, header) = (file.content, try file.header(Header.self))
     guard !header.names.isEmpty, Set(header.names).count == header.names.count,
       content.unused(after: header.names.indices.map { "context.\($0)" }).isEmpty
-    else { throw malformed("its series and contexts contradict each other") }
+    else { throw file.malformed("its series and contexts contradict each other") }
     let contexts = try header.names.enumerated().map { place, name in
       let bytes = try content.bytes("context.\(place)")
       return try SavedContext(bytes: bytes, file: "\(path): '\(name)'")
@@ -82,7 +72,7 @@ package struct SavedContexts: Sendable {
         $0.fingerprint == first.fingerprint && $0.outputColumn.name == first.outputColumn.name
           && $0.inputColumns.map(\.name) == first.inputColumns.map(\.name)
       })
-    else { throw malformed("its series are of several models, or have several columns") }
+    else { throw file.malformed("its series are of several models, or have several columns") }
     (self.path, column, isWide, names) = (path, header.column, header.isWide, header.names)
     self.contexts = contexts
   }

@@ -1,10 +1,10 @@
 import ChorusData
+import ChorusFiles
 import ChorusInference
 import ChorusModels
 import ChorusStorage
 import ChorusTables
 import ChorusTensors
-import Foundation
 
 /// A series with columns known beside time, read once and kept in a file to be asked later.
 ///
@@ -75,11 +75,7 @@ package struct SavedSeries: Sendable {
 
   /// Writes the series, whole or not at all.
   package func write(to path: String) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    var writer = SafetensorsWriter(metadata: [
-      "format": Self.format, "series": String(decoding: try encoder.encode(header), as: UTF8.self),
-    ])
+    var writer = SafetensorsWriter(metadata: ["format": Self.format, "series": try JSON.encode(header)])
     let data = observations.data
     if !data.errors.isEmpty { try writer.add("errors", shape: [data.count], doubles: data.errors) }
     try writer.add("x", shape: [data.count, data.dimensions], doubles: data.x)
@@ -91,19 +87,12 @@ package struct SavedSeries: Sendable {
   ///
   /// - Throws: `StorageError` where it cannot be read or is not as it was written.
   package init?(path: String) throws {
-    let content = try Safetensors(path: path)
-    guard content.metadata["format"] == Self.format else { return nil }
-    func malformed(_ detail: String) -> StorageError {
-      StorageError(.malformed, file: path, "\(detail). Make it anew with chorus condition.")
-    }
-    guard case .verified = content.verification else {
-      throw StorageError(
-        .checksum, file: path,
-        "carries no checksum, so it was not written as it is. Make it anew with chorus condition.")
-    }
-    guard let json = content.metadata["series"],
-      let header = try? JSONDecoder().decode(Header.self, from: Data(json.utf8))
-    else { throw malformed("the description of the series in its metadata cannot be read") }
+    guard
+      let file = try KeptFile(
+        Safetensors(path: path), formats: [Self.format], description: "series",
+        of: "the series in its metadata")
+    else { return nil }
+    let (content, header) = (file.content, try file.header(Header.self))
     let kinds = header.kinds.compactMap { ContextCard.kind($0) }
     let (columns, names) = (header.inputs.count, header.inputs + [header.target])
     guard columns > 1, header.covariates == columns - 1, header.levels.count == header.covariates,
@@ -111,18 +100,18 @@ package struct SavedSeries: Sendable {
       let scale = ValueScale.Choice(rawValue: header.scale),
       header.least ?? -.infinity < header.most ?? .infinity,
       header.levels.allSatisfy({ Set($0).count == $0.count && $0.count <= Table.mostCovariateLevels })
-    else { throw malformed("its columns, scale or bounds contradict each other") }
+    else { throw file.malformed("its columns, scale or bounds contradict each other") }
     let count = content["y"]?.count ?? 0
     let x = try content.doubles("x", shape: [count, columns])
     let y = try content.doubles("y", shape: [count])
     let errors = content["errors"] == nil ? [] : try content.doubles("errors", shape: [count])
     guard content.unused(after: ["errors", "x", "y"]).isEmpty else {
-      throw malformed("it holds arrays that no series has")
+      throw file.malformed("it holds arrays that no series has")
     }
     for (place, levels) in header.levels.enumerated() where !levels.isEmpty {
       let own = stride(from: place + 1, to: x.count, by: columns).map { x[$0] }
       guard own.allSatisfy({ Int(exactly: $0).map(levels.indices.contains) ?? false }) else {
-        throw malformed("column '\(header.inputs[place + 1])' has levels that it does not name")
+        throw file.malformed("column '\(header.inputs[place + 1])' has levels that it does not name")
       }
     }
     let levels = header.levels.enumerated().filter { !$0.element.isEmpty }.map { ($0.offset + 1, $0.element) }
@@ -133,7 +122,7 @@ package struct SavedSeries: Sendable {
     self.header = header
     self.path = path
     do { observations = try Observations(file: path, selection: selection, units: header.units) } catch {
-      throw malformed("its rows hold what no rows have")
+      throw file.malformed("its rows hold what no rows have")
     }
     let bounds =
       header.least == nil && header.most == nil

@@ -1,10 +1,10 @@
 import ChorusData
+import ChorusFiles
 import ChorusInference
 import ChorusModels
 import ChorusStorage
 import ChorusTables
 import ChorusTensors
-import Foundation
 
 /// A table that was read once and kept in a file, to be asked about further rows later.
 ///
@@ -93,45 +93,37 @@ package struct SavedTable: Sendable {
   ///
   /// - Throws: `StorageError` where it cannot be read or is not as it was written.
   package init?(path: String) throws {
-    let content = try Safetensors(path: path)
-    let format = content.metadata["format"]
-    guard format == Self.format || format == Self.formatWithClasses else { return nil }
+    guard
+      let file = try KeptFile(
+        Safetensors(path: path), formats: [Self.format, Self.formatWithClasses], description: "table",
+        of: "the table in its metadata")
+    else { return nil }
     self.path = path
-    func malformed(_ detail: String) -> StorageError {
-      StorageError(.malformed, file: path, "\(detail). Make it anew with chorus condition.")
-    }
-    guard case .verified = content.verification else {
-      throw StorageError(
-        .checksum, file: path,
-        "carries no checksum, so it was not written as it is. Make it anew with chorus condition.")
-    }
-    guard let json = content.metadata["table"],
-      let header = try? JSONDecoder().decode(Header.self, from: Data(json.utf8))
-    else { throw malformed("the description of the table in its metadata cannot be read") }
+    let (content, header) = (file.content, try file.header(Header.self))
     let names = header.columns.map(\.name)
     guard !names.isEmpty, names.count <= TableFrame.mostColumns, Set(names).count == names.count,
       header.least ?? -.infinity < header.most ?? .infinity
-    else { throw malformed("its columns or bounds contradict each other") }
-    guard (header.classes != nil) == (format == Self.formatWithClasses) else {
-      throw malformed("its version and its models contradict each other")
+    else { throw file.malformed("its columns or bounds contradict each other") }
+    guard (header.classes != nil) == (file.format == Self.formatWithClasses) else {
+      throw file.malformed("its version and its models contradict each other")
     }
     let rows = (content["cells"]?.count ?? 0) / names.count
     let cells = try content.doubles("cells", shape: [names.count, rows])
-    let groups = try Self.groups(header, rows, content)
+    let groups = try Self.groups(header, rows, file)
     guard content.unused(after: groups == nil ? ["cells"] : ["cells", "groups"]).isEmpty,
       !cells.contains(where: \.isInfinite)
     else {
-      throw malformed("it holds arrays or cells that no table has")
+      throw file.malformed("it holds arrays or cells that no table has")
     }
     let columns = try header.columns.enumerated().map { index, column in
       let values = Array(cells[index * rows..<(index + 1) * rows])
       guard let kind = column.frameKind else {
-        throw malformed("column '\(column.name)' is of no known kind")
+        throw file.malformed("column '\(column.name)' is of no known kind")
       }
       if case .category(let levels) = kind {
         guard Set(levels).count == levels.count,
           values.allSatisfy({ $0.isNaN || Int(exactly: $0).map(levels.indices.contains) ?? false })
-        else { throw malformed("column '\(column.name)' has levels that it does not name") }
+        else { throw file.malformed("column '\(column.name)' has levels that it does not name") }
       }
       return TableFrame.Column(name: column.name, kind: kind, values: values)
     }
@@ -141,19 +133,15 @@ package struct SavedTable: Sendable {
   }
 
   /// The groups of a file's rows, -1 where a row has none; nil without groups.
-  private static func groups(_ header: Header, _ rows: Int, _ content: Safetensors) throws -> Groups? {
+  private static func groups(_ header: Header, _ rows: Int, _ file: KeptFile) throws -> Groups? {
     guard let column = header.group, let labels = header.labels else { return nil }
-    let places = try content.integers("groups", shape: [rows]).map { Int($0) }
+    let places = try file.content.integers("groups", shape: [rows]).map { Int($0) }
     let groups = Groups(
       ofRows: places.map { labels.indices.contains($0) ? labels[$0] : nil }, column: column,
       source: header.source)
     // Only labels that rows have, each once and in the order of their first rows, are written.
     guard !labels.isEmpty, groups.labels == labels, zip(places, groups.ofRow).allSatisfy({ $0 == $1 ?? -1 })
-    else {
-      throw StorageError(
-        .malformed, file: content.file,
-        "its groups and its rows contradict each other. Make it anew with chorus condition.")
-    }
+    else { throw file.malformed("its groups and its rows contradict each other") }
     return groups
   }
 
@@ -189,11 +177,9 @@ package struct SavedTable: Sendable {
 
   /// Writes the table, whole or not at all.
   package func write(to path: String) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
     var writer = SafetensorsWriter(metadata: [
       "format": header.classes == nil ? Self.format : Self.formatWithClasses,
-      "table": String(decoding: try encoder.encode(header), as: UTF8.self),
+      "table": try JSON.encode(header),
     ])
     try writer.add(
       "cells", shape: [frame.columns.count, frame.rowCount], doubles: frame.columns.flatMap(\.values))

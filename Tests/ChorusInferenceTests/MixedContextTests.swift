@@ -133,4 +133,68 @@ import Testing
     #expect(known.rows.count == Self.count + 1 && known.processRows.y == mixed.processRows.y)
     #expect(try pinned.marginals(at: next)[0].mean != before.mean)
   }
+
+  /// A process beside a small network whose head is no mixture.
+  private static func beside(_ head: HeadChoice) throws -> (MixedContext, x: [Float], y: [Float]) {
+    var stream = RandomStream(seed: 7, 1)
+    let x = (0..<24).map { _ in Float(stream.normal()) }
+    let y = x.map { head.name == "categorical" ? ($0 > 0 ? 1 : 0) : Float(sin(Double($0))) }
+    let model = try smallModel { $0.head = head }
+    let rows = NetworkRows(x: x, y: y, dimensions: 1)
+    let process = try #require(JointProcess(x: x.map(Double.init), y: y.map(Double.init), columns: 1))
+    let network = model.network.condition(rows, nil, on: nil)
+    let mixed = MixedContext(network, design: x, process: process, of: rows, share: 0.3)
+    return (mixed, [0.4, 0.4, -1.1, -1.1], [0.3, -0.9])
+  }
+
+  /// Any law of numbers keeps its share of the process: drawn, scored and told alike.
+  @Test func aHeadThatIsNoMixtureIsMixed() throws {
+    let (mixed, x, y) = try Self.beside(.quantiles(9))
+    let told: [Float] = [0.4, -1.1]
+    let own = try mixed.network.laws(at: told, within: nil, on: nil)
+    let laws = try mixed.laws(at: x, within: nil, on: nil)
+    var process: [GaussianMixture] = []
+    mixed.process.laws(told.map(Double.init)) { _, law in
+      for (mean, variance) in zip(law.means, law.variances) {
+        process.append(
+          GaussianMixture(
+            logWeights: JointProcess.scales.map(\.logWeight), means: JointProcess.scales.map { _ in mean },
+            deviations: JointProcess.scales.map { ($0.factor * variance).squareRoot() }))
+      }
+    }
+    for target in y.indices {
+      let law = try #require(laws[target] as? any ContinuousLaw)
+      let network = try #require(own[target] as? QuantileLaw)
+      for value in [-1.0, Double(y[target]), 0.2, 1.4] {
+        let expected = 0.7 * network.cdf(value) + 0.3 * process[target].cdf(value)
+        #expect(abs(law.cdf(value) - expected) < 1e-12)
+        let density = 0.7 * exp(network.logDensity(value)) + 0.3 * exp(process[target].logDensity(value))
+        #expect(abs(exp(law.logDensity(value)) - density) < 1e-12)
+      }
+      #expect(abs(law.mean - 0.7 * network.mean - 0.3 * process[target].mean) < 1e-12)
+      #expect(abs(law.cdf(law.quantile(0.2)) - 0.2) < 1e-9)
+    }
+    let plan = try PlanTemplate.independent.resolve(context: 24, targets: 2)
+    let request = Request(plan: plan, seed: 1, pool: nil)
+    let scored = try mixed.logDensities(of: y, at: x, request, orders: 1)[0]
+    let sum = zip(laws, y).reduce(0.0) { $0 + $1.0.logDensity(.number(Double($1.1))) }
+    #expect(abs(scored - sum) < 1e-9)
+    let paths = try mixed.sample(4000, at: x, request, latent: false).paths
+    for target in y.indices {
+      let law = try #require(laws[target] as? any ContinuousLaw)
+      let below = Double(paths.count { Double($0[target]) <= law.quantile(0.7) }) / 4000
+      #expect(abs(below - 0.7) < 0.04, "\(target)")
+    }
+    var stream = RandomStream(seed: 3, 1)
+    let law = try #require(laws[0] as? any ContinuousLaw)
+    let drawn = (0..<4000).count { _ in Double(law.draw(from: &stream).stored) <= law.quantile(0.7) }
+    #expect(abs(Double(drawn) / 4000 - 0.7) < 0.04)
+  }
+
+  /// A process of numbers has no levels to say.
+  @Test func aHeadOfLevelsIsRefusedByName() throws {
+    let (mixed, x, _) = try Self.beside(.categorical(levels: 2))
+    let error = #expect(throws: InferenceError.self) { try mixed.laws(at: x, within: nil, on: nil) }
+    #expect(error?.description.contains("levels cannot share") == true)
+  }
 }

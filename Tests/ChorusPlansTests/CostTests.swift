@@ -155,7 +155,7 @@ import Testing
       try small.cost(paths: 0)
     }
     var huge = WorkRates.example
-    huge.stateNumbers = Int.max
+    huge.held = WorkRates.Held(row: Int.max)
     #expect(throws: PlanError.overflow("the number of bytes")) { try small.cost().bytes(huge) }
   }
 

@@ -271,7 +271,7 @@ extension WorkRates {
           stored: Double(4 * d * d), asked: Double(4 * d * d + 4 * d * feedForward), read: Double(4 * d),
           exponentials: Double(heads))
       }, input: embedding(features), value: embedding(1),
-      head: Double(2 * headHidden * (d + 3 * components)), stateNumbers: 2 * d * layers)
+      head: Double(2 * headHidden * (d + 3 * components)), held: Held(row: 2 * d * layers))
   }
 }
 

@@ -1,0 +1,46 @@
+import ChorusFiles
+
+/// A file of `chorus condition`: what is in it is known by its format, is as it was written, and is described by a line of JSON in its
+/// metadata.
+package struct KeptFile: Sendable {
+  package let content: Safetensors
+  package let format: String
+  /// The description as it stands in the file.
+  package let json: String
+  private let what: String
+
+  /// Opens what was read of a file; nil where it is one of another format.
+  ///
+  /// - Parameters:
+  ///   - key: what the description is called in the metadata.
+  ///   - what: whose description errors call it, and where it stands.
+  /// - Throws: `StorageError` where the file is not known to be as it was written.
+  package init?(
+    _ content: Safetensors, formats: [String], description key: String, of what: String
+  ) throws(StorageError) {
+    guard let format = content.metadata["format"], formats.contains(format) else { return nil }
+    guard case .verified = content.verification else {
+      throw StorageError(
+        .checksum, file: content.file,
+        "carries no checksum, so it was not written as it is. \(Self.advice)")
+    }
+    (self.content, self.format, self.what) = (content, format, what)
+    json = content.metadata[key] ?? ""
+  }
+
+  /// The description.
+  ///
+  /// - Throws: `StorageError` where it is absent, or is none of this type.
+  package func header<Header: Decodable>(_ type: Header.Type) throws(StorageError) -> Header {
+    do { return try JSON.decode(type, from: json) } catch {
+      throw malformed("the description of \(what) cannot be read")
+    }
+  }
+
+  /// The error of a file that holds what none of its format does.
+  package func malformed(_ detail: String) -> StorageError {
+    StorageError(.malformed, file: content.file, "\(detail). \(Self.advice)")
+  }
+
+  private static let advice = "Make it anew with chorus condition."
+}
