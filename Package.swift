@@ -3,7 +3,10 @@ import PackageDescription
 
 /// With CHORUS_STRICT set (as in .ci/run) warnings in our own targets are errors; never for those who depend on us.
 let strict = Context.environment["CHORUS_STRICT"] != nil
-let swiftSettings: [SwiftSetting] = strict ? [.treatAllWarnings(as: .error)] : []
+/// With CHORUS_TSAN set (as in .ci/tsan) locks are those that ThreadSanitizer watches.
+let watched = Context.environment["CHORUS_TSAN"] != nil
+let swiftSettings: [SwiftSetting] =
+  (strict ? [.treatAllWarnings(as: .error)] : []) + (watched ? [.define("CHORUS_TSAN")] : [])
 let cSettings: [CSetting] = strict ? [.treatAllWarnings(as: .error)] : []
 
 /// A library target of the package; every name but the umbrella's carries the prefix `Chorus`.
@@ -97,7 +100,7 @@ let package = Package(
     module("Questions", "Inference", "Models", "Plans", "Tables", "Data", "Storage", "Files", "Tensors"),
     module(
       "Service", "Questions", "Inference", "Evaluation", "Models", "Plans", "Tables", "Data", "Storage",
-      "Playground", "Files"),
+      "Playground", "Files", "Tensors"),
     module("Reports", "Files"),
     .target(name: "CChorusPage", exclude: ["playground.html"], cSettings: cSettings),
     .target(
@@ -123,7 +126,7 @@ let package = Package(
     .target(
       name: "ChorusHTTP",
       dependencies: [
-        "ChorusService", "ChorusFiles",
+        "ChorusService", "ChorusFiles", "ChorusTensors",
         .product(name: "Hummingbird", package: "hummingbird", condition: service),
         .product(name: "HummingbirdCore", package: "hummingbird", condition: service),
         .product(name: "NIOCore", package: "swift-nio", condition: service),

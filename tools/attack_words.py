@@ -231,6 +231,8 @@ def words_of(name):
     """The words of a subcommand that the grammar may have several times."""
     return name.split(" --")[0].split(" of ")[0]
 
+# Options whose value is a file that is written.
+OUTPUTS = {"--output", "--plot", "--report", "--calibration", "--curves"}
 ESSENTIAL = {"--input", "--target", "--output", "--model", "--prior", "--out", "--at"}
 
 

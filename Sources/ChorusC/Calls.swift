@@ -8,8 +8,8 @@ import ChorusModels
 import ChorusPlans
 import ChorusStorage
 import ChorusTables
+import ChorusTensors
 import Foundation
-import Synchronization
 
 /// What ends a call: a code and words.
 struct CallError: Error, CustomStringConvertible {
@@ -144,7 +144,7 @@ nonisolated(unsafe) private let versionText = strdup(
 
 /// A value that one thread at a time may change.
 final class Locked<Value>: @unchecked Sendable {
-  private let mutex = Mutex(())
+  private let mutex = Lock(())
   private var value: Value
   init(_ value: Value) { self.value = value }
   func withLock<Result>(_ body: (inout Value) throws -> Result) rethrows -> Result {

@@ -73,7 +73,9 @@ struct BenchMemories: ParsableCommand {
     guard heads > 0, heads <= 256, width > 0, width <= 1024 else {
       throw ValidationError("--heads must be from 1 to 256 and --width from 1 to 1024")
     }
-    guard repetitions > 0 else { throw ValidationError("--repetitions must be at least 1") }
+    guard (1...1000).contains(repetitions) else {
+      throw ValidationError("--repetitions must be within 1...1000")
+    }
     let longest = try numbers(tokens, "tokens").max() ?? 0
     guard longest * batch * heads * width <= Self.mostNumbers else {
       throw ValidationError(

@@ -11,8 +11,8 @@ public struct Chorus: ParsableCommand {
       One pretrained transformer reads the observed rows once and answers with joint distributions: sample paths, \
       joint log-densities, quantiles. Data goes to stdout, words go to stderr.
 
-      Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 70 internal error, 74 input or output failed, \
-      130 interrupted.
+      Exit codes: 0 done, 64 usage, 65 bad data, 66 missing input, 70 internal error, 71 no memory, \
+      74 input or output failed, 130 interrupted.
       """,
     version: version,
     subcommands: [

@@ -20,6 +20,7 @@ enum Exit {
   static let data: Int32 = 65
   static let noInput: Int32 = 66
   static let `internal`: Int32 = 70
+  static let memory: Int32 = 71
   static let io: Int32 = 74
   static let interrupted: Int32 = 130
 

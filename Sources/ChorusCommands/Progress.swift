@@ -1,5 +1,5 @@
+import ChorusTensors
 import Foundation
-import Synchronization
 
 /// How much of a number of equal pieces of work is done, and about how long the rest takes, on a terminal only.
 final class Progress: Sendable {
@@ -7,7 +7,7 @@ final class Progress: Sendable {
   private let what: String
   private let common: CommonOptions
   private let start = ContinuousClock.now
-  private let done = Mutex(0)
+  private let done = Lock(0)
 
   init(of count: Int, _ what: String, _ common: CommonOptions) {
     (self.count, self.what, self.common) = (count, what, common)

@@ -6,8 +6,8 @@ import ArgumentParser
   import ChorusModels
   import ChorusService
   import ChorusStorage
+  import ChorusTensors
   import Foundation
-  import Synchronization
 
   struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -183,7 +183,7 @@ import ArgumentParser
     /// Runs what is asynchronous from a command that is not.
     private static func waiting(_ body: @escaping @Sendable () async throws -> Void) throws {
       let done = DispatchSemaphore(value: 0)
-      let failure = Mutex<(any Error)?>(nil)
+      let failure = Lock<(any Error)?>(nil)
       Task.detached {
         do { try await body() } catch { failure.withLock { $0 = error } }
         done.signal()

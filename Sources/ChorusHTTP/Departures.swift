@@ -1,6 +1,6 @@
 #if Service
+  import ChorusTensors
   import NIOCore
-  import Synchronization
 
   /// Tells requests that their client has gone, so that nobody works on for it.
   ///
@@ -11,7 +11,7 @@
       var onGone: (@Sendable () -> Void)?
     }
 
-    private let connections = Mutex<[ObjectIdentifier: Connection]>([:])
+    private let connections = Lock<[ObjectIdentifier: Connection]>([:])
 
     /// Calls `body` once when the client of a channel goes, or at once where it has gone.
     func watch(_ channel: any Channel, _ body: @escaping @Sendable () -> Void) {

@@ -1,5 +1,4 @@
 import ChorusTensors
-import Synchronization
 
 /// The rows of a context as they were observed, for the splines through those nearest to a point, with what all these
 /// splines share. Made once for a context and shared by whoever asks it.
@@ -76,7 +75,7 @@ package final class NearInputs: Sendable {
   let count: Int
   private let kept: LocalSpline.Kept
   /// What the context alone says of an input; nil until somebody asks.
-  private let told: Mutex<[LocalSpline.Told?]>
+  private let told: Lock<[LocalSpline.Told?]>
 
   /// - Parameter x: `[inputs, dimensions]`.
   package init(_ context: NearRows, x: [Float]) {
@@ -96,7 +95,7 @@ package final class NearInputs: Sendable {
       }
     }
     self.kept = kept
-    told = Mutex([LocalSpline.Told?](repeating: nil, count: count))
+    told = Lock([LocalSpline.Told?](repeating: nil, count: count))
   }
 
   /// Shows a spline at an input the rows of the context near it.

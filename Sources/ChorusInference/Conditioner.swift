@@ -114,7 +114,7 @@ extension Conditioner {
   func marginals(_ count: Int, on pool: ThreadPool?) throws(InferenceError) -> [Answer.Law] {
     let tile = 64
     let tiles = (count + tile - 1) / tile
-    let results = Mutex([[Answer.Law]](repeating: [], count: tiles))
+    let results = Lock([[Answer.Law]](repeating: [], count: tiles))
     let stop = Atomic<Bool>(false)
     let body: @Sendable (Int) -> Void = { index in
       // A thread of the pool does not know of the task; the caller's takes a part of the tiles and does.

@@ -87,11 +87,15 @@ public enum InferenceError: Error, Sendable, Equatable, CustomStringConvertible 
       "this plan needs about \(Self.tera(flops)) TFLOP and the limit is \(Self.tera(limit)); a cheaper plan,"
         + " fewer targets or paths, or a higher limit (--flop-limit) would do"
     case .tooLarge(let bytes, let limit, let merging):
-      "the paths of this plan need about \(Int((bytes / 1e9).rounded(.up))) GB and the limit is"
-        + " \(Int(limit / 1e9)) GB; fewer targets or paths"
+      "the paths of this plan need about \(Int(min((bytes / 1e9).rounded(.up), 1e15))) GB and the limit is"
+        + " \(Self.giga(limit)) GB; fewer targets or paths"
         + (merging ? ", or a plan that merges (sequential(capacity:64)), would do" : " would do")
     case .cancelled: "cancelled"
     }
+  }
+
+  private static func giga(_ value: Double) -> String {
+    value >= 2e9 ? String(Int(value / 1e9)) : String((value / 1e8).rounded(.down) / 10)
   }
 
   private static func tera(_ value: Double) -> String {

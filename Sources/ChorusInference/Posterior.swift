@@ -44,8 +44,9 @@ public struct Posterior: Sendable {
   public static let fewRows = 4
   /// Requests that need more arithmetic than this are refused unless the caller lifts the limit.
   public static let flopLimit = 2e13
-  /// Requests whose paths would hold more bytes of buffers and values at once than this are refused.
-  public static let byteLimit = 8e9
+  /// Requests whose paths would hold more bytes of buffers and values at once than this are refused: 8 GB, or half of the memory that
+  /// the process may have where that is less.
+  public static let byteLimit = min(8e9, Double(Machine.memory) / 2)
 
   /// Encodes `data`.
   ///

@@ -96,7 +96,7 @@ package struct Sampler<C: Conditioner>: Sendable {
   ) throws(InferenceError) -> [Lane<C.Answer.Law>] {
     let size = SamplerTile.size(count, atMost: most, threads: pool?.threads ?? 1)
     let tiles = (count + size - 1) / size
-    let results = Mutex([[Lane<C.Answer.Law>]](repeating: [], count: tiles))
+    let results = Lock([[Lane<C.Answer.Law>]](repeating: [], count: tiles))
     let stop = Atomic<Bool>(false)
     let one: @Sendable (Int) -> Void = { tile in
       func stopped() -> Bool {

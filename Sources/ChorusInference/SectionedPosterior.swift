@@ -3,7 +3,6 @@ import ChorusLayers
 import ChorusModels
 import ChorusPlans
 import ChorusTensors
-import Synchronization
 
 /// A series with more rows than the model reads, asked anywhere along it: every point is answered by the rows around it.
 ///
@@ -21,7 +20,7 @@ package final class SectionedPosterior<Part: Answering>: Conditionable {
   /// Rows of a window.
   private let limit: Int
   private let read: @Sendable (Dataset) throws -> Part
-  private let parts = Mutex<[Int: Part]>([:])
+  private let parts = Lock<[Int: Part]>([:])
   /// Rows that known errors hide.
   private let hidden: Int
 

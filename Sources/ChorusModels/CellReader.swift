@@ -2,7 +2,6 @@ import ChorusHints
 import ChorusLayers
 import ChorusMemories
 import ChorusTensors
-import Synchronization
 
 /// Makes rows of cells, with the weights: what training records (`CellStage.record`), for inference. Immutable and shared by
 /// threads.
@@ -38,7 +37,7 @@ final class CellReader: Sendable {
     _ count: Int, on pool: ThreadPool?, _ body: @escaping @Sendable (Int) -> R
   ) -> [R] {
     guard let pool else { return (0..<count).map(body) }
-    let results = Mutex([R?](repeating: nil, count: count))
+    let results = Lock([R?](repeating: nil, count: count))
     pool.run(count) { index in
       let result = body(index)
       results.withLock { $0[index] = result }

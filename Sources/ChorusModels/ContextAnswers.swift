@@ -1,5 +1,4 @@
 import ChorusTensors
-import Synchronization
 
 /// The head's raw numbers for inputs that read a context alone: the same for every path that has drawn nothing yet, so they
 /// are made once for all of them.
@@ -15,7 +14,7 @@ final class ContextAnswers: Sendable {
   /// Room for Doubles.
   private let unitNumbers: FloatBuffer
   /// The inputs that something is known of: that is written before they are in here, and never again.
-  private let known = Mutex<Set<Int32>>([])
+  private let known = Lock<Set<Int32>>([])
 
   /// - Parameters:
   ///   - state: of the first layer of the context.

@@ -2,7 +2,6 @@ import ChorusFiles
 import ChorusHints
 import ChorusStorage
 import ChorusTensors
-import Synchronization
 
 /// A trained network with what is known about it.
 ///
@@ -166,7 +165,7 @@ extension Weights {
 
 /// The fingerprint of a network, whose weights never change: worked out once, since it reads all of them.
 private final class Fingerprint: Sendable {
-  private let known = Mutex<String?>(nil)
+  private let known = Lock<String?>(nil)
 
   func value(_ work: () throws -> String) throws -> String {
     if let known = known.withLock({ $0 }) { return known }

@@ -1,7 +1,7 @@
 import ChorusInference
 import ChorusModels
 import ChorusTables
-import Synchronization
+import ChorusTensors
 
 /// A table that was read, or one for each group of its rows, with what its columns say of each other once that was worked out.
 package final class KeptTable: Sendable {
@@ -14,7 +14,7 @@ package final class KeptTable: Sendable {
   private let jobs: [(group: String?, job: TableJob)]
   /// Where each group stands.
   private let places: [String?: Int]
-  private let fits: Mutex<[Int: TableChain]>
+  private let fits: Lock<[Int: TableChain]>
 
   /// - Throws: where there are too few values to learn from, or the model is not the one that the table was kept for.
   package init(_ saved: SavedTable, _ model: Model, sent: SentRows?) throws {
@@ -23,7 +23,7 @@ package final class KeptTable: Sendable {
     steps = whole.steps(limits: saved.limits, whole: saved.isWhole)
     jobs = try saved.jobs(of: whole)
     places = Dictionary(uniqueKeysWithValues: jobs.enumerated().map { ($1.group, $0) })
-    fits = Mutex([:])
+    fits = Lock([:])
     let steps = steps
     guard jobs.contains(where: { $0.job.refusal(steps) == nil }) else {
       let words = jobs.first?.job.refusal(steps) ?? "no group has a row"

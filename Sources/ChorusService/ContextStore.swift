@@ -1,8 +1,8 @@
 import ChorusFiles
 import ChorusModels
 import ChorusStorage
+import ChorusTensors
 import Foundation
-import Synchronization
 
 /// The contexts that are kept: those used last in memory, all of them in files where there is a folder.
 package final class ContextStore: Sendable {
@@ -20,7 +20,7 @@ package final class ContextStore: Sendable {
     var changing: Set<String> = []
   }
 
-  private let state = Mutex(State())
+  private let state = Lock(State())
   private let folder: ContextFolder?
   private let lock: FolderLock?
   private let models: [String: Model]

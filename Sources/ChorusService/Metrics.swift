@@ -1,6 +1,6 @@
 import ChorusFiles
 import ChorusTables
-import Synchronization
+import ChorusTensors
 
 /// What the service counts, as Prometheus reads it.
 final class Metrics: Sendable {
@@ -48,7 +48,7 @@ final class Metrics: Sendable {
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
   ]
 
-  private let state = Mutex(State())
+  private let state = Lock(State())
 
   func count(_ counter: Counter, _ amount: Double = 1) {
     state.withLock { $0.counters[counter, default: 0] += amount }

@@ -6,8 +6,8 @@ import ChorusPlans
 import ChorusQuestions
 import ChorusStorage
 import ChorusTables
+import ChorusTensors
 import Foundation
-import Synchronization
 
 /// Answers requests about contexts, whatever carries them.
 package final class Service: Sendable {
@@ -18,9 +18,9 @@ package final class Service: Sendable {
   let metrics = Metrics()
   let sharing = Sharing()
   /// The page at `/`, once somebody has asked for it.
-  let page = Mutex<[UInt8]?>(nil)
+  let page = Lock<[UInt8]?>(nil)
   private let tenants: Tenants
-  private let uploads = Mutex(0)
+  private let uploads = Lock(0)
 
   /// - Parameters:
   ///   - models: by the names that requests have for them.

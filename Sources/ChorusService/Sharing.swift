@@ -1,4 +1,4 @@
-import Synchronization
+import ChorusTensors
 
 /// Equal questions that come while one of them is worked on are answered by its work: the same question has the same bytes.
 final class Sharing: Sendable {
@@ -25,7 +25,7 @@ final class Sharing: Sendable {
     var number = 0
   }
 
-  private let state = Mutex(State())
+  private let state = Lock(State())
 
   /// The answer of `body`, or of the same for another request that has begun. Work that nobody waits for any more is cancelled.
   ///

@@ -1,5 +1,5 @@
+import ChorusTensors
 import Foundation
-import Synchronization
 
 /// Where requests wait for their turn to compute: so many work at once, so many wait, more are refused.
 ///
@@ -33,7 +33,7 @@ final class WorkQueue: Sendable {
   let workers: Int
   private let most: Int
   private let executor: WorkExecutor
-  private let state: Mutex<State>
+  private let state: Lock<State>
 
   /// - Parameters:
   ///   - waiting: the most that wait.
@@ -42,7 +42,7 @@ final class WorkQueue: Sendable {
     self.workers = max(1, workers)
     most = waiting
     executor = WorkExecutor(threads: self.workers)
-    state = Mutex(State(rate: rate))
+    state = Lock(State(rate: rate))
   }
 
   var load: (running: Int, waiting: Int, rate: Double) {

@@ -1,4 +1,4 @@
-import Synchronization
+import ChorusTensors
 
 #if canImport(Darwin)
   import Darwin
@@ -18,7 +18,7 @@ enum Disk {
   /// Returns the error number with which a call fails, or nil to let it happen.
   typealias Fault = @Sendable (Call) -> Int32?
 
-  private static let faults = Mutex<[String: Fault]>([:])
+  private static let faults = Lock<[String: Fault]>([:])
 
   /// Runs `body` while calls on paths in `folder` ask `fault` first.
   static func withFault<Result>(in folder: String, _ fault: @escaping Fault, _ body: () throws -> Result)

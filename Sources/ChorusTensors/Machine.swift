@@ -42,8 +42,54 @@ public enum Machine {
   /// Processors that are switched on; at least one.
   public static var processors: Int { max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))) }
 
+  /// Main memory in bytes that this process may have: the machine's, or less where a limit or its container says so.
+  public static let memory = min(installed, containerMemory ?? .max, limit(space), limit(data))
+
   /// Main memory in bytes.
-  public static let memory = max(0, sysconf(Int32(_SC_PHYS_PAGES))) * max(0, sysconf(Int32(_SC_PAGESIZE)))
+  private static let installed = max(0, sysconf(Int32(_SC_PHYS_PAGES))) * max(0, sysconf(Int32(_SC_PAGESIZE)))
+
+  #if canImport(Glibc)
+    private static let (space, data) = (Int32(RLIMIT_AS.rawValue), Int32(RLIMIT_DATA.rawValue))
+  #else
+    private static let (space, data) = (RLIMIT_AS, RLIMIT_DATA)
+  #endif
+
+  private static func limit(_ resource: Int32) -> Int {
+    var limit = rlimit()
+    guard getrlimit(resource, &limit) == 0 else { return .max }
+    return Int(clamping: limit.rlim_cur)
+  }
+
+  /// What the control group of a container allows; nil where there is none, or no limit.
+  private static var containerMemory: Int? {
+    number(in: "/sys/fs/cgroup/memory.max") ?? number(in: "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+  }
+
+  /// The number after `name` in the first line that begins with it; nil where there is none.
+  private static func number(in path: String, after name: String = "") -> Int? {
+    guard let file = fopen(path, "r") else { return nil }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 128)
+    while fgets(&line, Int32(line.count), file) != nil {
+      let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      guard text.hasPrefix(name) else { continue }
+      return Int(String(text.dropFirst(name.count).drop { $0 == " " }.prefix { $0.isNumber }))
+    }
+    return nil
+  }
+
+  /// Keeps this process from taking more memory than there is, swap included: an allocation fails, where the system would end
+  /// the process, or another one, without a word.
+  package static func boundMemory() {
+    #if os(Linux)
+      let swap = number(in: "/proc/meminfo", after: "SwapTotal:") ?? 0
+      let all = min(installed + swap * 1024, containerMemory ?? .max)
+      var limit = rlimit()
+      guard installed > 0, getrlimit(data, &limit) == 0 else { return }
+      limit.rlim_cur = min(limit.rlim_cur, rlim_t(all))
+      setrlimit(data, &limit)
+    #endif
+  }
 
   /// Fused multiply-adds in registers on every thread of `pool` for about `seconds`: the flops done.
   ///

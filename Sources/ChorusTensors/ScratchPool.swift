@@ -1,9 +1,7 @@
-import Synchronization
-
 /// Arenas waiting for a thread to use them, so that repeated work allocates nothing.
 public final class ScratchPool: Sendable {
   private struct Idle: @unchecked Sendable { var arenas: [Arena] = [] }
-  private let idle = Mutex(Idle())
+  private let idle = Lock(Idle())
 
   public init() {}
 

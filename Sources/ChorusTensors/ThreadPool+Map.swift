@@ -1,5 +1,3 @@
-import Synchronization
-
 extension ThreadPool {
   /// The results of `body` for `0..<count`, in that order, worked out side by side.
   ///
@@ -10,7 +8,7 @@ extension ThreadPool {
     _ count: Int, _ body: @escaping @Sendable (Int, ThreadPool?) throws -> T
   ) throws -> [T] {
     guard count >= threads, count > 1 else { return try (0..<max(count, 0)).map { try body($0, self) } }
-    let results = Mutex([Result<T, any Error>?](repeating: nil, count: count))
+    let results = Lock([Result<T, any Error>?](repeating: nil, count: count))
     run(count) { index in
       let result = Result { try body(index, nil) }
       results.withLock { $0[index] = result }

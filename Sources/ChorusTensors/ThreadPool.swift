@@ -72,7 +72,7 @@ public final class ThreadPool: @unchecked Sendable {
   }
 
   private let shared = Shared()
-  private let running = Mutex(())
+  private let running = Lock(())
   private static let spins = 4_000
 
   /// - Parameter threads: at least 1; nil takes the number of active processors.
@@ -143,7 +143,7 @@ public final class ThreadPool: @unchecked Sendable {
   public func map<Value: Sendable>(
     _ count: Int, _ body: @escaping @Sendable (Int) throws -> Value
   ) throws -> [Value] {
-    let results = Mutex([Result<Value, any Error>?](repeating: nil, count: max(count, 0)))
+    let results = Lock([Result<Value, any Error>?](repeating: nil, count: max(count, 0)))
     run(count) { index in
       let result = Result { try body(index) }
       results.withLock { $0[index] = result }

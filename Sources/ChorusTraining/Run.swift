@@ -5,7 +5,6 @@ import ChorusPriors
 import ChorusStorage
 import ChorusTensors
 import Foundation
-import Synchronization
 
 /// A training run in a folder: checkpoints, a log in JSON lines, and the model so far.
 ///
@@ -24,7 +23,7 @@ public struct Run {
 
   /// The lock of the folder, which all copies of a run share.
   private final class Right: Sendable {
-    private let lock = Mutex<FolderLock?>(nil)
+    private let lock = Lock<FolderLock?>(nil)
     func take(_ folder: String) throws {
       try lock.withLock { if $0 == nil { $0 = try FolderLock(folder: folder) } }
     }

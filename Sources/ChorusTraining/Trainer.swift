@@ -4,7 +4,6 @@ import ChorusModels
 import ChorusPriors
 import ChorusTensors
 import Foundation
-import Synchronization
 
 /// Trains one network on one prior. A step is a pure function of the weights, the configuration and its number, so
 /// a run that was stopped and resumed gives the bytes of one that never stopped.
@@ -20,9 +19,9 @@ public final class Trainer: Sendable {
   private let composed: (weights: Weights, average: Weights, gradients: [FloatBuffer])?
   let pool: ThreadPool
   let exchange: any Exchange
-  private let idle = Mutex<[TapeBox]>([])
-  private let turn = Mutex(())
-  let progress: Mutex<Int>
+  private let idle = Lock<[TapeBox]>([])
+  private let turn = Lock(())
+  let progress: Lock<Int>
 
   /// A tape that waits for a thread. There are as many as threads rather than one a shard, so that what a task
   /// leaves behind is overwritten while it is still in the cache.
@@ -85,7 +84,7 @@ public final class Trainer: Sendable {
       composed = nil
     }
     network = try declared.network(weights)
-    progress = Mutex(0)
+    progress = Lock(0)
   }
 
   /// What is learned, as trained, and its running average, which is what a finished model holds: the network's weights, or an

@@ -94,11 +94,22 @@ import Testing
       }
     }
 
-    @Test func aLimitOfMemoryEndsInALine() throws {
+    @Test func whatALimitOfMemoryCanNotHoldIsRefused() throws {
       let outcome = try folder.shell(
         "ulimit -v 300000; \"$CHORUS\" predict t.csv --input t --target level --model m.safetensors"
           + " --samples 1000000 --at 0..200/1 --plan independent --threads 1 --quiet")
-      #expect(outcome.code == 70 && !outcome.signalled, "\(outcome.code) \(outcome.errors)")
+      #expect(outcome.code == 64 && !outcome.signalled, "\(outcome.code) \(outcome.errors)")
+      #expect(outcome.errors.contains("need about 4 GB and the limit is 0.1 GB"), "\(outcome.errors)")
+    }
+
+    /// What nobody counts beforehand: the rows of a table that are read.
+    @Test func aLimitOfMemoryEndsInALine() throws {
+      let rows = (0..<100_000).map { "\($0),\($0 % 7)\n" }.joined()
+      try folder.write("long.csv", "t,level\n" + String(repeating: rows, count: 30))
+      let outcome = try folder.shell(
+        "ulimit -v 250000; \"$CHORUS\" predict long.csv --input t --target level --model m.safetensors --at 1"
+          + " --threads 1 --quiet")
+      #expect(outcome.code == 71 && !outcome.signalled, "\(outcome.code) \(outcome.errors)")
       #expect(outcome.errors.contains("error: the system gives no more memory"), "\(outcome.errors)")
     }
   }

@@ -1,8 +1,8 @@
 import ChorusLayers
 import ChorusModels
 import ChorusPlans
+import ChorusTensors
 import Foundation
-import Synchronization
 
 @testable import ChorusInference
 
@@ -17,9 +17,9 @@ final class Counters: Sendable {
   }
 
   /// What was said of each target the last time it was asked for.
-  let laws = Mutex<[Int: any Predictive]>([:])
+  let laws = Lock<[Int: any Predictive]>([:])
 
-  private let counts = Mutex(Counts())
+  private let counts = Lock(Counts())
   var value: Counts { counts.withLock { $0 } }
 
   func add(_ body: @Sendable (inout Counts) -> Void) { counts.withLock { body(&$0) } }

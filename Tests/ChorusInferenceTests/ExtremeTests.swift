@@ -3,7 +3,6 @@ import ChorusModels
 import ChorusPlans
 import ChorusTensors
 import Foundation
-import Synchronization
 import Testing
 
 @testable import ChorusInference
@@ -15,7 +14,7 @@ import Testing
     let posterior = try smallModel().condition(on: wave(6), pool: ThreadPool(threads: threads))
     let at = try places(4)
     let expected = try posterior.sample(5, at: at, seed: 3).paths
-    let inner = Mutex<[[[Double]]]>([])
+    let inner = Lock<[[[Double]]]>([])
     let outer = try posterior.sample(40, at: at, seed: 9) { _ in
       guard let paths = try? posterior.sample(5, at: at, seed: 3).paths,
         let marginals = try? posterior.marginals(at: at), marginals.count == 4

@@ -6,8 +6,8 @@ import Testing
 @Suite struct ThreadPoolTests {
   /// How often each index was called.
   private final class Tally: Sendable {
-    let counts: Mutex<[Int]>
-    init(_ count: Int) { counts = Mutex(Array(repeating: 0, count: count)) }
+    let counts: Lock<[Int]>
+    init(_ count: Int) { counts = Lock(Array(repeating: 0, count: count)) }
     func note(_ index: Int) { counts.withLock { $0[index] += 1 } }
     var all: [Int] { counts.withLock { $0 } }
   }

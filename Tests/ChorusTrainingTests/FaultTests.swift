@@ -1,6 +1,5 @@
 import ChorusTensors
 import Foundation
-import Synchronization
 import Testing
 
 @testable import ChorusModels
@@ -47,7 +46,7 @@ import Testing
   /// - Parameter killed: no later call has an effect either.
   @Test(arguments: [true, false]) func everyCallMayBeTheLastOrFail(killed: Bool) throws {
     let straight = try ScratchFolder()
-    let calls = Mutex<[Disk.Call]>([])
+    let calls = Lock<[Disk.Call]>([])
     let listen: Disk.Fault = { call in
       calls.withLock { $0.append(call) }
       return nil
@@ -59,7 +58,7 @@ import Testing
 
     for last in 0..<all.count {
       let broken = try ScratchFolder()
-      let count = Mutex(0)
+      let count = Lock(0)
       var stopped = false
       let fail: Disk.Fault = { _ in
         let index = count.withLock { number in

@@ -63,7 +63,7 @@ private final class Ranks: @unchecked Sendable {
     _ count: Int, _ body: @escaping @Sendable (Member) throws -> Value
   ) -> [Result<Value, any Error>] {
     let all = Ranks(count)
-    let results = Mutex([Result<Value, any Error>?](repeating: nil, count: count))
+    let results = Lock([Result<Value, any Error>?](repeating: nil, count: count))
     let group = DispatchGroup()
     for rank in 0..<count {
       group.enter()

@@ -4,7 +4,6 @@ import ChorusLayers
 import ChorusPriors
 import ChorusTensors
 import Foundation
-import Synchronization
 import Testing
 
 @testable import ChorusModels
@@ -55,7 +54,7 @@ import Testing
     let alone = try Self.trainer(threads: 2)
     for _ in 0..<12 { _ = try alone.advance() }
     let shared = try Self.trainer(threads: 2)
-    let steps = Mutex<[Int]>([])
+    let steps = Lock<[Int]>([])
     DispatchQueue.concurrentPerform(iterations: 4) { caller in
       for turn in 0..<3 {
         guard let report = try? shared.advance() else { continue }
