@@ -84,12 +84,14 @@ private struct ClassTable {
 
   func write(_ format: TableFormat) throws {
     let isSeveral = names.count > 1
-    let writer = try RowWriter(
-      columns: ["repetition"] + (isSeveral ? ["target"] : []) + ["context", "held_out"]
-        + Self.methods.flatMap { method in Self.scores.map { method + $0 } }
-        + ["independent_log_loss", "joint_log_loss"] + (isSeveral ? ["log_loss_apart"] : [])
-        + ["log_loss_se"],
-      format: format, to: .standardOutput)
+    var columns = ["repetition"]
+    if isSeveral { columns.append("target") }
+    columns += ["context", "held_out"]
+    for method in Self.methods { columns += Self.scores.map { method + $0 } }
+    columns += ["independent_log_loss", "joint_log_loss"]
+    if isSeveral { columns.append("log_loss_apart") }
+    columns.append("log_loss_se")
+    let writer = try RowWriter(columns: columns, format: format, to: .standardOutput)
     for (index, result) in results.enumerated() { try write([result], .integer(index + 1), to: writer) }
     try write(results, .text("all"), to: writer)
     try writer.finish()
