@@ -71,6 +71,19 @@ def class_scores(labels, probabilities):
             "accuracy": (best == labels).mean(), "bins": " ".join(f"{b:.4g}" for b in bins)}
 
 
+def joint_class_scores(labels, blocks, joint, draws, count):
+    """Of blocks of labels together: log-probability a row, and the energy score of how many rows each class has."""
+    counted = lambda values: (values[..., None] == np.arange(count)).sum(-2).astype(float)
+    return {"joint": np.mean([max(value / len(b), FLOOR) for value, b in zip(joint, blocks)]),
+            "energy": np.mean([energy(counted(draws[:, b]), counted(labels[b])) for b in blocks])}
+
+
+def drawn_labels(probabilities, stream):
+    """Labels [draw, row], each row by itself."""
+    levels = np.cumsum(probabilities, 1) / probabilities.sum(1, keepdims=True)
+    return np.minimum((stream.random((DRAWS, len(levels), 1)) > levels).sum(-1), levels.shape[1] - 1)
+
+
 # ---------------------------------------------------------------------------------------------
 # The others
 # ---------------------------------------------------------------------------------------------
@@ -123,7 +136,18 @@ def class_peer_lines(table, split, method):
     names, labels, held = labelled(table, split)
     began = time.process_time()
     probabilities = peers.CLASSES[method](peers.Columns(table, split.context, split.asked), labels, len(names), split.seed)
-    yield method, {**class_scores(held, probabilities), "seconds": time.process_time() - began}
+    seconds = time.process_time() - began
+    stream = np.random.default_rng([3, split.seed, split.size, *f"{table.name} {method}".encode()])
+    yield method, {**class_scores(held, probabilities), **apart_class_scores(held, split, probabilities, stream),
+                   "seconds": seconds}
+
+
+def apart_class_scores(held, split, probabilities, stream):
+    """Of blocks whose rows do not go together."""
+    shown = np.clip(probabilities, 1e-6, 1)
+    logs = np.log(shown / shown.sum(1, keepdims=True))[np.arange(len(held)), held]
+    joint, draws = [logs[b].sum() for b in split.blocks], drawn_labels(shown, stream)
+    return joint_class_scores(held, split.blocks, joint, draws, shown.shape[1])
 
 
 # ---------------------------------------------------------------------------------------------
@@ -141,13 +165,16 @@ def program(options, table, *words):
     return answer.stdout.splitlines()
 
 
-def chorus_paths(options, table, context, query, folder, seed):
-    """Paths [path, row] from a file with path, row and the target; rows count from 1 in the order of the query."""
+def chorus_paths(options, table, context, query, folder, seed, read=float):
+    """Paths [path, row] from a file with path, row and the target; rows count from 1 in the order of the query.
+
+    `read` makes a number of a value.
+    """
     output = os.path.join(folder, "paths.csv")
     program(options, table, "predict", context, "--at-file", query, "--samples", str(DRAWS), "--seed", str(seed),
             "--output", output)
     with open(output, newline="") as stream:
-        lines = [(int(path), int(row), float(value)) for path, row, value in list(csv.reader(stream))[1:]]
+        lines = [(int(path), int(row), read(value)) for path, row, value in list(csv.reader(stream))[1:]]
     draws = np.empty((DRAWS, max(row for _, row, _ in lines)))
     for path, row, value in lines:
         draws[path, row - 1] = value
@@ -173,10 +200,16 @@ def chorus_densities(options, table, split, folder):
     return logs, joint
 
 
-def chorus_probabilities(options, table, context, query, names):
-    """Probabilities [row, class]."""
+def chorus_classes(options, table, split, context, query, names, folder):
+    """Probabilities [row, class], and the log-probability of each block together."""
     lines = list(csv.DictReader(program(options, table, "predict", context, "--at-file", query)))
-    return np.array([[float(line.get(f"p({name})") or 0) for name in names] for line in lines])
+    blocks = [f"block{i}" for i in range(len(split.blocks))]
+    everything = tables.write_marked(folder, table, split, blocks)
+    said = csv.DictReader(program(options, table, "score", everything, "--splits", ",".join(blocks), "--targets", "4096",
+                                  "--orders", "8"))
+    losses = {line["repetition"]: float(line["joint_log_loss"]) for line in said}
+    return (np.array([[float(line.get(f"p({name})") or 0) for name in names] for line in lines]),
+            [-losses[str(i + 1)] * len(b) for i, b in enumerate(split.blocks)])
 
 
 def chorus_lines(table, split, options, folder):
@@ -185,8 +218,17 @@ def chorus_lines(table, split, options, folder):
     if table.kind == "classes":
         names, _, held = labelled(table, split)
         context, query, _ = tables.write_split(folder, table, split)
-        yield options.name, {**class_scores(held, chorus_probabilities(options, table, context, query, names)),
-                             "seconds": time.time() - began}
+        draws = chorus_paths(options, table, context, query, folder, split.seed + 1, names.index).astype(int)
+        seconds = time.time() - began
+        probabilities, joint = chorus_classes(options, table, split, context, query, names, folder)
+        alone, stream = class_scores(held, probabilities), np.random.default_rng([3, split.seed, split.size])
+        apart = apart_class_scores(held, split, probabilities, stream)
+        if options.model == "tables":  # Estimators alone say each row by itself.
+            yield options.name, {**alone, **apart, "seconds": seconds}
+            return
+        together = joint_class_scores(held, split.blocks, joint, draws, len(names))
+        yield options.name, {**alone, **together, "seconds": seconds}
+        yield f"{options.name} alone", {**alone, **apart, "seconds": seconds}
         return
     y = table.y[split.context]
     middle, scale = y.mean(), y.std()

@@ -19,8 +19,11 @@ TELLING_SHARE = 0.02
 KINDS = {"unordered": "Unordered tables", "dependent": "Dependent tables (ordered or grouped)", "classes": "Classes"}
 
 
+OF_CLASSES = {"joint": "joint log-probability", "energy": "energy score of counts", "log": "log-probability"}
+
+
 def named(metric, kind):
-    return "log-probability" if metric == "log" and kind == "classes" else METRICS[metric][0]
+    return OF_CLASSES.get(metric, METRICS[metric][0]) if kind == "classes" else METRICS[metric][0]
 
 
 def label(method):
@@ -32,7 +35,10 @@ def label(method):
 
 
 class Results:
-    """Means over splits: `mean[kind][size][table][method][metric]`. A method counts on a table where all splits are there."""
+    """Means over splits: `mean[kind][size][table][method][metric]`. A method counts on a table where all splits are there.
+
+    `split[table, size, method][metric]` has the scores of the splits, in their order.
+    """
 
     def __init__(self, rows, parts):
         catalogue, drawn = tables.catalogue(), tables.drawn()
@@ -41,7 +47,7 @@ class Results:
         for row in rows:
             if row["table"] in named:
                 lines[row["table"], int(row["size"]), row["method"]].append(row)
-        self.mean, self.methods, self.shown = {kind: {} for kind in KINDS}, [], {}
+        self.mean, self.methods, self.shown, self.split = {kind: {} for kind in KINDS}, [], {}, {}
         for (name, size, method), found in lines.items():
             if len({row["seed"] for row in found}) < tables.SEEDS:
                 continue
@@ -49,6 +55,9 @@ class Results:
             kind = kind if kind in KINDS else "dependent"
             cell = self.mean[kind].setdefault(size, {}).setdefault(name, {})
             cell[method] = self.average(found)
+            ordered = sorted(found, key=lambda row: int(row["seed"]))
+            self.split[name, size, method] = {m: np.array([float(row[m]) for row in ordered])
+                                              for m in ("joint", "energy") if found[0].get(m)}
             self.shown[name, size] = np.mean([int(row["shown"]) for row in found])
             if method not in self.methods:
                 self.methods.append(method)
@@ -105,11 +114,11 @@ def losses(say, results, mine):
     say("## What Chorus loses\n")
     say("Beside the best of all others on each table, chosen afterwards: where it is behind by more than .02 nats (.02 of accuracy), "
         f"or by more than {100 * TELLING_SHARE:.0f} %, worst first.\n")
-    for metric, (words, _, telling) in METRICS.items():
-        found, count = [], 0
+    for metric, words in dict.fromkeys((metric, named(metric, kind)) for metric in METRICS for kind in KINDS):
+        telling, found, count = METRICS[metric][2], [], 0
         for kind, size, name, cell in cells(results, metric, mine):
             others, own = compared(metric, cell, mine), cell[mine][metric]
-            if not others:
+            if not others or named(metric, kind) != words:
                 continue
             best = min(others, key=lambda m: gain(metric, own, others[m]))
             ahead, count = gain(metric, own, others[best]), count + 1
@@ -138,7 +147,8 @@ def against(say, results, mine):
         "of 2,000 bootstraps over tables; then the tables on which it is ahead.\n")
     stream = np.random.default_rng(5)
     for kind, sizes in results.mean.items():
-        metrics = ["log", "brier", "accuracy"] if kind == "classes" else ["joint", "energy", "log", "crps", "rmse"]
+        metrics = ["joint", "energy", "log"] + (["brier", "accuracy"] if kind == "classes" else ["crps", "rmse"])
+        metrics = [metric for metric in metrics if has(sizes, metric)]
         for size in sorted(sizes):
             rows = []
             for other in results.methods:
@@ -149,7 +159,10 @@ def against(say, results, mine):
             if rows:
                 say(f"### {KINDS[kind]}, N = {size}\n")
                 table(say, ["against", *(named(m, kind) for m in metrics)], rows)
-    goal(say, results, mine)
+
+
+def has(sizes, metric):
+    return any(metric in scores for cells in sizes.values() for cell in cells.values() for scores in cell.values())
 
 
 def told(metric, pairs, stream):
@@ -163,22 +176,72 @@ def told(metric, pairs, stream):
     return f"{text}, {ahead} of {len(pairs)}"
 
 
+FEW = 64
+RIVALS = {"rows alone": lambda m: not m.endswith(("+copula", " joint")), "copulas": lambda m: m.endswith("+copula"),
+          "GP's joint law": lambda m: m.endswith(" joint")}
+
+
 def goal(say, results, mine):
-    """Dependent tables on which it is ahead of all others at few rows, by the mean over N."""
-    few = [size for size in results.mean["dependent"] if size <= 64]
-    ahead, count = {"joint": 0, "energy": 0}, 0
-    for name in {n for size in few for n in results.mean["dependent"][size]}:
-        found = [c for c in (results.mean["dependent"][size].get(name, {}) for size in few) if mine in c]
-        if not found:
-            continue
-        count += 1
-        for metric in ahead:
-            others = set.intersection(*(set(compared(metric, c, mine)) for c in found))
-            mean = lambda m: np.mean([c[m][metric] for c in found])
-            ahead[metric] += all(gain(metric, mean(mine), mean(other)) > 0 for other in others)
-    if count:
-        say("With N ≤ 64 Chorus is ahead of every other, rows alone and with a copula, in joint log-density on "
-            f"{ahead['joint']} and in energy score on {ahead['energy']} of {count} dependent tables.\n")
+    """What was to be reached on the dependent tables of both halves at few rows: ahead of rows by themselves and of copulas."""
+    halves, found = tables.drawn(), {}
+    for name in sorted({n for size, cells in results.mean["dependent"].items() if size <= FEW for n in cells}):
+        sizes = [size for size, cells in results.mean["dependent"].items() if size <= FEW and mine in cells.get(name, {})]
+        if sizes:
+            found[name] = {metric: leads(results, name, sizes, metric, mine) for metric in ("joint", "energy")}
+    if not found:
+        return
+    part = {name: part for part in ("choose", "report") for names in halves[part].values() for name in names}
+
+    def count(metrics, rivals, half="choose report"):
+        leading = lambda scores: all(scores[m][r][0] > 0 for m in metrics for r in rivals if r in scores[m])
+        return sum(leading(scores) for name, scores in found.items() if part[name] in half)
+
+    asked, both = list(RIVALS)[:2], ["joint", "energy"]
+    say(f"### The goal: dependent tables of both halves, N ≤ {FEW}\n")
+    say("It was to be ahead, on 8 of the ten, of all that say each row by itself (its own marginals among them) and of all copulas, "
+        f"in joint log-density and in energy score. In both it is on {count(both, asked)} of {len(found)}, of those to report on "
+        f"{count(both, asked, 'report')}; in joint log-density on {count(['joint'], asked)}, in energy score on "
+        f"{count(['energy'], asked)}. With the joint law of the GP, which the goal does not name, it is {count(both, RIVALS)}, "
+        f"{count(['joint'], RIVALS)} and {count(['energy'], RIVALS)}.\n")
+    lines = []
+    for size in sorted(size for size in results.mean["dependent"] if size <= FEW):
+        cells = [c[mine] for c in results.mean["dependent"][size].values() if mine in c]
+        total = sum(c["sums"] for c in cells)
+        lines.append("{:.0f} % in 50 % and {:.0f} % in 90 % at N = {}".format(
+            *(100 * sum(c[m] for c in cells) / total for m in ("sums50", "sums90")), size))
+    say("Sums of 16 were to be covered within 5 points: " + "; ".join(lines) + ".\n")
+    say("Gains over the best of each kind, chosen afterwards, least first: means over N with standard errors over five splits, in nats a "
+        "value and in per cent of the energy score.\n")
+    nats = lambda cell: f"{cell[0]:+.3f} ± {cell[1]:.3f}" if cell else "–"
+    share = lambda cell: f"{100 * math.expm1(cell[0]):+.1f} ± {100 * cell[1]:.1f}" if cell else "–"
+    rows = []
+    for name in sorted(found, key=lambda n: min(found[n][metric][r][0] for metric in both for r in asked)):
+        cells = [c[name][mine] for size, c in results.mean["dependent"].items() if size <= FEW and mine in c.get(name, {})]
+        inside = [sum(c[metric] for c in cells) for metric in ("sums50", "sums90", "sums")]
+        rows.append([name, f"to {'choose on' if part[name] == 'choose' else 'report'}",
+                     *(nats(found[name]["joint"].get(r)) for r in RIVALS), *(share(found[name]["energy"].get(r)) for r in RIVALS),
+                     f"{100 * inside[0] / inside[2]:.0f} / {100 * inside[1] / inside[2]:.0f}"])
+    table(say, ["table", "half", *(f"joint: {r}" for r in RIVALS), *(f"energy: {r}" for r in RIVALS), "sums of 16 in 50 / 90 %"], rows)
+
+
+def leads(results, name, sizes, metric, mine):
+    """Of each kind of rival the gain over the best one, and its standard error over splits: means over sizes."""
+    out = {}
+    for kind, isOne in RIVALS.items():
+        gains = {}
+        for other in results.methods:
+            if not isOne(other) or other == mine or other.endswith(" alone") and other != f"{mine} alone":
+                continue
+            pairs = [tuple(results.split[name, size, m][metric] for m in (mine, other)) for size in sizes
+                     if (name, size, other) in results.split]
+            if len(pairs) == len(sizes):
+                means = [gain(metric, np.mean(own), np.mean(them)) for own, them in pairs]
+                # Of a share: differences in units of its own mean.
+                spread = np.mean([own - them if metric == "joint" else (them - own) / np.mean(own) for own, them in pairs], axis=0)
+                gains[other] = (np.mean(means), spread.std(ddof=1) / math.sqrt(len(spread)))
+        if gains:
+            out[kind] = min(gains.values())
+    return out
 
 
 def means(say, results):
@@ -194,9 +257,12 @@ def means(say, results):
             mean = lambda m, metric: np.mean([cell[m][metric] for cell in found.values()])
             share = lambda m, metric: 100 * sum(c[m][metric] for c in found.values()) / sum(c[m]["sums"] for c in found.values())
             if kind == "classes":
-                table(say, ["method", "log-loss", "Brier", "accuracy", "calibration error", "seconds"], [
-                    [label(m), f"{-mean(m, 'log'):.3f}", f"{mean(m, 'brier'):.3f}", f"{mean(m, 'accuracy'):.3f}",
-                     f"{mean(m, 'calibration'):.3f}", f"{mean(m, 'seconds'):.2f}"] for m in methods])
+                words = {"joint": "joint", "energy": "energy", "log": "log", "brier": "Brier", "accuracy": "accuracy",
+                         "calibration": "calibration error"}
+                scores = [metric for metric in words if has(sizes, metric)]
+                table(say, ["method", *(words[metric] for metric in scores), "seconds"], [
+                    [label(m), *(f"{mean(m, metric):.3f}" if all(metric in cell[m] for cell in found.values()) else "–"
+                                 for metric in scores), f"{mean(m, 'seconds'):.2f}"] for m in methods])
                 continue
             table(say, ["method", "joint", "energy", "log", "CRPS", "RMSE", "in 50 / 90 %", "sums in 50 / 90 %", "seconds"], [
                 [label(m), *(f"{mean(m, metric):.3f}" for metric in ("joint", "energy", "log", "crps", "rmse")),
@@ -207,12 +273,12 @@ def means(say, results):
 def every(say, results):
     say("## Every table\n")
     for kind, sizes in results.mean.items():
-        for metric in ["log"] if kind == "classes" else ["joint", "log", "crps"]:
+        for metric in ["joint", "log"] if kind == "classes" else ["joint", "log", "crps"]:
             methods = [m for m in results.methods if any(m in c for cells in sizes.values() for c in cells.values())
                        and (metric == "joint" or not m.endswith((" joint", "+copula", " alone")))]
-            if not methods:
+            if not methods or not has(sizes, metric):
                 continue
-            score = lambda cell, m: f"{cell[m][metric]:.3f}" if m in cell else "–"
+            score = lambda cell, m: f"{cell[m][metric]:.3f}" if metric in cell.get(m, {}) else "–"
             rows = [[name, f"{results.shown[name, size]:.0f}", *(score(cell, m) for m in methods)]
                     for size in sorted(sizes) for name, cell in sorted(sizes[size].items())]
             say(f"### {KINDS[kind]}: {named(metric, kind)}\n")
@@ -233,6 +299,19 @@ def what(say, parts):
     table(say, ["table", "kind", "half", "rows", "target", "source", "licence"], rows)
 
 
+def partly(say, results):
+    """Sizes at which some of the others have yet to be run."""
+    stems = lambda cells: {results.stem(m) for cell in cells.values() for m in cell if not results.own(m)}
+    for kind, sizes in results.mean.items():
+        known = set().union(*(stems(cells) for cells in sizes.values()))
+        for size in sorted(sizes):
+            run = stems(sizes[size])
+            if run != known:
+                words = ", ".join(sorted(LABELS[m] for m in run)) or "none"
+                say(f"At N = {size}, {KINDS[kind][0].lower()}{KINDS[kind][1:]}: of the others these have been run: {words}. Losses are "
+                    "beside them alone.\n")
+
+
 def page(rows, half):
     parts = ("choose", "report") if half == "both" else (half,)
     results, out = Results(rows, parts), []
@@ -247,7 +326,8 @@ def page(rows, half):
         "it counts as −12, for every method. CRPS is by 199 quantiles.\n"
         "- **joint** and **energy** are of blocks of 16 rows together (energy by 400 draws): at random in unordered tables, contiguous "
         "in ordered ones (three within the stretch shown, one at its end), rows of one group, of which three rows are shown, in grouped "
-        "ones.\n"
+        "ones. Of classes: the log-probability a row of 16 rows together, and the energy score of how many of them each class has; all "
+        "but Chorus say each row by itself. As **each row alone** Chorus's own probabilities are multiplied.\n"
         "- **ridge**: strength and error by leaving one out. **GP**: scikit-learn's, Matérn-3/2 with a length-scale an input (a "
         "category's levels share theirs) + white noise. **quantile forest**; **boosting**: scikit-learn's, a model for each of five "
         "quantiles; **LightGBM** and **CatBoost** (300 trees): means; **NGBoost**: normal, stopped early by a fifth. For all but "
@@ -262,9 +342,11 @@ def page(rows, half):
         "rows included.\n"
         "- TabPFN and TabICL are left out: their Python packages (9.2.0, 2.2.0) carry no weights and load them from the network at "
         "first use.\n")
+    partly(say, results)
     for mine in own:
         losses(say, results, mine)
         against(say, results, mine)
+        goal(say, Results(rows, ("choose", "report")), mine)
     means(say, results)
     every(say, results)
     what(say, parts)

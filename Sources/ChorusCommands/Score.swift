@@ -43,7 +43,8 @@ struct Score: ParsableCommand {
       --splits, beside the mean and the estimators that the model is told of. Of a category the scores are accuracy, \
       log-loss, Brier score and calibration error, beside the levels' shares, logistic regression and a forest. Several \
       categories are scored by the chain rule, each told by the inputs and those before it: the line of all has the sum of \
-      their log-losses, and log_loss_apart what they come to where each is told by the inputs alone.
+      their log-losses, and log_loss_apart what they come to where each is told by the inputs alone. independent_log_loss and \
+      joint_log_loss are of up to --targets held-out rows, in nats a row: each row by itself, and all by the chain rule over --orders.
 
       A model that predicts each value from those before it (family sequence) knows no value on its own: its columns of \
       independent values are empty, crps and coverage are by --samples paths, and --plan is sequential(order:given) or auto.

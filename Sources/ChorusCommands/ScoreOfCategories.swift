@@ -2,6 +2,7 @@ import ArgumentParser
 import ChorusEvaluation
 import ChorusInference
 import ChorusModels
+import ChorusPlans
 import ChorusQuestions
 import ChorusTables
 import ChorusTensors
@@ -28,6 +29,7 @@ extension Score {
     if let words = asked.note { common.say("note: \(words)") }
     let progress = Progress(of: splits.count, "repetitions", common)
     let (cells, network) = (job.cells.rows(known), asked.model.ofCategories)
+    let template = try PlanTemplate(parsing: plan ?? "sequential")
     let targets = Set(steps.map(\.column))
     let results = try common.pool.map(splits.count) { index, _ in
       defer { progress.advance() }
@@ -40,7 +42,11 @@ extension Score {
       let later = try steps.dropFirst().map { step in
         try scoring(step, by: step.inputs.filter { !targets.contains($0) }).model.logLoss
       }
-      return ScoredCategories(targets: chained, apart: later.reduce(chained[0].model.logLoss, +))
+      let together = try chained.map {
+        try $0.together(plan: template, orders: orders, seed: common.seed, flopLimit: flopLimit)
+      }
+      return ScoredCategories(
+        targets: chained, together: together, apart: later.reduce(chained[0].model.logLoss, +))
     }
     progress.clear()
     for words in Set(results.flatMap { $0.targets.compactMap(\.note) }).sorted() {
@@ -56,12 +62,15 @@ extension Score {
 private struct ScoredCategories: Sendable {
   /// Target by target, each told by the inputs and the targets before it.
   let targets: [ClassScoring]
+  /// Of each target the rows that are looked at together.
+  let together: [ClassScoring.Together]
   /// The sum of the targets' log-losses, each told by the inputs alone.
   let apart: Double
 }
 
 /// The scores of categories' probabilities: a line each repetition, then "all" with the means. Of several targets a line each, and one of
-/// all together, whose log-losses are the sums of theirs.
+/// all together, whose log-losses are the sums of theirs. Of rows that are looked at together the log-loss a row, each by itself and
+/// jointly.
 private struct ClassTable {
   let names: [String]
   let results: [ScoredCategories]
@@ -75,10 +84,14 @@ private struct ClassTable {
 
   func write(_ format: TableFormat) throws {
     let isSeveral = names.count > 1
-    let writer = try RowWriter(
-      columns: ["repetition"] + (isSeveral ? ["target"] : []) + ["context", "held_out"]
-        + Self.methods.flatMap { method in Self.scores.map { method + $0 } }
-        + (isSeveral ? ["log_loss_apart"] : []) + ["log_loss_se"], format: format, to: .standardOutput)
+    var columns = ["repetition"]
+    if isSeveral { columns.append("target") }
+    columns += ["context", "held_out"]
+    for method in Self.methods { columns += Self.scores.map { method + $0 } }
+    columns += ["independent_log_loss", "joint_log_loss"]
+    if isSeveral { columns.append("log_loss_apart") }
+    columns.append("log_loss_se")
+    let writer = try RowWriter(columns: columns, format: format, to: .standardOutput)
     for (index, result) in results.enumerated() { try write([result], .integer(index + 1), to: writer) }
     try write(results, .text("all"), to: writer)
     try writer.finish()
@@ -104,18 +117,26 @@ private struct ClassTable {
           + (names.count > 1 ? [apart] : []) + [error.isNaN ? .missing : .number(error)])
     }
     let columns: [KeyPath<ClassScores, Double>] = [\.accuracy, \.logLoss, \.brier, \.calibrationError]
-    for (index, name) in names.enumerated() {
-      let cells = Self.methods.indices.flatMap { method in
-        columns.map { score in
-          Cell.number(mean { Self.scores($0.targets[index])[method][keyPath: score] }.mean)
-        }
+    func together(_ losses: @escaping (ScoredCategories) -> [ClassScoring.Together]) -> [Cell] {
+      let both: [KeyPath<ClassScoring.Together, Double>] = [\.independent, \.joint]
+      return both.map { loss in
+        .number(mean { losses($0).reduce(0) { $0 + $1[keyPath: loss] } }.mean)
       }
+    }
+    for (index, name) in names.enumerated() {
+      let cells: [Cell] =
+        Self.methods.indices.flatMap { method in
+          columns.map { score in
+            Cell.number(mean { Self.scores($0.targets[index])[method][keyPath: score] }.mean)
+          }
+        } + together { [$0.together[index]] }
       try line(name, cells, apart: .missing) { $0.targets[index].model.logLoss }
     }
     guard names.count > 1 else { return }
-    let sums = Self.methods.indices.flatMap { method in
-      [Cell.missing, .number(mean { Self.sum($0, method) }.mean), .missing, .missing]
-    }
+    let sums: [Cell] =
+      Self.methods.indices.flatMap { method in
+        [Cell.missing, .number(mean { Self.sum($0, method) }.mean), .missing, .missing]
+      } + together(\.together)
     try line(
       names.joined(separator: "+"), sums, apart: .number(mean(\.apart).mean)
     ) { Self.sum($0, 0) }
@@ -135,7 +156,13 @@ private struct ClassTable {
       names.count > 1
       ? "log-loss of \(names.count) targets together \(text(losses[0])), of each by the inputs alone \(text(mean(\.apart)))"
       : "accuracy \(text(mean { $0.targets[0].model.accuracy })), log-loss \(text(losses[0]))"
-    return of + "; shares alone \(text(losses[1])); verdict: "
+    let rows = results.map { $0.targets[0].split.joint.count }.max() ?? 0
+    let alone = mean { $0.together.reduce(0) { $0 + $1.independent } }
+    let joint = mean { $0.together.reduce(0) { $0 + $1.joint } }
+    let both =
+      joint == alone
+      ? "" : "; of \(rows) rows together \(text(joint)) a row, of each by itself \(text(alone))"
+    return of + both + "; shares alone \(text(losses[1])); verdict: "
       + (losses[0] <= best.1 ? "ahead of" : "behind")
       + " the best simple method here, \(best.0) (\(text(best.1)))"
   }

@@ -2,6 +2,7 @@ import ChorusData
 import ChorusHints
 import ChorusInference
 import ChorusModels
+import ChorusPlans
 import Foundation
 
 /// How probabilities of a category's levels came true for rows held out.
@@ -66,6 +67,8 @@ public struct ClassScoring: Sendable {
   /// Nil where the estimators speak for themselves.
   private let network: ClassPosterior?
   private let categories: [Bool]
+  /// The held-out rows that are looked at together, and their levels.
+  private let joint: (rows: Cells, levels: [Int])
   /// What was left out, in words; nil where nothing was.
   public var note: String? { network?.note }
   public let model: ClassScores
@@ -80,6 +83,7 @@ public struct ClassScoring: Sendable {
   ) throws {
     self.split = split
     categories = cells.categories
+    joint = (cells.rows(split.joint), split.joint.map { levels[$0] })
     let (context, known) = (cells.rows(split.context), split.context.map { levels[$0] })
     // Where rows of one level are shown, a network has nothing to judge.
     let judge = Set(known).count > 1 ? network : nil
@@ -105,5 +109,27 @@ public struct ClassScoring: Sendable {
         what: "the rows asked for", expected: categories.count, found: rows.columns)
     }
     return fit.probabilities(rows)
+  }
+
+  /// Log-losses of the rows that are looked at together (`Split.joint`), in nats a row: of each by itself, and of all by the chain rule.
+  public struct Together: Sendable, Hashable {
+    public let independent: Double
+    public let joint: Double
+  }
+
+  /// Estimators alone say each row by itself, so that both losses are the same.
+  ///
+  /// - Throws: as `ClassPosterior.logProbability(of:at:)`.
+  public func together(
+    plan: PlanTemplate = .sequential, orders: Int = 8, seed: UInt64 = 0,
+    flopLimit: Double = Posterior.flopLimit
+  ) throws -> Together {
+    let count = Double(joint.levels.count)
+    let apart =
+      -zip(try probabilities(joint.rows), joint.levels).reduce(0) { $0 + log(max($1.0[$1.1], 1e-12)) } / count
+    guard let network else { return Together(independent: apart, joint: apart) }
+    let all = try network.logProbability(
+      of: joint.levels, at: joint.rows, plan: plan, orders: orders, seed: seed, flopLimit: flopLimit)
+    return Together(independent: apart, joint: -all / count)
   }
 }

@@ -28,6 +28,8 @@ public struct ClassFit: Sendable {
   public let shares: [Double]
   /// Of each level; nil for one that the context does not have.
   private let experts: [Experts?]
+  /// What the processes of all levels share.
+  private let basis: ProcessBasis?
   private let categories: [Bool]
   /// Rows fitted to, and the share of their cells that is missing.
   let rows: Int
@@ -43,10 +45,12 @@ public struct ClassFit: Sendable {
     let unit: Scaling.Unit
 
     /// What each estimator gives the level, and how far trees are from each other.
-    func laws(_ rows: TableRows, _ least: Double) -> (said: [[Double]], disagreement: [Double]) {
+    func laws(
+      _ rows: TableRows, _ shown: ProcessBasis.Shown, _ least: Double
+    ) -> (said: [[Double]], disagreement: [Double]) {
       let forested = forest.laws(rows)
       let said = [
-        process.estimates(rows).map { unit.raw($0.value) }, forested.map { unit.raw($0.estimate.value) },
+        process.estimates(shown).map { unit.raw($0.value) }, forested.map { unit.raw($0.estimate.value) },
         logistic.probabilities(rows),
       ]
       return (said.map { $0.map { min(max($0, least), 1 - least) } }, forested.map(\.disagreement))
@@ -96,13 +100,16 @@ public struct ClassFit: Sendable {
     let reading = TableReading(cells, order: order, outputs: seen.map(outputs))
     self.reading = reading
     relevance = reading.relevance
-    experts = (0..<count).map { level in
-      guard seen.contains(level) else { return nil }
+    let basis = seen.first.map { ProcessBasis(reading.context(outputs($0))) }
+    let experts = (0..<count).map { level -> Experts? in
+      guard let basis, seen.contains(level) else { return nil }
       let context = reading.context(outputs(level))
       return Experts(
-        process: ProcessExpert(context), forest: ForestExpert(context),
+        process: ProcessExpert(context, basis), forest: ForestExpert(context),
         logistic: LogisticExpert(context, isClass: sorted.map { $0 == level }), unit: unit(level))
     }
+    self.experts = experts
+    self.basis = basis?.keeping(experts.reduce(into: []) { $0.formUnion($1?.process.parts ?? []) })
     least = 0.5 / Double(levels.count + 2)
     let (least, read) = (least, ProcessExpert.read(sorted.count))
     let said = Self.logs(experts.map { $0?.observed(read, least) }, rows: read.count, shares: shares)
@@ -157,7 +164,7 @@ public struct ClassFit: Sendable {
   func said(_ rows: Cells) -> (said: [Said], disagreement: [[Double]], design: [Double]) {
     precondition(rows.categories == categories, "rows have the columns of the context")
     let shown = reading.shown(rows)
-    let laws = experts.map { $0?.laws(shown, least) }
+    let laws = laws(shown)
     return (
       Self.logs(laws.map { $0?.said }, rows: rows.count, shares: shares).map {
         Said($0, weights, least: least)
@@ -167,6 +174,12 @@ public struct ClassFit: Sendable {
 
   // MARK: What the estimators say
 
+  /// Level by level what each estimator says of rows; processes look at them once for all levels.
+  private func laws(_ rows: TableRows) -> [(said: [[Double]], disagreement: [Double])?] {
+    guard let shown = basis?.shown(rows) else { return experts.map { _ in nil } }
+    return experts.map { $0?.laws(rows, shown, least) }
+  }
+
   /// What each row's levels have probability of, `[rows.count][levels]`.
   ///
   /// - Precondition: the rows have the columns of the context.
@@ -174,7 +187,7 @@ public struct ClassFit: Sendable {
     precondition(rows.categories == categories, "rows have the columns of the context")
     guard rows.count > 0 else { return [] }
     let shown = reading.shown(rows)
-    return Self.logs(experts.map { $0?.laws(shown, least).said }, rows: rows.count, shares: shares).map {
+    return Self.logs(laws(shown).map { $0?.said }, rows: rows.count, shares: shares).map {
       Self.pooled($0, weights)
     }
   }
@@ -185,7 +198,7 @@ public struct ClassFit: Sendable {
     guard rows.count > 0 else { return [] }
     let shown = reading.shown(rows)
     let place = Estimator.allCases.firstIndex(of: estimator) ?? 0
-    let said = experts.map { $0?.laws(shown, least).said[place] }
+    let said = laws(shown).map { $0?.said[place] }
     return (0..<rows.count).map { row in
       let own = said.indices.map { said[$0]?[row] ?? shares[$0] }
       let total = own.reduce(0, +)

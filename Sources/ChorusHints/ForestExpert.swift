@@ -7,25 +7,46 @@ import Foundation
 /// Of a node max(2, columns) random cuts are tried. A number is cut between its extremes at random, a category into one of its levels
 /// and the others; missing cells go to a random side.
 struct ForestExpert: TableEstimator {
-  static let trees = 48
+  static let count = 48
 
+  /// A cut or a leaf, in twelve bytes: a forest on thousands of rows has hundreds of thousands of them.
   struct Node: Sendable {
-    /// The column cut; −1 for a leaf.
-    var column: Int32 = -1
-    var threshold: Float = 0
-    var equals = false
-    var missingLeft = false
-    /// Of the children; the right one is at `left + 1`.
-    var left: Int32 = 0
-    var mean: Float = 0
-    var square: Float = 0
+    /// Of a cut four times its column and its flags; −1 for a leaf.
+    private let cut: Int32
+    /// The threshold of a cut; the mean of a leaf.
+    private let value: Float
+    /// Where a cut's children stand, the right one behind the left one; of a leaf the bits of the mean square.
+    private var more: UInt32
+
+    private static let equality: Int32 = 1
+    private static let missingLeft: Int32 = 2
+
+    init(mean: Float, square: Float) { (cut, value, more) = (-1, mean, square.bitPattern) }
+
+    init(column: Int, threshold: Float, equals: Bool, missingLeft: Bool) {
+      cut = Int32(column) << 2 | (equals ? Self.equality : 0) | (missingLeft ? Self.missingLeft : 0)
+      (value, more) = (threshold, 0)
+    }
+
+    var isLeaf: Bool { cut < 0 }
+    var column: Int { Int(cut >> 2) }
+    var left: Int {
+      get { Int(more) }
+      set { more = UInt32(newValue) }
+    }
+    var mean: Float { value }
+    var square: Float { Float(bitPattern: more) }
+
+    func goesLeft(_ cell: Float) -> Bool {
+      cell.isNaN ? cut & Self.missingLeft != 0 : cut & Self.equality != 0 ? cell == value : cell <= value
+    }
   }
 
   let observed: [Estimate]
   /// How far trees are from each other, of the context's rows.
   let disagreement: [Double]
-  private let nodes: [Node]
-  private let roots: [Int32]
+  /// Of each tree its nodes, the root first.
+  private let trees: [[Node]]
   private let columns: Int
   /// What deviations within leaves are multiplied by, and what is added in squares, so that they are those of out-of-bag errors.
   private let rescale: Double
@@ -66,27 +87,26 @@ struct ForestExpert: TableEstimator {
       cells: cells, categories: context.rows.cells.categories, y: y, columns: f, leaf: n < 24 ? 1 : 2,
       state: context.seed | 1)
     var sums = [Sum](repeating: Sum(), count: n)
-    var roots: [Int32] = []
-    for _ in 0..<Self.trees where n > 0 {
+    var trees: [[Node]] = []
+    for _ in 0..<Self.count where n > 0 {
       var bag = [Bool](repeating: false, count: n)
       var rows = [Int32](repeating: 0, count: n)
       for place in 0..<n {
         rows[place] = Int32(grower.below(n))
         bag[Int(rows[place])] = true
       }
-      let root = grower.grow(&rows)
-      roots.append(root)
+      let tree = grower.grow(&rows)
       cells.withUnsafeBufferPointer { cells in
-        grower.nodes.withUnsafeBufferPointer { nodes in
+        tree.withUnsafeBufferPointer { nodes in
           for row in 0..<n where !bag[row] {
             sums[row].add(
-              nodes[Self.leaf(nodes, root, UnsafeBufferPointer(rebasing: cells[row * f..<(row + 1) * f]))])
+              Self.leaf(nodes, UnsafeBufferPointer(rebasing: cells[row * f..<(row + 1) * f])))
           }
         }
       }
+      trees.append(tree)
     }
-    nodes = grower.nodes
-    self.roots = roots
+    self.trees = trees
     columns = f
     self.plain = plain
     let laws = sums.map { $0.law(plain) }
@@ -104,17 +124,21 @@ struct ForestExpert: TableEstimator {
 
   /// With the disagreement between trees.
   func laws(_ rows: TableRows) -> [(estimate: Estimate, disagreement: Double)] {
-    return rows.cuttable.withUnsafeBufferPointer { cells in
-      nodes.withUnsafeBufferPointer { nodes in
-        (0..<rows.count).map { row in
-          let own = UnsafeBufferPointer(rebasing: cells[row * columns..<(row + 1) * columns])
-          var sum = Sum()
-          for root in roots { sum.add(nodes[Self.leaf(nodes, root, own)]) }
-          let law = sum.law(plain)
-          let deviation = (law.within * law.within + least * least).squareRoot() * rescale
-          return (Estimate(value: law.value, deviation: deviation), law.between)
+    var sums = [Sum](repeating: Sum(), count: rows.count)
+    rows.cuttable.withUnsafeBufferPointer { cells in
+      for tree in trees {
+        tree.withUnsafeBufferPointer { nodes in
+          for row in sums.indices {
+            let own = UnsafeBufferPointer(rebasing: cells[row * columns..<(row + 1) * columns])
+            sums[row].add(Self.leaf(nodes, own))
+          }
         }
       }
+    }
+    return sums.map { sum in
+      let law = sum.law(plain)
+      let deviation = (law.within * law.within + least * least).squareRoot() * rescale
+      return (Estimate(value: law.value, deviation: deviation), law.between)
     }
   }
 
@@ -122,25 +146,14 @@ struct ForestExpert: TableEstimator {
     (values.reduce(0) { $0 + $1 * $1 } / Double(max(values.count, 1))).squareRoot()
   }
 
-  private static func leaf(
-    _ nodes: UnsafeBufferPointer<Node>, _ root: Int32, _ row: UnsafeBufferPointer<Float>
-  ) -> Int {
-    var place = Int(root)
-    while nodes[place].column >= 0 {
-      let node = nodes[place]
-      place = Int(node.left) + (node.goesLeft(row[Int(node.column)]) ? 0 : 1)
-    }
-    return place
+  private static func leaf(_ nodes: UnsafeBufferPointer<Node>, _ row: UnsafeBufferPointer<Float>) -> Node {
+    var node = nodes[0]
+    while !node.isLeaf { node = nodes[node.left + (node.goesLeft(row[node.column]) ? 0 : 1)] }
+    return node
   }
 }
 
-extension ForestExpert.Node {
-  fileprivate func goesLeft(_ value: Float) -> Bool {
-    value.isNaN ? missingLeft : equals ? value == threshold : value <= threshold
-  }
-}
-
-/// Grows trees one after the other into one list of nodes.
+/// Grows trees one after the other.
 private struct Grower {
   let cells: [Float]
   let categories: [Bool]
@@ -149,7 +162,7 @@ private struct Grower {
   /// Rows of a leaf, at least.
   let leaf: Int
   var state: UInt64
-  var nodes: [ForestExpert.Node] = []
+  private var nodes: [ForestExpert.Node] = []
 
   private static let deepest = 24
 
@@ -168,22 +181,26 @@ private struct Grower {
   mutating func below(_ bound: Int) -> Int { Int(next().multipliedFullWidth(by: UInt64(bound)).high) }
   mutating func uniform() -> Float { Float(next() >> 40) * 0x1p-24 }
 
-  mutating func grow(_ rows: inout [Int32]) -> Int32 {
-    nodes.append(ForestExpert.Node())
-    let root = nodes.count - 1
+  /// The nodes of a tree, the root first, in a list that is no longer than they are.
+  mutating func grow(_ rows: inout [Int32]) -> [ForestExpert.Node] {
+    nodes.removeAll(keepingCapacity: true)
+    nodes.append(Self.open)
     // The arrays are lent to the recursion as pointers, so that nothing is copied or counted on the way down.
     let (cells, categories, y) = (cells, categories, y)
     rows.withUnsafeMutableBufferPointer { rows in
       cells.withUnsafeBufferPointer { cells in
         categories.withUnsafeBufferPointer { categories in
           y.withUnsafeBufferPointer { y in
-            split(root, rows, Table(cells: cells, categories: categories, y: y), depth: 0)
+            split(0, rows, Table(cells: cells, categories: categories, y: y), depth: 0)
           }
         }
       }
     }
-    return Int32(root)
+    return nodes.withUnsafeBufferPointer { Array($0) }
   }
+
+  /// The place of a node that is still to be grown.
+  private static let open = ForestExpert.Node(mean: 0, square: 0)
 
   private struct Table {
     let cells: UnsafeBufferPointer<Float>
@@ -202,14 +219,13 @@ private struct Grower {
       squares += value * value
     }
     let mean = sum / Double(n)
-    nodes[place].mean = Float(mean)
-    nodes[place].square = Float(squares / Double(n))
+    nodes[place] = ForestExpert.Node(mean: Float(mean), square: Float(squares / Double(n)))
     guard n >= 2 * leaf, squares / Double(n) - mean * mean > 1e-10, depth < Self.deepest else { return }
     var best: (gain: Double, node: ForestExpert.Node)?
     for _ in 0..<max(2, columns) {
       guard let cut = cut(rows, table) else { continue }
       var (part, count) = (0.0, 0)
-      let column = Int(cut.column)
+      let column = cut.column
       for row in rows where cut.goesLeft(table.cells[Int(row) * columns + column]) {
         part += Double(table.y[Int(row)])
         count += 1
@@ -220,18 +236,17 @@ private struct Grower {
       if gain > best?.gain ?? -1 { best = (gain, cut) }
     }
     guard let best else { return }
-    let column = Int(best.node.column)
+    let column = best.node.column
     var left = 0
     for i in 0..<n where best.node.goesLeft(table.cells[Int(rows[i]) * columns + column]) {
       rows.swapAt(i, left)
       left += 1
     }
     let children = nodes.count
-    nodes.append(ForestExpert.Node())
-    nodes.append(ForestExpert.Node())
-    let (own, square) = (nodes[place].mean, nodes[place].square)
+    nodes.append(Self.open)
+    nodes.append(Self.open)
     nodes[place] = best.node
-    (nodes[place].mean, nodes[place].square, nodes[place].left) = (own, square, Int32(children))
+    nodes[place].left = children
     split(children, UnsafeMutableBufferPointer(rebasing: rows[0..<left]), table, depth: depth + 1)
     split(children + 1, UnsafeMutableBufferPointer(rebasing: rows[left..<n]), table, depth: depth + 1)
   }
@@ -246,20 +261,18 @@ private struct Grower {
       let value = table.cells[Int(row) * columns + column]
       if value.isNaN { missing += 1 } else { (low, high) = (min(low, value), max(high, value)) }
     }
-    var node = ForestExpert.Node(column: Int32(column), missingLeft: next() & 1 == 1)
+    let missingLeft = next() & 1 == 1
+    func node(_ threshold: Float, equals: Bool = false, missingLeft: Bool) -> ForestExpert.Node {
+      ForestExpert.Node(column: column, threshold: threshold, equals: equals, missingLeft: missingLeft)
+    }
     if high > low {
       if table.categories[column] {
         let value = table.cells[Int(rows[below(rows.count)]) * columns + column]
-        guard !value.isNaN else { return nil }
-        (node.threshold, node.equals) = (value, true)
-      } else {
-        node.threshold = low + (high - low) * uniform()
+        return value.isNaN ? nil : node(value, equals: true, missingLeft: missingLeft)
       }
-      return node
+      return node(low + (high - low) * uniform(), missingLeft: missingLeft)
     }
     // All the same: cells that are missing against the others, where there are both.
-    guard missing > 0, missing < rows.count else { return nil }
-    (node.threshold, node.missingLeft) = (.infinity, false)
-    return node
+    return missing > 0 && missing < rows.count ? node(.infinity, missingLeft: false) : nil
   }
 }

@@ -1,20 +1,36 @@
 import ChorusTensors
 
 /// L⁻¹ of K + cI = LLᵀ: what leave-one-out answers and the variances of other rows are made of.
+///
+/// Kept in bands of rows, each as wide as its last row is long, so that next to nothing of the zeros above the diagonal is held.
 struct InverseFactor: Sendable {
   let count: Int
-  /// L⁻¹, row-major, zeros above the diagonal.
+  /// L⁻¹, band after band, row-major.
   private let values: [Double]
   /// log det(K + cI).
   let logDeterminant: Double
+
+  /// Rows of a band. Products take eight at once, and their bytes are those of whole rows: zeros add nothing.
+  private static let band = 64
+
+  /// The rows of each band, and where it begins; a row of it has `rows.upperBound` numbers.
+  private static func bands(_ count: Int) -> [(rows: Range<Int>, first: Int)] {
+    var first = 0
+    return stride(from: 0, to: count, by: band).map { row in
+      let rows = row..<min(row + band, count)
+      defer { first += rows.count * rows.upperBound }
+      return (rows, first)
+    }
+  }
 
   /// - Parameter matrix: K, `[count, count]`; its lower triangle is read.
   /// - Returns: nil where the matrix is not positive definite.
   init?(_ matrix: [Double], _ count: Int, adding noise: Double) {
     var lower = matrix
     for i in 0..<count { lower[i * count + i] += noise }
-    guard let factor = try? CholeskyFactor(lower: lower, count: count) else { return nil }
+    guard let factor = try? CholeskyFactor(lower: consume lower, count: count) else { return nil }
     logDeterminant = factor.logDeterminant
+    self.count = count
     var inverse = [Double](repeating: 0, count: count * count)
     for i in 0..<count { inverse[i * count + i] = 1 }
     inverse.withUnsafeMutableBufferPointer { inverse in
@@ -28,19 +44,33 @@ struct InverseFactor: Sendable {
         }
       }
     }
-    self.count = count
-    values = inverse
+    let bands = Self.bands(count)
+    var values: [Double] = []
+    values.reserveCapacity(bands.reduce(0) { $0 + $1.rows.count * $1.rows.upperBound })
+    for band in bands {
+      for row in band.rows { values += inverse[row * count..<row * count + band.rows.upperBound] }
+    }
+    self.values = values
+  }
+
+  /// Calls `body` with each row up to the diagonal.
+  private func forEachRow(_ body: (_ row: Int, UnsafeBufferPointer<Double>) -> Void) {
+    values.withUnsafeBufferPointer { values in
+      for band in Self.bands(count) {
+        for (place, row) in band.rows.enumerated() {
+          let begin = band.first + place * band.rows.upperBound
+          body(row, UnsafeBufferPointer(rebasing: values[begin..<begin + row + 1]))
+        }
+      }
+    }
   }
 
   /// The diagonal of (K + cI)⁻¹.
   var diagonal: [Double] {
     var sums = [Double](repeating: 0, count: count)
     sums.withUnsafeMutableBufferPointer { sums in
-      values.withUnsafeBufferPointer { values in
-        for row in 0..<count {
-          let own = UnsafeBufferPointer(rebasing: values[row * count..<row * count + row + 1])
-          for column in 0...row { sums[column] += own[column] * own[column] }
-        }
+      forEachRow { row, own in
+        for column in 0...row { sums[column] += own[column] * own[column] }
       }
     }
     return sums
@@ -50,14 +80,11 @@ struct InverseFactor: Sendable {
   func solve(_ y: [Double]) -> [Double] {
     var out = [Double](repeating: 0, count: count)
     out.withUnsafeMutableBufferPointer { out in
-      values.withUnsafeBufferPointer { values in
-        y.withUnsafeBufferPointer { y in
-          for row in 0..<count {
-            let own = UnsafeBufferPointer(rebasing: values[row * count..<row * count + row + 1])
-            var white = 0.0
-            for column in 0...row { white += own[column] * y[column] }
-            for column in 0...row { out[column] += own[column] * white }
-          }
+      y.withUnsafeBufferPointer { y in
+        forEachRow { row, own in
+          var white = 0.0
+          for column in 0...row { white += own[column] * y[column] }
+          for column in 0...row { out[column] += own[column] * white }
         }
       }
     }
@@ -66,13 +93,26 @@ struct InverseFactor: Sendable {
 
   /// kᵀ(K + cI)⁻¹k for each row k of `rows` `[many, count]`.
   func squares(_ rows: [Double], _ many: Int) -> [Double] {
-    var white = [Double](repeating: 0, count: many * count)
-    DoubleKernels.products(rows, rows: many, values, rows: count, columns: count, into: &white)
-    return (0..<many).map { row in
-      var sum = 0.0
-      for column in 0..<count { sum += white[row * count + column] * white[row * count + column] }
-      return sum
+    var sums = [Double](repeating: 0, count: many)
+    var white = [Double](repeating: 0, count: many * Self.band)
+    values.withUnsafeBufferPointer { values in
+      rows.withUnsafeBufferPointer { rows in
+        white.withUnsafeMutableBufferPointer { white in
+          guard let values = values.baseAddress, let rows = rows.baseAddress, let out = white.baseAddress
+          else { return }
+          for (band, first) in Self.bands(count) {
+            let width = band.count
+            white.update(repeating: 0)
+            DoubleKernels.multiply(
+              many, width, band.upperBound, rows, across: count, values + first, across: band.upperBound, out)
+            for row in 0..<many {
+              for column in 0..<width { sums[row] += out[row * width + column] * out[row * width + column] }
+            }
+          }
+        }
+      }
     }
+    return sums
   }
 }
 

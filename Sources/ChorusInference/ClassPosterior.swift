@@ -121,7 +121,10 @@ public struct ClassPosterior: Sendable {
   /// The probability of each level in each row, `[asked.count][levels]`.
   ///
   /// - Throws: `DataError.dimensions` for rows with other columns.
-  public func probabilities(at asked: Cells) throws -> [[Double]] {
+  public func probabilities(at asked: Cells) throws -> [[Double]] { try probabilities(at: asked, told: nil) }
+
+  /// - Parameter inputs: what the network is told of the rows; nil where that is still to be found.
+  private func probabilities(at asked: Cells, told inputs: Inputs?) throws -> [[Double]] {
     try check(asked)
     switch law {
     case .fit(let fit): return fit.probabilities(asked)
@@ -130,7 +133,7 @@ public struct ClassPosterior: Sendable {
     case .network(let told, let posterior):
       guard asked.count > 0 else { return [] }
       let shares = shares(told, asked)
-      let laws = try posterior.laws(at: Self.inputs(told, asked), flopLimit: .infinity)
+      let laws = try posterior.laws(at: inputs ?? Self.inputs(told, asked), flopLimit: .infinity)
       return laws.enumerated().map { row, law in
         let passes = (law as? Categorical)?.probabilities ?? []
         return (0..<levels).map { level in
@@ -169,6 +172,14 @@ public struct ClassPosterior: Sendable {
     try Inputs(told.tell(rows), dimensions: told.width)
   }
 
+  /// What the network is told of rows; without one, their number alone.
+  func told(_ rows: Cells) throws -> Inputs {
+    guard case .network(let told, _) = law else {
+      return try Inputs([Double](repeating: 0, count: rows.count), dimensions: 1)
+    }
+    return try Self.inputs(told, rows)
+  }
+
   /// The part of its pass's probability that a level has in a row: all of it, or, where levels share a pass or none has been seen, as
   /// the estimators say.
   private func shares(_ told: ToldClasses, _ rows: Cells) -> (_ row: Int, _ level: Int) -> Double {
@@ -197,8 +208,8 @@ public struct ClassPosterior: Sendable {
 
   /// The same by the seed of a chain's step, and what to be careful about.
   func draws(
-    _ count: Int, at asked: Cells, plan: PlanTemplate, seed: UInt64, flopLimit: Double,
-    progress: (@Sendable (Int) -> Void)? = nil
+    _ count: Int, at asked: Cells, told inputs: Inputs? = nil, plan: PlanTemplate, seed: UInt64,
+    flopLimit: Double, progress: (@Sendable (Int) -> Void)? = nil
   ) throws -> (levels: [[Int]], notes: [String]) {
     guard count > 0 else { return ([], []) }
     guard case .network(let told, let posterior) = law, asked.count > 0 else {
@@ -212,8 +223,9 @@ public struct ClassPosterior: Sendable {
     for (number, part) in parts.enumerated() {
       let rows = parts.count > 1 ? asked.rows(part) : asked
       let own = Self.seed(seed, part: number)
+      let asked = try inputs?.rows(part) ?? Self.inputs(told, rows)
       let samples = try posterior.sample(
-        count, at: Self.inputs(told, rows), plan: plan, seed: own,
+        count, at: asked, plan: plan, seed: own,
         flopLimit: flopLimit / passes / Double(parts.count), progress: progress)
       if number == 0 { notes = samples.notes.map(\.description) }
       let shares = shares(told, rows)
@@ -247,13 +259,18 @@ public struct ClassPosterior: Sendable {
   }
 
   /// One path of a chain's step, where what is told of a row differs from path to path; and what is said of each row by itself.
+  ///
+  /// - Parameter inputs: what the network is told of the rows (``told(_:)``); nil where that is still to be found.
   func path(
-    _ number: Int, at asked: Cells, plan: PlanTemplate, seed: UInt64, flopLimit: Double
+    _ number: Int, at asked: Cells, told inputs: Inputs? = nil, plan: PlanTemplate, seed: UInt64,
+    flopLimit: Double
   ) throws -> (levels: [Int], said: [[Double]], notes: [String]) {
-    let said = try probabilities(at: asked)
+    let inputs = try isJoint ? inputs ?? told(asked) : nil
+    let said = try probabilities(at: asked, told: inputs)
     guard isJoint else { return (Self.drawn(said, seed: seed, path: number), said, []) }
     var stream = RandomStream(seed: seed, .paths, UInt64(number))
-    let drawn = try draws(1, at: asked, plan: plan, seed: stream.nextUInt64(), flopLimit: flopLimit)
+    let drawn = try draws(
+      1, at: asked, told: inputs, plan: plan, seed: stream.nextUInt64(), flopLimit: flopLimit)
     return (drawn.levels.first ?? [], said, drawn.notes)
   }
 

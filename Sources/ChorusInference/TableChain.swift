@@ -266,12 +266,14 @@ public struct TableChain: Sendable {
           path.notes += drawn.notes
         } else {
           let alone = posterior.using(nil)
+          let once = try posterior.isJoint ? plain.toldOnce(count, on: pool, posterior.told) : nil
           let drawn = try pool.over(count) { number in
             let (told, density) =
               try given.map { try alone.given(pins.map(Self.level), at: $0.cells(number), seed: own) }
               ?? (alone, 0)
             let path = try told.path(
-              number, at: plain.cells(number), plan: plan, seed: own, flopLimit: flopLimit)
+              number, at: plain.cells(number), told: once?.inputs(number), plan: plan, seed: own,
+              flopLimit: flopLimit)
             return (path, density)
           }
           path.append(drawn.map(\.0.levels), means: Self.mean(drawn.map(\.0.said)))
@@ -287,13 +289,15 @@ public struct TableChain: Sendable {
           path.notes += samples.notes.map(\.description)
         } else {
           let alone = posterior.using(nil)
+          let once = try plain.toldOnce(count, on: pool, posterior.told)
           let said = try pool.over(count) { number in
             var stream = RandomStream(seed: own, .paths, UInt64(number))
             let seed = stream.nextUInt64()
             let (told, density) =
               try given.map { try alone.given(pins, at: $0.cells(number), seed: seed) } ?? (alone, 0)
-            let samples = try told.sample(
-              1, at: plain.cells(number), plan: plan, seed: seed, flopLimit: flopLimit)
+            let samples = try told.posterior.sample(
+              1, at: once?.inputs(number) ?? told.told(plain.cells(number)), plan: plan, seed: seed,
+              flopLimit: flopLimit)
             return (samples, density)
           }
           path.append(
@@ -369,40 +373,11 @@ private struct PathsOfTable {
   }
 }
 
-/// Rows of which some cells were drawn before, path by path.
-private struct ShownRows: Sendable {
-  /// As all paths have them.
-  let plain: Cells
-  /// Of each cell its place in a path, where it was drawn.
-  let places: [Int?]
-  let paths: [[Double]]
-
-  /// Whether all paths have the same cells.
-  var isShared: Bool { places.allSatisfy { $0 == nil } }
-
-  func cells(_ path: Int) throws -> Cells {
-    guard !isShared else { return plain }
-    var values = plain.values
-    for (cell, place) in places.enumerated() { if let place { values[cell] = paths[path][place] } }
-    return try Cells(values, categories: plain.categories)
-  }
-}
-
 extension TablePosterior {
   /// The posterior with further values of rows, read beside the others, and their joint log-density before that.
   fileprivate func given(_ y: [Double], at rows: Cells, seed: UInt64) throws -> (TablePosterior, Double) {
     let inputs = try told(rows)
     let density = try posterior.logDensity(of: y, at: inputs, orders: 1, seed: seed).value
     return (replacing(try posterior.observing(more: Dataset(inputs: inputs, y: y))), density)
-  }
-}
-
-extension ThreadPool? {
-  /// What `body` makes of each number below `count`, on the threads there are.
-  fileprivate func over<R: Sendable>(
-    _ count: Int, _ body: @escaping @Sendable (Int) throws -> R
-  ) throws -> [R] {
-    guard let pool = self else { return try (0..<count).map(body) }
-    return try pool.map(count) { index, _ in try body(index) }
   }
 }

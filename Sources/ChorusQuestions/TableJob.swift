@@ -40,7 +40,7 @@ package struct TableJob: Sendable {
     _ table: Table, _ told: [String: TableFrame.Told], like: TableFrame? = nil
   ) throws -> TableFrame {
     do { return try table.frame(as: told, like: like) } catch {
-      guard error.reason == .notANumber else { throw error }
+      guard error.reason == .notANumber, !error.description.contains("--as") else { throw error }
       throw InferenceError.input(
         "\(error) If the column is a category, say --as COLUMN=category; if the text stands for a missing cell, --missing TEXT."
       )

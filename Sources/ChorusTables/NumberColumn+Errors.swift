@@ -92,7 +92,9 @@ extension NumberColumn {
       advice = "write dates as \(notation.example), or leave the cell empty where it is missing"
     case .number:
       what = "a number"
-      advice = "write a number, leave the cell empty where it is missing, or name its marker with --missing"
+      advice =
+        "write a number, leave the cell empty where it is missing, or name its marker with --missing; if the column is a "
+        + "category, say --as COLUMN=category"
     default:
       what = "a number or a date"
       advice = "choose a column of numbers or of dates (YYYY-MM-DD)"

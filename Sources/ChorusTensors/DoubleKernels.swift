@@ -49,12 +49,18 @@ package enum DoubleKernels {
   package static func multiply(
     _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>,
     _ c: UnsafeMutablePointer<Double>
+  ) { multiply(m, n, k, a, across: k, b, across: k, c) }
+
+  /// The same of the first k columns of wider matrices, rows of which are so far apart.
+  package static func multiply(
+    _ m: Int, _ n: Int, _ k: Int, _ a: UnsafePointer<Double>, across aRow: Int, _ b: UnsafePointer<Double>,
+    across bRow: Int, _ c: UnsafeMutablePointer<Double>
   ) {
     var arguments = ck_multiply_f64_args()
     (arguments.m, arguments.n, arguments.k) = (Int32(m), Int32(n), Int32(k))
     arguments.alpha = 1
-    (arguments.a, arguments.a_across, arguments.a_along) = (a, k, 1)
-    (arguments.b, arguments.b_across, arguments.b_along) = (b, 1, k)
+    (arguments.a, arguments.a_across, arguments.a_along) = (a, aRow, 1)
+    (arguments.b, arguments.b_across, arguments.b_along) = (b, 1, bRow)
     (arguments.c, arguments.ldc) = (c, n)
     ck_multiply_f64(&arguments)
   }

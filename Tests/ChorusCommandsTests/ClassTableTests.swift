@@ -94,6 +94,13 @@ import Testing
           loss(own[2], "forest_log_loss") - loss(own[0], "forest_log_loss")
             - loss(own[1], "forest_log_loss")) < 1e-9)
       #expect(own[2]["accuracy"] == "" && own[0]["log_loss_apart"] == "")
+      for name in ["independent_log_loss", "joint_log_loss"] {
+        #expect(abs(loss(own[2], name) - loss(own[0], name) - loss(own[1], name)) < 1e-9)
+        #expect(loss(own[0], name) == loss(first[repetition], name))
+      }
+      // Fewer rows are held out than are looked at together, so that all are.
+      #expect(abs(loss(own[0], "independent_log_loss") - loss(own[0])) < 1e-9)
+      #expect(loss(own[0], "joint_log_loss") != loss(own[0]))
     }
     // What the first is tells of the second.
     #expect(loss(together[11]) < loss(together[11], "log_loss_apart"))

@@ -105,7 +105,7 @@ import Testing
       "t,level,level\n1,2,3\n")
     try refused(
       65,
-      "bad.csv:4:3: 'high' is not a number (column 'level'); write a number, leave the cell empty where it is missing, or name its marker with --missing.",
+      "bad.csv:4:3: 'high' is not a number (column 'level'); write a number, leave the cell empty where it is missing, or name its marker with --missing; if the column is a category, say --as COLUMN=category.",
       "t,level\n0,1\n1,\n2,high\n")
     try refused(
       65,
@@ -137,7 +137,7 @@ import Testing
       (0..<300_000).map { "c\($0)" }.joined(separator: ",") + "\n1\n")
     try refused(
       65,
-      "bad.jsonl:2:6: 'low' is not a number (column 't'); write a number, leave the cell empty where it is missing, or name its marker with --missing.",
+      "bad.jsonl:2:6: 'low' is not a number (column 't'); write a number, leave the cell empty where it is missing, or name its marker with --missing; if the column is a category, say --as COLUMN=category.",
       "{\"t\":1,\"level\":2}\n{\"t\":\"low\",\"level\":2}\n", file: "bad.jsonl")
   }
 

@@ -46,6 +46,25 @@ import Testing
     #expect(both[0].shares == both[1].shares && both[0].fit.relevance == both[1].fit.relevance)
   }
 
+  @Test func rowsTogetherAreThoseOfThePosterior() throws {
+    let (cells, levels) = try Self.table(60)
+    let split = try #require(Split.random(60, share: 0.25, together: 6, seed: 4))
+    let (context, rows) = (cells.rows(split.context), cells.rows(split.joint))
+    let (known, came) = (split.context.map { levels[$0] }, split.joint.map { levels[$0] })
+    #expect(came.count == 6 && split.held.count == 15)
+    let network = try Model(named: "classes")
+    let posterior = try ClassPosterior(context, levels: known, of: 3, by: network)
+    let scored = try ClassScoring(cells, levels: levels, of: 3, split, by: network).together(
+      orders: 3, seed: 7)
+    #expect(scored.joint == -(try posterior.logProbability(of: came, at: rows, orders: 3, seed: 7)) / 6)
+    #expect(
+      abs(scored.independent + (try posterior.logProbabilities(of: came, at: rows)).reduce(0, +) / 6) < 1e-12)
+    #expect(scored.joint != scored.independent)
+    // Estimators say each row by itself.
+    let alone = try ClassScoring(cells, levels: levels, of: 3, split).together(orders: 3, seed: 7)
+    #expect(alone.joint == alone.independent)
+  }
+
   @Test func ofOneLevelTheEstimatorsSpeak() throws {
     let (cells, levels) = try Self.table(40)
     let split = try #require(

@@ -115,16 +115,16 @@ import Testing
     #expect(own < left)
   }
 
-  @Test func inverseFactorGivesLeaveOneOutLaws() throws {
+  // More rows than a band has, and bands of which the last is short.
+  @Test(arguments: [37, 64, 150]) func inverseFactorGivesLeaveOneOutLaws(n: Int) throws {
     var stream = RandomStream(seed: 9)
-    let n = 37
     let x = stream.normals(n)
     let y = stream.normals(n)
     var matrix = [Double](repeating: 0, count: n * n)
     for i in 0..<n { for j in 0..<n { matrix[i * n + j] = exp(-0.5 * (x[i] - x[j]) * (x[i] - x[j])) } }
     let factor = try #require(InverseFactor(matrix, n, adding: 0.1))
     let (alpha, diagonal) = (factor.solve(y), factor.diagonal)
-    for row in [0, 11, 36] {
+    for row in [0, 11, n - 1] {
       // The row last, so that it is given all others.
       let order = (0..<n).filter { $0 != row } + [row]
       let moved = (0..<n).flatMap { i in
@@ -138,6 +138,24 @@ import Testing
     let squares = factor.squares(Array(matrix[..<(2 * n)]), 2)
     let solved = factor.solve(Array(matrix[..<n]))
     #expect(abs(squares[0] - zip(solved, matrix[..<n]).reduce(0) { $0 + $1.0 * $1.1 }) < 1e-9)
+  }
+
+  @Test func outputsOfTheSameRowsShareWhatProcessesHold() throws {
+    var stream = RandomStream(seed: 12)
+    let n = 90
+    let cells = try Cells(
+      (0..<n).flatMap { _ in [stream.normal(), stream.normal()] }, categories: [false, false])
+    let outputs = (0..<2).map { column in (0..<n).map { cells[$0, column] + 0.3 * stream.normal() } }
+    let reading = TableReading(cells, order: TableOrder(cells, outputs[0]), outputs: outputs)
+    let basis = ProcessBasis(reading.context(outputs[0]))
+    let others = reading.shown(cells.rows([3, 70, 11]))
+    let shown = basis.shown(others)
+    for y in outputs {
+      let (alone, shared) = (ProcessExpert(reading.context(y)), ProcessExpert(reading.context(y), basis))
+      #expect(alone.observed == shared.observed)
+      #expect(alone.estimates(others) == shared.estimates(shown))
+      #expect(!shared.parts.isEmpty && shared.parts.isSubset(of: Set(0..<9)))
+    }
   }
 
   @Test func relevanceIsThePartOfTheVarianceThatALevelTells() throws {

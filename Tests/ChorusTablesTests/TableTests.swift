@@ -85,7 +85,8 @@ func refusal(_ body: () throws -> Void) -> TableError? {
     #expect(
       refusal { _ = try table.numbers("accel") }?.description
         == "t.csv:3:3: 'abc' is not a number (column 'accel'); write a number, leave the cell empty where it "
-        + "is missing, or name its marker with --missing.")
+        + "is missing, or name its marker with --missing; if the column is a category, say --as COLUMN=category."
+    )
     let missing = refusal { _ = try table.numbers("times") }
     #expect(missing?.reason == .missingValue)
     #expect(missing?.description.hasPrefix("t.csv:4:1: no value (column 'times')") == true)
