@@ -75,9 +75,11 @@ import Testing
       return (values, chorus_notes(0).map { String(cString: $0) } ?? "")
     }
 
-    func means(_ posterior: OpaquePointer?) -> (values: [Double], notes: String) {
-      var values = [Double](repeating: 0, count: LongSeriesCallTests.at.count)
-      points(LongSeriesCallTests.at) {
+    func means(_ posterior: OpaquePointer?, at: [Double] = LongSeriesCallTests.at) -> (
+      values: [Double], notes: String
+    ) {
+      var values = [Double](repeating: 0, count: at.count)
+      points(at) {
         #expect(
           chorus_marginals(posterior, $0, nil, nil, 0, nil, &values, nil, nil, nil) == 0, "\(words)")
       }
@@ -129,7 +131,7 @@ import Testing
     let posterior = handles.condition(0..<Self.count)
     let longer = handles.append(Self.count..<Self.count + 3, to: posterior)
     let gap = [100.5, 101.5]
-    #expect(handles.paths(longer, at: gap).values == handles.paths(posterior, at: gap).values)
+    #expect(handles.means(longer, at: gap).values == handles.means(posterior, at: gap).values)
     let model = try Model(named: "functions")
     let data = try Dataset(
       x: (0..<Self.count).map(Double.init), y: Array(Self.y[0..<Self.count]))
@@ -140,7 +142,7 @@ import Testing
       try handles.paths(longer, at: [1310]).values == paths(latest, at: [1310]).paths.flatMap { $0 })
     // Rows between others are read with them.
     let between = handles.append(50..<51, to: posterior)
-    #expect(handles.paths(between, at: gap).values != handles.paths(posterior, at: gap).values)
+    #expect(handles.means(between, at: gap).values != handles.means(posterior, at: gap).values)
     let text = String(cString: chorus_describe(longer.map { UnsafeRawPointer($0) }))
     #expect(text.contains("\"rows\":1303"), "\(text)")
   }

@@ -46,7 +46,7 @@ import Testing
     let folder = try Self.folder()
     try folder.write("new.csv", "a,b,level\n3,1,\n9,2,immense\n")
     // As a target: the row that has it counts as observed, so that another may have it too.
-    let outcome = try Self.said(folder, "level", "--at-file", "new.csv")
+    let outcome = try Self.said(folder, "level", "--at-file", "new.csv", "--digits", "all")
     #expect(outcome.code == 0, "\(outcome.errors)")
     #expect(
       outcome.rows[0] == [

@@ -147,7 +147,7 @@ import Testing
 
   func predict(_ text: String, _ more: [String]) throws -> Found {
     try folder.write("d.csv", text)
-    let outcome = try folder.start(["predict", "d.csv", "--threads", "1"] + more).1()
+    let outcome = try folder.start(["predict", "d.csv", "--threads", "1", "--digits", "all"] + more).1()
     #expect(outcome.code == 0, "\(outcome.errors)")
     let header = outcome.rows.first ?? []
     let columns = ["mean", "q0.05", "q0.5", "q0.95"].map { header.firstIndex(of: $0) }

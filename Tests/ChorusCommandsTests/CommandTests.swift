@@ -129,7 +129,8 @@ func theProgramIsThere() { #expect(executable != nil, Comment(rawValue: skipped)
     try folder.writeModel()
     try folder.write("a.csv", "x,y\n0,1\n1,2\n2,1.5\n3,0.5\n4,1\n")
     let ask = [
-      "predict", "a.csv", "--model", "m.safetensors", "--at", "5..6/1", "--samples", "50", "--threads",
+      "predict", "a.csv", "--model", "m.safetensors", "--at", "5..6/1", "--samples", "50", "--digits", "all",
+      "--threads",
     ]
     func run(_ more: String...) throws -> String {
       let answer = try folder.chorus(ask + more)

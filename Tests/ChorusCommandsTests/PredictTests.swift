@@ -103,7 +103,7 @@ import Testing
       "s.csv", "t,level\n" + (0..<12).map { "\($0),\(Double($0 * 7919 % 13) * 1e-9)\n" }.joined())
     let small = try predict("--at", "12..13/1", file: "s.csv")
     #expect(
-      small.rows.dropFirst().allSatisfy { $0[1...4].allSatisfy { !$0.isEmpty && $0.count <= 9 } },
+      small.rows.dropFirst().allSatisfy { $0[1...4].allSatisfy { !$0.isEmpty && $0.count <= 10 } },
       "\(small.output)")
     let shares = try predict("--at", "0..3/0.5", "--functional", "first-above:0", "--samples", "30")
     #expect(shares.rows.dropFirst().allSatisfy { $0[3].count <= 6 && $0[4].count <= 9 }, "\(shares.output)")
@@ -120,7 +120,7 @@ import Testing
     for (line, row) in zip(lines, csv.rows.dropFirst()) {
       let object = try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
       #expect(object["t"] as? Double == Double(row[0]))
-      let (parsed, written) = try (#require(object["q0.25"] as? Double), #require(Double(row[3])))
+      let (parsed, written) = try (#require(object["q0.25"] as? Double), #require(Double(row[2])))
       #expect(abs(parsed - written) < 1e-12)
       #expect(object["note"] is NSNull)
     }

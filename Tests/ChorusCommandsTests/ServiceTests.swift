@@ -41,7 +41,7 @@ import Testing
     let folder = try Folder()
     try folder.write("levels.csv", Self.rows)
     let told = try folder.start(
-      ["predict", "levels.csv", "--samples", "30", "--seed", "5", "-q"] + options
+      ["predict", "levels.csv", "--samples", "30", "--seed", "5", "--digits", "all", "-q"] + options
     ).1()
     #expect(told.code == 0, "\(told.errors)")
     let service = try Self.service()

@@ -39,7 +39,8 @@ import Testing
     #expect(numbers.errors.contains("'id': it counts the rows"))
     #expect(
       numbers.errors.contains("alone explain most of 'price'") && numbers.errors.contains(": size 0."))
-    let kinds = try folder.chorus("predict", "wood.csv", "--target", "kind", "--model", "t.safetensors")
+    let kinds = try folder.chorus(
+      "predict", "wood.csv", "--target", "kind", "--model", "t.safetensors", "--digits", "all")
     #expect(kinds.rows[0] == ["row", "kind", "probability", "p(ash)", "p(elm)", "p(oak)", "note"])
     for row in kinds.rows.dropFirst() {
       let law = row[3..<6].compactMap { Double($0) }
