@@ -5,7 +5,7 @@ import ChorusTensors
 struct PrecisionOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "f32, or bf16: products with 8 bits of significand, on processors with instructions for them faster (chorus info --machine tells how much). Answers are other bytes than in f32, and on processors with AMX other ones than elsewhere (docs/performance.md).",
+      "f32, or bf16: products with 8 bits of significand, which is faster on some processors (chorus info --machine says how much on this one). Answers are other bytes than in f32, and on processors with AMX other ones than elsewhere (docs/performance.md).",
       valueName: "f32|bf16"))
   var precision = Precision.f32
 

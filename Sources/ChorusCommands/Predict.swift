@@ -153,8 +153,8 @@ struct Predict: ParsableCommand {
 
   @Option(
     help: """
-      sensible, or all: of quantiles, means and probabilities so many digits as a thousandth of their law's width needs, or \
-      all 17. Paths of --output have all.
+      sensible rounds quantiles and means to a thousandth of their law's width, and probabilities to four digits; all keeps \
+      every digit. Paths of --output are never rounded.
       """)
   var digits = Digits.sensible
 
