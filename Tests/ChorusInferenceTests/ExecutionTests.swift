@@ -31,7 +31,7 @@ import Testing
   ) throws -> (Sampler<CountingConditioner<NetworkConditioner<Network>>>, Counters) {
     let data = try wave(context)
     let model = try smallModel {
-      $0.hints = Hints(rows: neighbours > 0 ? LocalSplines(neighbours: neighbours) : nil)
+      $0.hints = Hints(rows: neighbours > 0 ? [LocalSplines(neighbours: neighbours)] : [])
       $0.head = .mixture(components: 3, around: min(neighbours, 2))
     }
     let conditioned = try model.condition(on: data).encoded
