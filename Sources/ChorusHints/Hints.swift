@@ -6,7 +6,7 @@ public struct Hints: Sendable {
   /// Every kind of hint that is told of an input.
   static let all: [any Hint.Type] = [TrendAndWaves.self, SeriesLevelAndSeason.self]
   /// Every kind of hint that is told of a row.
-  static let ofRows: [any RowHint.Type] = [LocalSplines.self]
+  static let ofRows: [any RowHint.Type] = [LocalSplines.self, LastValue.self]
 
   /// Hints that are told of every input, from the context alone.
   public let hints: [any Hint]
