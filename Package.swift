@@ -105,7 +105,7 @@ let package = Package(
     .target(name: "CChorusPage", exclude: ["playground.html"], cSettings: cSettings),
     .target(
       name: "ChorusPlayground",
-      dependencies: ["CChorusPage", "ChorusModels", "ChorusLayers", "ChorusStorage"],
+      dependencies: ["CChorusPage", "ChorusModels", "ChorusHints", "ChorusLayers", "ChorusStorage"],
       swiftSettings: swiftSettings),
     module(
       "Commands", "Files", "Evaluation", "Inference", "Language", "Models", "Layers", "Hints", "Memories",
@@ -185,7 +185,7 @@ let package = Package(
     tests("Tables", resources: [.copy("Fixtures")]),
     tests("Reports"),
     tests(
-      "Playground", uses: "Models", "Inference", "Plans", "Data", "Layers", "Tensors"),
+      "Playground", uses: "Models", "Inference", "Plans", "Data", "Hints", "Layers", "Tensors"),
     tests(
       "Service", uses: "Questions", "Inference", "Models", "Plans", "Tables", "Data", "Files",
       "Tensors"),

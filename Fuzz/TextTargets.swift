@@ -49,7 +49,7 @@ private let model: Model = {
   (blueprint.width, blueprint.layers, blueprint.heads) = (16, 1, 2)
   (blueprint.feedForward, blueprint.embedderHidden, blueprint.headHidden) = (16, 16, 16)
   (blueprint.scaling, blueprint.inputDimensions) = (.standardise, 2)
-  blueprint.hints = Hints([TrendAndWaves(waves: 6, subtracts: true)], rows: LocalSplines(neighbours: 4))
+  blueprint.hints = Hints([TrendAndWaves(waves: 6, subtracts: true)], rows: [LocalSplines(neighbours: 4)])
   blueprint.head = .mixture(components: 3, around: 1)
   do {
     let declared = try Declaration(blueprint)

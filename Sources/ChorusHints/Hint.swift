@@ -21,11 +21,14 @@ public protocol Hint: Sendable, Hashable, Codable {
   func valueScale(_ rows: ObservedRows) -> ValueScale?
   /// Fits it to a context.
   func fit(_ rows: ObservedRows) -> Fit
+  /// What it has to say of the rows of a path, where a network is told of rows; nil for nothing.
+  var ofRows: (any RowTeller)? { get }
 }
 
 extension Hint {
   public static var choosesScale: Bool { false }
   public func valueScale(_ rows: ObservedRows) -> ValueScale? { nil }
+  public var ofRows: (any RowTeller)? { nil }
 }
 
 /// What a hint found in a context; kept with a saved context.

@@ -3,15 +3,17 @@ import ChorusTensors
 
 /// The hints of a network, in the order in which they are told.
 public struct Hints: Sendable {
-  /// Every kind of hint.
+  /// Every kind of hint that is told of an input.
   static let all: [any Hint.Type] = [TrendAndWaves.self, SeriesLevelAndSeason.self]
+  /// Every kind of hint that is told of a row.
+  static let ofRows: [any RowHint.Type] = [LocalSplines.self, LastValue.self]
 
   /// Hints that are told of every input, from the context alone.
   public let hints: [any Hint]
-  /// A hint that is told of every row, from the rows near it, those of its path among them.
-  public let rows: LocalSplines?
+  /// Hints that are told of every row, from the context and the rows of its path.
+  public let rows: [any RowHint]
 
-  public init(_ hints: [any Hint] = [], rows: LocalSplines? = nil) {
+  public init(_ hints: [any Hint] = [], rows: [any RowHint] = []) {
     self.hints = hints
     self.rows = rows
   }
@@ -19,8 +21,19 @@ public struct Hints: Sendable {
   /// The hint of a kind, where there is one.
   public func first<H: Hint>(_ kind: H.Type) -> H? { hints.lazy.compactMap { $0 as? H }.first }
 
-  /// Whether rows are told what the series says of their path.
-  public var joins: Bool { rows != nil && first(SeriesLevelAndSeason.self)?.joins == true }
+  /// The hint of rows of a kind, where there is one.
+  public func first<H: RowHint>(_ kind: H.Type) -> H? { rows.lazy.compactMap { $0 as? H }.first }
+
+  /// Who tells of rows: the hints of rows, then what the others have to say beside them.
+  var tellers: [any RowTeller] { rows.isEmpty ? [] : rows + hints.compactMap(\.ofRows) }
+
+  /// Numbers told of a row before its value is known.
+  package var queryFeatures: Int { tellers.reduce(0) { $0 + $1.features } }
+  /// Numbers told of a row with its value.
+  package var rowFeatures: Int { rows.isEmpty ? 0 : queryFeatures + RowLayout.judged }
+
+  /// Bytes that tellers keep of a path of so many slots at most, beside its rows.
+  package func pathBytes(capacity: Int) -> Int { tellers.reduce(0) { $0 + $1.bytes(capacity: capacity) } }
 
   /// Numbers told of every input.
   public func features(dimensions: Int) -> Int {
@@ -29,7 +42,12 @@ public struct Hints: Sendable {
 
   public func validate() throws(DataError) {
     for hint in hints { try hint.validate() }
-    try rows?.validate()
+    for hint in rows { try hint.validate() }
+    let names = hints.map { type(of: $0).name } + rows.map { type(of: $0).name }
+    for name in Set(names).sorted() {
+      let count = names.filter { $0 == name }.count
+      guard count == 1 else { throw .size(what: "the number of hints '\(name)' (one at most)", found: count) }
+    }
   }
 
   /// Whether one of them can tell the scale of a context's values.
@@ -49,11 +67,12 @@ public struct Hints: Sendable {
 
 extension Hints: Hashable {
   public static func == (a: Hints, b: Hints) -> Bool {
-    a.hints.map { AnyHashable($0) } == b.hints.map { AnyHashable($0) } && a.rows == b.rows
+    a.hints.map { AnyHashable($0) } == b.hints.map { AnyHashable($0) }
+      && a.rows.map { AnyHashable($0) } == b.rows.map { AnyHashable($0) }
   }
   public func hash(into hasher: inout Hasher) {
     hasher.combine(hints.map { AnyHashable($0) })
-    hasher.combine(rows)
+    hasher.combine(rows.map { AnyHashable($0) })
   }
 }
 
@@ -63,37 +82,32 @@ extension Hints: Codable {
 
   public init(from decoder: any Decoder) throws {
     var list = try decoder.unkeyedContainer()
-    var (hints, rows): ([any Hint], LocalSplines?) = ([], nil)
+    var (hints, rows): ([any Hint], [any RowHint]) = ([], [])
     while !list.isAtEnd {
       let element = try list.superDecoder()
       let name = try element.container(keyedBy: Key.self).decode(String.self, forKey: .name)
-      if name == LocalSplines.name {
-        rows = try LocalSplines(from: element)
-        continue
-      }
-      guard let kind = Self.all.first(where: { $0.name == name }) else {
+      if let kind = Self.all.first(where: { $0.name == name }) {
+        hints.append(try kind.init(from: element))
+      } else if let kind = Self.ofRows.first(where: { $0.name == name }) {
+        rows.append(try kind.init(from: element))
+      } else {
         throw UnknownField(
-          name, path: ["hints", "name"], known: Self.all.map { $0.name } + [LocalSplines.name])
+          name, path: ["hints", "name"], known: Self.all.map { $0.name } + Self.ofRows.map { $0.name })
       }
-      hints.append(try kind.init(from: element))
     }
     self.init(hints, rows: rows)
   }
 
   public func encode(to encoder: any Encoder) throws {
     var list = encoder.unkeyedContainer()
-    for hint in hints {
+    func encode(_ name: String, _ hint: any Encodable) throws {
       let element = list.superEncoder()
       var named = element.container(keyedBy: Key.self)
-      try named.encode(type(of: hint).name, forKey: .name)
+      try named.encode(name, forKey: .name)
       try hint.encode(to: element)
     }
-    if let rows {
-      let element = list.superEncoder()
-      var named = element.container(keyedBy: Key.self)
-      try named.encode(LocalSplines.name, forKey: .name)
-      try rows.encode(to: element)
-    }
+    for hint in hints { try encode(type(of: hint).name, hint) }
+    for hint in rows { try encode(type(of: hint).name, hint) }
   }
 }
 

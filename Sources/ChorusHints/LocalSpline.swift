@@ -31,12 +31,6 @@ package final class LocalSpline {
   /// What a network is told of a point: the value of the spline at the centre; half the logarithms of the units; a quarter of the
   /// distances of the other splines from it, in its unit; half the logarithm of its noise.
   package static let features = 2 * forms.count + 1
-  /// The same of a row and its own value, by the other rows: besides, a quarter of its distance from the centre, in the unit, and
-  /// half the logarithm of that distance.
-  package static let rowFeatures = features + 2
-  /// What a network is told besides of a point that a series says something of: a quarter of the foretold value, half the
-  /// logarithm of its deviation.
-  package static let seriesFeatures = 2
   /// In the network's units: the error of a spline that meets every row it was not shown.
   static let leastUnit = 0.001
   /// The same of one that knows nothing, and the largest value it is believed to foretell.
@@ -54,35 +48,9 @@ package final class LocalSpline {
     /// What to predict the point in.
     package var unit = Scaling.Unit(origin: 0, scale: 1)
 
-    /// What the series says of the point, where the network is told.
-    private(set) var series: Scaling.Unit?
-
-    /// Takes in what the series says; the unit is that of the surer of the two.
-    package mutating func takeIn(_ series: Scaling.Unit) {
-      self.series = series
-      if series.scale < unit.scale { unit = series }
-    }
-
-    /// - Parameter width: numbers to write, `LocalSpline.features` or with `seriesFeatures` after them.
-    package func write(to out: UnsafeMutablePointer<Float>, width: Int) {
+    /// Writes `LocalSpline.features` numbers.
+    func write(to out: UnsafeMutablePointer<Float>) {
       for index in 0..<LocalSpline.features { out[index] = features[index] }
-      writeSeries(to: out, LocalSpline.features..<width)
-    }
-
-    /// The same with how well the rows foretell `value`: `LocalSpline.rowFeatures` numbers, or with `seriesFeatures` after them.
-    package func judge(_ value: Float, into out: UnsafeMutablePointer<Float>, width: Int) {
-      for index in 0..<LocalSpline.features { out[index] = features[index] }
-      let distance = min(max(unit.scaled(Double(value)), -LocalSpline.mostUnit), LocalSpline.mostUnit)
-      out[LocalSpline.features] = Float(distance / 4)
-      out[LocalSpline.features + 1] = Float(log(abs(distance) + 0.05) / 2)
-      writeSeries(to: out, LocalSpline.rowFeatures..<width)
-    }
-
-    private func writeSeries(to out: UnsafeMutablePointer<Float>, _ range: Range<Int>) {
-      guard !range.isEmpty else { return }
-      let (most, least) = (LocalSpline.mostUnit, LocalSpline.leastUnit)
-      out[range.lowerBound] = Float(min(max(series?.origin ?? 0, -most), most) / 4)
-      out[range.lowerBound + 1] = Float(log(max(series?.scale ?? 1, least)) / 2)
     }
   }
 

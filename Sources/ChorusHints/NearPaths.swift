@@ -1,3 +1,4 @@
+import ChorusData
 import ChorusTensors
 
 /// The committed rows of some paths, for the splines through those near to an input, and what these said last. Belongs to
@@ -6,48 +7,7 @@ import ChorusTensors
 /// An input is asked for before its value is committed, and often again when there is more to read. So the rows near it are
 /// kept, and only those that have come since are shown; and where they are the same as the last time, which they always
 /// are for a value committed right after it was drawn, what the splines said is kept too.
-package final class NearPaths {
-  /// What a row of a network call reads: the first `limit` slots of its path, or those of `mask`, but for its own.
-  package struct Row {
-    let path: Int
-    let input: Int
-    /// -1 where it has none.
-    let slot: Int
-    let limit: Int
-    let mask: UnsafePointer<UInt64>?
-
-    package init(path: Int, input: Int, slot: Int, limit: Int, mask: UnsafePointer<UInt64>?) {
-      (self.path, self.input, self.slot, self.limit, self.mask) = (path, input, slot, limit, mask)
-    }
-
-    /// How many slots it reads, where they are the first ones.
-    var prefix: Int? {
-      let count = slot >= 0 && slot == limit - 1 ? slot : limit
-      return mask == nil && (slot < 0 || slot >= count) ? count : nil
-    }
-
-    /// The slots it reads but for its own, from `first` on and before `end`, in order.
-    func forEachSlot(from first: Int, to end: Int = .max, _ body: (Int) -> Void) {
-      let end = min(limit, end)
-      guard first < end else { return }
-      guard let mask else {
-        for other in first..<end where other != slot { body(other) }
-        return
-      }
-      for word in first / 64...(end - 1) / 64 {
-        // Bits are taken from the lowest on: most rows read few of many slots.
-        var bits = mask[word]
-        if word == first / 64 { bits &= ~0 << UInt64(first % 64) }
-        while bits != 0 {
-          let other = word * 64 + bits.trailingZeroBitCount
-          guard other < end else { return }
-          bits &= bits - 1
-          if other != slot { body(other) }
-        }
-      }
-    }
-  }
-
+package final class NearPaths: RowTellerPaths {
   /// What was said last, in one context.
   private final class Known {
     struct Entry {
@@ -76,40 +36,39 @@ package final class NearPaths {
     }
   }
 
-  private let paths: Int
-  private let capacity: Int
-  /// `[paths, capacity, pitch]`, each row with its value after its inputs.
-  private let rows: FloatBuffer
-  private let pitch: Int
+  private let rows: PathRows
   /// For each path one more than the highest slot ever written, and how often one below it was written again.
   private var written: [Int]
   private var turns: [Int]
   private var known: Known?
 
-  package init(paths: Int, capacity: Int, inputDimensions: Int) {
-    (self.paths, self.capacity) = (paths, capacity)
-    pitch = inputDimensions + 1
-    rows = FloatBuffer(count: paths * capacity * pitch)
-    written = [Int](repeating: 0, count: paths)
-    turns = [Int](repeating: 0, count: paths)
+  package init(_ rows: PathRows) {
+    self.rows = rows
+    written = [Int](repeating: 0, count: rows.paths)
+    turns = [Int](repeating: 0, count: rows.paths)
   }
 
   /// Splines fitted for these paths, for tests of what is done twice.
   package var fitted: Int { known?.spline.fitted ?? 0 }
 
-  /// Keeps a committed row.
-  package func keep(_ x: UnsafePointer<Float>, _ y: Float, path: Int, slot: Int, dimensions: Int) {
-    let place = rows.pointer + (path * capacity + slot) * pitch
-    place.update(from: x, count: dimensions)
-    place[dimensions] = y
+  package func keep(input: Int, _ value: Float, path: Int, slot: Int) {
     if slot < written[path] { turns[path] += 1 }
     written[path] = max(written[path], slot + 1)
   }
 
+  package func tell(
+    _ row: RowRead, _ context: any RowTellerContext, _ inputs: any RowTellerInputs,
+    into features: UnsafeMutablePointer<Float>
+  ) -> Scaling.Unit? {
+    guard let known = known(context, inputs) else { return nil }
+    let told = tell(row, known)
+    told.write(to: features)
+    return told.unit
+  }
+
   /// What the rows near an input say of it: those of the context, and those committed to the path that `row` reads.
-  package func tell(_ row: Row, _ context: NearRows, _ inputs: NearInputs) -> LocalSpline.Told {
-    let known = known(context, inputs)
-    let spline = known.spline
+  private func tell(_ row: RowRead, _ known: Known) -> LocalSpline.Told {
+    let (context, inputs, spline) = (known.context, known.inputs, known.spline)
     let shared = inputs.context === context ? inputs : nil
     inputs.x.withUnsafeBufferPointer { x in
       if let x = x.baseAddress { spline.move(to: x + row.input * context.dimensions) }
@@ -149,16 +108,16 @@ package final class NearPaths {
     return told
   }
 
-  private func known(_ context: NearRows, _ inputs: NearInputs) -> Known {
+  /// What is known in a context; nil for one of another teller.
+  private func known(_ context: any RowTellerContext, _ inputs: any RowTellerInputs) -> Known? {
     if let known, known.context === context, known.inputs === inputs { return known }
-    let new = Known(context, inputs, paths: paths, capacity: capacity)
-    known = new
-    return new
+    guard let context = context as? NearRows, let inputs = inputs as? NearInputs else { return nil }
+    known = Known(context, inputs, paths: rows.paths, capacity: rows.capacity)
+    return known
   }
 
   /// Shows the slots that a row reads, from one on.
-  private func show(_ row: Row, from first: Int, to spline: LocalSpline) {
-    let own = rows.pointer + row.path * capacity * pitch
-    row.forEachSlot(from: first) { spline.show(own + $0 * pitch) }
+  private func show(_ row: RowRead, from first: Int, to spline: LocalSpline) {
+    row.forEachSlot(from: first) { spline.show(rows[row.path, $0]) }
   }
 }

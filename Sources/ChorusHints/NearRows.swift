@@ -1,74 +1,56 @@
+import ChorusData
 import ChorusTensors
 
 /// The rows of a context as they were observed, for the splines through those nearest to a point, with what all these
 /// splines share. Made once for a context and shared by whoever asks it.
-package final class NearRows: Sendable {
+package final class NearRows: RowTellerContext {
   let dimensions: Int
   let neighbours: Int
   package let law: LocalSpline.Law
   private let index: RowIndex
   package var count: Int { index.count }
 
-  /// Rows `x` `[rows, dimensions]` and `y` in the network's units.
-  package init(x: [Float], y: [Float], dimensions: Int, neighbours: Int) {
+  package init(_ rows: NetworkRows, neighbours: Int) {
+    let (x, y, dimensions) = (rows.x, rows.y, rows.dimensions)
     (self.dimensions, self.neighbours) = (dimensions, neighbours)
     let width = dimensions + 1
-    let rows = FloatBuffer(uninitialised: y.count * width)
+    let held = FloatBuffer(uninitialised: y.count * width)
     for row in y.indices {
-      for column in 0..<dimensions { rows.pointer[row * width + column] = x[row * dimensions + column] }
-      rows.pointer[row * width + dimensions] = y[row]
+      for column in 0..<dimensions { held.pointer[row * width + column] = x[row * dimensions + column] }
+      held.pointer[row * width + dimensions] = y[row]
     }
     let sorted = (0..<Int32(y.count)).sorted {
-      LocalSpline.precedes(rows.pointer + Int($0) * width, rows.pointer + Int($1) * width, dimensions)
+      LocalSpline.precedes(held.pointer + Int($0) * width, held.pointer + Int($1) * width, dimensions)
     }
-    index = RowIndex(rows, dimensions: dimensions, sorted: sorted)
+    index = RowIndex(held, dimensions: dimensions, sorted: sorted)
     law = LocalSpline(most: neighbours, dimensions: dimensions).law(index, sorted: sorted)
   }
 
-  /// With further rows, or (`removing`) without rows like these, one for each.
-  package func changed(x more: [Float], y values: [Float], removing: Bool) -> NearRows {
-    let width = dimensions + 1
-    var kept = Array(0..<count)
-    if removing {
-      for row in values.indices {
-        let place = kept.firstIndex { own in
-          index[own][dimensions] == values[row]
-            && (0..<dimensions).allSatisfy { index[own][$0] == more[row * dimensions + $0] }
-        }
-        if let place { kept.remove(at: place) }
-      }
-    }
-    var (x, y) = ([Float](), [Float]())
-    x.reserveCapacity(kept.count * dimensions + more.count)
-    y.reserveCapacity(kept.count + values.count)
-    for own in kept {
-      let row = UnsafeBufferPointer(start: index[own], count: width)
-      x.append(contentsOf: row.dropLast())
-      y.append(row[dimensions])
-    }
-    if !removing {
-      x += more
-      y += values
-    }
-    return NearRows(x: x, y: y, dimensions: dimensions, neighbours: neighbours)
+  package func changed(to rows: NetworkRows, by some: NetworkRows, removing: Bool) -> any RowTellerContext {
+    NearRows(rows, neighbours: neighbours)
   }
+
+  package func asked(_ x: [Float]) -> (any RowTellerInputs)? { NearInputs(self, x: x) }
 
   /// Shows the rows that may be near, but for one of them.
   package func show(to spline: LocalSpline, except own: Int = -1) { index.show(to: spline, except: own) }
 
-  /// What the other rows say of those in `range`, `[range, width]`: `LocalSpline.rowFeatures` numbers, and zeros.
-  package func judge(_ range: Range<Int>, into features: UnsafeMutablePointer<Float>, width: Int) {
+  package func tell(
+    _ range: Range<Int>, into features: UnsafeMutablePointer<Float>, pitch: Int
+  ) -> [Scaling.Unit?] {
     let spline = LocalSpline(most: neighbours, dimensions: dimensions)
-    for (place, row) in range.enumerated() {
+    return range.enumerated().map { place, row in
       spline.move(to: index[row])
       show(to: spline, except: row)
-      spline.tell(law).judge(index[row][dimensions], into: features + place * width, width: width)
+      let told = spline.tell(law)
+      told.write(to: features + place * pitch)
+      return told.unit
     }
   }
 }
 
 /// The rows of a context near each input of a request: found once for all paths, orders and steps.
-package final class NearInputs: Sendable {
+package final class NearInputs: RowTellerInputs {
   let context: NearRows
   /// The inputs themselves, `[count, dimensions]`.
   let x: [Float]

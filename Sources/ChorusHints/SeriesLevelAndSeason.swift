@@ -17,7 +17,7 @@ public struct SeriesLevelAndSeason: Hint {
   /// Whether the network predicts what is left of the foretold values, in units of their deviation, or is only told of them.
   public var subtracts: Bool
 
-  /// Whether a network that looks at the rows near a value (`LocalSplines`) is also told what the values drawn before on a
+  /// Whether a network that is told of every row (`Hints.rows`) is also told what the values drawn before on a
   /// path say of the next by the series' joint law, and predicts around that where it is the surer of the two.
   public var joins: Bool
 
@@ -49,6 +49,8 @@ public struct SeriesLevelAndSeason: Hint {
     rows.dimensions == 1
       ? SeriesModel.valueScale(x: rows.x, y: rows.y, known: rows.periods, clock: rows.clock) : nil
   }
+
+  public var ofRows: (any RowTeller)? { joins ? SeriesOnPaths() : nil }
 
   public func fit(_ rows: ObservedRows) -> Fit {
     guard rows.dimensions == 1,

@@ -3,7 +3,7 @@ import ChorusTensors
 
 /// Inputs of targets as the series of a context sees them: their joint law, and how the network's numbers become its
 /// deviations. Made once of a context and the targets.
-package final class SeriesInputs: Sendable {
+package final class SeriesInputs: RowTellerInputs {
   let joint: SeriesJoint
   /// Mean and deviation of what is foretold at each input, in the unit that the network reads it in.
   let laws: [Scaling.Unit?]
@@ -35,27 +35,12 @@ package final class SeriesInputs: Sendable {
   func number(of row: SeriesRow) -> Int { numbers[row.x] ?? -1 }
 }
 
-/// A row that a context has read after its hints were fitted, as the network holds it.
-package struct SeriesRow: Sendable, Hashable {
-  let x: Float
-  let y: Float
-
-  package init(x: Float, y: Float) { (self.x, self.y) = (x, y) }
-
-  /// The last rows of a context, which the fits have not seen; no more than `SeriesPaths.most`.
-  package static func later(_ fits: HintFits, x: [Float], y: [Float]) -> [SeriesRow] {
-    guard let seen = fits.first(SeriesLevelAndSeason.Fit.self)?.said?.model.rows.x.count, x.count == y.count
-    else { return [] }
-    return zip(x, y).dropFirst(max(seen, y.count - SeriesPaths.most)).map { SeriesRow(x: $0, y: $1) }
-  }
-}
-
 /// The committed rows of some paths, for what the series says of a value given those before it on its path. Belongs to one
 /// thread at a time.
 ///
 /// With R the correlation of the rows read and r that with the value asked for, the value's law has the mean rᵀ R⁻¹ z and
 /// the variance 1 − rᵀ R⁻¹ r. A path's Cholesky factor of R grows by a row when a value is committed (`SeriesFactors`).
-package final class SeriesPaths {
+package final class SeriesPaths: RowTellerPaths {
   /// Slots that are looked at: more would cost more than they tell.
   package static let most = 512
 
@@ -95,6 +80,7 @@ package final class SeriesPaths {
   }
 
   private var paths: [Path]
+  private var askedIn = AskedIn<SeriesContext, SeriesInputs>()
   private var known: SeriesFactors?
 
   package init(paths: Int) { self.paths = [Path](repeating: Path(), count: paths) }
@@ -114,12 +100,19 @@ package final class SeriesPaths {
     paths[path].forget(from: row)
   }
 
+  package func tell(
+    _ row: RowRead, _ context: any RowTellerContext, _ inputs: any RowTellerInputs,
+    into features: UnsafeMutablePointer<Float>
+  ) -> Scaling.Unit? {
+    let law = askedIn.these(context, inputs).flatMap { tell(row, $0.inputs, after: $0.context.later) }
+    SeriesOnPaths.write(law, to: features)
+    return law
+  }
+
   /// Mean and deviation of the value at a row's input given the rows of its path that it reads; nil where nothing is said.
   ///
   /// - Parameter later: rows of its context that the fits have not seen.
-  package func tell(_ row: NearPaths.Row, _ inputs: SeriesInputs, after later: [SeriesRow] = []) -> Scaling
-    .Unit?
-  {
+  func tell(_ row: RowRead, _ inputs: SeriesInputs, after later: [SeriesRow] = []) -> Scaling.Unit? {
     guard let own = inputs.laws[row.input] else { return nil }
     let factors = factors(inputs)
     if paths[row.path].later != later {
@@ -141,7 +134,7 @@ package final class SeriesPaths {
   }
 
   /// Mean and deviation of the value at a row's input, in units of its deviation when nothing is read.
-  private func conditional(_ row: NearPaths.Row, _ before: Int, _ factors: SeriesFactors) -> (
+  private func conditional(_ row: RowRead, _ before: Int, _ factors: SeriesFactors) -> (
     mean: Double, deviation: Double
   ) {
     if let prefix = row.prefix {

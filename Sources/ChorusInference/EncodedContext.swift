@@ -122,19 +122,3 @@ extension Architecture {
     context(rows, fits, values: values).map { EncodedContext(network: self, rows: rows, state: $0) }
   }
 }
-
-extension NetworkRows {
-  /// Without rows like these, one for each.
-  func removing(_ gone: NetworkRows) -> NetworkRows {
-    var left = Array(0..<count)
-    let d = dimensions
-    for row in 0..<gone.count {
-      let own = gone.x[row * d..<(row + 1) * d]
-      let place = left.firstIndex {
-        y[$0] == gone.y[row] && x[$0 * d..<($0 + 1) * d].elementsEqual(own)
-      }
-      if let place { left.remove(at: place) }
-    }
-    return rows(left)
-  }
-}

@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import ChorusModels
 
 /// What of a target's prediction lies outside what the model has seen in training.

@@ -68,30 +68,6 @@ public protocol Architecture: AnyObject, Sendable {
   func logDensities(inOrder values: [Float], reading template: PlanTemplate) throws -> [Double]
 }
 
-/// Observed rows in the network's units: `x` `[count, dimensions]`, `y` `[count]`.
-public struct NetworkRows: Sendable, Hashable {
-  public var x: [Float]
-  public var y: [Float]
-  public var dimensions: Int
-  public var count: Int { y.count }
-
-  public init(x: [Float], y: [Float], dimensions: Int) {
-    (self.x, self.y, self.dimensions) = (x, y, dimensions)
-  }
-
-  /// These rows and further ones.
-  public func appending(_ more: NetworkRows) -> NetworkRows {
-    NetworkRows(x: x + more.x, y: y + more.y, dimensions: dimensions)
-  }
-
-  /// Some of the rows, by their numbers.
-  public func rows(_ places: [Int]) -> NetworkRows {
-    NetworkRows(
-      x: places.flatMap { x[$0 * dimensions..<($0 + 1) * dimensions] }, y: places.map { y[$0] },
-      dimensions: dimensions)
-  }
-}
-
 extension Architecture {
   public func logDensities(inOrder values: [Float], reading template: PlanTemplate) throws -> [Double] {
     throw ModelError.input("only networks of family 'sequence' take values in their order alone")

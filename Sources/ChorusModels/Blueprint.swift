@@ -137,8 +137,9 @@ public struct Blueprint: Sendable, Hashable {
     if (family == .joint) != (head.specification is JointGaussianHead.Specification) {
       throw .blueprint("family 'joint' and head 'joint-gaussian' belong to each other; give both or none")
     }
-    if family == .joint, hints.rows != nil || bufferPositions != .none {
-      throw .blueprint("family 'joint' has no buffer; leave the hint local-splines and bufferPositions out")
+    if family == .joint, !hints.rows.isEmpty || bufferPositions != .none {
+      throw .blueprint(
+        "family 'joint' has no buffer; leave hints of rows (local-splines) and bufferPositions out")
     }
     if family == .streams { try validateStreams() }
     if family == .grid { try validateGrid() }
@@ -162,11 +163,11 @@ public struct Blueprint: Sendable, Hashable {
     if family != .table, let mixture = head.specification as? MixtureHead.Specification, mixture.units != 1 {
       throw .blueprint("head: units is \(mixture.units); only rows of family 'table' have more than one")
     }
-    if family != .table, family != .classes, hints.rows == nil, head.specification.around > 0 {
+    if family != .table, family != .classes, hints.rows.isEmpty, head.specification.around > 0 {
       throw .blueprint(
         "head: nothing is there to predict around; add a hint like local-splines, or set around to 0")
     }
-    if family == .sequence, !hints.hints.isEmpty || hints.rows != nil {
+    if family == .sequence, hints != Hints() {
       throw .blueprint("family 'sequence' knows no inputs that hints could be told of; leave hints out")
     }
     try validateReads()

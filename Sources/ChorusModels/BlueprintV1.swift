@@ -82,7 +82,7 @@ struct BlueprintV1: Codable {
     now.scaling = scaling == .none ? .none : .standardise
     var hints: [any Hint] = []
     if periods > 0 { hints.append(TrendAndWaves(waves: periods, subtracts: scaling == .residual)) }
-    now.hints = Hints(hints, rows: neighbours > 0 ? LocalSplines(neighbours: neighbours) : nil)
+    now.hints = Hints(hints, rows: neighbours > 0 ? [LocalSplines(neighbours: neighbours)] : [])
     now.head = .mixture(components: components, around: localComponents, floor: sigmaFloor)
     (now.trainedContext, now.trainedBuffer) = (trainedContext, trainedBuffer)
     return now
@@ -92,6 +92,7 @@ struct BlueprintV1: Codable {
   init?(_ now: Blueprint) {
     guard now.family == .set, let head = now.head.specification as? MixtureHead.Specification,
       now.hints.hints.allSatisfy({ $0 is TrendAndWaves }), now.hints.hints.count <= 1,
+      now.hints.rows.allSatisfy({ $0 is LocalSplines }), now.hints.rows.count <= 1,
       let positions = now.bufferPositions.learned
     else { return nil }
     (width, layers, heads, norm) = (now.width, now.layers, now.heads, now.norm)
@@ -103,7 +104,7 @@ struct BlueprintV1: Codable {
     let waves = now.hints.first(TrendAndWaves.self)
     periods = waves?.waves ?? 0
     scaling = now.scaling == .none ? .none : waves?.subtracts == true ? .residual : .standardise
-    neighbours = now.hints.rows?.neighbours ?? 0
+    neighbours = now.hints.first(LocalSplines.self)?.neighbours ?? 0
     (components, localComponents, sigmaFloor) = (head.components, head.around, head.floor)
     (trainedContext, trainedBuffer) = (now.trainedContext, now.trainedBuffer)
   }

@@ -8,15 +8,15 @@ import Foundation
 /// The parameters of a network that reads a set of rows, as handles that both forms of its passes share.
 ///
 /// One transformer serves context, buffer and targets (Hassan et al. 2026, App. A.1): a row's token is
-/// Ex(x) + Ey(y) + role, a target's Ex(x) + role. Where the blueprint has neighbours, a token also takes in what the
-/// other rows near it say, and some of the head's components are in their unit (`LocalSpline`).
+/// Ex(x) + Ey(y) + role, a target's Ex(x) + role. Where the blueprint has hints of rows, a token also takes in what these
+/// say of it, and some of the head's components are in their unit (`RowHint`).
 struct SetLayers<H: Head>: Sendable {
   let blueprint: Blueprint
   let inputs: Embedder
   let outputs: Embedder
-  /// From what the rows near a target say, where the blueprint has neighbours.
+  /// From what is told of a target, where the blueprint has hints of rows.
   let near: Projection?
-  /// The same of an observed row, from what the others near it say.
+  /// The same of an observed row.
   let nearRow: Projection?
   let roleContext: Parameter
   let roleBuffer: Parameter
@@ -42,10 +42,9 @@ struct SetLayers<H: Head>: Sendable {
     // How a head describes values is known without its parameters, which come last in the table.
     var unused = ParameterScope()
     outputs = embedder("y", head(d, blueprint.headHidden, &unused).valueFeatures, &scope)
-    let told = blueprint.hints.rows != nil
-    let series = blueprint.hints.joins ? LocalSpline.seriesFeatures : 0
-    near = told ? .unbiased("embed.near", LocalSpline.features + series, d, &scope) : nil
-    nearRow = told ? .unbiased("embed.row", LocalSpline.rowFeatures + series, d, &scope) : nil
+    let (asked, known) = (blueprint.hints.queryFeatures, blueprint.hints.rowFeatures)
+    near = asked > 0 ? .unbiased("embed.near", asked, d, &scope) : nil
+    nearRow = known > 0 ? .unbiased("embed.row", known, d, &scope) : nil
     func vectors(_ name: String, _ rows: Int, _ scope: inout ParameterScope) -> Parameter {
       scope.parameter(name, rows, d, .normal(deviation: 0.1))
     }

@@ -12,17 +12,14 @@ public final class SetPaths {
   public private(set) var slots: [Int]
   let layers: [AnyObject]
   let arena = Arena(blockCount: 1 << 15)
-  /// The committed rows, where the network looks at those near a target.
-  let near: NearPaths?
-  /// The same, where the network is told what a series says of a path's next value.
-  let series: SeriesPaths?
+  /// The committed rows, where the network is told of rows.
+  let told: ToldPaths?
 
-  init(count: Int, capacity: Int, layers: [AnyObject], near: NearPaths?, series: SeriesPaths?) {
+  init(count: Int, capacity: Int, layers: [AnyObject], told: ToldPaths? = nil) {
     self.count = count
     self.capacity = capacity
     self.layers = layers
-    self.near = near
-    self.series = series
+    self.told = told
     slots = [Int](repeating: 0, count: count)
   }
 
@@ -59,9 +56,8 @@ extension SetNetwork {
     precondition(count > 0 && capacity >= 0, "there is at least one path")
     return Paths(
       count: count, capacity: capacity, layers: stack.buffers(paths: count, capacity: capacity),
-      near: blueprint.hints.rows == nil
-        ? nil : NearPaths(paths: count, capacity: capacity, inputDimensions: blueprint.inputDimensions),
-      series: blueprint.hints.joins ? SeriesPaths(paths: count) : nil)
+      told: ToldPaths(
+        blueprint.hints, paths: count, capacity: capacity, inputDimensions: blueprint.inputDimensions))
   }
 
   /// Commits rows to the paths' buffers and queries further rows, in one network call.
@@ -99,7 +95,7 @@ extension SetNetwork {
     let run = Workspace(weights, paths.arena)
     run.arena.reset()
     paths.check(rows, inputs: questions.count)
-    if let near = paths.near { keep(rows, near, paths.series, questions) }
+    if let told = paths.told { keep(rows, told, questions) }
     let places = Places(rows, run.arena)
     let h = run.arena.floats(rows.count * blueprint.width)
     let near = surroundings(rows, paths, context, questions, run)
@@ -110,24 +106,22 @@ extension SetNetwork {
 
   public func rewind(_ paths: Paths, path: Int, to count: Int) { paths.rewind(path: path, to: count) }
 
-  private func keep(_ batch: RowBatch, _ near: NearPaths, _ series: SeriesPaths?, _ inputs: Questions) {
+  private func keep(_ batch: RowBatch, _ told: ToldPaths, _ inputs: Questions) {
     var commit = 0
     inputs.x.withUnsafeBufferPointer { x in
       guard let x = x.baseAddress else { return }
       for row in 0..<batch.count where batch.slots[row] >= 0 {
-        near.keep(
-          x + Int(batch.inputs[row]) * inputs.dimensions, batch.values[commit], path: Int(batch.path[row]),
-          slot: Int(batch.slots[row]), dimensions: inputs.dimensions)
-        series?.keep(
-          input: Int(batch.inputs[row]), batch.values[commit], path: Int(batch.path[row]),
-          slot: Int(batch.slots[row]))
+        let input = Int(batch.inputs[row])
+        told.keep(
+          input: input, x + input * inputs.dimensions, dimensions: inputs.dimensions, batch.values[commit],
+          path: Int(batch.path[row]), slot: Int(batch.slots[row]))
         commit += 1
       }
     }
   }
 
-  /// Tokens of the rows of one call: Ex(x) + Ey(y) + role for committed rows, Ex(x) + role for queries; and what rows near
-  /// by say.
+  /// Tokens of the rows of one call: Ex(x) + Ey(y) + role for committed rows, Ex(x) + role for queries; and what is
+  /// told of them.
   @specialized(where H == MixtureHead)
   private func assemble(
     _ h: UnsafeMutablePointer<Float>, _ batch: RowBatch, _ inputs: Questions,

@@ -32,10 +32,8 @@ public final class SetNetwork<H: Head>: Architecture {
     public let rows: Int
     /// What hints found in the rows: inputs were shown with it, and those of buffers and targets have to be.
     let fits: HintFits
-    /// The rows themselves, where the network looks at those near a target.
-    let near: NearRows?
-    /// Rows that the fits have not seen, where the network is told what a series says of a path.
-    let later: [SeriesRow]
+    /// The rows themselves, where the network is told of rows.
+    let told: ToldContext?
     let layers: [any AnyObject & Sendable]
   }
 
@@ -46,10 +44,8 @@ public final class SetNetwork<H: Head>: Architecture {
     /// The inputs themselves, `[count, dimensions]`.
     let x: [Float]
     let dimensions: Int
-    /// The rows of a context near them, where the network looks at those.
-    let near: NearInputs?
-    /// What the series of a context says of them, where the network is told.
-    let series: SeriesInputs?
+    /// What the context says of them, where the network is told of rows.
+    let told: ToldInputs?
     /// What is said of them before anything else is read.
     let alone: ContextAnswers
   }
@@ -65,12 +61,12 @@ public final class SetNetwork<H: Head>: Architecture {
     keptBytes(rows: rows) + stack.contextBytes(rows: blueprint.encoder.held(rows))
   }
   public func bufferBytes(capacity: Int) -> Int {
-    keptBytes(rows: capacity) + (blueprint.hints.joins ? SeriesPaths.bytes(capacity: capacity) : 0)
+    keptBytes(rows: capacity) + blueprint.hints.pathBytes(capacity: capacity)
       + stack.bufferBytes(capacity: capacity)
   }
-  /// Rows as they are, where the network looks at those near a target.
+  /// Rows as they are, where the network is told of rows.
   private func keptBytes(rows: Int) -> Int {
-    blueprint.hints.rows == nil ? 0 : 4 * rows * (blueprint.inputDimensions + 1)
+    blueprint.hints.rows.isEmpty ? 0 : 4 * rows * (blueprint.inputDimensions + 1)
   }
 
   // MARK: Embedding
@@ -84,12 +80,10 @@ public final class SetNetwork<H: Head>: Architecture {
     }
     return Questions(
       count: count, rows: rows, x: x, dimensions: dimensions,
-      near: context.near.map { NearInputs($0, x: x) },
-      series: blueprint.hints.joins
-        ? SeriesInputs(context.fits, x: x, dimensions: dimensions, later: context.later) : nil,
+      told: context.told?.asked(x),
       alone: ContextAnswers(
         context.layers[0], inputs: count, outputs: layers.head.map.outputs,
-        units: context.near == nil || layers.near == nil ? 0 : 1))
+        units: context.told == nil ? 0 : 1))
   }
 
   private func embed(
@@ -135,20 +129,20 @@ public final class SetNetwork<H: Head>: Architecture {
   /// Reads a context once.
   @specialized(where H == MixtureHead)
   public func encode(_ rows: NetworkRows, _ fits: HintFits, on pool: ThreadPool? = nil) -> Context {
-    let near = nearRows(rows)
+    let told = ToldContext(blueprint.hints, rows, fits)
     let tokens: @Sendable (Range<Int>, UnsafeMutablePointer<Float>, Workspace) -> Void = {
       [self] range, h, run in
       if rows.count == 0 {
         h.update(from: weights[layers.emptyContext], count: blueprint.width)
       } else {
-        observe(rows, range, fits, near, into: h, run)
+        observe(rows, range, fits, told, into: h, run)
       }
     }
     let states =
       blueprint.encoder == .shared
       ? stack.encode(rows: max(rows.count, 1), on: pool, embed: tokens)
       : encode(max(rows.count, 1), tokens)
-    return Context(rows: rows.count, fits: fits, near: near, later: later(rows, fits), layers: states)
+    return Context(rows: rows.count, fits: fits, told: told, layers: states)
   }
 
   /// The states of a context of `rows` rows that does not go through the blocks as a set.
@@ -170,22 +164,12 @@ public final class SetNetwork<H: Head>: Architecture {
     }
   }
 
-  private func later(_ rows: NetworkRows, _ fits: HintFits) -> [SeriesRow] {
-    blueprint.hints.joins && rows.dimensions == 1 ? SeriesRow.later(fits, x: rows.x, y: rows.y) : []
-  }
-
-  private func nearRows(_ rows: NetworkRows) -> NearRows? {
-    blueprint.hints.rows.map {
-      NearRows(x: rows.x, y: rows.y, dimensions: rows.dimensions, neighbours: $0.neighbours)
-    }
-  }
-
   /// Tokens of the observed rows in `range`: Ex(x) + Ey(y) + role, and what the others say of them.
   ///
-  /// - Parameter near: all rows observed, these among them from `place` on.
+  /// - Parameter told: all rows observed, these among them from `place` on.
   @specialized(where H == MixtureHead)
   private func observe(
-    _ rows: NetworkRows, _ range: Range<Int>, _ fits: HintFits, _ near: NearRows?, place: Int = 0,
+    _ rows: NetworkRows, _ range: Range<Int>, _ fits: HintFits, _ told: ToldContext?, place: Int = 0,
     into h: UnsafeMutablePointer<Float>, _ run: Workspace
   ) {
     let d = blueprint.width
@@ -196,10 +180,10 @@ public final class SetNetwork<H: Head>: Architecture {
     }
     embed(rows.x, range, dimensions: rows.dimensions, fits, into: h, run)
     for index in 0..<range.count * d { h[index] += outputs[index] }
-    if let near, let nearRow = layers.nearRow {
-      let told = run.arena.floats(range.count * nearRow.inputs)
-      near.judge(range.lowerBound + place..<range.upperBound + place, into: told, width: nearRow.inputs)
-      nearRow.apply(told, rows: range.count, residual: h, into: h, run)
+    if let told, let nearRow = layers.nearRow {
+      let features = run.arena.floats(range.count * nearRow.inputs)
+      told.tell(range.lowerBound + place..<range.upperBound + place, into: features, width: nearRow.inputs)
+      nearRow.apply(features, rows: range.count, residual: h, into: h, run)
     }
     add(layers.roleContext, to: h, rows: range.count)
   }
@@ -210,7 +194,7 @@ public final class SetNetwork<H: Head>: Architecture {
   /// join the state or leave it, and no other row is read again.
   ///
   /// With one layer that is what encoding all rows at once gives, since keys and values come from the rows alone (and, where
-  /// the blueprint has neighbours, from those near them, which the rows that were there before do not see change). In
+  /// the blueprint has hints of rows, from those that tell of them, which the rows that were there before do not see change). In
   /// deeper layers the rows that were there before keep the keys they had: they have not read the new ones, or have still
   /// read those that left.
   ///
@@ -219,21 +203,12 @@ public final class SetNetwork<H: Head>: Architecture {
     guard rows.count > 0 else { return state }
     guard state.rows > 0 else { return removing ? nil : encode(rows, fits(rows)) }
     guard encoder == nil, !(removing && blueprint.encoder == .causal) else { return nil }
-    // All rows that those observed here have near them, with these last.
-    let others = removing ? state.near?.changed(x: rows.x, y: rows.y, removing: true) : state.near
-    let near = others?.changed(x: rows.x, y: rows.y, removing: false)
-    var later = state.later
-    if blueprint.hints.joins, rows.dimensions == 1 {
-      let own = zip(rows.x, rows.y).map { SeriesRow(x: $0, y: $1) }
-      if removing {
-        later.removeAll { own.contains($0) }
-      } else {
-        later = (later + own).suffix(SeriesPaths.most)
-      }
-    }
+    // All rows that tell of those observed here, with these last.
+    let others = removing ? state.told?.changed(by: rows, removing: true) : state.told
+    let told = others?.changed(by: rows, removing: false)
     let merged = stack.run { run -> [any AnyObject & Sendable]? in
       let h = run.arena.floats(rows.count * blueprint.width)
-      observe(rows, 0..<rows.count, state.fits, near, place: others?.count ?? 0, into: h, run)
+      observe(rows, 0..<rows.count, state.fits, told, place: others?.count ?? 0, into: h, run)
       // Rows in an order see those before them, and not each other.
       return blueprint.encoder == .causal
         ? stack.encode(inOrder: h, rows: rows.count, after: state.layers, run)
@@ -242,7 +217,7 @@ public final class SetNetwork<H: Head>: Architecture {
     return merged.map {
       Context(
         rows: state.rows + (removing ? -rows.count : rows.count), fits: state.fits,
-        near: removing ? others : near, later: later, layers: $0)
+        told: removing ? others : told, layers: $0)
     }
   }
 
@@ -259,6 +234,6 @@ public final class SetNetwork<H: Head>: Architecture {
       let states = stack.states(rows: blueprint.encoder.held(rows.count), values: values)
     else { return nil }
     return Context(
-      rows: rows.count, fits: fits, near: nearRows(rows), later: later(rows, fits), layers: states)
+      rows: rows.count, fits: fits, told: ToldContext(blueprint.hints, rows, fits), layers: states)
   }
 }

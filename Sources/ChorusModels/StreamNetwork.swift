@@ -168,7 +168,7 @@ public final class StreamNetwork<H: Head>: Architecture {
     precondition(count > 0 && capacity >= 0, "there is at least one path")
     return Paths(
       count: count, capacity: capacity,
-      layers: all.map { $0.anyBuffer(paths: count, capacity: capacity) }, near: nil, series: nil)
+      layers: all.map { $0.anyBuffer(paths: count, capacity: capacity) })
   }
 
   public func rewind(_ paths: Paths, path: Int, to count: Int) { paths.rewind(path: path, to: count) }

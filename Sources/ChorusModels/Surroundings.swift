@@ -2,68 +2,43 @@ import ChorusData
 import ChorusHints
 import ChorusLayers
 import ChorusTensors
-import Foundation
 
 extension SetLayers {
-  /// What the rows near every row of a training pass say of it: features for the network, and the unit that the head
-  /// predicts targets in. Nothing learns through it.
+  /// What is told of every row of a training pass: features for the network, and the unit that the head predicts targets in.
+  /// Nothing learns through it.
   struct Surroundings {
-    /// Context and buffer rows, task by task, `[rows, width of embed.row]`; a buffer row has the context and the buffer
-    /// rows before it near.
+    /// Context and buffer rows, task by task, `[rows, width of embed.row]`; a buffer row is told of by the context and the buffer
+    /// rows before it.
     var rows: [Float]
     /// `[targets, width of embed.near]`, task by task.
     var targets: [Float]
-    var units: [Scaling.Unit]
+    var units: [Scaling.Unit] = []
   }
 
-  /// The surroundings of `tasks`; nil where the blueprint has no neighbours.
+  /// The surroundings of `tasks`; nil where the blueprint has no hints of rows.
   ///
   /// - Parameter prefixes: for every target of those tasks, how many buffer rows it sees.
   func surroundings(_ batch: TaskBatch, _ tasks: Range<Int>, _ prefixes: [Int32]) -> Surroundings? {
-    guard let neighbours = blueprint.hints.rows?.neighbours, let near, let nearRow else { return nil }
-    let (d, context, seen) = (batch.dimensions, batch.context, batch.context + batch.buffer)
-    let (width, rowWidth) = (near.inputs, nearRow.inputs)
+    guard let near, let nearRow else { return nil }
+    let seen = batch.context + batch.buffer
     var all = Surroundings(
-      rows: [Float](repeating: 0, count: tasks.count * seen * rowWidth),
-      targets: [Float](repeating: 0, count: tasks.count * batch.targets * width), units: [])
-    let spline = LocalSpline(most: neighbours, dimensions: d)
-    let buffered = FloatBuffer(uninitialised: batch.buffer * (d + 1))
+      rows: [Float](repeating: 0, count: tasks.count * seen * nearRow.inputs),
+      targets: [Float](repeating: 0, count: tasks.count * batch.targets * near.inputs))
     all.rows.withUnsafeMutableBufferPointer { rows in
       all.targets.withUnsafeMutableBufferPointer { targets in
-        batch.x.withUnsafeBufferPointer { x in
-          guard let rows = rows.baseAddress, let targets = targets.baseAddress, let x = x.baseAddress else {
-            return
+        guard var rows = rows.baseAddress, var targets = targets.baseAddress else { return }
+        for (index, task) in tasks.enumerated() {
+          guard let told = ToldTask(batch, task, blueprint.hints) else { continue }
+          told.context.tell(0..<batch.context, into: rows, width: nearRow.inputs)
+          rows += batch.context * nearRow.inputs
+          for row in 0..<batch.buffer {
+            told.tell(row, reading: row, value: batch.y[told.first + row], into: rows)
+            rows += nearRow.inputs
           }
-          for (index, task) in tasks.enumerated() {
-            let first = task * batch.rows
-            let observed = NearRows(
-              x: Array(batch.x[first * d..<(first + context) * d]),
-              y: Array(batch.y[first..<first + context]), dimensions: d, neighbours: neighbours)
-            for row in 0..<batch.buffer {
-              let own = buffered.pointer + row * (d + 1)
-              own.update(from: x + (first + context + row) * d, count: d)
-              own[d] = batch.y[first + context + row]
-            }
-            let series = SeriesTask(batch, task, joins: blueprint.hints.joins)
-            func tell(_ row: Int, buffer: Int) -> LocalSpline.Told {
-              spline.move(to: x + (first + row) * d)
-              observed.show(to: spline)
-              for other in 0..<buffer { spline.show(buffered.pointer + other * (d + 1)) }
-              var told = spline.tell(observed.law)
-              if let unit = series?.tell(row - context, buffer: buffer) { told.takeIn(unit) }
-              return told
-            }
-            let own = rows + index * seen * rowWidth
-            observed.judge(0..<context, into: own, width: rowWidth)
-            for row in batch.bufferRows {
-              tell(row, buffer: row - context).judge(
-                batch.y[first + row], into: own + row * rowWidth, width: rowWidth)
-            }
-            for row in batch.targetRows {
-              let told = tell(row, buffer: batch.buffer == 0 ? 0 : Int(prefixes[all.units.count]))
-              told.write(to: targets + all.units.count * width, width: width)
-              all.units.append(told.unit)
-            }
+          for target in 0..<batch.targets {
+            let limit = batch.buffer == 0 ? 0 : Int(prefixes[index * batch.targets + target])
+            all.units.append(told.tell(batch.buffer + target, reading: limit, into: targets))
+            targets += near.inputs
           }
         }
       }
@@ -72,31 +47,49 @@ extension SetLayers {
   }
 }
 
-/// What the series of a task's context says of its buffer and its targets.
-private struct SeriesTask {
-  private let inputs: SeriesInputs
-  private let paths = SeriesPaths(paths: 1)
+/// What is told of the buffer and the targets of a task.
+private struct ToldTask {
+  let context: ToldContext
+  private let inputs: ToldInputs
+  private let paths: ToldPaths
+  /// The first buffer row, among the rows of the batch.
+  let first: Int
 
-  init?(_ batch: TaskBatch, _ task: Int, joins: Bool) {
-    let rows = task * batch.rows + batch.context..<(task + 1) * batch.rows
-    guard joins, batch.dimensions == 1, let fits = batch.fits[task],
-      let inputs = SeriesInputs(fits, x: batch.x[rows], dimensions: 1)
+  init?(_ batch: TaskBatch, _ task: Int, _ hints: Hints) {
+    let (start, end, d) = (task * batch.rows, (task + 1) * batch.rows, batch.dimensions)
+    first = start + batch.context
+    let observed = NetworkRows(
+      x: Array(batch.x[start * d..<first * d]), y: Array(batch.y[start..<first]), dimensions: d)
+    guard let context = ToldContext(hints, observed, batch.fits[task] ?? HintFits()),
+      let paths = ToldPaths(hints, paths: 1, capacity: batch.buffer, inputDimensions: d)
     else { return nil }
-    self.inputs = inputs
-    for row in 0..<batch.buffer {
-      paths.keep(input: row, batch.y[rows.lowerBound + row], path: 0, slot: row)
+    (self.context, self.paths) = (context, paths)
+    inputs = context.asked(Array(batch.x[first * d..<end * d]))
+    batch.x.withUnsafeBufferPointer { x in
+      guard let x = x.baseAddress else { return }
+      for row in 0..<batch.buffer {
+        paths.keep(
+          input: row, x + (first + row) * d, dimensions: d, batch.y[first + row], path: 0, slot: row)
+      }
     }
   }
 
-  /// - Parameter row: counted from the first buffer row.
-  func tell(_ row: Int, buffer: Int) -> Scaling.Unit? {
-    paths.tell(NearPaths.Row(path: 0, input: row, slot: -1, limit: buffer, mask: nil), inputs)
+  /// - Parameters:
+  ///   - row: counted from the first buffer row.
+  ///   - count: buffer rows that it reads.
+  @discardableResult
+  func tell(
+    _ row: Int, reading count: Int, value: Float? = nil, into out: UnsafeMutablePointer<Float>
+  ) -> Scaling.Unit {
+    paths.tell(
+      RowRead(path: 0, input: row, slot: -1, limit: count, mask: nil), context, inputs, value: value,
+      into: out)
   }
 }
 
 extension SetNetwork {
-  /// What the rows near every row of a call say of it: its part of the row's token, `[commits, d]` and `[queries, d]`, and
-  /// the unit that the head predicts in, origin and scale, `[queries, 2]`.
+  /// What is told of every row of a call: its part of the row's token, `[commits, d]` and `[queries, d]`, and the unit that the
+  /// head predicts in, origin and scale, `[queries, 2]`.
   struct RowSurroundings {
     let commits: UnsafePointer<Float>
     let queries: UnsafePointer<Float>
@@ -106,8 +99,8 @@ extension SetNetwork {
   func surroundings(
     _ batch: RowBatch, _ paths: Paths, _ context: Context, _ inputs: Questions, _ run: Workspace
   ) -> RowSurroundings? {
-    guard let near = layers.near, let nearRow = layers.nearRow, let observed = context.near,
-      let known = paths.near, let asked = inputs.near
+    guard let near = layers.near, let nearRow = layers.nearRow, let observed = context.told,
+      let known = paths.told, let asked = inputs.told
     else { return nil }
     let width = blueprint.width
     let commits = run.arena.floats(batch.commits * nearRow.inputs)
@@ -117,20 +110,16 @@ extension SetNetwork {
     batch.masks.withUnsafeBufferPointer { masks in
       for row in 0..<batch.count {
         let mask = Int(batch.maskStarts[row])
-        let read = NearPaths.Row(
+        let read = RowRead(
           path: Int(batch.path[row]), input: Int(batch.inputs[row]), slot: Int(batch.slots[row]),
           limit: Int(batch.limits[row]), mask: mask < 0 ? nil : masks.baseAddress.map { $0 + mask })
-        var told = known.tell(read, observed, asked)
-        if let series = inputs.series, let unit = paths.series?.tell(read, series, after: context.later) {
-          told.takeIn(unit)
-        }
         if batch.slots[row] >= 0 {
-          told.judge(
-            batch.values[commit], into: commits + commit * nearRow.inputs, width: nearRow.inputs)
+          _ = known.tell(
+            read, observed, asked, value: batch.values[commit], into: commits + commit * nearRow.inputs)
           commit += 1
         } else {
-          told.write(to: queries + query * near.inputs, width: near.inputs)
-          (units[2 * query], units[2 * query + 1]) = (told.unit.origin, told.unit.scale)
+          let unit = known.tell(read, observed, asked, into: queries + query * near.inputs)
+          (units[2 * query], units[2 * query + 1]) = (unit.origin, unit.scale)
           query += 1
         }
       }

@@ -146,8 +146,7 @@ public final class TableNetwork<H: Head>: Architecture {
   public func branch(paths count: Int, capacity: Int) -> Paths {
     precondition(count > 0 && capacity >= 0, "there is at least one path")
     return Paths(
-      count: count, capacity: capacity, layers: stack.buffers(paths: count, capacity: capacity), near: nil,
-      series: nil)
+      count: count, capacity: capacity, layers: stack.buffers(paths: count, capacity: capacity))
   }
 
   public func rewind(_ paths: Paths, path: Int, to count: Int) { paths.rewind(path: path, to: count) }

@@ -1,4 +1,5 @@
 import CChorusPage
+import ChorusHints
 import ChorusLayers
 import ChorusModels
 import ChorusStorage
@@ -80,7 +81,10 @@ public struct PlaygroundPage: Sendable {
     guard let head = blueprint.head.specification as? MixtureHead.Specification else {
       return "its head is not a mixture of Gaussians"
     }
-    guard blueprint.hints.rows != nil || head.around == 0 else { return "its head predicts around nothing" }
+    guard blueprint.hints.rows.allSatisfy({ $0 is LocalSplines }) else {
+      return "it is told of rows by hints that the page does not know"
+    }
+    guard !blueprint.hints.rows.isEmpty || head.around == 0 else { return "its head predicts around nothing" }
     // Sizes are free; all else has to be as it is by default.
     var plain = Blueprint()
     (plain.width, plain.layers, plain.heads) = (blueprint.width, blueprint.layers, blueprint.heads)

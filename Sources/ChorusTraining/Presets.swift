@@ -21,7 +21,7 @@ extension TrainingConfiguration {
     switch prior {
     case "gp":
       // Rows near by tell nearly all of a noiseless function: everything is said in the unit of a spline's error.
-      configuration.blueprint.hints = Hints(rows: LocalSplines(neighbours: 12))
+      configuration.blueprint.hints = Hints(rows: [LocalSplines(neighbours: 12)])
       configuration.blueprint.head = .mixture(components: 20, around: 20, floor: 0.01)
     case "gp-noisy": break
     case "sawtooth":
@@ -34,7 +34,7 @@ extension TrainingConfiguration {
       let waves = TrendAndWaves(waves: 6, subtracts: true)
       configuration.blueprint.hints = Hints(
         prior == "functions" ? [waves] : [SeriesLevelAndSeason(subtracts: true, joins: true), waves],
-        rows: LocalSplines(neighbours: 12))
+        rows: [LocalSplines(neighbours: 12)])
       configuration.blueprint.head = .mixture(components: 30, around: 10)
       configuration.dimensions = [1, 1, 1, 2, 3]
       configuration.blueprint.scaling = .standardise

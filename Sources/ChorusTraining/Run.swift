@@ -319,7 +319,7 @@ extension Trainer {
       blueprint.hints = Hints(own.hints.hints, rows: blueprint.hints.rows)
     }
     let (from, to) = (blueprint.head.specification, own.head.specification)
-    if blueprint.hints.rows == nil, from.around == 0, let wider = from.widened(around: to.around) {
+    if blueprint.hints.rows.isEmpty, from.around == 0, let wider = from.widened(around: to.around) {
       blueprint.hints = Hints(blueprint.hints.hints, rows: own.hints.rows)
       blueprint.head = HeadChoice(wider)
     }
@@ -334,7 +334,7 @@ extension Trainer {
     guard blueprint == own else {
       throw TrainingError.configuration(
         "the model to start from has another blueprint"
-          + (own.hints.rows == nil
+          + (own.hints.rows.isEmpty
             ? ""
             : "; one without neighbours needs as many components as the new one has beside those around the hint")
       )

@@ -93,7 +93,7 @@ struct TrendAndWavesTests {
 
   @Test("Hints go through JSON, and a fit is kept under its hint's name")
   func kept() throws {
-    let hints = Hints([TrendAndWaves(waves: 2, subtracts: true)], rows: LocalSplines(neighbours: 7))
+    let hints = Hints([TrendAndWaves(waves: 2, subtracts: true)], rows: [LocalSplines(neighbours: 7)])
     #expect(try JSONDecoder().decode(Hints.self, from: JSONEncoder().encode(hints)) == hints)
     struct Kept: Codable {
       static let hints = Hints([TrendAndWaves(waves: 2, subtracts: true)])

@@ -15,7 +15,7 @@ struct ErrorTests {
     try smallModel {
       $0.scaling = .standardise
       $0.hints = Hints(
-        [SeriesLevelAndSeason(subtracts: true, joins: true)], rows: LocalSplines(neighbours: 4))
+        [SeriesLevelAndSeason(subtracts: true, joins: true)], rows: [LocalSplines(neighbours: 4)])
       $0.head = .mixture(components: 3, around: 1)
       $0.trainedContext = 50
     }

@@ -27,12 +27,12 @@ import Testing
   ]
 
   private func sampler(
-    _ plan: PlanTemplate, context: Int, targets: Int, seed: UInt64, neighbours: Int = 0
+    _ plan: PlanTemplate, context: Int, targets: Int, seed: UInt64, hints: [any RowHint] = []
   ) throws -> (Sampler<CountingConditioner<NetworkConditioner<Network>>>, Counters) {
     let data = try wave(context)
     let model = try smallModel {
-      $0.hints = Hints(rows: neighbours > 0 ? LocalSplines(neighbours: neighbours) : nil)
-      $0.head = .mixture(components: 3, around: min(neighbours, 2))
+      $0.hints = Hints(rows: hints)
+      $0.head = .mixture(components: 3, around: hints.isEmpty ? 0 : 2)
     }
     let conditioned = try model.condition(on: data).encoded
     let at = try places(targets)
@@ -43,9 +43,13 @@ import Testing
     return (Sampler(counting, plan: plan, seed: seed), counting.counters)
   }
 
-  @Test(arguments: plans, [0, 5]) func densitiesAreThoseOfTheDraws(text: String, neighbours: Int) throws {
+  static let rowHints: [[any RowHint]] = [
+    [], [LocalSplines(neighbours: 5)], [LastValue(), LocalSplines(neighbours: 5)],
+  ]
+
+  @Test(arguments: plans, 0..<3) func densitiesAreThoseOfTheDraws(text: String, hints: Int) throws {
     let (sampler, counters) = try sampler(
-      PlanTemplate(parsing: text), context: 9, targets: 23, seed: 4, neighbours: neighbours)
+      PlanTemplate(parsing: text), context: 9, targets: 23, seed: 4, hints: Self.rowHints[hints])
     let path = try sampler.sample(1).paths[0]
     let laws = counters.laws.withLock { $0 }
     let drawn = path.indices.reduce(0.0) { $0 + (laws[$1]?.logDensity(.number(Double(path[$1]))) ?? .nan) }

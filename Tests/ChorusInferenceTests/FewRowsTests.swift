@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import ChorusLayers
 import ChorusModels
 import ChorusPlans

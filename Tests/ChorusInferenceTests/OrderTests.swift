@@ -25,7 +25,7 @@ import Testing
       $0.scaling = .standardise
       $0.inputDimensions = 2
       $0.trainedContext = 20  // 150 rows are thinned
-      $0.hints = Hints([TrendAndWaves(waves: 2, subtracts: true)], rows: LocalSplines(neighbours: 4))
+      $0.hints = Hints([TrendAndWaves(waves: 2, subtracts: true)], rows: [LocalSplines(neighbours: 4)])
       $0.head = .mixture(components: 3, around: 1)
     }
   }

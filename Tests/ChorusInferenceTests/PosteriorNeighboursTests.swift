@@ -13,7 +13,7 @@ import Testing
 @Suite struct PosteriorNeighboursTests {
   private func model() throws -> Model {
     try smallModel {
-      $0.hints = Hints(rows: LocalSplines(neighbours: 5))
+      $0.hints = Hints(rows: [LocalSplines(neighbours: 5)])
       $0.head = .mixture(components: 3, around: 2)
     }
   }

@@ -17,7 +17,8 @@ import Testing
       $0.scaling = .standardise
       $0.trainedContext = 8
       $0.trainedBuffer = 4
-      $0.hints = Hints([TrendAndWaves(waves: 2, subtracts: true)], rows: LocalSplines(neighbours: 4))
+      $0.hints = Hints(
+        [TrendAndWaves(waves: 2, subtracts: true)], rows: [LocalSplines(neighbours: 4), LastValue()])
       $0.head = .mixture(components: 3, around: 1)
     }
     return Model(network: small.network, card: card, source: "somewhere/small.safetensors")

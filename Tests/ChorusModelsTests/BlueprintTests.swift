@@ -16,7 +16,7 @@ import Testing
       $0.norm = .post
       $0.bufferPositions = .learned(7)
       $0.scaling = .standardise
-      $0.hints = Hints([TrendAndWaves(waves: 3, subtracts: true)], rows: LocalSplines(neighbours: 5))
+      $0.hints = Hints([TrendAndWaves(waves: 3, subtracts: true)], rows: [LocalSplines(neighbours: 5)])
       $0.head = .mixture(components: 4, around: 2, floor: 0.0123)
       $0.parts.norm = .rms
       $0.parts.keyHeads = 1
@@ -153,7 +153,7 @@ import Testing
     #expect(blueprint.scaling == .standardise)
     #expect(
       blueprint.hints
-        == Hints([TrendAndWaves(waves: 3, subtracts: true)], rows: LocalSplines(neighbours: 4)))
+        == Hints([TrendAndWaves(waves: 3, subtracts: true)], rows: [LocalSplines(neighbours: 4)]))
     #expect(
       try decoded(#"{"neighbours": 4, "localComponents": 3}"#).head == .mixture(components: 20, around: 3))
     // And back, to tell the fingerprint that a context of then has.

@@ -227,7 +227,7 @@ import Testing
       {
         $0.cells.isAffine = true
         $0.cells.group = 2
-      }, { $0.hints = Hints(rows: LocalSplines(neighbours: 3)) },
+      }, { $0.hints = Hints(rows: [LocalSplines(neighbours: 3)]) },
       { $0.parts.lengthScaling = -1 }, { $0.parts.coordinates = 2 }, { $0.encoder = .causal },
     ] {
       #expect(throws: ModelError.self) { try Declaration(Self.blueprint(change)) }

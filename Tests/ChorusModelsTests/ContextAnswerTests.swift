@@ -23,7 +23,7 @@ import Testing
   @Test func firstCallsOfPathsHaveTheBytesOfAnyOtherCall() throws {
     let network = try randomNetwork(
       smallBlueprint {
-        $0.hints = Hints(rows: LocalSplines(neighbours: 3))
+        $0.hints = Hints(rows: [LocalSplines(neighbours: 3)])
         $0.head = .mixture(components: 4, around: 2)
       })
     let batch = try randomBatch(context: 9, buffer: 2, targets: 5)

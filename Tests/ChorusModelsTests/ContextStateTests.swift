@@ -1,3 +1,4 @@
+import ChorusHints
 import Testing
 
 @testable import ChorusMemories

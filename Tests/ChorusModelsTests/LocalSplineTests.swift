@@ -34,7 +34,7 @@ import Testing
     }
 
     func near(_ neighbours: Int) -> NearRows {
-      NearRows(x: x, y: y, dimensions: dimensions, neighbours: neighbours)
+      NearRows(NetworkRows(x: x, y: y, dimensions: dimensions), neighbours: neighbours)
     }
 
     func told(
@@ -160,17 +160,22 @@ import Testing
     }
   }
 
-  @Test func rowsComeAndGo() {
+  @Test func rowsComeAndGo() throws {
     let rows = Rows(9, dimensions: 2)
-    func judged(_ near: NearRows) -> [Float] {
-      var features = [Float](repeating: .nan, count: near.count * LocalSpline.rowFeatures)
-      near.judge(0..<near.count, into: &features, width: LocalSpline.rowFeatures)
+    let hints = Hints(rows: [LocalSplines(neighbours: 5)])
+    func told(_ context: ToldContext) -> [Float] {
+      let width = hints.rowFeatures
+      var features = [Float](repeating: .nan, count: context.count * width)
+      context.tell(0..<context.count, into: &features, width: width)
       return features
     }
-    let all = rows.near(5)
-    let few = NearRows(x: Array(rows.x[..<12]), y: Array(rows.y[..<6]), dimensions: 2, neighbours: 5)
-    let rest = (x: Array(rows.x[12...]), y: Array(rows.y[6...]))
-    #expect(same(judged(few.changed(x: rest.x, y: rest.y, removing: false)), judged(all)))
-    #expect(same(judged(all.changed(x: rest.x, y: rest.y, removing: true)), judged(few)))
+    func context(_ range: Range<Int>) -> NetworkRows {
+      NetworkRows(
+        x: Array(rows.x[2 * range.lowerBound..<2 * range.upperBound]), y: Array(rows.y[range]), dimensions: 2)
+    }
+    let all = try #require(ToldContext(hints, context(0..<9), HintFits()))
+    let few = try #require(ToldContext(hints, context(0..<6), HintFits()))
+    #expect(same(told(few.changed(by: context(6..<9), removing: false)), told(all)))
+    #expect(same(told(all.changed(by: context(6..<9), removing: true)), told(few)))
   }
 }

@@ -34,7 +34,7 @@ import Testing
     var stream = RandomStream(seed: 12, UInt64(d), UInt64(count))
     for grid in [false, true] {
       let (x, y) = Self.rows(count, dimensions: d, grid: grid, &stream)
-      let near = NearRows(x: x, y: y, dimensions: d, neighbours: 6)
+      let near = NearRows(NetworkRows(x: x, y: y, dimensions: d), neighbours: 6)
       let points = Self.rows(20, dimensions: d, grid: grid, &stream).x + x
       let spline = LocalSpline(most: 6, dimensions: d)
       var kept = LocalSpline.Kept(points: 1, most: 6, dimensions: d)
@@ -59,7 +59,7 @@ import Testing
       for masked in [true, false] {
         let found = words.withUnsafeBufferPointer { mask in
           var found: [Int] = []
-          NearPaths.Row(path: 0, input: 0, slot: slot, limit: limit, mask: masked ? mask.baseAddress : nil)
+          RowRead(path: 0, input: 0, slot: slot, limit: limit, mask: masked ? mask.baseAddress : nil)
             .forEachSlot(from: first, to: end) { found.append($0) }
           return found
         }
@@ -73,9 +73,12 @@ import Testing
   private struct Path {
     var values: [(input: Int, y: Float)] = []
 
-    mutating func commit(_ input: Int, _ y: Float, _ x: [Float], to paths: NearPaths, path: Int, slot: Int) {
+    mutating func commit(
+      _ input: Int, _ y: Float, _ x: [Float], to rows: PathRows, _ paths: NearPaths, path: Int, slot: Int
+    ) {
       let d = x.count / 100
-      paths.keep(Array(x[input * d..<(input + 1) * d]), y, path: path, slot: slot, dimensions: d)
+      rows.keep(Array(x[input * d..<(input + 1) * d]), y, path: path, slot: slot, dimensions: d)
+      paths.keep(input: input, y, path: path, slot: slot)
       if slot == values.count { values.append((input, y)) } else { values[slot] = (input, y) }
     }
   }
@@ -87,10 +90,11 @@ import Testing
     let (x, y) = Self.rows(20, dimensions: d, grid: true, &stream)
     let at = Self.rows(100, dimensions: d, grid: true, &stream).x
     let contexts = [12, 20].map {
-      NearRows(x: Array(x[..<($0 * d)]), y: Array(y[..<$0]), dimensions: d, neighbours: 4)
+      NearRows(NetworkRows(x: Array(x[..<($0 * d)]), y: Array(y[..<$0]), dimensions: d), neighbours: 4)
     }
     let inputs = NearInputs(contexts[0], x: at)
-    let near = NearPaths(paths: 2, capacity: capacity, inputDimensions: d)
+    let rows = PathRows(paths: 2, capacity: capacity, inputDimensions: d)
+    let near = NearPaths(rows)
     var paths = [Path(), Path()]
     for step in 0..<1500 {
       let path = below(2)
@@ -99,7 +103,7 @@ import Testing
         // Mostly to the next slot, at times to one that was written before.
         let slot = held < capacity && below(5) > 0 ? held : below(max(held, 1))
         paths[path].commit(
-          below(100), Float(stream.normal()), at, to: near, path: path, slot: min(slot, capacity - 1))
+          below(100), Float(stream.normal()), at, to: rows, near, path: path, slot: min(slot, capacity - 1))
       }
       let limit = below(paths[path].values.count + 1)
       let masked = below(3) == 0
@@ -107,20 +111,23 @@ import Testing
       let slot = limit > 0 && below(2) == 0 ? (below(3) == 0 ? below(limit) : limit - 1) : -1
       let input = below(4) == 0 ? below(100) : below(3)
       let context = contexts[step / 500 % 2]
-      let told = mask.withUnsafeBufferPointer {
+      var features = [Float](repeating: .nan, count: LocalSpline.features)
+      let unit = mask.withUnsafeBufferPointer {
         near.tell(
-          NearPaths.Row(
+          RowRead(
             path: path, input: input, slot: slot, limit: limit, mask: masked ? $0.baseAddress : nil),
-          context, inputs)
+          context, inputs, into: &features)
       }
       let seen = (0..<limit).filter { $0 != slot && mask[$0 / 64] >> UInt64($0 % 64) & 1 == 1 }
         .map { paths[path].values[$0] }
-      let rows = step / 500 % 2 == 0 ? 12 : 20
+      let count = step / 500 % 2 == 0 ? 12 : 20
       let anew = Self.spline(
         at: at[input * d..<(input + 1) * d],
-        x[..<(rows * d)] + seen.flatMap { at[$0.input * d..<($0.input + 1) * d] },
-        y[..<rows] + seen.map(\.y), neighbours: 4)
-      #expect(told == anew.tell(context.law), "step \(step)")
+        x[..<(count * d)] + seen.flatMap { at[$0.input * d..<($0.input + 1) * d] },
+        y[..<count] + seen.map(\.y), neighbours: 4)
+      let expected = anew.tell(context.law)
+      #expect(unit == expected.unit, "step \(step)")
+      #expect(features.indices.allSatisfy { features[$0] == expected.features[$0] }, "step \(step)")
     }
   }
 
@@ -129,14 +136,14 @@ import Testing
     let network = try randomNetwork(
       smallBlueprint {
         $0.inputDimensions = 1
-        $0.hints = Hints(rows: LocalSplines(neighbours: 4))
+        $0.hints = Hints(rows: [LocalSplines(neighbours: 4)])
         $0.head = .mixture(components: 3, around: 1)
       })
     let rows = NetworkRows(x: [0, 1, 2, 3, 4], y: [0, 1, 0, 1, 0], dimensions: 1)
     let context = network.encode(rows, network.fits(rows))
     let inputs = network.embed([0.5, 1.5, 3.5], dimensions: 1, for: context)
     let paths = network.branch(paths: 1, capacity: 3)
-    let near = try #require(paths.near)
+    let near = try #require(paths.told?.parts.first as? NearPaths)
     func call(commit: Int32? = nil, query: Int32, limit: Int32) -> Int {
       let before = near.fitted
       network.advance(

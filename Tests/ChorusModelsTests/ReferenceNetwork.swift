@@ -196,7 +196,9 @@ struct ReferenceNetwork {
     let context = tokens.compactMap { token in
       if case .context(let x, let y) = token { (x: x, y: y) } else { nil }
     }
-    let spline = blueprint.hints.rows.map { ReferenceSpline(context, neighbours: $0.neighbours) }
+    let spline = blueprint.hints.first(LocalSplines.self).map {
+      ReferenceSpline(context, neighbours: $0.neighbours)
+    }
     var h = tokens.indices.map { embedded($0, tokens, spline) }
     func isOfContext(_ place: Int) -> Bool {
       switch tokens[place] {

@@ -15,7 +15,7 @@ struct SeriesPathTests {
       $0.inputDimensions = 1
       $0.scaling = .standardise
       $0.hints = Hints(
-        [SeriesLevelAndSeason(subtracts: true, joins: joins)], rows: LocalSplines(neighbours: 6))
+        [SeriesLevelAndSeason(subtracts: true, joins: joins)], rows: [LocalSplines(neighbours: 6)])
       $0.head = .mixture(components: 4, around: 2)
     }
   }
@@ -109,8 +109,8 @@ struct SeriesPathTests {
       for slot in 3..<5 { paths.keep(input: slot, y[slot], path: 0, slot: slot - 3) }
       for input in 5..<asked.count {
         let found = paths.tell(
-          NearPaths.Row(path: 0, input: input, slot: -1, limit: 2, mask: nil), inputs, after: rows)
-        let expected = kept.tell(NearPaths.Row(path: 0, input: input, slot: -1, limit: 5, mask: nil), plain)
+          RowRead(path: 0, input: input, slot: -1, limit: 2, mask: nil), inputs, after: rows)
+        let expected = kept.tell(RowRead(path: 0, input: input, slot: -1, limit: 5, mask: nil), plain)
         #expect((found == nil) == (expected == nil))
         guard let found, let expected else { continue }
         #expect(abs(found.origin - expected.origin) < 1e-9 && abs(found.scale - expected.scale) < 1e-9)
@@ -120,10 +120,13 @@ struct SeriesPathTests {
     let network = try randomNetwork(Self.blueprint())
     let observed = batch.observed
     let more = NetworkRows(x: Array(asked.prefix(3)), y: Array(y.prefix(3)), dimensions: 1)
-    #expect(network.encode(observed, fits).later.isEmpty)
-    #expect(network.encode(observed.appending(more), fits).later == rows)
+    func later(_ context: Network.Context) throws -> [SeriesRow] {
+      try #require(context.told?.parts.last as? SeriesContext).later
+    }
+    #expect(try later(network.encode(observed, fits)).isEmpty)
+    #expect(try later(network.encode(observed.appending(more), fits)) == rows)
     let merged = try #require(network.observing(network.encode(observed, fits), more))
-    #expect(merged.later == rows)
+    #expect(try later(merged) == rows)
   }
 
   /// The law at an input given rows, by forward substitution row after row.
@@ -179,7 +182,7 @@ struct SeriesPathTests {
         let input = order[capacity + path % 2]
         func told(_ mask: UnsafePointer<UInt64>?) -> Scaling.Unit? {
           paths.tell(
-            NearPaths.Row(path: path, input: input, slot: -1, limit: slot + 1, mask: mask), inputs)
+            RowRead(path: path, input: input, slot: -1, limit: slot + 1, mask: mask), inputs)
         }
         let read = rows[path].indices.filter { seen >> UInt64($0) & 1 == 1 }.map { rows[path][$0] }
         let (all, part) = (
@@ -202,7 +205,7 @@ struct SeriesPathTests {
     // Slots written again, and out of order.
     for slot in [0, 1, 2, 1, 3, 4] {
       paths.keep(input: slot, batch.y[batch.bufferRows.lowerBound + slot], path: 1, slot: slot)
-      _ = paths.tell(NearPaths.Row(path: 1, input: 7, slot: -1, limit: slot + 1, mask: nil), inputs)
+      _ = paths.tell(RowRead(path: 1, input: 7, slot: -1, limit: slot + 1, mask: nil), inputs)
     }
     func dense(_ input: Int, _ slots: [Int]) -> Scaling.Unit? {
       guard let own = inputs.laws[input] else { return nil }
@@ -229,7 +232,7 @@ struct SeriesPathTests {
         let read = (0..<limit).filter { slot in mask.map { $0 >> UInt64(slot) & 1 == 1 } ?? true }
         let found = withUnsafePointer(to: mask ?? 0) {
           paths.tell(
-            NearPaths.Row(path: 1, input: input, slot: -1, limit: limit, mask: mask == nil ? nil : $0), inputs
+            RowRead(path: 1, input: input, slot: -1, limit: limit, mask: mask == nil ? nil : $0), inputs
           )
         }
         let expected = dense(input, read)

@@ -147,7 +147,7 @@ import Testing
   @Test func wrongBlueprintsAreRefused() {
     for change: (inout Blueprint) -> Void in [
       { $0.norm = .post }, { $0.frequencies = 2 }, { $0.bufferPositions = .learned(4) },
-      { $0.hints = Hints(rows: LocalSplines(neighbours: 3)) }, { $0.parts.norm = .rms },
+      { $0.hints = Hints(rows: [LocalSplines(neighbours: 3)]) }, { $0.parts.norm = .rms },
       { $0.memories = [.softmax] }, { $0.parts.coordinates = 2 },
     ] {
       #expect(throws: ModelError.self) { try Declaration(Self.blueprint(change)) }

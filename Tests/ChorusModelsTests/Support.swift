@@ -57,7 +57,7 @@ enum Variant: String, CaseIterable, Sendable {
       default: break
       }
       if self == .neighbours {
-        $0.hints = Hints(rows: LocalSplines(neighbours: 9))
+        $0.hints = Hints(rows: [LocalSplines(neighbours: 9)])
         $0.head = .mixture(components: 3, around: 2)
       }
     }

@@ -120,7 +120,7 @@ import Testing
     for change: (inout Blueprint) -> Void in [
       { $0.inputDimensions = 3 }, { $0.frequencies = 2 }, { $0.parts.coordinates = 5 },
       { $0.head = .mixture(components: 10, around: 8, units: 2) }, { $0.head = .categorical(levels: 3) },
-      { $0.scaling = .none }, { $0.hints = Hints(rows: LocalSplines(neighbours: 3)) },
+      { $0.scaling = .none }, { $0.hints = Hints(rows: [LocalSplines(neighbours: 3)]) },
     ] {
       #expect(throws: ModelError.self) { try Declaration(Self.blueprint(change)) }
     }
@@ -129,7 +129,7 @@ import Testing
     #expect(throws: ModelError.self) {
       try Declaration(
         smallBlueprint {
-          $0.hints = Hints(rows: LocalSplines(neighbours: 3))
+          $0.hints = Hints(rows: [LocalSplines(neighbours: 3)])
           $0.head = .mixture(components: 8, around: 8, units: 4)
         })
     }

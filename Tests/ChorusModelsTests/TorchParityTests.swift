@@ -1,3 +1,4 @@
+import ChorusHints
 import ChorusStorage
 import ChorusTensors
 import Foundation

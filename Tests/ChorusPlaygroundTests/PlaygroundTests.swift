@@ -1,4 +1,5 @@
 import ChorusData
+import ChorusHints
 import ChorusInference
 import ChorusLayers
 import ChorusPlans

@@ -357,7 +357,7 @@ import Testing
     let model = try run.trainer.model(card: [:])
     func teach(_ folder: ScratchFolder, components: Int) throws -> Run {
       try Self.open(folder.path, start: model) {
-        $0.blueprint.hints = Hints(rows: LocalSplines(neighbours: 4))
+        $0.blueprint.hints = Hints(rows: [LocalSplines(neighbours: 4)])
         $0.blueprint.head = .mixture(components: components, around: 2)
       }
     }

@@ -97,7 +97,7 @@ import Testing
   /// A head that predicts in the unit of a spline is judged in the network's.
   @Test func lossesAreInTheUnitsOfTheNetwork() throws {
     let trainer = try Self.trainer {
-      $0.blueprint.hints = Hints(rows: LocalSplines(neighbours: 4))
+      $0.blueprint.hints = Hints(rows: [LocalSplines(neighbours: 4)])
       $0.blueprint.head = .mixture(components: 3, around: 2)
       $0.validationTasks = 3
     }
@@ -136,7 +136,7 @@ import Testing
   @Test func splinesAreWhereTheLossBegins() throws {
     func loss(_ neighbours: Int) throws -> Double {
       let trainer = try Self.trainer {
-        $0.blueprint.hints = Hints(rows: neighbours > 0 ? LocalSplines(neighbours: neighbours) : nil)
+        $0.blueprint.hints = Hints(rows: neighbours > 0 ? [LocalSplines(neighbours: neighbours)] : [])
         $0.blueprint.head = .mixture(components: 8, around: neighbours)
         $0.context = [6, 8]
         $0.validationTasks = 32
