@@ -8,6 +8,7 @@ import Foundation
 
 struct Condition: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "condition",
     abstract: "Read the rows of a file once and keep what the model made of them.",
     discussion: """
       The rows with inputs and target are encoded and written to a file, which chorus predict --context asks as often \

@@ -13,6 +13,7 @@ import Synchronization
 
 struct Predict: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "predict",
     abstract: "Predict values of a column from the rows that have one.",
     discussion: """
       Rows with inputs and target are the context. Predicted are the rows whose target is missing, --horizon steps \
