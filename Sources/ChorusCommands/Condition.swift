@@ -123,16 +123,32 @@ struct Condition: ParsableCommand {
 
   func run() throws {
     try reporting {
-      if try keepsTable() { return }
-      if try keepsSeries() { return }
-      guard let append else { return try keepRows() }
-      if let saved = try SavedContexts(path: append) { return try addRows(to: saved) }
-      let (observations, posterior, card) = try appended(to: append)
-      for word in observations.words { common.say("note: \(word.text)") }
-      let incomplete = observations.selection.incomplete.count
-      if incomplete > 0 { common.say("note: \(incomplete) rows lack an input and were left out") }
-      try keep(posterior, card)
+      guard let append else {
+        if try keepsTable() { return }
+        if try keepsSeries() { return }
+        return try keepRows()
+      }
+      switch try SavedFile(path: append) {
+      case .table(let saved):
+        _ = try saved.model(givenModel)
+        try keep(saved.appending(reading.rows(file).table()))
+      case .contexts(let saved): try addRows(to: saved)
+      case .series(let saved):
+        throw InferenceError.input(
+          "\(saved.path): a series with columns beside time is kept as its rows; make it anew with chorus condition and all rows"
+        )
+      case .context(let saved): try addRows(to: saved)
+      }
     }
+  }
+
+  /// Adds the rows of the file to a context.
+  private func addRows(to saved: SavedContext) throws {
+    let (observations, posterior, card) = try appended(to: saved)
+    for word in observations.words { common.say("note: \(word.text)") }
+    let incomplete = observations.selection.incomplete.count
+    if incomplete > 0 { common.say("note: \(incomplete) rows lack an input and were left out") }
+    try keep(posterior, card)
   }
 
   /// Rows that are kept as they are have no precision: no network reads them now.
@@ -146,11 +162,6 @@ struct Condition: ParsableCommand {
 
   /// Keeps the rows of a series with columns beside time, of which no network has read what they move.
   private func keepsSeries() throws -> Bool {
-    if let append, let saved = try SavedSeries(path: append) {
-      throw InferenceError.input(
-        "\(saved.path): a series with columns beside time is kept as its rows; make it anew with chorus condition and all rows"
-      )
-    }
     guard let covariates else { return false }
     if group != nil || wide.isTold {
       throw ValidationError(
@@ -180,12 +191,6 @@ struct Condition: ParsableCommand {
 
   /// Keeps the rows of a table, where the command line or the file tells that it is one.
   private func keepsTable() throws -> Bool {
-    if let append {
-      guard let saved = try SavedTable(path: append) else { return false }
-      _ = try saved.model(givenModel)
-      try keep(saved.appending(reading.rows(file).table()))
-      return true
-    }
     let isTold =
       try asOption != nil || givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     guard
@@ -238,8 +243,7 @@ struct Condition: ParsableCommand {
   }
 
   /// The rows of the file behind those of a context, what the model made of them, and the card to keep with it.
-  private func appended(to path: String) throws -> (Observations, Posterior, [String: String]) {
-    let context = try SavedContext(path: path)
+  private func appended(to context: SavedContext) throws -> (Observations, Posterior, [String: String]) {
     let card = try ContextCard(context)
     precise.warn(common)
     let model =

@@ -18,6 +18,8 @@ public struct SavedContext: Sendable {
   private struct Header: Codable {
     var model: String
     var fingerprint: String
+    /// The checksum of the model's file, which is faster to compare; nil where the model is of no such file.
+    var weights: String?
     var rows: Int
     /// nil: values as they are.
     var values: ValueScale?
@@ -77,14 +79,16 @@ public struct SavedContext: Sendable {
   /// Reads the file at `path` and checks that it is whole.
   ///
   /// - Throws: `StorageError` when it cannot be read, does not verify, or is no context of this version.
-  public init(path: String) throws { try self.init(Safetensors(path: path), file: path) }
+  public init(path: String) throws { try self.init(Safetensors(path: path)) }
 
   /// Checks bytes as ``init(path:)`` does those of a file.
   package init(bytes: [UInt8], file: String) throws {
-    try self.init(Safetensors(bytes: bytes, file: file), file: file)
+    try self.init(Safetensors(bytes: bytes, file: file))
   }
 
-  init(_ content: Safetensors, file path: String) throws {
+  /// What was read of a file already, and is checked as ``init(path:)`` does.
+  package init(_ content: Safetensors) throws {
+    let path = content.file
     file = path
     guard content.metadata["context"] != nil,
       let kept = try KeptFile(
@@ -106,7 +110,7 @@ public struct SavedContext: Sendable {
   /// - Throws: `InferenceError.input` for another model than the one that encoded it; `StorageError` for arrays that
   ///   are absent, of another shape, or hold what no context has.
   public func posterior(_ model: Model, on pool: ThreadPool? = nil) throws -> Posterior {
-    guard try model.has(fingerprint: header.fingerprint) else {
+    guard try model.has(fingerprint: header.fingerprint, file: header.weights) else {
       let fingerprint = try model.fingerprint
       throw InferenceError.input(
         "\(file): the context was encoded by model '\(header.model)' (\(header.fingerprint.prefix(12))), and '\(model.name)'"
@@ -153,13 +157,14 @@ public struct SavedContext: Sendable {
 
   private func preparation(_ hints: Hints) throws -> Preparation {
     let info: [CodingUserInfoKey: any Sendable] = CodingUserInfoKey.hints.map { [$0: hints] } ?? [:]
+    let json = kept.description ?? .null
     guard kept.format == Self.firstFormat else {
       return Preparation(
         values: header.values ?? .raw, scaling: header.scaling,
-        fits: try JSON.decode(Kept.self, from: kept.json, userInfo: info).fits, limits: header.limits?.range,
+        fits: try JSON.decode(Kept.self, from: json, userInfo: info).fits, limits: header.limits?.range,
         range: header.range?.range, isWhole: header.whole ?? false)
     }
-    let first = try JSON.decode(FirstFormat.self, from: kept.json, userInfo: info)
+    let first = try JSON.decode(FirstFormat.self, from: json, userInfo: info)
     return try first.preparation(header.scaling, hints)
   }
 
@@ -204,7 +209,8 @@ public struct SavedContext: Sendable {
   fileprivate static func writer(_ posterior: Posterior, card: [String: String]) throws -> SafetensorsWriter {
     let header = Written(
       header: Header(
-        model: posterior.model.name, fingerprint: try posterior.model.fingerprint, rows: posterior.rows,
+        model: posterior.model.name, fingerprint: try posterior.model.fingerprint,
+        weights: posterior.model.checksum, rows: posterior.rows,
         values: posterior.preparation.values == .raw ? nil : posterior.preparation.values,
         limits: posterior.preparation.limits.map(Ends.init),
         range: posterior.preparation.range.map(Ends.init),
