@@ -86,6 +86,13 @@ struct Condition: ParsableCommand {
       valueName: "col"))
   var group: String?
 
+  @Flag(
+    help: """
+      Keep what the model made of the rows in 16 bits: a file of half the size, whose answers differ by a hundred-thousandth \
+      of a nat a value or so.
+      """)
+  var half = false
+
   @OptionGroup var wide: WideOption
 
   @OptionGroup var errors: ErrorOption
@@ -107,7 +114,7 @@ struct Condition: ParsableCommand {
     let own = [
       ("--input", input), ("--target", target), ("--units", units), (scale.named ?? "--scale", scale.named),
       ("--as", asOption), ("--group", group), ("--error", errors.column), ("--with", covariates),
-      ("--wide", wide.isTold ? "" : nil),
+      ("--wide", wide.isTold ? "" : nil), ("--half", half ? "" : nil),
     ]
     if let more = own.first(where: { $0.1 != nil }) {
       throw ValidationError("--append has columns and units of its own; leave out \(more.0)")
@@ -148,11 +155,15 @@ struct Condition: ParsableCommand {
     for word in observations.words { common.say("note: \(word.text)") }
     let incomplete = observations.selection.incomplete.count
     if incomplete > 0 { common.say("note: \(incomplete) rows lack an input and were left out") }
-    try keep(posterior, card)
+    try keep(posterior, card, half: saved.isHalf)
   }
 
   /// Rows that are kept as they are have no precision: no network reads them now.
   private func refusePrecision() throws {
+    guard !half else {
+      throw ValidationError(
+        "--half is of rows that a network has read, and these are kept as they are; leave it out")
+    }
     guard precise.precision == .f32 else {
       throw ValidationError(
         "--precision: these rows are kept as they are and read when they are asked; give it to chorus predict --context"

@@ -70,6 +70,8 @@ public struct SavedContext: Sendable {
   /// Names and units of the input columns.
   public var inputColumns: [Column] { header.inputColumns }
   public var outputColumn: Column { header.outputColumn }
+  /// Whether what the model made of the rows is kept as 16-bit floats.
+  public var isHalf: Bool { content.tensors.contains { $0.type == .f16 } }
   /// What the writer added.
   public let card: [String: String]
   private let header: Header
@@ -206,7 +208,9 @@ public struct SavedContext: Sendable {
     }
   }
 
-  fileprivate static func writer(_ posterior: Posterior, card: [String: String]) throws -> SafetensorsWriter {
+  fileprivate static func writer(
+    _ posterior: Posterior, card: [String: String], half: Bool
+  ) throws -> SafetensorsWriter {
     let header = Written(
       header: Header(
         model: posterior.model.name, fingerprint: try posterior.model.fingerprint,
@@ -227,7 +231,9 @@ public struct SavedContext: Sendable {
     try writer.add("x", shape: [rows.count, rows.dimensions], floats: rows.x)
     try writer.add("y", shape: [rows.count], floats: rows.y)
     for (array, values) in posterior.conditioned.arrays {
-      try writer.add(array.name, shape: array.shape, floats: values)
+      // A state whose size the rows do not change is a sum over them: small, and not to be rounded.
+      let isOfRows = array.shape.first == rows.count
+      try writer.add(array.name, shape: array.shape, floats: values, as: half && isOfRows ? .f16 : .f32)
     }
     return writer
   }
@@ -257,18 +263,20 @@ extension Posterior {
   /// Writes the encoded context, whole or not at all, to be asked later: see ``SavedContext``. The file reveals the
   /// data.
   ///
-  /// - Parameter card: lines of the writer's own; not `format` and not `context`.
-  /// - Throws: `StorageError` when the file cannot be written.
-  public func write(to path: String, card: [String: String] = [:]) throws {
-    try SavedContext.writer(self, card: card).write(to: path)
+  /// - Parameters:
+  ///   - card: lines of the writer's own; not `format` and not `context`.
+  ///   - half: keep keys and values of the rows as 16-bit floats. The file is half as large; its answers have bytes of their own.
+  /// - Throws: `StorageError` when the file cannot be written, or a value is beyond the range of 16-bit floats.
+  public func write(to path: String, card: [String: String] = [:], half: Bool = false) throws {
+    try SavedContext.writer(self, card: card, half: half).write(to: path)
   }
 
-  /// The bytes that ``write(to:card:)`` writes.
-  package func encoded(card: [String: String]) throws -> [UInt8] {
-    try SavedContext.writer(self, card: card).encoded()
+  /// The bytes that ``write(to:card:half:)`` writes.
+  package func encoded(card: [String: String], half: Bool = false) throws -> [UInt8] {
+    try SavedContext.writer(self, card: card, half: half).encoded()
   }
 
-  /// Reads a context that ``write(to:card:)`` has written; nothing is encoded again.
+  /// Reads a context that ``write(to:card:half:)`` has written; nothing is encoded again.
   ///
   /// - Throws: as ``SavedContext/init(path:)`` and ``SavedContext/posterior(_:on:)``.
   public init(contentsOf path: String, model: Model, on pool: ThreadPool? = nil) throws {

@@ -38,12 +38,12 @@ package struct SavedContexts: Sendable {
 
   /// Writes series, whole or not at all.
   package static func write(
-    _ members: [Member], column: String, isWide: Bool, to path: String
+    _ members: [Member], column: String, isWide: Bool, half: Bool, to path: String
   ) throws {
     let header = Header(column: column, names: members.map(\.name), isWide: isWide)
     var writer = SafetensorsWriter(metadata: ["format": format, "contexts": try JSON.encode(header)])
     for (place, member) in members.enumerated() {
-      let bytes = try member.posterior.encoded(card: member.card)
+      let bytes = try member.posterior.encoded(card: member.card, half: half)
       try writer.add("context.\(place)", shape: [bytes.count], bytes: bytes)
     }
     try writer.write(to: path)

@@ -104,6 +104,30 @@ import Testing
     #expect("\(refused.map { "\($0)" } ?? "")".contains("is another one"))
   }
 
+  @Test func inHalfTheBytesItAnswersNearlyTheSame() throws {
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let model = try model()
+    let posterior = try model.condition(on: data(32))
+    let whole = try posterior.encoded(card: [:])
+    let half = try posterior.encoded(card: [:], half: true)
+    let types = Dictionary(
+      grouping: try Safetensors(bytes: half, file: "half").tensors, by: \.type
+    ).mapValues { $0.map(\.name) }
+    #expect(Set(types.keys) == [.f16, .f32] && types[.f32] == ["x", "y"])
+    let (one, other) = try (
+      SavedContext(bytes: whole, file: "whole"), SavedContext(bytes: half, file: "half")
+    )
+    #expect(!one.isHalf && other.isHalf)
+    let at = try Inputs(places(6).values.map { 0.1 * $0 + 1987.3 })
+    let (exact, rounded) = try (
+      numbers(posterior.marginals(at: at)), numbers(other.posterior(model).marginals(at: at))
+    )
+    #expect(exact != rounded)
+    #expect(zip(exact.joined(), rounded.joined()).allSatisfy { abs($0 - $1) < 1e-2 })
+    // What is rounded once stays as it is when it is read and written again.
+    #expect(try other.posterior(model).encoded(card: [:], half: true) == half)
+  }
+
   /// Whatever is in the file, reading it ends with an error or a context, and never otherwise.
   @Test func damagedFilesAreRefused() throws {
     defer { try? FileManager.default.removeItem(atPath: path) }
