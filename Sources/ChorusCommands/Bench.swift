@@ -11,6 +11,7 @@ import Foundation
 
 struct Bench: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "bench",
     abstract: "Measure speed on this machine as shares of its peak.",
     discussion: """
       Runs freshly initialised networks over a grid of sizes; no weights are needed. Between all repetitions the \

@@ -8,6 +8,7 @@ import Foundation
 
 struct Condition: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "condition",
     abstract: "Read the rows of a file once and keep what the model made of them.",
     discussion: """
       The rows with inputs and target are encoded and written to a file, which chorus predict --context asks as often \
@@ -85,6 +86,13 @@ struct Condition: ParsableCommand {
       valueName: "col"))
   var group: String?
 
+  @Flag(
+    help: """
+      Keep what the model made of the rows in 16 bits: a file of half the size, whose answers differ by a hundred-thousandth \
+      of a nat a value or so.
+      """)
+  var half = false
+
   @OptionGroup var wide: WideOption
 
   @OptionGroup var errors: ErrorOption
@@ -106,7 +114,7 @@ struct Condition: ParsableCommand {
     let own = [
       ("--input", input), ("--target", target), ("--units", units), (scale.named ?? "--scale", scale.named),
       ("--as", asOption), ("--group", group), ("--error", errors.column), ("--with", covariates),
-      ("--wide", wide.isTold ? "" : nil),
+      ("--wide", wide.isTold ? "" : nil), ("--half", half ? "" : nil),
     ]
     if let more = own.first(where: { $0.1 != nil }) {
       throw ValidationError("--append has columns and units of its own; leave out \(more.0)")
@@ -122,20 +130,40 @@ struct Condition: ParsableCommand {
 
   func run() throws {
     try reporting {
-      if try keepsTable() { return }
-      if try keepsSeries() { return }
-      guard let append else { return try keepRows() }
-      if let saved = try SavedContexts(path: append) { return try addRows(to: saved) }
-      let (observations, posterior, card) = try appended(to: append)
-      for word in observations.words { common.say("note: \(word.text)") }
-      let incomplete = observations.selection.incomplete.count
-      if incomplete > 0 { common.say("note: \(incomplete) rows lack an input and were left out") }
-      try keep(posterior, card)
+      guard let append else {
+        if try keepsTable() { return }
+        if try keepsSeries() { return }
+        return try keepRows()
+      }
+      switch try SavedFile(path: append) {
+      case .table(let saved):
+        _ = try saved.model(givenModel)
+        try keep(saved.appending(reading.rows(file).table()))
+      case .contexts(let saved): try addRows(to: saved)
+      case .series(let saved):
+        throw InferenceError.input(
+          "\(saved.path): a series with columns beside time is kept as its rows; make it anew with chorus condition and all rows"
+        )
+      case .context(let saved): try addRows(to: saved)
+      }
     }
+  }
+
+  /// Adds the rows of the file to a context.
+  private func addRows(to saved: SavedContext) throws {
+    let (observations, posterior, card) = try appended(to: saved)
+    for word in observations.words { common.say("note: \(word.text)") }
+    let incomplete = observations.selection.incomplete.count
+    if incomplete > 0 { common.say("note: \(incomplete) rows lack an input and were left out") }
+    try keep(posterior, card, half: saved.isHalf)
   }
 
   /// Rows that are kept as they are have no precision: no network reads them now.
   private func refusePrecision() throws {
+    guard !half else {
+      throw ValidationError(
+        "--half is of rows that a network has read, and these are kept as they are; leave it out")
+    }
     guard precise.precision == .f32 else {
       throw ValidationError(
         "--precision: these rows are kept as they are and read when they are asked; give it to chorus predict --context"
@@ -145,11 +173,6 @@ struct Condition: ParsableCommand {
 
   /// Keeps the rows of a series with columns beside time, of which no network has read what they move.
   private func keepsSeries() throws -> Bool {
-    if let append, let saved = try SavedSeries(path: append) {
-      throw InferenceError.input(
-        "\(saved.path): a series with columns beside time is kept as its rows; make it anew with chorus condition and all rows"
-      )
-    }
     guard let covariates else { return false }
     if group != nil || wide.isTold {
       throw ValidationError(
@@ -179,12 +202,6 @@ struct Condition: ParsableCommand {
 
   /// Keeps the rows of a table, where the command line or the file tells that it is one.
   private func keepsTable() throws -> Bool {
-    if let append {
-      guard let saved = try SavedTable(path: append) else { return false }
-      _ = try saved.model(givenModel)
-      try keep(saved.appending(reading.rows(file).table()))
-      return true
-    }
     let isTold =
       try asOption != nil || givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     guard
@@ -237,8 +254,7 @@ struct Condition: ParsableCommand {
   }
 
   /// The rows of the file behind those of a context, what the model made of them, and the card to keep with it.
-  private func appended(to path: String) throws -> (Observations, Posterior, [String: String]) {
-    let context = try SavedContext(path: path)
+  private func appended(to context: SavedContext) throws -> (Observations, Posterior, [String: String]) {
     let card = try ContextCard(context)
     precise.warn(common)
     let model =

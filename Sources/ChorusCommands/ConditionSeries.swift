@@ -37,7 +37,7 @@ extension Condition {
     let incomplete = first.group == nil ? first.selection.incomplete.count : 0
     if incomplete > 0 { common.say("note: \(incomplete) rows lack an input and were left out") }
     guard first.group != nil else {
-      return try keep(posteriors[0], ContextCard.entries(first.selection))
+      return try keep(posteriors[0], ContextCard.entries(first.selection), half: half)
     }
     if enough.count < series.count {
       common.say(
@@ -47,7 +47,7 @@ extension Condition {
       SavedContexts.Member(
         name: series.group ?? "", posterior: posterior, card: ContextCard.entries(series.selection))
     }
-    try keep(members, column: group ?? WideFile.column, isWide: group == nil)
+    try keep(members, column: group ?? WideFile.column, isWide: group == nil, half: half)
   }
 
   /// Adds the rows of the file to the series that they belong to; those without new rows stay as they are.
@@ -90,26 +90,28 @@ extension Condition {
         card: ContextCard.entries(own.selection, after: earlier.card.end))
     }
     for word in DataWord.said(more.map(\.words)) { common.say("note: \(word)") }
-    try keep(members, column: saved.column, isWide: saved.isWide)
+    try keep(members, column: saved.column, isWide: saved.isWide, half: first.isHalf)
   }
 
-  private func keep(_ members: [SavedContexts.Member], column: String, isWide: Bool) throws {
+  private func keep(
+    _ members: [SavedContexts.Member], column: String, isWide: Bool, half: Bool
+  ) throws {
     let notes = members.flatMap { $0.posterior.notes.map(\.description) }
     var said: Set<String> = []
     for note in notes where said.insert(note).inserted {
       let count = notes.count { $0 == note }
       common.say("note: \(note)" + (count > 1 ? " (\(count) of \(members.count) series)" : ""))
     }
-    try SavedContexts.write(members, column: column, isWide: isWide, to: output)
+    try SavedContexts.write(members, column: column, isWide: isWide, half: half, to: output)
     let rows = members.reduce(0) { $0 + $1.posterior.rows }
     common.say(
       "\(rows) rows of \(members.count) series kept in \(output); it reveals them: share it as you would share the data"
     )
   }
 
-  func keep(_ posterior: Posterior, _ card: [String: String]) throws {
+  func keep(_ posterior: Posterior, _ card: [String: String], half: Bool) throws {
     for note in posterior.notes { common.say("note: \(note)") }
-    try posterior.write(to: output, card: card)
+    try posterior.write(to: output, card: card, half: half)
     common.say(
       "\(posterior.rows) rows kept in \(output); it reveals them: share it as you would share the data")
   }

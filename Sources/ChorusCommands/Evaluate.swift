@@ -9,6 +9,7 @@ import Foundation
 
 struct Evaluate: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "evaluate",
     abstract: "Compare a model's joint densities with the exact ones of a prior.",
     discussion: """
       For every context size: the mean log-density in nats a target of the exact posterior (joint, and as \

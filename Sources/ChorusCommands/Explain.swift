@@ -9,6 +9,7 @@ import Foundation
 
 struct Explain: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "explain",
     abstract: "Say what a plan would do and cost, before anything runs.",
     discussion: """
       calls are network calls one after another, encodes the rows through the network, reads the query-key pairs for \

@@ -4,6 +4,7 @@ import Foundation
 
 struct Export: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "export",
     abstract: "Write a model for others: 16-bit weights, with a card.",
     discussion: "Arithmetic stays 32-bit; only the file is half the size. --full keeps 32 bits.")
 

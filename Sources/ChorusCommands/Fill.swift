@@ -9,6 +9,7 @@ import Foundation
 
 struct Fill: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "fill",
     abstract: "Fill the missing cells of a table, jointly.",
     discussion: """
       Every missing cell of a column of numbers or categories is drawn --samples times, given all other columns: columns \

@@ -7,6 +7,7 @@ import Foundation
 
 struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "generate",
     abstract: "Go on with a text, by a language model.",
     discussion: """
       What comes after the prompt goes to stdout as it is made. By default the likeliest token is taken each time; with \

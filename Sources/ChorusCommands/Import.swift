@@ -5,6 +5,7 @@ import Foundation
 /// `chorus import`: models of other projects, read into this program's form.
 struct Import: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "import",
     abstract: "Read a model of another project into a file that Chorus works with.",
     subcommands: [ImportNanoACE.self, ImportTabICL.self])
 }

@@ -7,6 +7,7 @@ import Foundation
 
 struct Info: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "info",
     abstract: "Say what a model is: its blueprint, size and card; or what this machine can do.")
 
   @Argument(help: "\(ModelLocation.shipped.joined(separator: ", ")), or a path to a .safetensors file.")

@@ -7,6 +7,7 @@ import Foundation
 
 struct Memories: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "memories",
     abstract: "List the memories a layer can have, or compare models that differ in them.",
     subcommands: [
       ListMemories.self, CompareMemories.self, GoldenMemories.self, TextMemories.self,

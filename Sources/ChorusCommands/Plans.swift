@@ -9,6 +9,7 @@ import Foundation
 
 struct Plans: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "plans",
     abstract: "Compare what plans lose and cost.", subcommands: [ComparePlans.self, ComparePlansOnText.self])
 }
 

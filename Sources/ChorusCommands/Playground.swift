@@ -7,6 +7,7 @@ import Foundation
 
 struct Playground: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "playground",
     abstract: "Write a page on which one draws points and sees joint uncertainty: one HTML file.",
     discussion: """
       The page works from the file, without a server or a network: the models and the network's forward pass are \

@@ -13,6 +13,7 @@ import Synchronization
 
 struct Predict: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "predict",
     abstract: "Predict values of a column from the rows that have one.",
     discussion: """
       Rows with inputs and target are the context. Predicted are the rows whose target is missing, --horizon steps \
@@ -229,9 +230,10 @@ struct Predict: ParsableCommand {
       let levels = try numberList(quantiles, option: "--quantiles")
       let functionals = try FunctionalTable.functionals(functional)
       precise.warn(common)
-      let (jobs, read) = try tableJobs()
+      let saved = try context.map { try SavedFile(path: $0) }
+      let (jobs, read) = try tableJobs(saved)
       if let jobs { return try run(jobs) }
-      let asking = try self.asking(read)
+      let asking = try self.asking(saved, read)
       var picture = plot != nil || show ? try PredictionPicture(asking) : nil
       let name = givenModel ?? "functions"
       let model = try asking.model ?? Model(named: name, precision: precise.precision)
@@ -305,10 +307,12 @@ struct Predict: ParsableCommand {
   }
 
   /// - Parameter table: what was read of the file already.
-  private func asking(_ table: Table?) throws -> Asking {
-    if let context {
-      return try Asking(
-        context: context, model: givenModel, precision: precise.precision, points: points.asked(reading))
+  private func asking(_ saved: SavedFile?, _ table: Table?) throws -> Asking {
+    if let saved,
+      let asking = try Asking(
+        saved, model: givenModel, precision: precise.precision, points: points.asked(reading))
+    {
+      return asking
     }
     return try Asking(
       table.map { RowsSource(read: $0) } ?? reading.rows(file ?? "-"), input: input, target: target,

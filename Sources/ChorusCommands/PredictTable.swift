@@ -12,8 +12,8 @@ import ChorusTensors
 extension Predict {
   /// What a table is asked for, where the command line or the file tells that it is one and not a series; else what was read of the
   /// file, so that it is read once.
-  func tableJobs() throws -> (jobs: TableJobs?, table: Table?) {
-    if let context { return (try savedJobs(context), nil) }
+  func tableJobs(_ saved: SavedFile?) throws -> (jobs: TableJobs?, table: Table?) {
+    if let saved { return (try savedJobs(saved), nil) }
     guard let file, !wide.isTold else { return (nil, nil) }
     if let covariates { return try tableJobs(file, beside: Observations.names(covariates)) }
     let isTold = try givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
@@ -64,14 +64,14 @@ extension Predict {
   }
 
   /// A table that was kept; nil where the file holds a series.
-  private func savedJobs(_ context: String) throws -> TableJobs? {
-    guard let saved = try SavedTable(path: context) else { return nil }
+  private func savedJobs(_ file: SavedFile) throws -> TableJobs? {
+    guard case .table(let saved) = file else { return nil }
     if asOption != nil {
       throw ValidationError("--context has its own rows and columns; leave out --as")
     }
-    try refuseWhatSeriesHave(context)
+    try refuseWhatSeriesHave(saved.path)
     guard let rows = points.atFile else {
-      throw ValidationError("\(context) is of a table; give the rows to predict with --at-file FILE")
+      throw ValidationError("\(saved.path) is of a table; give the rows to predict with --at-file FILE")
     }
     return try TableJobs(saved, at: reading.rows(rows).table())
   }

@@ -12,12 +12,27 @@ extension Chorus {
     OutOfMemory.tell()
     let arguments = joiningNegatives(Array(CommandLine.arguments.dropFirst()))
     do {
-      var command = try parseAsRoot(arguments)
+      var command = try command(arguments)
       try command.run()
       Foundation.exit(0)
     } catch {
       Foundation.exit(finish(error, arguments: arguments))
     }
+  }
+
+  /// The command that arguments are of.
+  ///
+  /// One that is named by the first argument parses the others by itself. The parser would look at all commands first, which takes longer
+  /// than a small question does; it has its turn where that fails, and whenever help is asked for, so that words stay its own.
+  static func command(_ arguments: [String]) throws -> any ParsableCommand {
+    if let name = arguments.first,
+      let named = configuration.subcommands.first(where: { $0.configuration.commandName == name }),
+      named.configuration.subcommands.isEmpty,
+      let command = try? named.parseAsRoot(Array(arguments.dropFirst()))
+    {
+      return command
+    }
+    return try parseAsRoot(arguments)
   }
 
   /// Writes `--at -20..0/1` as `--at=-20..0/1`: the parser takes what begins with a dash for an option, and no option begins with

@@ -9,6 +9,7 @@ import Foundation
 
 struct Recall: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "recall",
     abstract: "Train small networks that differ in their memory to recall pairs, and compare what each can.",
     discussion: """
       Multi-query associative recall: keys with their values, then some of the keys again, each of which asks for its value. \

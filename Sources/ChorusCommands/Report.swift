@@ -12,6 +12,7 @@ import Foundation
 
 struct Report: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "report",
     abstract: "Write a report of a prediction and how far to trust it: one HTML file.",
     discussion: """
       The file, the prediction, calibration on rows held out of it, the distribution of a number made of each path, \

@@ -11,6 +11,7 @@ import Foundation
 
 struct Score: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "score",
     abstract: "Hold out rows of a file and score what is predicted for them.",
     discussion: """
       Rows are held out at random (--holdout), or the last ones by the first input column (--last; every further \

@@ -11,6 +11,7 @@ import ArgumentParser
 
   struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "serve",
       abstract: "Answer questions about kept contexts over HTTP.",
       discussion: """
         Rows are sent once (POST /v1/contexts), read once, and asked as often as wanted; /openapi.json tells what there \
@@ -196,6 +197,7 @@ import ArgumentParser
   /// What stands for the command in a program that was built without it.
   struct Serve: ParsableCommand {
     static let configuration = CommandConfiguration(
+      commandName: "serve",
       abstract: "Answer questions about kept contexts over HTTP, in a program built with --traits Service.")
 
     @Argument(parsing: .captureForPassthrough) var options: [String] = []

@@ -5,6 +5,7 @@ import Foundation
 
 struct Surprisal: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "surprisal",
     abstract: "Measure how the surprisal of a text's tokens falls as their context grows, scheme by scheme.",
     discussion: """
       S_t(c) = -log p(token t | the c tokens before it), in nats, for every c up to --context and --tokens targets. One pass \

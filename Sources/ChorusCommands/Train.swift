@@ -12,6 +12,7 @@ import Foundation
 
 struct Train: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "train",
     abstract: "Train a model on a prior, on tasks of your own, or on a text.",
     discussion: """
       WHAT is a prior (\(Priors.names.joined(separator: ", "))) or a configuration as JSON; its fields are those \

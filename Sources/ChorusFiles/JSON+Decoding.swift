@@ -7,24 +7,44 @@ extension JSON {
   /// - Throws: `DecodingError`, or what `Value.init(from:)` throws.
   package static func decode<Value: Decodable>(
     _ type: Value.Type, from bytes: [UInt8], userInfo: [CodingUserInfoKey: any Sendable] = [:]
-  ) throws -> Value {
-    let json: JSON
+  ) throws -> Value { try decode(type, from: JSON(decoding: bytes), userInfo: userInfo) }
+
+  /// The tree of a text, with the errors of ``decode(_:from:userInfo:)-[UInt8]``.
+  package init(decoding bytes: [UInt8]) throws {
     // The mark of UTF-8 that some editors write.
     let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
     do throws(JSONFault) {
-      json = try JSON(parsing: bytes.starts(with: mark) ? Array(bytes.dropFirst(3)) : bytes)
+      self = try JSON(parsing: bytes.starts(with: mark) ? Array(bytes.dropFirst(3)) : bytes)
     } catch {
       throw DecodingError.dataCorrupted(
         .init(codingPath: [], debugDescription: "The given data was not valid JSON.", underlyingError: error))
     }
-    return try JSONNode(json: json, codingPath: [], userInfo: userInfo).decode(type)
   }
+
+  /// A value out of a tree.
+  ///
+  /// - Throws: `DecodingError`, or what `Value.init(from:)` throws.
+  package static func decode<Value: Decodable>(
+    _ type: Value.Type, from json: JSON, userInfo: [CodingUserInfoKey: any Sendable] = [:]
+  ) throws -> Value { try JSONNode(json: json, codingPath: [], userInfo: userInfo).decode(type) }
 
   /// A value out of a text of JSON; see ``decode(_:from:userInfo:)-[UInt8]``.
   package static func decode<Value: Decodable>(
     _ type: Value.Type, from text: String, userInfo: [CodingUserInfoKey: any Sendable] = [:]
   ) throws -> Value {
     try decode(type, from: Array(text.utf8), userInfo: userInfo)
+  }
+
+  /// The numbers of an array that holds nothing else, without a container for each; nil for any other value, and where one does not fit.
+  fileprivate var numbers: [Double]? {
+    guard case .array(let values) = self else { return nil }
+    var numbers: [Double] = []
+    numbers.reserveCapacity(values.count)
+    for value in values {
+      guard case .number(let digits) = value, let number = Double(digits), number.isFinite else { return nil }
+      numbers.append(number)
+    }
+    return numbers
   }
 
   /// What kind of value it is, for messages.
@@ -104,11 +124,10 @@ private struct JSONNode: Decoder, SingleValueDecodingContainer {
 
   // Stands for the protocol's functions of every single type too.
   func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
-    if let scalar = type as? any JSONScalar.Type {
-      guard let value = try scalar.read(self) as? Value else { throw mismatch(type) }
-      return value
-    }
-    return try Value(from: self)
+    if type == [Double].self, let numbers = json.numbers as? Value { return numbers }
+    guard let scalar = JSON.scalar(type) else { return try Value(from: self) }
+    guard let value = try scalar.read(self) as? Value else { throw mismatch(type) }
+    return value
   }
 
   /// The digits of a number.
@@ -123,7 +142,7 @@ private struct JSONNode: Decoder, SingleValueDecodingContainer {
 }
 
 /// The types that JSON has values of.
-private protocol JSONScalar: Decodable { static func read(_ node: JSONNode) throws -> Self }
+private protocol JSONScalar: Decodable, SendableMetatype { static func read(_ node: JSONNode) throws -> Self }
 
 extension Bool: JSONScalar {
   fileprivate static func read(_ node: JSONNode) throws -> Bool {
@@ -156,6 +175,18 @@ extension JSONScalar where Self: FixedWidthInteger {
     }
     return value
   }
+}
+
+extension JSON {
+  fileprivate static func scalar(_ type: Any.Type) -> (any JSONScalar.Type)? { scalars.first { $0 == type } }
+  static func isScalar(_ type: Any.Type) -> Bool { scalar(type) != nil }
+
+  /// All types that are scalars. A type is looked for among them: asking the runtime whether it conforms to the protocol takes a look at
+  /// each conformance in the program, for every type of a header anew.
+  private static let scalars: [any JSONScalar.Type] = [
+    Bool.self, String.self, Double.self, Float.self, Int.self, Int8.self, Int16.self, Int32.self, Int64.self,
+    UInt.self, UInt8.self, UInt16.self, UInt32.self, UInt64.self,
+  ]
 }
 
 extension Double: JSONScalar {}

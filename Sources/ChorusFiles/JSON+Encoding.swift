@@ -45,8 +45,11 @@ private final class JSONSlot {
 
   func set(_ value: JSON) { content = .scalar(value) }
 
-  func encode(_ value: some Encodable) throws {
-    if let scalar = value as? any JSONWritable {
+  func encode<Value: Encodable>(_ value: Value) throws {
+    // Long arrays of numbers, without a place for each; what is not finite is said with its place below.
+    if Value.self == [Double].self, let numbers = value as? [Double], numbers.allSatisfy(\.isFinite) {
+      set(.array(numbers.map(JSON.double)))
+    } else if JSON.isScalar(Value.self), let scalar = value as? any JSONWritable {
       set(try scalar.written(at: codingPath))
     } else {
       try value.encode(to: JSONPlace(slot: self))

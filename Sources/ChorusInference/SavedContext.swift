@@ -18,6 +18,8 @@ public struct SavedContext: Sendable {
   private struct Header: Codable {
     var model: String
     var fingerprint: String
+    /// The checksum of the model's file, which is faster to compare; nil where the model is of no such file.
+    var weights: String?
     var rows: Int
     /// nil: values as they are.
     var values: ValueScale?
@@ -68,6 +70,8 @@ public struct SavedContext: Sendable {
   /// Names and units of the input columns.
   public var inputColumns: [Column] { header.inputColumns }
   public var outputColumn: Column { header.outputColumn }
+  /// Whether what the model made of the rows is kept as 16-bit floats.
+  public var isHalf: Bool { content.tensors.contains { $0.type == .f16 } }
   /// What the writer added.
   public let card: [String: String]
   private let header: Header
@@ -77,14 +81,16 @@ public struct SavedContext: Sendable {
   /// Reads the file at `path` and checks that it is whole.
   ///
   /// - Throws: `StorageError` when it cannot be read, does not verify, or is no context of this version.
-  public init(path: String) throws { try self.init(Safetensors(path: path), file: path) }
+  public init(path: String) throws { try self.init(Safetensors(path: path)) }
 
   /// Checks bytes as ``init(path:)`` does those of a file.
   package init(bytes: [UInt8], file: String) throws {
-    try self.init(Safetensors(bytes: bytes, file: file), file: file)
+    try self.init(Safetensors(bytes: bytes, file: file))
   }
 
-  init(_ content: Safetensors, file path: String) throws {
+  /// What was read of a file already, and is checked as ``init(path:)`` does.
+  package init(_ content: Safetensors) throws {
+    let path = content.file
     file = path
     guard content.metadata["context"] != nil,
       let kept = try KeptFile(
@@ -106,7 +112,7 @@ public struct SavedContext: Sendable {
   /// - Throws: `InferenceError.input` for another model than the one that encoded it; `StorageError` for arrays that
   ///   are absent, of another shape, or hold what no context has.
   public func posterior(_ model: Model, on pool: ThreadPool? = nil) throws -> Posterior {
-    guard try model.has(fingerprint: header.fingerprint) else {
+    guard try model.has(fingerprint: header.fingerprint, file: header.weights) else {
       let fingerprint = try model.fingerprint
       throw InferenceError.input(
         "\(file): the context was encoded by model '\(header.model)' (\(header.fingerprint.prefix(12))), and '\(model.name)'"
@@ -153,13 +159,14 @@ public struct SavedContext: Sendable {
 
   private func preparation(_ hints: Hints) throws -> Preparation {
     let info: [CodingUserInfoKey: any Sendable] = CodingUserInfoKey.hints.map { [$0: hints] } ?? [:]
+    let json = kept.description ?? .null
     guard kept.format == Self.firstFormat else {
       return Preparation(
         values: header.values ?? .raw, scaling: header.scaling,
-        fits: try JSON.decode(Kept.self, from: kept.json, userInfo: info).fits, limits: header.limits?.range,
+        fits: try JSON.decode(Kept.self, from: json, userInfo: info).fits, limits: header.limits?.range,
         range: header.range?.range, isWhole: header.whole ?? false)
     }
-    let first = try JSON.decode(FirstFormat.self, from: kept.json, userInfo: info)
+    let first = try JSON.decode(FirstFormat.self, from: json, userInfo: info)
     return try first.preparation(header.scaling, hints)
   }
 
@@ -201,10 +208,13 @@ public struct SavedContext: Sendable {
     }
   }
 
-  fileprivate static func writer(_ posterior: Posterior, card: [String: String]) throws -> SafetensorsWriter {
+  fileprivate static func writer(
+    _ posterior: Posterior, card: [String: String], half: Bool
+  ) throws -> SafetensorsWriter {
     let header = Written(
       header: Header(
-        model: posterior.model.name, fingerprint: try posterior.model.fingerprint, rows: posterior.rows,
+        model: posterior.model.name, fingerprint: try posterior.model.fingerprint,
+        weights: posterior.model.checksum, rows: posterior.rows,
         values: posterior.preparation.values == .raw ? nil : posterior.preparation.values,
         limits: posterior.preparation.limits.map(Ends.init),
         range: posterior.preparation.range.map(Ends.init),
@@ -221,7 +231,9 @@ public struct SavedContext: Sendable {
     try writer.add("x", shape: [rows.count, rows.dimensions], floats: rows.x)
     try writer.add("y", shape: [rows.count], floats: rows.y)
     for (array, values) in posterior.conditioned.arrays {
-      try writer.add(array.name, shape: array.shape, floats: values)
+      // A state whose size the rows do not change is a sum over them: small, and not to be rounded.
+      let isOfRows = array.shape.first == rows.count
+      try writer.add(array.name, shape: array.shape, floats: values, as: half && isOfRows ? .f16 : .f32)
     }
     return writer
   }
@@ -251,18 +263,20 @@ extension Posterior {
   /// Writes the encoded context, whole or not at all, to be asked later: see ``SavedContext``. The file reveals the
   /// data.
   ///
-  /// - Parameter card: lines of the writer's own; not `format` and not `context`.
-  /// - Throws: `StorageError` when the file cannot be written.
-  public func write(to path: String, card: [String: String] = [:]) throws {
-    try SavedContext.writer(self, card: card).write(to: path)
+  /// - Parameters:
+  ///   - card: lines of the writer's own; not `format` and not `context`.
+  ///   - half: keep keys and values of the rows as 16-bit floats. The file is half as large; its answers have bytes of their own.
+  /// - Throws: `StorageError` when the file cannot be written, or a value is beyond the range of 16-bit floats.
+  public func write(to path: String, card: [String: String] = [:], half: Bool = false) throws {
+    try SavedContext.writer(self, card: card, half: half).write(to: path)
   }
 
-  /// The bytes that ``write(to:card:)`` writes.
-  package func encoded(card: [String: String]) throws -> [UInt8] {
-    try SavedContext.writer(self, card: card).encoded()
+  /// The bytes that ``write(to:card:half:)`` writes.
+  package func encoded(card: [String: String], half: Bool = false) throws -> [UInt8] {
+    try SavedContext.writer(self, card: card, half: half).encoded()
   }
 
-  /// Reads a context that ``write(to:card:)`` has written; nothing is encoded again.
+  /// Reads a context that ``write(to:card:half:)`` has written; nothing is encoded again.
   ///
   /// - Throws: as ``SavedContext/init(path:)`` and ``SavedContext/posterior(_:on:)``.
   public init(contentsOf path: String, model: Model, on pool: ThreadPool? = nil) throws {

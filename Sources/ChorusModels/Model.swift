@@ -15,6 +15,8 @@ public struct Model: Sendable {
   public let card: [String: String]
   /// Where it came from, for messages.
   public let source: String
+  /// The checksum of the file that it was read from, which decides blueprint and weights; nil where it is of no such file.
+  package private(set) var checksum: String?
   private let own = Fingerprint()
   /// None or one: a structure does not hold itself.
   private var others: [Model] = []
@@ -80,41 +82,54 @@ public struct Model: Sendable {
     self.init(
       network: try declared.network(weights), card: file.metadata.filter { !own.contains($0.key) },
       source: path)
+    if case .verified(let sha256) = file.verification { checksum = sha256 }
   }
 
   /// Writes the model, whole or not at all.
   ///
   /// - Parameter half: store weights as 16-bit floats, as shipped models do; arithmetic stays 32-bit.
   public func write(to path: String, half: Bool = true) throws {
-    try writer(half: half, card: card, blueprint: blueprint).write(to: path)
+    var writer = SafetensorsWriter(
+      metadata: try Self.metadata(blueprint).merging(card, uniquingKeysWith: { own, _ in own }))
+    for (name, shape, values) in parameters {
+      try writer.add(name, shape: shape, floats: values, as: half ? .f16 : .f32)
+    }
+    try writer.write(to: path)
   }
 
-  private func writer(
-    half: Bool, card: [String: String], blueprint: some Encodable
-  ) throws -> SafetensorsWriter {
-    var metadata = card
-    metadata["format"] = Self.format
-    metadata["blueprint"] = try JSON.encode(blueprint)
-    var writer = SafetensorsWriter(metadata: metadata)
-    for p in network.weights.table.all {
-      let values = Array(UnsafeBufferPointer(start: network.weights[p], count: p.count))
-      try writer.add(p.path, shape: p.shape, floats: values, as: half ? .f16 : .f32)
+  private static func metadata(_ blueprint: some Encodable) throws -> [String: String] {
+    ["format": format, "blueprint": try JSON.encode(blueprint)]
+  }
+
+  private var parameters: [(name: String, shape: [Int], values: UnsafeBufferPointer<Float>)] {
+    network.weights.table.all.map {
+      ($0.path, $0.shape, UnsafeBufferPointer(start: network.weights[$0], count: $0.count))
     }
-    return writer
+  }
+
+  private func fingerprint(_ blueprint: some Encodable) throws -> String {
+    // The weights stay where they are as long as the network does.
+    try withExtendedLifetime(network) {
+      SafetensorsWriter.sha256(metadata: try Self.metadata(blueprint), floats: parameters)
+    }
   }
 
   /// A SHA-256, in hexadecimal, of the blueprint and all weights: what decides every answer. Models that differ in
   /// their card or in how their file stores the weights have the same.
   public var fingerprint: String {
-    get throws { try own.value { try writer(half: false, card: [:], blueprint: blueprint).sha256 } }
+    get throws { try own.value { try fingerprint(blueprint) } }
   }
 
   /// Whether a fingerprint is this model's. Contexts of earlier versions name their model by a blueprint in the words of that
   /// version.
-  public func has(fingerprint: String) throws -> Bool {
+  ///
+  /// - Parameter file: the checksum of the file of the model that is meant, where that is known: it tells without the fingerprint, for
+  ///   which all weights are read.
+  public func has(fingerprint: String, file: String? = nil) throws -> Bool {
+    if let file, file == checksum { return true }
     if try self.fingerprint == fingerprint { return true }
     guard let before = BlueprintV1(blueprint) else { return false }
-    return try writer(half: false, card: [:], blueprint: before).sha256 == fingerprint
+    return try self.fingerprint(before) == fingerprint
   }
 
   /// What it is called: the name of its file.

@@ -75,47 +75,44 @@ package struct Asking {
     return parts.isEmpty ? nil : parts.joined(separator: ": ")
   }
 
-  /// The question of a context that was encoded before.
+  /// The questions to what was encoded, or kept, before; nil where that is a table.
   ///
-  /// - Parameter model: the model's name or path; nil for the shipped one that the context names.
-  package init(
-    context path: String, model name: String?, precision: Precision = .f32, points: AskedPoints
+  /// - Parameter model: the model's name or path; nil for the shipped one that the file names.
+  package init?(
+    _ file: SavedFile, model name: String?, precision: Precision = .f32, points: AskedPoints
   ) throws {
     notes = []
-    if let saved = try SavedContexts(path: path) {
+    switch file {
+    case .table: return nil
+    case .contexts(let saved):
       let model = try Self.model(name, for: saved.contexts[0], precision: precision)
       let kept = try saved.kept(model)
       // Steps go on from the last row of each; all else is read once.
       let given =
         points.horizon == nil
-        ? try points.given(for: kept[0].observations.selection, groups: saved.groups, file: path) : nil
+        ? try points.given(for: kept[0].observations.selection, groups: saved.groups, file: saved.path) : nil
       let all = try kept.map { try given == nil ? $0.question(points) : $0.question(given) }
       questions = all.filter { $0.points.count > 0 }
       guard !questions.isEmpty else {
-        throw InferenceError.input("\(path): no point is of a series that it keeps")
+        throw InferenceError.input("\(saved.path): no point is of a series that it keeps")
       }
       (found, targets) = (Self.found(questions), [kept[0].observations.selection.target])
       (groupColumn, self.model, settings) = (saved.column, model, nil)
-      return
-    }
-    groupColumn = nil
-    if let saved = try SavedSeries(path: path) {
+    case .series(let saved):
       let observations = saved.observations
-      let given = try points.given(for: observations.selection, file: path)
+      let given = try points.given(for: observations.selection, file: saved.path)
       questions = [try Question(observations, given: given)]
-      (found, targets) = (nil, [observations.selection.target])
+      (found, targets, groupColumn) = (nil, [observations.selection.target], nil)
       (model, settings) = (try saved.model(name, precision: precision), saved.settings)
-      return
+    case .context(let context):
+      let card = try ContextCard(context)
+      let model = try Self.model(name, for: context, precision: precision)
+      let kept = try KeptSeries(context.posterior(model), card, file: context.file)
+      questions = [try kept.question(points)]
+      found = Self.found(questions)
+      targets = [kept.observations.selection.target]
+      (groupColumn, self.model, settings) = (nil, model, nil)
     }
-    settings = nil
-    let context = try SavedContext(path: path)
-    let card = try ContextCard(context)
-    let model = try Self.model(name, for: context, precision: precision)
-    let kept = try KeptSeries(context.posterior(model), card, file: path)
-    questions = [try kept.question(points)]
-    found = Self.found(questions)
-    targets = [kept.observations.selection.target]
-    self.model = model
   }
 
   /// The model of a name or path, or the shipped one that a context names.

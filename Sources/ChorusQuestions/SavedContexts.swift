@@ -38,27 +38,26 @@ package struct SavedContexts: Sendable {
 
   /// Writes series, whole or not at all.
   package static func write(
-    _ members: [Member], column: String, isWide: Bool, to path: String
+    _ members: [Member], column: String, isWide: Bool, half: Bool, to path: String
   ) throws {
     let header = Header(column: column, names: members.map(\.name), isWide: isWide)
     var writer = SafetensorsWriter(metadata: ["format": format, "contexts": try JSON.encode(header)])
     for (place, member) in members.enumerated() {
-      let bytes = try member.posterior.encoded(card: member.card)
+      let bytes = try member.posterior.encoded(card: member.card, half: half)
       try writer.add("context.\(place)", shape: [bytes.count], bytes: bytes)
     }
     try writer.write(to: path)
   }
 
-  /// Reads the file at `path`; nil where it is one of another kind.
+  /// What was read of a file; nil where it is one of another kind.
   ///
-  /// - Throws: `StorageError` where it cannot be read or is not as it was written.
-  package init?(path: String) throws {
+  /// - Throws: `StorageError` where it is not as it was written.
+  init?(_ content: Safetensors) throws {
     guard
       let file = try KeptFile(
-        Safetensors(path: path), formats: [Self.format], description: "contexts",
-        of: "its series in the metadata")
+        content, formats: [Self.format], description: "contexts", of: "its series in the metadata")
     else { return nil }
-    let (content, header) = (file.content, try file.header(Header.self))
+    let (path, header) = (content.file, try file.header(Header.self))
     guard !header.names.isEmpty, Set(header.names).count == header.names.count,
       content.unused(after: header.names.indices.map { "context.\($0)" }).isEmpty
     else { throw file.malformed("its series and contexts contradict each other") }

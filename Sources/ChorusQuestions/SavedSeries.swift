@@ -83,16 +83,15 @@ package struct SavedSeries: Sendable {
     try writer.write(to: path)
   }
 
-  /// Reads the file at `path`; nil where it is one of another kind.
+  /// What was read of a file; nil where it is one of another kind.
   ///
-  /// - Throws: `StorageError` where it cannot be read or is not as it was written.
-  package init?(path: String) throws {
+  /// - Throws: `StorageError` where it is not as it was written.
+  init?(_ content: Safetensors) throws {
     guard
       let file = try KeptFile(
-        Safetensors(path: path), formats: [Self.format], description: "series",
-        of: "the series in its metadata")
+        content, formats: [Self.format], description: "series", of: "the series in its metadata")
     else { return nil }
-    let (content, header) = (file.content, try file.header(Header.self))
+    let (path, header) = (content.file, try file.header(Header.self))
     let kinds = header.kinds.compactMap { ContextCard.kind($0) }
     let (columns, names) = (header.inputs.count, header.inputs + [header.target])
     guard columns > 1, header.covariates == columns - 1, header.levels.count == header.covariates,

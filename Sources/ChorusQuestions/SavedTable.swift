@@ -92,14 +92,19 @@ package struct SavedTable: Sendable {
   /// Reads the file at `path`; nil where it is one of another kind.
   ///
   /// - Throws: `StorageError` where it cannot be read or is not as it was written.
-  package init?(path: String) throws {
+  package init?(path: String) throws { try self.init(Safetensors(path: path)) }
+
+  /// What was read of a file; nil where it is one of another kind.
+  ///
+  /// - Throws: `StorageError` where it is not as it was written.
+  init?(_ content: Safetensors) throws {
     guard
       let file = try KeptFile(
-        Safetensors(path: path), formats: [Self.format, Self.formatWithClasses], description: "table",
+        content, formats: [Self.format, Self.formatWithClasses], description: "table",
         of: "the table in its metadata")
     else { return nil }
-    self.path = path
-    let (content, header) = (file.content, try file.header(Header.self))
+    path = content.file
+    let header = try file.header(Header.self)
     let names = header.columns.map(\.name)
     guard !names.isEmpty, names.count <= TableFrame.mostColumns, Set(names).count == names.count,
       header.least ?? -.infinity < header.most ?? .infinity

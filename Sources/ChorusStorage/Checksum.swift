@@ -18,7 +18,10 @@ enum Checksum {
   static let schemeKey = "hash"
   static let valueKey = "sha256"
 
-  static func hexadecimal(metadata: [String: String], entries: [TensorEntry], data: [UInt8]) -> String {
+  /// - Parameter data: gives the data section's bytes to the sum, from the first to the last.
+  static func hexadecimal(
+    metadata: [String: String], entries: [TensorEntry], data: (inout SHA256) -> Void
+  ) -> String {
     var head: [UInt8] = []
     func add(_ number: Int) {
       withUnsafeBytes(of: UInt64(truncatingIfNeeded: number).littleEndian) { head.append(contentsOf: $0) }
@@ -44,7 +47,7 @@ enum Checksum {
     }
     var hash = SHA256()
     hash.update(head)
-    hash.update(data)
+    data(&hash)
     return hash.hexadecimal()
   }
 }
@@ -55,8 +58,10 @@ package struct SHA256 {
 
   init() { ck_sha256_init(&state) }
 
-  mutating func update(_ bytes: [UInt8]) {
-    bytes.withUnsafeBytes { ck_sha256_update(&state, $0.baseAddress, $0.count) }
+  mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
+
+  mutating func update(_ bytes: UnsafeRawBufferPointer) {
+    ck_sha256_update(&state, bytes.baseAddress, bytes.count)
   }
 
   /// The digest of bytes, 32 of them.
@@ -75,7 +80,8 @@ package struct SHA256 {
 
   /// The digest in lower-case hexadecimal; ends the sum.
   mutating func hexadecimal() -> String {
-    let digits = Array("0123456789abcdef")
-    return String(digest().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+    let digits = Array("0123456789abcdef".utf8)
+    return String(
+      decoding: digest().flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
   }
 }

@@ -5,8 +5,8 @@ import ChorusFiles
 package struct KeptFile: Sendable {
   package let content: Safetensors
   package let format: String
-  /// The description as it stands in the file.
-  package let json: String
+  /// The description; nil where it is absent or no JSON.
+  package let description: JSON?
   private let what: String
 
   /// Opens what was read of a file; nil where it is one of another format.
@@ -25,16 +25,17 @@ package struct KeptFile: Sendable {
         "carries no checksum, so it was not written as it is. \(Self.advice)")
     }
     (self.content, self.format, self.what) = (content, format, what)
-    json = content.metadata[key] ?? ""
+    description = content.metadata[key].flatMap { try? JSON(decoding: Array($0.utf8)) }
   }
 
   /// The description.
   ///
   /// - Throws: `StorageError` where it is absent, or is none of this type.
   package func header<Header: Decodable>(_ type: Header.Type) throws(StorageError) -> Header {
-    do { return try JSON.decode(type, from: json) } catch {
+    guard let description, let header = try? JSON.decode(type, from: description) else {
       throw malformed("the description of \(what) cannot be read")
     }
+    return header
   }
 
   /// The error of a file that holds what none of its format does.

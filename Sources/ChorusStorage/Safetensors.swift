@@ -92,7 +92,7 @@ public struct Safetensors: Sendable {
     if scheme == nil && stored == nil {
       verification = .unverified
     } else {
-      let actual = Checksum.hexadecimal(metadata: pairs, entries: table, data: data)
+      let actual = Checksum.hexadecimal(metadata: pairs, entries: table) { $0.update(data) }
       guard scheme == Checksum.scheme, stored == actual else {
         throw StorageError(
           .checksum, file: file,

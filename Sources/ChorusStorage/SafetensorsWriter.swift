@@ -22,9 +22,19 @@ public struct SafetensorsWriter: Sendable {
   public mutating func add(
     _ name: String, shape: [Int], floats: [Float], as format: FloatFormat = .f32
   ) throws(StorageError) {
+    try floats.withUnsafeBufferPointer { values throws(StorageError) in
+      try add(name, shape: shape, floats: values, as: format)
+    }
+  }
+
+  /// Adds a tensor of floats, which are copied.
+  ///
+  /// - Throws: `StorageError` as ``add(_:shape:floats:as:)-[Float]``.
+  package mutating func add(
+    _ name: String, shape: [Int], floats: UnsafeBufferPointer<Float>, as format: FloatFormat
+  ) throws(StorageError) {
     switch format {
-    case .f32:
-      try add(name, .f32, shape, count: floats.count, Self.bytes(floats) { $0.bitPattern.littleEndian })
+    case .f32: try add(name, .f32, shape, count: floats.count, Self.bytes(floats, Self.stored))
     case .f16:
       let limit: Float = 65520  // rounds to infinity from here on
       if let index = floats.firstIndex(where: { $0.isFinite && $0.magnitude >= limit }) {
@@ -66,43 +76,78 @@ public struct SafetensorsWriter: Sendable {
     try add(name, .u8, shape, count: bytes.count, bytes)
   }
 
-  /// The tensors as the file lays them out: the table, and the data section.
-  private func layout() -> (entries: [TensorEntry], data: [UInt8]) {
+  /// The table of tensors as a file lays them out, and for each of its rows which of them it is.
+  private static func layout(
+    _ tensors: [(name: String, type: ElementType, shape: [Int], size: Int)]
+  ) -> [(entry: TensorEntry, place: Int)] {
     // Wider elements first, so that each tensor starts at a multiple of its element's width.
-    let ordered = tensors.sorted {
-      if $0.value.type.width != $1.value.type.width { return $0.value.type.width > $1.value.type.width }
-      return $0.key.utf8.lexicographicallyPrecedes($1.key.utf8)
+    let ordered = tensors.indices.sorted {
+      let (one, other) = (tensors[$0], tensors[$1])
+      if one.type.width != other.type.width { return one.type.width > other.type.width }
+      return one.name.utf8.lexicographicallyPrecedes(other.name.utf8)
     }
-    var data: [UInt8] = []
-    data.reserveCapacity(ordered.reduce(0) { $0 + $1.value.bytes.count })
-    var entries: [TensorEntry] = []
-    for (name, tensor) in ordered {
-      let begin = data.count
-      data += tensor.bytes
-      entries.append(
-        TensorEntry(name: name, type: tensor.type, shape: tensor.shape, range: begin..<data.count))
+    var end = 0
+    let table = ordered.map { place in
+      let (tensor, begin) = (tensors[place], end)
+      end += tensor.size
+      return (
+        entry: TensorEntry(name: tensor.name, type: tensor.type, shape: tensor.shape, range: begin..<end),
+        place: place
+      )
     }
     // The reader's order: by place, then by name (tensors without elements share a place with their neighbour).
-    entries.sort {
-      ($0.range.lowerBound, $0.range.upperBound) != ($1.range.lowerBound, $1.range.upperBound)
-        ? ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound)
-        : $0.name.utf8.lexicographicallyPrecedes($1.name.utf8)
+    return table.sorted {
+      let (one, other) = ($0.entry.range, $1.entry.range)
+      return (one.lowerBound, one.upperBound) != (other.lowerBound, other.upperBound)
+        ? (one.lowerBound, one.upperBound) < (other.lowerBound, other.upperBound)
+        : $0.entry.name.utf8.lexicographicallyPrecedes($1.entry.name.utf8)
     }
-    return (entries, data)
+  }
+
+  /// The tensors as the file lays them out: the table, and the bytes of each.
+  private func layout() -> (entries: [TensorEntry], parts: [[UInt8]]) {
+    let all = Array(tensors)
+    let table = Self.layout(all.map { ($0.key, $0.value.type, $0.value.shape, $0.value.bytes.count) })
+    return (table.map(\.entry), table.map { all[$0.place].value.bytes })
   }
 
   /// The checksum that the file will carry: a SHA-256 of metadata, table and data, in hexadecimal.
   public var sha256: String {
-    let (entries, data) = layout()
-    return Checksum.hexadecimal(metadata: metadata, entries: entries, data: data)
+    let (entries, parts) = layout()
+    return checksum(entries, parts)
+  }
+
+  private func checksum(_ entries: [TensorEntry], _ parts: [[UInt8]]) -> String {
+    Checksum.hexadecimal(metadata: metadata, entries: entries) { sum in
+      for part in parts { sum.update(part) }
+    }
+  }
+
+  /// The checksum that a file of these F32 tensors would carry, which is not made for it: names come once each, and shapes are those of
+  /// the values.
+  package static func sha256(
+    metadata: [String: String], floats: [(name: String, shape: [Int], values: UnsafeBufferPointer<Float>)]
+  ) -> String {
+    let table = layout(floats.map { ($0.name, .f32, $0.shape, $0.values.count * ElementType.f32.width) })
+    return Checksum.hexadecimal(metadata: metadata, entries: table.map(\.entry)) { sum in
+      for (_, place) in table {
+        let values = floats[place].values
+        // What a file holds, where the machine has its bytes in that order.
+        if UInt32(1).littleEndian == 1 {
+          sum.update(UnsafeRawBufferPointer(values))
+        } else {
+          sum.update(bytes(values, stored))
+        }
+      }
+    }
   }
 
   /// The whole file: length, header padded to a multiple of 8 bytes, data.
   public func encoded() -> [UInt8] {
-    let (entries, data) = layout()
+    let (entries, parts) = layout()
     var pairs = metadata
     pairs[Checksum.schemeKey] = Checksum.scheme
-    pairs[Checksum.valueKey] = Checksum.hexadecimal(metadata: metadata, entries: entries, data: data)
+    pairs[Checksum.valueKey] = checksum(entries, parts)
 
     var members: [String] = []
     let words = pairs.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
@@ -117,10 +162,10 @@ public struct SafetensorsWriter: Sendable {
     var header = Array("{\(members.joined(separator: ","))}".utf8)
     header += [UInt8](repeating: 0x20, count: (8 - header.count % 8) % 8)
     var file: [UInt8] = []
-    file.reserveCapacity(8 + header.count + data.count)
+    file.reserveCapacity(8 + header.count + parts.reduce(0) { $0 + $1.count })
     withUnsafeBytes(of: UInt64(header.count).littleEndian) { file.append(contentsOf: $0) }
     file += header
-    file += data
+    for part in parts { file += part }
     return file
   }
 
@@ -148,25 +193,40 @@ public struct SafetensorsWriter: Sendable {
     StorageError(.unwritable, file: "(safetensors to be written)", detail)
   }
 
+  private static func stored(_ value: Float) -> UInt32 { value.bitPattern.littleEndian }
+
   private static func bytes<Element, Stored: BitwiseCopyable>(
     _ elements: [Element], _ stored: (Element) -> Stored
+  ) -> [UInt8] { elements.withUnsafeBufferPointer { bytes($0, stored) } }
+
+  private static func bytes<Element, Stored: BitwiseCopyable>(
+    _ elements: UnsafeBufferPointer<Element>, _ stored: (Element) -> Stored
   ) -> [UInt8] {
-    elements.map(stored).withUnsafeBytes { Array($0) }
+    let width = MemoryLayout<Stored>.stride
+    return [UInt8](unsafeUninitializedCapacity: elements.count * width) { buffer, filled in
+      let raw = UnsafeMutableRawBufferPointer(buffer)
+      for index in elements.indices {
+        raw.storeBytes(of: stored(elements[index]), toByteOffset: index * width, as: Stored.self)
+      }
+      filled = elements.count * width
+    }
   }
 
   /// `text` as a JSON string.
   private static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case _ where scalar.value < 0x20:
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-      default: result.unicodeScalars.append(scalar)
+    var result: [UInt8] = [UInt8(ascii: "\"")]
+    result.reserveCapacity(text.utf8.count + text.utf8.count / 8 + 2)
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+        result.append(UInt8(ascii: "\\"))
+        result.append(byte)
+      case 0..<0x20:
+        result += Array((byte < 0x10 ? "\\u000" : "\\u00").utf8) + Array(String(byte, radix: 16).utf8)
+      default: result.append(byte)
       }
     }
-    return result + "\""
+    result.append(UInt8(ascii: "\""))
+    return String(decoding: result, as: UTF8.self)
   }
 }

@@ -48,6 +48,37 @@ struct AppendTests {
     #expect(try next("c.safetensors").output == before.output)
   }
 
+  @Test("A context in 16 bits stays one when rows join it")
+  func halves() throws {
+    func size(_ name: String) throws -> Int {
+      try #require(FileManager.default.attributesOfItem(atPath: folder.path + "/" + name)[.size] as? Int)
+    }
+    let made = try folder.chorus(
+      "condition", "first.csv", "--input", "day", "--target", "level", "--model", "s.safetensors", "--half",
+      "--output", "h.safetensors")
+    #expect(made.code == 0, "\(made.errors)")
+    for (from, to) in [("c", "d"), ("h", "i")] {
+      let added = try folder.chorus(
+        "condition", "more.csv", "--append", from + ".safetensors", "--model", "s.safetensors", "--output",
+        to + ".safetensors")
+      #expect(added.code == 0, "\(added.errors)")
+    }
+    let saved = try (
+      size("c.safetensors") - size("h.safetensors"), size("d.safetensors") - size("i.safetensors")
+    )
+    #expect(saved.0 > 0 && saved.1 > saved.0, "two bytes a number of 40 rows, and of 43")
+    let asked = try folder.chorus(
+      "predict", "--context", "i.safetensors", "--horizon", "2", "--model", "s.safetensors")
+    #expect(asked.code == 0 && asked.rows.count == 3, "\(asked.errors)")
+    let again = try folder.chorus(
+      "condition", "more.csv", "--append", "c.safetensors", "--half", "--output", "e.safetensors")
+    #expect(again.code == 64 && again.errors.contains("leave out --half"), "\(again.errors)")
+    let kept = try folder.chorus(
+      "condition", "first.csv", "--target", "level", "--as", "day=skip", "--half", "--output", "e.safetensors"
+    )
+    #expect(kept.code == 64 && kept.errors.contains("--half is of rows"), "\(kept.errors)")
+  }
+
   @Test("What an earlier context has fixed cannot be told again")
   func refusals() throws {
     func append(_ more: String...) throws -> Outcome {

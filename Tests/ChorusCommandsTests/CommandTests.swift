@@ -24,10 +24,50 @@ import Testing
     }
   }
 
+  /// A command that says nothing of its name would be asked for it by looking at every conformance of the program.
+  @Test func everyCommandHasItsName() {
+    func names(_ command: any ParsableCommand.Type) -> [String?] {
+      let own = command.configuration
+      return [own.commandName] + own.subcommands.flatMap(names)
+    }
+    let names = names(Chorus.self)
+    #expect(names.count > 30 && names.allSatisfy { $0 != nil })
+  }
+
+  /// A command parses its arguments alone as it does as one of all, and what goes wrong is said in the same words.
+  @Test(arguments: [
+    ["predict", "t.csv", "--input", "a,b", "--at=-3..4", "-q"], ["info", "gp"], ["memories", "list"],
+    ["condition", "t.csv", "--append", "c.safetensors", "--output", "d.safetensors"],
+  ]) func commandsAreParsedAlone(arguments: [String]) throws {
+    let (one, other) = try (Chorus.command(arguments), Chorus.parseAsRoot(arguments))
+    var (left, right) = ("", "")
+    dump(one, to: &left)
+    dump(other, to: &right)
+    #expect(left == right && !left.isEmpty)
+  }
+
+  @Test(arguments: [
+    [], ["--help"], ["--version"], ["predict", "--help"], ["predict", "--version"], ["help", "predict"],
+    ["predict"], ["predict", "--quantiles", "2", "t.csv"], ["predict", "--nosuch"], ["nosuch"],
+    ["memories", "--help"], ["memories", "help", "list"],
+    ["predict", "--generate-completion-script", "bash"],
+  ]) func wordsOfTheParserStay(arguments: [String]) {
+    func words(_ parse: ([String]) throws -> any ParsableCommand) -> String {
+      do {
+        var command = try parse(arguments)
+        try command.run()
+        return ""
+      } catch { return "\(Chorus.exitCode(for: error).rawValue) " + Chorus.fullMessage(for: error) }
+    }
+    let own = words(Chorus.command)
+    #expect(own == words { try Chorus.parseAsRoot($0) } && !own.isEmpty)
+  }
+
   @Test func numberLists() throws {
     #expect(try numberList("0.5, 1e-3,-2", option: "x") == [0.5, 1e-3, -2])
     #expect(try sizeList("0,16", option: "x") == [0, 16])
-    for bad in ["", "1,,2", "nan", "1,inf", "0x", "1;2"] {
+    #expect(try numberList("\t0.5 , 1,\u{a0}2", option: "x") == [0.5, 1, 2])
+    for bad in ["", "1,,2", "nan", "1,inf", "0x", "1;2", "1\n", " ", "1 2"] {
       #expect(throws: ValidationError.self) { try numberList(bad, option: "x") }
       #expect(throws: ValidationError.self) { try sizeList(bad, option: "x") }
     }

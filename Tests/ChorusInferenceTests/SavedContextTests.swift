@@ -78,6 +78,57 @@ import Testing
     #expect(try Model(path: file).fingerprint == half.fingerprint)
   }
 
+  /// A context names the file of its model as well, and is as open to the same weights of another file.
+  @Test func theFileOfTheModelIsToldByItsChecksum() throws {
+    let file = path + ".safetensors"
+    defer { for path in [path, file] { try? FileManager.default.removeItem(atPath: path) } }
+    try model().write(to: file)
+    let first = try Model(path: file)
+    let checksum = try #require(first.checksum)
+    try first.condition(on: data(7)).write(to: path)
+    let json = try #require(try Safetensors(path: path).metadata["context"])
+    #expect(json.contains("\"weights\":\"\(checksum)\""))
+    let (fingerprint, none) = (try first.fingerprint, String(repeating: "0", count: 64))
+    // Either tells it: the file's checksum alone, and the fingerprint where the file is another one.
+    #expect(
+      try first.has(fingerprint: none, file: checksum) && first.has(fingerprint: fingerprint, file: none))
+    #expect(try !first.has(fingerprint: none, file: none) && !first.has(fingerprint: none))
+    // A model that was never in a file has no checksum to be mistaken by.
+    #expect(try model().checksum == nil && !model().has(fingerprint: none, file: checksum))
+    try first.write(to: file, half: false)
+    let second = try Model(path: file)
+    #expect(second.checksum != checksum)
+    #expect(try Posterior(contentsOf: path, model: second).rows == 7)
+    try self.model(2).write(to: file)
+    let other = try Model(path: file)
+    let refused = refusal { _ = try Posterior(contentsOf: path, model: other) }
+    #expect("\(refused.map { "\($0)" } ?? "")".contains("is another one"))
+  }
+
+  @Test func inHalfTheBytesItAnswersNearlyTheSame() throws {
+    defer { try? FileManager.default.removeItem(atPath: path) }
+    let model = try model()
+    let posterior = try model.condition(on: data(32))
+    let whole = try posterior.encoded(card: [:])
+    let half = try posterior.encoded(card: [:], half: true)
+    let types = Dictionary(
+      grouping: try Safetensors(bytes: half, file: "half").tensors, by: \.type
+    ).mapValues { $0.map(\.name) }
+    #expect(Set(types.keys) == [.f16, .f32] && types[.f32] == ["x", "y"])
+    let (one, other) = try (
+      SavedContext(bytes: whole, file: "whole"), SavedContext(bytes: half, file: "half")
+    )
+    #expect(!one.isHalf && other.isHalf)
+    let at = try Inputs(places(6).values.map { 0.1 * $0 + 1987.3 })
+    let (exact, rounded) = try (
+      numbers(posterior.marginals(at: at)), numbers(other.posterior(model).marginals(at: at))
+    )
+    #expect(exact != rounded)
+    #expect(zip(exact.joined(), rounded.joined()).allSatisfy { abs($0 - $1) < 1e-2 })
+    // What is rounded once stays as it is when it is read and written again.
+    #expect(try other.posterior(model).encoded(card: [:], half: true) == half)
+  }
+
   /// Whatever is in the file, reading it ends with an error or a context, and never otherwise.
   @Test func damagedFilesAreRefused() throws {
     defer { try? FileManager.default.removeItem(atPath: path) }
