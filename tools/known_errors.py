@@ -1,9 +1,9 @@
-"""Series whose rows have known errors, beside exact Gaussian conditioning that knows process and errors: the table of docs/asking.md.
+"""Rows with known errors, beside exact Gaussian conditioning that knows process and errors: the tables of docs/asking.md.
 
-    python tools/known_errors.py --chorus .build/release/chorus [--series 12] [--rows 60]
+    python tools/known_errors.py --chorus .build/release/chorus [--series 12] [--rows 60] [--tables]
 
 Needs numpy. Series are drawn from an Ornstein-Uhlenbeck process, a smooth one and one with a season, of variance 1 and with noise of
-their own. Every line is a level of errors, over all processes: what `chorus score` with and without `--error` loses to the exact joint
+their own; tables from a straight, a smooth and a rough function of two of three columns. Every line is a level of errors, over all processes: what `chorus score` with and without `--error` loses to the exact joint
 log-density in nats a value, its CRPS as a ratio to the exact one, and how many values lie in its central 90 %.
 """
 
@@ -32,17 +32,32 @@ def crps(mean, deviation, y):
     return deviation * (z * (2 * below - 1) + 2 * math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi) - 1 / math.sqrt(math.pi))
 
 
-class Task:
-    """Rows with errors, and places in gaps and ahead whose values are asked for without."""
+# The same of rows of tables, by their differences in three columns.
+FUNCTIONS = [
+    (0.3, lambda d, x: 0.7 * x[:, None, 0] * x[None, :, 0] + 0.3 * x[:, None, 1] * x[None, :, 1]),
+    (0.2, lambda d, x: np.exp(-0.5 * (d[..., 0] ** 2 + 0.3 * d[..., 1] ** 2))),
+    (0.3, lambda d, x: np.exp(-np.abs(d[..., 0]) - 0.3 * np.abs(d[..., 1]))),
+]
 
-    def __init__(self, process, level, factors, rows, stream):
+
+class Task:
+    """Rows with errors, and others whose values are asked for without: of series, places in gaps and ahead."""
+
+    def __init__(self, process, level, factors, rows, stream, table):
         noise, covariance = process
-        gaps = [7, 8, 21, 33, 34, 50] if rows >= 60 else [4, 9]
-        held = [g for g in gaps if g < rows] + [rows + h for h in (0, 1, 2, 4, 7, 11)]
-        shown = [r for r in range(rows) if r not in gaps]
-        self.x = np.array(shown + held, float)
-        n, self.count = len(shown), len(shown)
-        own = covariance(np.abs(self.x[:, None] - self.x)) + noise**2 * np.eye(len(self.x))
+        if table:
+            self.names, self.more = "a,b,c", ["--model", "tables"]
+            n, self.x = rows - 6, stream.standard_normal((rows + 18, 3))
+            own = covariance(self.x[:, None] - self.x[None], self.x)
+        else:
+            gaps = [7, 8, 21, 33, 34, 50] if rows >= 60 else [4, 9]
+            held = [g for g in gaps if g < rows] + [rows + h for h in (0, 1, 2, 4, 7, 11)]
+            shown = [r for r in range(rows) if r not in gaps]
+            self.names, self.more = "t", ["--scale", "raw"]
+            n, self.x = len(shown), np.array(shown + held, float)[:, None]
+            own = covariance(np.abs(self.x - self.x.T))
+        self.count = n
+        own = own + noise**2 * np.eye(len(self.x))
         z = np.linalg.cholesky(own) @ stream.standard_normal(len(self.x))
         self.errors = np.zeros(len(self.x))
         self.errors[:n] = level * stream.choice(factors, n)
@@ -58,13 +73,14 @@ class Task:
     def scored(self, program, folder, more):
         path = os.path.join(folder, "series.csv")
         with open(path, "w") as stream:
-            stream.write("t,y,e,split\n")
+            stream.write(f"{self.names},y,e,split\n")
             for row, values in enumerate(zip(self.x, self.y, self.errors)):
-                stream.write(",".join(repr(float(v)) for v in values) + (",context\n" if row < self.count else ",held-out\n"))
-        command = [program, "score", path, "--input", "t", "--target", "y", "--splits", "split", "--orders", "4",
+                numbers = [*values[0], *values[1:]]
+                stream.write(",".join(repr(float(v)) for v in numbers) + (",context\n" if row < self.count else ",held-out\n"))
+        command = [program, "score", path, "--input", self.names, "--target", "y", "--splits", "split", "--orders", "4",
                    "--samples", "2", "--format", "jsonl", "--quiet", "--threads", "1"] + more
         lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-        found = json.loads(lines[-2])
+        found = [line for line in map(json.loads, lines) if line["units"] == "file"][-1]
         return found["buffer"], found["crps"], found["coverage_90"]
 
 
@@ -72,17 +88,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--chorus", default=".build/release/chorus")
     parser.add_argument("--series", type=int, default=12, help="of each process")
-    parser.add_argument("--rows", type=int, default=60, help="those in gaps among them")
+    parser.add_argument("--rows", type=int, default=60, help="those in gaps among them; of tables six fewer are shown")
+    parser.add_argument("--tables", action="store_true", help="rows of tables, 24 of which are asked for")
     options = parser.parse_args()
     print("| errors | joint − exact | without `--error` | CRPS / exact | without | in 90 % |\n|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         for level, factors in LEVELS:
             table = []
-            for place, process in enumerate(PROCESSES):
+            for place, process in enumerate(FUNCTIONS if options.tables else PROCESSES):
                 for seed in range(options.series):
-                    task = Task(process, level, factors, options.rows, np.random.default_rng([place, seed]))
-                    with_, without = (
-                        task.scored(options.chorus, folder, more) for more in (["--error", "e"], ["--scale", "raw"]))
+                    stream = np.random.default_rng([place, seed])
+                    task = Task(process, level, factors, options.rows, stream, options.tables)
+                    known = ["--error", "e"] + (task.more if options.tables else [])
+                    with_, without = (task.scored(options.chorus, folder, more) for more in (known, task.more))
                     table.append([with_[0] - task.joint, without[0] - task.joint, with_[1], without[1], task.crps, with_[2]])
             table = np.array(table)
             mean, error = table.mean(0), table.std(0, ddof=1) / math.sqrt(len(table))

@@ -205,34 +205,35 @@ struct Condition: ParsableCommand {
     let isTold =
       try asOption != nil || givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     guard
-      isTold || givenModel == nil && target != nil && file != "-" && errors.column == nil && covariates == nil
+      isTold || givenModel == nil && target != nil && file != "-" && covariates == nil
     else { return false }
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return false }
     let table = try reading.rows(file).table()
     let (targets, inputs) = (TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table))
-    guard try isTold || TableJob.isTable(table, targets, inputs, group: group) else { return false }
+    guard try isTold || TableJob.isTable(table, targets, inputs, error: errors.column, group: group)
+    else { return false }
     guard !targets.isEmpty else {
       throw InferenceError.input(
         "\(file): name the column to predict with --target; it has: "
           + table.columns.prefix(20).joined(separator: ", "))
     }
     for (option, isGiven) in [
-      ("--wide", wide.isTold), ("--units", units != nil), ("--error", errors.column != nil),
-      ("--with", covariates != nil),
+      ("--wide", wide.isTold), ("--units", units != nil), ("--with", covariates != nil),
       ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ] where isGiven {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
     }
     let groups = try group.map { try Groups(table, $0, besides: targets + (inputs ?? [])) }
     let job = try TableJob(
-      table, targets: targets, inputs: inputs, as: TableJob.told(asOption), aside: group)
+      table, targets: targets, inputs: inputs, error: errors.column, as: TableJob.told(asOption),
+      aside: group)
     try refusePrecision()
     let asked = try TableModel(givenModel, categories: job.hasCategories)
     if let words = asked.note { common.say("note: \(words)") }
     try keep(
       SavedTable(
-        job, model: asked.model, targets: targets, inputs: inputs, groups: groups, limits: scale.limits,
-        whole: scale.isWhole, name: file))
+        job, model: asked.model, targets: targets, inputs: inputs, error: errors.column, groups: groups,
+        limits: scale.limits, whole: scale.isWhole, name: file))
     return true
   }
 

@@ -18,7 +18,7 @@ extension Predict {
     if let covariates { return try tableJobs(file, beside: Observations.names(covariates)) }
     let isTold = try givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     let mayBe =
-      givenModel == nil && points.horizon == nil && points.at == nil && target != nil && errors.column == nil
+      givenModel == nil && points.horizon == nil && points.at == nil && target != nil
     guard isTold || mayBe || asOption != nil else { return (nil, nil) }
     let isSaid = isTold || asOption != nil
     if !isSaid, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return (nil, nil) }
@@ -26,7 +26,8 @@ extension Predict {
     let (targets, inputs) = (
       TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table)
     )
-    guard try isSaid || TableJob.isTable(table, targets, inputs, group: group) else { return (nil, table) }
+    guard try isSaid || TableJob.isTable(table, targets, inputs, error: errors.column, group: group)
+    else { return (nil, table) }
     guard !targets.isEmpty else {
       throw InferenceError.input(
         "\(file): name the column to predict with --target; it has: "
@@ -35,7 +36,8 @@ extension Predict {
     try refuseWhatSeriesHave(file)
     let further = try points.atFile.map { try reading.rows($0).table() }
     let jobs = try TableJobs(
-      table, at: further, targets: targets, inputs: inputs, as: TableJob.told(asOption), group: group)
+      table, at: further, targets: targets, inputs: inputs, error: errors.column,
+      as: TableJob.told(asOption), group: group)
     return (jobs, nil)
   }
 
@@ -48,7 +50,8 @@ extension Predict {
     guard isTold || givenModel == nil, points.horizon == nil, points.at == nil else { return (nil, nil) }
     let table = try reading.rows(file).table()
     let columns = try AskedColumns(
-      RowsSource(read: table), input: input, target: target, group: group, marks: covariates, several: true)
+      RowsSource(read: table), input: input, target: target, group: group, marks: covariates,
+      error: errors.column, several: true)
     let reason = try TableJob.exceedsSeries(columns, covariates)
     guard isTold || reason != nil else { return (nil, table) }
     if let reason, !isTold {
@@ -59,7 +62,7 @@ extension Predict {
     let time = columns.isCounted ? [] : columns.selections[0].inputs
     let jobs = try TableJobs(
       table, at: points.atFile.map { try reading.rows($0).table() }, targets: columns.targets,
-      inputs: time + covariates, as: TableJob.told(asOption), group: group)
+      inputs: time + covariates, error: errors.column, as: TableJob.told(asOption), group: group)
     return (jobs, nil)
   }
 
@@ -79,7 +82,7 @@ extension Predict {
   private func refuseWhatSeriesHave(_ file: String) throws {
     let options = [
       ("--horizon", points.horizon != nil), ("--at", points.at != nil), ("--units", units != nil),
-      ("--error", errors.column != nil), ("--latent", latent), ("--shard", shard != nil && group == nil),
+      ("--latent", latent), ("--shard", shard != nil && group == nil),
       ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ]
     if let option = options.first(where: \.1)?.0 {

@@ -19,12 +19,13 @@ extension Report {
       try asOption != nil || givenModel.map { try Model(named: $0).blueprint.readsTables } ?? false
     let mayBe =
       givenModel == nil && target != nil && points.horizon == nil && points.at == nil && last == nil
-      && file != "-" && errors.column == nil
+      && file != "-"
     guard isTold || mayBe && !wide else { return nil }
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return nil }
     let table = try reading.rows(file).table()
     let (targets, inputs) = (TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table))
-    guard try isTold || TableJob.isTable(table, targets, inputs, group: group) else { return nil }
+    guard try isTold || TableJob.isTable(table, targets, inputs, error: errors.column, group: group)
+    else { return nil }
     guard group == nil, !wide else {
       throw ValidationError(
         "--group and --wide of a report go with series, and \(file) is read as a table; leave it out")
@@ -36,14 +37,15 @@ extension Report {
     }
     for (option, isGiven) in [
       ("--horizon", points.horizon != nil), ("--at", points.at != nil), ("--units", units != nil),
-      ("--last", last != nil), ("--error", errors.column != nil),
+      ("--last", last != nil),
       ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ] where isGiven {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
     }
     let further = try points.atFile.map { try reading.rows($0).table() }
     return try TableJob(
-      table, at: further, targets: targets, inputs: inputs, as: TableJob.told(asOption))
+      table, at: further, targets: targets, inputs: inputs, error: errors.column,
+      as: TableJob.told(asOption))
   }
 
   func run(_ job: TableJob) throws {
@@ -121,17 +123,25 @@ extension Report {
           try zip(scoring.probabilities(rows), tested).map { log(max($0[known[$1]], 1e-12)) }
         })
     }
+    let errors = job.errors(of: known, step)
     let scoring = HeldOutScoring(
-      model: model, rows: .table(cells, y: y), plan: template, seed: common.seed, flopLimit: flopLimit,
+      model: model, rows: .table(cells, y: y, errors: errors), plan: template, seed: common.seed,
+      flopLimit: flopLimit,
       limits: scale.limits, whole: scale.isWhole)
     let result = try scoring.result(split, drawing: false, reencoding: false, on: common.pool)
     let posterior = try model.condition(
-      on: cells.rows(split.context), y: split.context.map { y[$0] }, limits: scale.limits,
+      on: cells.rows(split.context), y: split.context.map { y[$0] },
+      errors: errors.isEmpty ? [] : split.context.map { errors[$0] }, limits: scale.limits,
       whole: scale.isWhole, pool: common.pool)
+    let held = try Dataset(
+      x: tested.map(Double.init), y: tested.map { y[$0] },
+      errors: errors.isEmpty ? [] : tested.map { errors[$0] })
     return TableReport.Trust(
       split: split, result: .numbers(result), relevance: posterior.fit.relevance,
       importances: try importances(posterior.fit.relevance) { rows in
-        try zip(posterior.marginals(at: rows), tested).map { $0.logDensity(y[$1]) }
+        try zip(HeldOutScoring.measured(posterior.marginals(at: rows), held), held.y).map {
+          $0.logDensity($1)
+        }
       })
   }
 }

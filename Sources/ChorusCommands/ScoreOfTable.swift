@@ -19,15 +19,14 @@ extension Score {
     guard
       isTold
         || (givenModel == nil && !wide.isTold && target != nil && group == nil && last == nil
-          && windows == nil
-          && errors.column == nil && covariates == nil && file != "-")
+          && windows == nil && covariates == nil && file != "-")
     else { return nil }
     if !isTold, try !TableJob.mayBe(input: input, target: target, reading.rows(file)) { return nil }
     let table = try reading.rows(file).table()
     let (targets, inputs) = (
       TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table)
     )
-    guard try isTold || TableJob.isTable(table, targets, inputs) else { return nil }
+    guard try isTold || TableJob.isTable(table, targets, inputs, error: errors.column) else { return nil }
     guard !targets.isEmpty else {
       throw InferenceError.input(
         "\(file): name the one column to score with --target, or several that are categories; it has: "
@@ -36,8 +35,7 @@ extension Score {
     for (option, isGiven) in [
       ("--last", last != nil), ("--windows", windows != nil), ("--group", group != nil),
       ("--wide", wide.isTold),
-      ("--season", season != nil), ("--error", errors.column != nil),
-      ("--with", covariates != nil),
+      ("--season", season != nil), ("--with", covariates != nil),
       ("--scale", scale.choice != .automatic && scale.choice != .raw),
     ] where isGiven {
       throw ValidationError("\(option) goes with a series, and \(file) is read as a table; leave it out")
@@ -45,7 +43,9 @@ extension Score {
     var told = try TableJob.told(asOption)
     // Columns that say how rows are split tell nothing of the target.
     for name in splits.map(Observations.names) ?? [] { told[name] = .skip }
-    return (try TableJob(table, targets: targets, inputs: inputs, as: told), table)
+    return (
+      try TableJob(table, targets: targets, inputs: inputs, error: errors.column, as: told), table
+    )
   }
 
   func run(_ job: TableJob, _ table: Table) throws {
@@ -72,7 +72,8 @@ extension Score {
     let network = try TableModel(givenModel, categories: false, precision: precise.precision).model
     let functionals = try FunctionalTable.functionals(functional)
     let scoring = HeldOutScoring(
-      model: network, rows: .table(cells, y: y), plan: try PlanTemplate(parsing: plan ?? "sequential"),
+      model: network, rows: .table(cells, y: y, errors: job.errors(of: known, step)),
+      plan: try PlanTemplate(parsing: plan ?? "sequential"),
       orders: orders,
       samples: samples ?? (functionals.isEmpty ? 50 : 200), seed: common.seed, flopLimit: flopLimit,
       limits: scale.limits, whole: scale.isWhole)

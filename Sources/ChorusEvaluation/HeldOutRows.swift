@@ -11,12 +11,13 @@ public enum HeldOutRows: Sendable {
   case function(Dataset)
   /// Rows of a time, then what the columns hold.
   case series(Dataset, beside: [Covariate])
-  case table(Cells, y: [Double])
+  /// Errors are known ones of the outputs, or none.
+  case table(Cells, y: [Double], errors: [Double] = [])
 
   public var y: [Double] {
     switch self {
     case .function(let data), .series(let data, _): data.y
-    case .table(_, let y): y
+    case .table(_, let y, _): y
     }
   }
 
@@ -24,7 +25,7 @@ public enum HeldOutRows: Sendable {
   var errors: [Double] {
     switch self {
     case .function(let data), .series(let data, _): data.errors
-    case .table: []
+    case .table(_, _, let errors): errors
     }
   }
 
@@ -60,14 +61,18 @@ public enum HeldOutRows: Sendable {
       let posterior: any Answering =
         try SectionedPosterior(model, context, covariates: kinds.count, read: read) ?? read(context)
       return Asked(posterior: posterior, rows: { data.rows($0) }, baselines: { _ in [:] })
-    case .table(let cells, let y):
+    case .table(let cells, let y, let errors):
+      let own: @Sendable ([Int]) -> [Double] = { rows in errors.isEmpty ? [] : rows.map { errors[$0] } }
       let table = try model.condition(
-        on: cells.rows(split.context), y: split.context.map { y[$0] }, limits: limits, whole: whole,
-        pool: pool)
+        on: cells.rows(split.context), y: split.context.map { y[$0] }, errors: own(split.context),
+        limits: limits, whole: whole, pool: pool)
       let fit = table.fit
       return Asked(
         posterior: table.posterior,
-        rows: { rows in try Dataset(inputs: table.told(cells.rows(rows)), y: rows.map { y[$0] }) },
+        rows: { rows in
+          try Dataset(
+            inputs: table.told(cells.rows(rows)), y: rows.map { y[$0] }, errors: own(rows))
+        },
         baselines: { rows in Self.baselines(fit, cells.rows(rows)) })
     }
   }

@@ -116,7 +116,8 @@ public struct HeldOutScoring: Sendable {
         means: singles.means, medians: singles.medians, crps: singles.crps, held.y, naiveError: naiveError),
       independent: densities.independent, joint: densities.joint,
       scale: Self.deviation(split.context.map { rows.y[$0] }), notes: densities.notes)
-    for (baseline, laws) in asked.baselines(split.held) {
+    for (baseline, own) in asked.baselines(split.held) {
+      let laws = Self.measured(own, held)
       let means = laws.map { $0.means[0] }
       result.baselines[baseline] = Accuracy(
         means: means, medians: means, crps: zip(laws, held.y).map { $0.crps($1) }, held.y, naiveError: .nan)

@@ -34,7 +34,7 @@ extension HeldOutScoring {
   }
 
   /// The laws of values as they are measured.
-  static func measured(
+  package static func measured(
     _ laws: [any ContinuousLaw], _ held: Dataset
   ) throws(InferenceError) -> [any ContinuousLaw] {
     guard !held.errors.isEmpty else { return laws }

@@ -5,7 +5,8 @@ import Foundation
 /// the deviation within leaves, and the disagreement between trees.
 ///
 /// Of a node max(2, columns) random cuts are tried. A number is cut between its extremes at random, a category into one of its levels
-/// and the others; missing cells go to a random side.
+/// and the others; missing cells go to a random side. Rows with known errors count less in means, and what errors add to squares is taken
+/// off, so that a node whose outputs differ by no more than their errors is not cut.
 struct ForestExpert: TableEstimator {
   static let count = 48
 
@@ -76,15 +77,28 @@ struct ForestExpert: TableEstimator {
     }
   }
 
-  init(_ context: TableContext) {
+  /// - Parameter variance: by which outputs vary beside their known errors where something is told of them.
+  init(_ context: TableContext, beside variance: Double = 1) {
     let (n, f) = (context.count, context.rows.cells.columns)
     let cells = context.rows.cuttable
-    let y = context.y.map(Float.init)
-    let mean = context.y.reduce(0, +) / Double(max(n, 1))
-    let variance = context.y.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(n, 1))
-    let plain = Estimate(value: mean, deviation: variance.squareRoot())
+    let weights = context.weights(beside: variance)
+    let mean = context.mean(weights)
+    let squares = context.y.indices.reduce(0.0) { sum, row in
+      let error = context.y[row] - mean
+      return sum + weights[row] * (error * error - context.errors.variance(row))
+    }
+    let plain = Estimate(
+      value: mean,
+      deviation: max(squares / max(weights.reduce(0, +), .leastNormalMagnitude), 0).squareRoot())
+    let outputs = context.y.indices.map { row in
+      let value = Double(Float(context.y[row]))
+      return Grower.Output(
+        weight: weights[row], sum: weights[row] * value,
+        square: weights[row] * (value * value - context.errors.variance(row)))
+    }
     var grower = Grower(
-      cells: cells, categories: context.rows.cells.categories, y: y, columns: f, leaf: n < 24 ? 1 : 2,
+      cells: cells, categories: context.rows.cells.categories, outputs: outputs, columns: f,
+      leaf: n < 24 ? 1 : 2,
       state: context.seed | 1)
     var sums = [Sum](repeating: Sum(), count: n)
     var trees: [[Node]] = []
@@ -110,7 +124,7 @@ struct ForestExpert: TableEstimator {
     columns = f
     self.plain = plain
     let laws = sums.map { $0.law(plain) }
-    let error = Self.rootMeanSquare(zip(laws, context.y).map { $0.value - $1 }) + 1e-3
+    let error = context.errors.deviation(of: zip(laws, context.y).map { $0.value - $1 }) + 1e-3
     least = 0.05 * error
     let least = least
     let within = laws.map { ($0.within * $0.within + least * least).squareRoot() }
@@ -155,9 +169,16 @@ struct ForestExpert: TableEstimator {
 
 /// Grows trees one after the other.
 private struct Grower {
+  /// Of a row, how much it counts, and its output and the square of what would be seen without its error, times that.
+  struct Output {
+    let weight: Double
+    let sum: Double
+    let square: Double
+  }
+
   let cells: [Float]
   let categories: [Bool]
-  let y: [Float]
+  let outputs: [Output]
   let columns: Int
   /// Rows of a leaf, at least.
   let leaf: Int
@@ -166,8 +187,10 @@ private struct Grower {
 
   private static let deepest = 24
 
-  init(cells: [Float], categories: [Bool], y: [Float], columns: Int, leaf: Int, state: UInt64) {
-    (self.cells, self.categories, self.y) = (cells, categories, y)
+  init(
+    cells: [Float], categories: [Bool], outputs: [Output], columns: Int, leaf: Int, state: UInt64
+  ) {
+    (self.cells, self.categories, self.outputs) = (cells, categories, outputs)
     (self.columns, self.leaf, self.state) = (columns, leaf, state)
   }
 
@@ -186,12 +209,12 @@ private struct Grower {
     nodes.removeAll(keepingCapacity: true)
     nodes.append(Self.open)
     // The arrays are lent to the recursion as pointers, so that nothing is copied or counted on the way down.
-    let (cells, categories, y) = (cells, categories, y)
+    let (cells, categories, outputs) = (cells, categories, outputs)
     rows.withUnsafeMutableBufferPointer { rows in
       cells.withUnsafeBufferPointer { cells in
         categories.withUnsafeBufferPointer { categories in
-          y.withUnsafeBufferPointer { y in
-            split(0, rows, Table(cells: cells, categories: categories, y: y), depth: 0)
+          outputs.withUnsafeBufferPointer { outputs in
+            split(0, rows, Table(cells: cells, categories: categories, outputs: outputs), depth: 0)
           }
         }
       }
@@ -205,34 +228,36 @@ private struct Grower {
   private struct Table {
     let cells: UnsafeBufferPointer<Float>
     let categories: UnsafeBufferPointer<Bool>
-    let y: UnsafeBufferPointer<Float>
+    let outputs: UnsafeBufferPointer<Output>
   }
 
   private mutating func split(
     _ place: Int, _ rows: UnsafeMutableBufferPointer<Int32>, _ table: Table, depth: Int
   ) {
     let n = rows.count
-    var (sum, squares) = (0.0, 0.0)
+    var (sum, squares, weight) = (0.0, 0.0, 0.0)
     for row in rows {
-      let value = Double(table.y[Int(row)])
-      sum += value
-      squares += value * value
+      let output = table.outputs[Int(row)]
+      sum += output.sum
+      squares += output.square
+      weight += output.weight
     }
-    let mean = sum / Double(n)
-    nodes[place] = ForestExpert.Node(mean: Float(mean), square: Float(squares / Double(n)))
-    guard n >= 2 * leaf, squares / Double(n) - mean * mean > 1e-10, depth < Self.deepest else { return }
+    let mean = sum / weight
+    nodes[place] = ForestExpert.Node(mean: Float(mean), square: Float(squares / weight))
+    guard n >= 2 * leaf, squares / weight - mean * mean > 1e-10, depth < Self.deepest else { return }
     var best: (gain: Double, node: ForestExpert.Node)?
     for _ in 0..<max(2, columns) {
       guard let cut = cut(rows, table) else { continue }
-      var (part, count) = (0.0, 0)
+      var (part, own, count) = (0.0, 0.0, 0)
       let column = cut.column
       for row in rows where cut.goesLeft(table.cells[Int(row) * columns + column]) {
-        part += Double(table.y[Int(row)])
+        let output = table.outputs[Int(row)]
+        part += output.sum
+        own += output.weight
         count += 1
       }
       guard count >= leaf, n - count >= leaf else { continue }
-      let gain =
-        part * part / Double(count) + (sum - part) * (sum - part) / Double(n - count) - sum * mean
+      let gain = part * part / own + (sum - part) * (sum - part) / (weight - own) - sum * mean
       if gain > best?.gain ?? -1 { best = (gain, cut) }
     }
     guard let best else { return }

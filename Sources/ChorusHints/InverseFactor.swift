@@ -23,34 +23,48 @@ struct InverseFactor: Sendable {
     }
   }
 
-  /// - Parameter matrix: K, `[count, count]`; its lower triangle is read.
+  /// - Parameters:
+  ///   - matrix: K, `[count, count]`; its lower triangle is read.
+  ///   - own: what is added to the diagonal beside c, row by row; empty for nothing.
   /// - Returns: nil where the matrix is not positive definite.
-  init?(_ matrix: [Double], _ count: Int, adding noise: Double) {
-    var lower = matrix
-    for i in 0..<count { lower[i * count + i] += noise }
+  init?(_ matrix: consuming [Double], _ count: Int, adding noise: Double, _ own: [Double] = []) {
+    var lower = consume matrix
+    for i in 0..<count { lower[i * count + i] += own.isEmpty ? noise : noise + own[i] }
     guard let factor = try? CholeskyFactor(lower: consume lower, count: count) else { return nil }
     logDeterminant = factor.logDeterminant
     self.count = count
-    var inverse = [Double](repeating: 0, count: count * count)
-    for i in 0..<count { inverse[i * count + i] = 1 }
-    inverse.withUnsafeMutableBufferPointer { inverse in
-      factor.lower.withUnsafeBufferPointer { lower in
-        guard let inverse = inverse.baseAddress, let lower = lower.baseAddress else { return }
-        // Columns from `first` on are zero above it, so that they are solved for from there.
-        for first in stride(from: 0, to: count, by: 32) {
-          let place = first * count + first
-          DoubleKernels.solveLower(
-            count - first, lower + place, count, false, inverse + place, min(32, count - first), count)
+    let bands = Self.bands(count)
+    var values = [Double](
+      repeating: 0, count: bands.reduce(0) { $0 + $1.rows.count * $1.rows.upperBound })
+    // Columns from `first` on are zero above it, so that they are solved for from there; some at a time, so that no more is held.
+    for first in stride(from: 0, to: count, by: Self.together) {
+      let width = min(Self.together, count - first)
+      let columns = Self.columns(first, width, of: factor)
+      for band in bands where band.rows.upperBound > first {
+        for row in max(band.rows.lowerBound, first)..<band.rows.upperBound {
+          let place = band.first + (row - band.rows.lowerBound) * band.rows.upperBound + first
+          for i in 0..<width { values[place + i] = columns[(row - first) * width + i] }
         }
       }
     }
-    let bands = Self.bands(count)
-    var values: [Double] = []
-    values.reserveCapacity(bands.reduce(0) { $0 + $1.rows.count * $1.rows.upperBound })
-    for band in bands {
-      for row in band.rows { values += inverse[row * count..<row * count + band.rows.upperBound] }
-    }
     self.values = values
+  }
+
+  /// Columns of L⁻¹ that are solved for at once; a band's rows are as many or more.
+  private static let together = 32
+
+  /// Columns `first` and those after it of L⁻¹, from row `first` on, `[count − first, width]`.
+  private static func columns(_ first: Int, _ width: Int, of factor: CholeskyFactor) -> [Double] {
+    let (count, rows) = (factor.count, factor.count - first)
+    var columns = [Double](repeating: 0, count: rows * width)
+    for i in 0..<width { columns[i * width + i] = 1 }
+    columns.withUnsafeMutableBufferPointer { columns in
+      factor.lower.withUnsafeBufferPointer { lower in
+        guard let columns = columns.baseAddress, let lower = lower.baseAddress else { return }
+        DoubleKernels.solveLower(rows, lower + first * count + first, count, false, columns, width, width)
+      }
+    }
+    return columns
   }
 
   /// Calls `body` with each row up to the diagonal.

@@ -10,6 +10,8 @@ import Foundation
 ///
 /// Lengths found in few rows are surer of themselves than they can be, so the law is one of Student's with three degrees of freedom
 /// (Shah, Wilson & Ghahramani 2014): covariances are multiplied by a number that all rows of a path share, here one of nine.
+///
+/// A row with a known error e has the variance σ²λ + e² about f; σ² and the lengths are found in turns.
 public struct JointProcess: Sendable {
   /// Columns of a row.
   public let columns: Int
@@ -30,35 +32,33 @@ public struct JointProcess: Sendable {
   private static let mostSearched = 200
   private static let steps = 35
 
+  private static let turnsWithErrors = 3
+
   /// - Parameters:
   ///   - x: rows, `[count, columns]`, columns of about unit deviation.
   ///   - y: their outputs, of about unit deviation.
+  ///   - errors: known deviations of the outputs' errors, or none; what is said of further rows is without such errors.
   /// - Returns: nil for fewer than four rows, or rows that no process of the kind fits.
-  public init?(x: [Double], y: [Double], columns: Int) {
+  public init?(x: [Double], y: [Double], errors: [Double] = [], columns: Int) {
     let n = y.count
-    guard n >= 4, columns > 0, x.count == n * columns else { return nil }
+    guard n >= 4, columns > 0, x.count == n * columns, errors.isEmpty || errors.count == n else { return nil }
     self.columns = columns
-    mean = y.reduce(0, +) / Double(n)
+    let known = KnownErrors(errors)
+    let weights = known.weights(beside: 1, count: n)
+    mean = zip(weights, y).reduce(0) { $0 + $1.0 * $1.1 } / weights.reduce(0, +)
     let centred = y.map { [mean] in $0 - mean }
-    let some =
-      n > Self.mostSearched ? (0..<Self.mostSearched).map { $0 * n / Self.mostSearched } : Array(0..<n)
-    var search = Search(
-      x: some.flatMap { x[$0 * columns..<($0 + 1) * columns] }, y: some.map { centred[$0] }, columns: columns)
-    guard let best = search.run(steps: Self.steps) else { return nil }
-    inverseLengths = best.lengths.map { exp(-$0) }
-    noise = exp(best.noise)
-    let scales = inverseLengths
-    scaled = x.indices.map { x[$0] * scales[$0 % columns] }
-    var covariance = Self.covariances(scaled, scaled, columns)
-    for i in 0..<n { covariance[i * n + i] = 1 + noise }
-    guard let factor = try? CholeskyFactor(lower: covariance, count: n),
-      let alpha = try? factor.solve(centred)
-    else { return nil }
-    (self.factor, self.alpha) = (factor, alpha)
-    // As many rows fewer as an estimated mean and scale take.
-    variance = max(
-      zip(centred, alpha).reduce(0) { $0 + $1.0 * $1.1 } / max(Double(n) - 2, Double(n) / 2), 1e-10)
-    guard let diagonal = InverseFactor(Self.covariances(scaled, scaled, columns), n, adding: noise)?.diagonal
+    var (found, own) = (Found?.none, [Double]())
+    for _ in 0..<(known.isEmpty ? 1 : Self.turnsWithErrors) {
+      let variance = found?.variance ?? 1
+      own = known.deviations.map { $0 * $0 / variance }
+      found = Found(x: x, y: centred, errors: own, columns: columns)
+    }
+    guard let found else { return nil }
+    (inverseLengths, noise, scaled) = (found.inverseLengths, found.noise, found.scaled)
+    (factor, alpha, variance) = (found.factor, found.alpha, found.variance)
+    guard
+      let diagonal = InverseFactor(
+        Self.covariances(scaled, scaled, columns), n, adding: noise, own)?.diagonal
     else { return nil }
     leftOut =
       -zip(alpha, diagonal).reduce(0) { [variance] sum, row in
@@ -66,6 +66,39 @@ public struct JointProcess: Sendable {
         sum + 0.5 * (row.0 * row.0 / (row.1 * variance) + log(2 * .pi * variance / row.1))
       } / Double(n)
     guard leftOut.isFinite else { return nil }
+  }
+
+  /// Lengths, noise and variance that fit outputs of mean 0.
+  private struct Found {
+    let inverseLengths: [Double]
+    let noise: Double
+    let scaled: [Double]
+    let factor: CholeskyFactor
+    let alpha: [Double]
+    let variance: Double
+
+    /// - Parameter errors: known variances in units of the process's; empty for none.
+    init?(x: [Double], y: [Double], errors: [Double], columns: Int) {
+      let n = y.count
+      let most = JointProcess.mostSearched
+      let some = n > most ? (0..<most).map { $0 * n / most } : Array(0..<n)
+      var search = Search(
+        x: some.flatMap { x[$0 * columns..<($0 + 1) * columns] }, y: some.map { y[$0] },
+        errors: errors.isEmpty ? [] : some.map { errors[$0] }, columns: columns)
+      guard let best = search.run(steps: JointProcess.steps) else { return nil }
+      let scales = best.lengths.map { exp(-$0) }
+      (inverseLengths, noise) = (scales, exp(best.noise))
+      scaled = x.indices.map { x[$0] * scales[$0 % columns] }
+      var covariance = JointProcess.covariances(scaled, scaled, columns)
+      for i in 0..<n { covariance[i * n + i] = 1 + noise + (errors.isEmpty ? 0 : errors[i]) }
+      guard let factor = try? CholeskyFactor(lower: consume covariance, count: n),
+        let alpha = try? factor.solve(y)
+      else { return nil }
+      (self.factor, self.alpha) = (factor, alpha)
+      // As many rows fewer as an estimated mean and scale take.
+      variance = max(
+        zip(y, alpha).reduce(0) { $0 + $1.0 * $1.1 } / max(Double(n) - 2, Double(n) / 2), 1e-10)
+    }
   }
 
   /// What the covariances of a path are multiplied by, and how likely: the law of ν/χ²_ν with ν = 3 at powers of 2.
@@ -193,6 +226,8 @@ public struct JointProcess: Sendable {
   /// Hüsken 2003): the same for any scale of the likelihood.
   struct Search {
     let y: [Double]
+    /// Known variances of the rows' errors, in units of the process's; empty for none.
+    let errors: [Double]
     let columns: Int
     /// Squared differences of pairs i > j, `[pairs, columns]`.
     private let squares: [Double]
@@ -202,8 +237,8 @@ public struct JointProcess: Sendable {
       var noise: Double
     }
 
-    init(x: [Double], y: [Double], columns: Int) {
-      (self.y, self.columns) = (y, columns)
+    init(x: [Double], y: [Double], errors: [Double] = [], columns: Int) {
+      (self.y, self.errors, self.columns) = (y, errors, columns)
       var squares: [Double] = []
       squares.reserveCapacity(y.count * (y.count - 1) / 2 * columns)
       for i in 0..<y.count {
@@ -279,7 +314,7 @@ public struct JointProcess: Sendable {
           k[i * n + j] = (1 - arguments[pair]) * falls[pair]
           pair += 1
         }
-        k[i * n + i] = 1 + noise
+        k[i * n + i] = 1 + noise + (errors.isEmpty ? 0 : errors[i])
       }
       var unit = [Double](repeating: 0, count: n * n)
       for i in 0..<n { unit[i * n + i] = 1 }

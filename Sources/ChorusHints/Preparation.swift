@@ -124,7 +124,7 @@ public struct Preparation: Sendable, Hashable {
       let plain = try Scaling.standardising(x: x, y: y, dimensions: dimensions)
       guard !errors.isEmpty else { return plain }
       // The unit that outputs would have without their errors.
-      let moments = SeriesErrors(errors, outputs: y).moments
+      let moments = KnownErrors(errors).moments(of: y)
       guard moments.variance > 0 else { return plain }
       return try Scaling(
         inputCentres: plain.inputCentres, inputScales: plain.inputScales, inputSteps: plain.inputSteps,
@@ -154,8 +154,8 @@ public struct Preparation: Sendable, Hashable {
 
   /// The variance that outputs with known errors have beside these, or that of typical errors where that is more.
   public static func varianceBesideErrors(_ data: Dataset) -> Double {
-    let errors = SeriesErrors(data.errors, outputs: data.y)
-    return max(errors.moments.variance, errors.typical)
+    let errors = KnownErrors(data.errors)
+    return max(errors.moments(of: data.y).variance, errors.typical)
   }
 
   // MARK: - Between units

@@ -71,8 +71,10 @@ struct ProcessBasis: Sendable {
   struct Part: Sendable {
     let kernel: Int
     let noise: Double
+    /// Known variances of the rows' errors beside it, in the unit of the process's; empty for none.
+    let errors: [Double]
     let inverse: InverseFactor
-    /// The diagonal of (K + noise)⁻¹.
+    /// The diagonal of (K + noise + errors)⁻¹.
     let diagonal: [Double]
   }
 
@@ -84,7 +86,8 @@ struct ProcessBasis: Sendable {
   /// By their numbers; one whose covariances have no factor is not there.
   private(set) var parts: [Int: Part] = [:]
 
-  init(_ context: TableContext) {
+  /// - Parameter variances: of the processes, by number: what known errors of rows are measured in; 1 where it is not said.
+  init(_ context: TableContext, variances: [Int: Double] = [:]) {
     let p = context.width
     let kept = ProcessExpert.read(context.count)
     rows = kept
@@ -105,9 +108,12 @@ struct ProcessBasis: Sendable {
       let (rows, squares) = read[index]
       let covariances = kernel.covariances(rows, squares, rows, squares)
       for (place, noise) in ProcessExpert.noises.enumerated() {
-        guard let inverse = InverseFactor(covariances, kept.count, adding: noise) else { continue }
-        parts[index * ProcessExpert.noises.count + place] = Part(
-          kernel: index, noise: noise, inverse: inverse, diagonal: inverse.diagonal)
+        let number = index * ProcessExpert.noises.count + place
+        let errors =
+          context.errors.isEmpty ? [] : kept.map { context.errors.variance($0) / (variances[number] ?? 1) }
+        guard let inverse = InverseFactor(covariances, kept.count, adding: noise, errors) else { continue }
+        parts[number] = Part(
+          kernel: index, noise: noise, errors: errors, inverse: inverse, diagonal: inverse.diagonal)
       }
     }
   }

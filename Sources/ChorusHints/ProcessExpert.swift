@@ -4,7 +4,8 @@ import Foundation
 ///
 /// Kernels: Matérn-3/2 of length 0.7 and a Gaussian of length 2 on columns weighted by relevance, a Gaussian of length 1.5 on
 /// equally weighted ones; each is 0.8·k + 0.1·(1 + x·x′). Leave-one-out (Rasmussen & Williams 2006, eq. 5.12): mean y_i − α_i/K⁻¹_ii,
-/// variance s²/K⁻¹_ii. The nine are weighted by their leave-one-out densities, as if of sixteen rows.
+/// variance s²/K⁻¹_ii. The nine are weighted by their leave-one-out densities, as if of sixteen rows. Known errors of rows are variances
+/// e²/s² beside the noise; s² and what it is found with take turns.
 struct ProcessExpert: TableEstimator {
   /// Of more rows, every (n/most)-th is read: rows are in the order of their outputs.
   static let mostRows = 1000
@@ -12,6 +13,8 @@ struct ProcessExpert: TableEstimator {
     count > mostRows ? (0..<mostRows).map { $0 * count / mostRows } : Array(0..<count)
   }
   static let noises = [0.01, 0.1, 0.5]
+  /// The least variance of an output, in parts of the noise.
+  private static let leastNoise = 0.2
   /// Processes of less weight are left out.
   private static let leastWeight = 0.01
 
@@ -33,21 +36,31 @@ struct ProcessExpert: TableEstimator {
   private let mean: Double
   private let basis: ProcessBasis
   private let processes: [Process]
+  /// The variance of each process, of those left out too.
+  private let scales: [Int: Double]
   /// The parts of the basis that it has.
   var parts: Set<Int> { Set(processes.map(\.number)) }
 
-  init(_ context: TableContext) { self.init(context, ProcessBasis(context)) }
+  init(_ context: TableContext) {
+    self.init(context, ProcessBasis(context))
+    for _ in 0..<(context.errors.isEmpty ? 0 : Self.turnsWithErrors) {
+      self = ProcessExpert(context, ProcessBasis(context, variances: scales))
+    }
+  }
+
+  private static let turnsWithErrors = 2
 
   /// - Parameter basis: that of the context, which its outputs share.
   init(_ context: TableContext, _ basis: ProcessBasis) {
-    let n = context.count
-    let mean = context.y.reduce(0, +) / Double(max(n, 1))
+    let weights = context.weights()
+    let mean = context.mean(weights)
     self.mean = mean
     let y = basis.rows.map { context.y[$0] - mean }
     var processes = basis.parts.sorted { $0.key < $1.key }.compactMap { Self.process($0.value, y, $0.key) }
     // As if of sixteen rows: a choice among nine must not be surer than it can be.
     let best = processes.map(\.evidence).max() ?? 0
-    let temper = min(1, 16 / Double(max(n, 1)))
+    let temper = min(1, 16 / max(weights.reduce(0, +), 1))
+    scales = Dictionary(uniqueKeysWithValues: processes.map { ($0.number, $0.scale) })
     for index in processes.indices {
       processes[index].weight = exp((processes[index].evidence - best) * temper)
     }
@@ -67,8 +80,12 @@ struct ProcessExpert: TableEstimator {
     let diagonal = part.diagonal
     let errors = (0..<n).map { alpha[$0] / diagonal[$0] }
     let scale = max((0..<n).reduce(0) { $0 + errors[$1] * errors[$1] * diagonal[$1] } / Double(n), 1e-6)
-    let variances = diagonal.map { scale / $0 }
-    let evidence = -0.5 * (variances.reduce(0) { $0 + log($1) } + Double(n))
+    let all = diagonal.map { scale / $0 }
+    let evidence = -0.5 * (all.reduce(0) { $0 + log($1) } + Double(n))
+    // What is said is of an output without its error.
+    let variances =
+      part.errors.isEmpty
+      ? all : zip(all, part.errors).map { max($0 - scale * $1, leastNoise * part.noise * scale) }
     guard evidence.isFinite else { return nil }
     return Process(
       number: number, part: part, weight: 0, scale: scale, alpha: alpha,
@@ -95,7 +112,7 @@ struct ProcessExpert: TableEstimator {
           }
         }
       }
-      let least = 0.2 * process.part.noise
+      let least = Self.leastNoise * process.part.noise
       return (means, own.map { process.scale * max($0.prior - $0.explained, least) })
     }
   }

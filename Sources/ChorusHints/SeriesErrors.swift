@@ -8,7 +8,8 @@ import Foundation
 /// likeliest.
 struct SeriesErrors: Sendable {
   /// In the unit of the outputs.
-  let errors: [Double]
+  private let errors: [Double]
+  private let known: KnownErrors
   private let outputs: [Double]
 
   /// σ² that are tried, as steps of 4 down from the outputs' variance: levels that revert can be no more than 300 times it.
@@ -17,40 +18,14 @@ struct SeriesErrors: Sendable {
   private static let least = 0.01
 
   init(_ errors: [Double], outputs: [Double]) {
-    (self.errors, self.outputs) = (errors, outputs)
+    (self.errors, self.outputs, known) = (errors, outputs, KnownErrors(errors))
   }
-
-  /// Mean and variance that outputs would have without their errors: the variance under which their squares, each in units of its own
-  /// variance, have the sum that they should (Paule and Mandel 1982). 0 where errors explain all.
-  var moments: (mean: Double, variance: Double) {
-    let count = Double(outputs.count)
-    func look(_ variance: Double) -> (mean: Double, excess: Double) {
-      let weights = errors.map { 1 / ($0 * $0 + variance) }
-      let sum = weights.reduce(0, +)
-      let mean = zip(weights, outputs).reduce(0) { $0 + $1.0 * $1.1 } / sum
-      let squares = zip(weights, outputs).reduce(0) { $0 + $1.0 * ($1.1 - mean) * ($1.1 - mean) }
-      return (mean, squares - (count - 1))
-    }
-    let plain = outputs.reduce(0, +) / count
-    var high = 2 * outputs.reduce(0) { $0 + ($1 - plain) * ($1 - plain) } / count
-    var low = 1e-12 * high
-    guard high > 0, look(low).excess > 0 else { return (high > 0 ? look(low).mean : plain, 0) }
-    // By halves of the logarithm.
-    for _ in 0..<60 {
-      let middle = (low * high).squareRoot()
-      if look(middle).excess > 0 { low = middle } else { high = middle }
-    }
-    let variance = (low * high).squareRoot()
-    return (look(variance).mean, variance)
-  }
-  /// The harmonic mean of the errors' variances: that of the rows that tell the most.
-  var typical: Double { Double(errors.count) / errors.reduce(0) { $0 + 1 / ($1 * $1) } }
 
   /// The best of the choices that `search` makes for the noise of each row, that of rows without an error being 1.
   func choose(
     _ rows: SeriesModel.Rows, _ search: ([Double]) -> SeriesModel.Choice?
   ) -> SeriesModel.Choice? {
-    let (typical, moments) = (typical, moments)
+    let (typical, moments) = (known.typical, known.moments(of: outputs))
     // A variance is known to √(2/n) of itself.
     let told = (2 / Double(errors.count)).squareRoot() * (typical + moments.variance)
     func look(_ noise: Double) -> (noise: Double, worth: Double, choice: SeriesModel.Choice)? {

@@ -323,7 +323,7 @@ extension SeriesModel {
       return (sum / count, design.spread, choice.noise.count { $0 > 1 })
     }
     let expected = leftOut.reduce(0) { $0 + $1.deviation * $1.deviation } / count
-    let variance = max(SeriesErrors(errors, outputs: rows.outputs).moments.variance, solution.variance)
+    let variance = max(KnownErrors(errors).moments(of: rows.outputs).variance, solution.variance)
     // Noise grows by the same part of each error's square, but for far rows.
     let squares = errors.map { $0 * $0 }
     let parts = rows.times.indices.filter { squares[$0] > 0 }.map { (choice.noise[$0] - 1) / squares[$0] }

@@ -39,13 +39,15 @@ struct TableReading: Sendable {
   let rows: TableRows
   private let seed: UInt64
 
-  /// - Parameter outputs: what estimators will be fitted to, rows in the canonical order.
-  init(_ cells: Cells, order: TableOrder, outputs: [[Double]]) {
+  /// - Parameters:
+  ///   - outputs: what estimators will be fitted to, rows in the canonical order.
+  ///   - errors: known ones of the outputs.
+  init(_ cells: Cells, order: TableOrder, outputs: [[Double]], errors: KnownErrors = .none) {
     let rows = cells.rows(order.rows)
     let relevance = (0..<cells.columns).map { column in
       let values = (0..<rows.count).map { rows[$0, column] }
       return outputs.map {
-        ColumnSmoother.relevance(of: values, isCategory: cells.categories[column], y: $0)
+        ColumnSmoother.relevance(of: values, isCategory: cells.categories[column], y: $0, errors: errors)
       }.max() ?? 0
     }
     self.relevance = relevance
@@ -60,10 +62,10 @@ struct TableReading: Sendable {
   }
 
   /// The context of outputs, rows in the canonical order.
-  func context(_ y: [Double]) -> TableContext {
+  func context(_ y: [Double], errors: KnownErrors = .none) -> TableContext {
     TableContext(
-      rows: rows, y: y, relevance: columns.map { relevance[$0] }, designRelevance: designRelevance, seed: seed
-    )
+      rows: rows, y: y, errors: errors, relevance: columns.map { relevance[$0] },
+      designRelevance: designRelevance, seed: seed)
   }
 
   /// How much each column of the design tells: that of the column behind it.
@@ -81,6 +83,8 @@ struct TableContext: Sendable {
   let rows: TableRows
   /// Outputs of mean 0 and deviation 1.
   let y: [Double]
+  /// Known ones of the outputs.
+  var errors = KnownErrors.none
   /// How much each column of the table tells, and each of the design: that of the column behind it.
   let relevance: [Double]
   let designRelevance: [Double]
@@ -88,4 +92,13 @@ struct TableContext: Sendable {
   let seed: UInt64
   var count: Int { y.count }
   var width: Int { designRelevance.count }
+
+  /// How much each row counts: outputs vary by 1 beside their errors, or by what is left where something is told of them.
+  func weights(beside variance: Double = 1) -> [Double] { errors.weights(beside: variance, count: count) }
+
+  /// The mean of the outputs, each as much as it counts.
+  func mean(_ weights: [Double]) -> Double {
+    let total = weights.reduce(0, +)
+    return total > 0 ? zip(weights, y).reduce(0) { $0 + $1.0 * $1.1 } / total : 0
+  }
 }

@@ -8,6 +8,9 @@ import Foundation
 /// how the trees disagree, how each is from the stack, how well each did, and the row's place among the others. Of a row of the context it is told
 /// what is said without it.
 ///
+/// Where errors of outputs are known, estimators weigh rows by them, and all that is said is of outputs without their errors. An output
+/// y that the others foretell as m ± d is then told as m + (y − m)·d/√(d² + e²), which scatters as one without an error does.
+///
 /// ```swift
 /// let fit = try TableFit(cells, y: masses)
 /// let told = fit.tell(others)          // [others.count * TableExperts.width]
@@ -16,7 +19,7 @@ public struct TableFit: Sendable {
   /// Rows observed, as they came.
   public let cells: Cells
   public let y: [Double]
-  /// The unit of outputs: mean and deviation of the context's.
+  /// The unit of outputs: mean and deviation of the context's, as they would be without errors.
   public let unit: Scaling.Unit
   /// How much each column tells alone: the part of the outputs' variance that it explains of rows not seen, 0…1.
   public var relevance: [Double] { reading.relevance }
@@ -25,6 +28,8 @@ public struct TableFit: Sendable {
   /// What is told of rows of the context, in the canonical order, and their outputs in units: of all rows, or of the thousand that
   /// processes read.
   public let observed: NetworkInputs
+  /// The same outputs as they were measured, in units, and their known errors; empty for none.
+  public let measured: (y: [Double], errors: [Double])
 
   /// The rows of `observed` as estimators that measure distances see them, `[count, designWidth]`.
   public let observedDesign: [Double]
@@ -32,7 +37,7 @@ public struct TableFit: Sendable {
   /// about unit deviation.
   public let designWidth: Int
 
-  /// The mean log-density of an output, in units, given all other rows, by what the stack says.
+  /// The mean log-density of a measured output, in units, given all other rows, by what the stack says.
   public let leftOut: Double
 
   /// Told rows, `[count, TableExperts.width]`, and outputs in units.
@@ -50,8 +55,10 @@ public struct TableFit: Sendable {
   /// What is the same of all rows.
   private let overall: [Double]
 
-  /// Throws `DataError.rowCount`, `.notFinite` for an output, `.tooFewRowsToScale` for fewer than two rows.
-  public init(_ cells: Cells, y: [Double]) throws(DataError) {
+  /// - Parameter errors: the standard deviation of each output's known error of measurement, in the unit of the outputs, or none.
+  /// - Throws: `DataError.rowCount`, `.notFinite` for an output, `.badError` for an error that is negative or not finite,
+  ///   `.tooFewRowsToScale` for fewer than two rows.
+  public init(_ cells: Cells, y: [Double], errors: [Double] = []) throws(DataError) {
     guard cells.count == y.count else {
       throw .rowCount(what: "outputs for the rows", expected: cells.count, found: y.count)
     }
@@ -59,26 +66,37 @@ public struct TableFit: Sendable {
     if let bad = y.firstIndex(where: { !$0.isFinite }) {
       throw .notFinite(row: bad, column: nil, value: "\(y[bad])")
     }
+    guard errors.isEmpty || errors.count == y.count else {
+      throw .rowCount(what: "errors of the outputs", expected: y.count, found: errors.count)
+    }
+    if let bad = errors.firstIndex(where: { !($0 >= 0 && $0.isFinite) }) {
+      throw .badError(row: bad, value: errors[bad])
+    }
     self.cells = cells
     self.y = y
-    let found = TableOrder(cells, y)
+    let given = KnownErrors(errors)
+    let found = TableOrder(cells, y, given)
     order = found.rows
     let sorted = found.rows.map { y[$0] }
-    let (centre, deviation) = Scaling.moments(sorted)
+    let known = given.rows(found.rows)
+    let (centre, deviation) = known.isEmpty ? Scaling.moments(sorted) : known.unit(of: sorted)
     let unit = Scaling.Unit(
       origin: centre, scale: deviation > 0 ? deviation : Scaling.unitOfConstant(centre))
     self.unit = unit
     let outputs = sorted.map { unit.scaled($0) }
-    reading = TableReading(cells, order: found, outputs: [outputs])
-    let context = reading.context(outputs)
+    let scaled = known.divided(by: unit.scale)
+    reading = TableReading(cells, order: found, outputs: [outputs], errors: scaled)
+    let context = reading.context(outputs, errors: scaled)
     distance = TableDistance(relevance: context.designRelevance)
     ridge = RidgeExpert(context)
     process = ProcessExpert(context)
-    forest = ForestExpert(context)
+    forest = ForestExpert(context, beside: ridge.variance)
     let read = ProcessExpert.read(outputs.count)
     func some<T>(_ all: [T]) -> [T] { read.count == all.count ? all : read.map { all[$0] } }
+    let own = scaled.rows(read)
     stack = StackedExperts(
-      [some(ridge.observed), process.observed, some(forest.observed)], y: some(outputs))
+      [some(ridge.observed), process.observed, some(forest.observed)], y: some(outputs), own,
+      beside: ridge.variance)
     let missing = Double(cells.values.count { $0.isNaN }) / Double(cells.values.count)
     let categories = Double(cells.categories.count { $0 }) / Double(cells.columns)
     overall =
@@ -88,19 +106,24 @@ public struct TableFit: Sendable {
     designWidth = min(context.width, Self.mostDesigned)
     observedDesign = Self.first(
       designWidth, of: context.rows.design, width: context.width, rows: read)
+    measured = (some(outputs), own.deviations)
+    let said = stack.observed[stack.observed.count - 1].enumerated().map { own.measured($1, row: $0) }
     leftOut =
-      -zip(stack.observed[stack.observed.count - 1], some(outputs)).reduce(0) { sum, row in
+      -zip(said, measured.y).reduce(0) { sum, row in
         let z = (row.1 - row.0.value) / row.0.deviation
         return sum + 0.5 * (z * z + log(2 * .pi)) + log(row.0.deviation)
       } / Double(read.count)
     observed = NetworkInputs(
       x: Self.written(
         stack.observed, some(forest.disagreement), overall,
-        some(distance.places(context.rows.design, count: outputs.count))), y: some(outputs))
+        some(distance.places(context.rows.design, count: outputs.count))),
+      y: own.told(measured.y, stack.observed[stack.observed.count - 1]))
   }
 
   /// The rows of a table by what they hold, whatever order they came in: by their outputs.
-  public static func order(_ cells: Cells, _ y: [Double]) -> [Int] { TableOrder(cells, y).rows }
+  public static func order(_ cells: Cells, _ y: [Double], errors: [Double] = []) -> [Int] {
+    TableOrder(cells, y, KnownErrors(errors)).rows
+  }
 
   /// What is told of rows that are not the context's, `[count, TableExperts.width]`.
   ///
@@ -196,14 +219,18 @@ struct StackedExperts: Sendable {
 
   private static let steps = 60
 
-  init(_ estimators: [[Estimate]], y: [Double]) {
-    let n = Double(y.count)
-    let total = y.reduce(0, +)
+  /// - Parameters:
+  ///   - errors: known ones of the outputs, which count less the larger they are beside `variance`; errors and deviations are those of
+  ///     outputs without them.
+  init(_ estimators: [[Estimate]], y: [Double], _ known: KnownErrors = .none, beside variance: Double = 1) {
+    let counts = known.weights(beside: variance, count: y.count)
+    let n = counts.reduce(0, +)
+    let total = zip(counts, y).reduce(0) { $0 + $1.0 * $1.1 }
     mean = total / n
-    let plain = y.map { (total - $0) / (n - 1) }
+    let plain = zip(counts, y).map { (total - $0 * $1) / (n - $0) }
     let all = [plain] + estimators.map { $0.map(\.value) }
-    weights = Self.weights(all, y)
-    plainDeviation = ForestExpert.rootMeanSquare(zip(plain, y).map { $0 - $1 })
+    weights = Self.weights(all, y, counts)
+    plainDeviation = known.deviation(of: zip(plain, y).map { $0 - $1 })
     let (weights, plainDeviation) = (weights, plainDeviation)
     let values = y.indices.map { row in zip(weights, all).reduce(0) { $0 + $1.0 * $1.1[row] } }
     let spreads = y.indices.map { row in
@@ -211,7 +238,7 @@ struct StackedExperts: Sendable {
         $0 + $1.0 * $1.1[row].deviation
       }
     }
-    let error = ForestExpert.rootMeanSquare(zip(values, y).map { $0 - $1 }) + 1e-3
+    let error = known.deviation(of: zip(values, y).map { $0 - $1 }) + 1e-3
     rescale = error / max(ForestExpert.rootMeanSquare(spreads), 1e-9)
     least = 0.1 * error
     let (rescale, least) = (rescale, least)
@@ -219,7 +246,7 @@ struct StackedExperts: Sendable {
       estimators
       + [zip(values, spreads).map { Estimate(value: $0, deviation: max($1 * rescale, least)) }]
     errors =
-      estimators.map { ForestExpert.rootMeanSquare(zip($0, y).map { $0.value - $1 }) + 1e-3 } + [error]
+      estimators.map { known.deviation(of: zip($0, y).map { $0.value - $1 }) + 1e-3 } + [error]
   }
 
   /// What the estimators and the stack say of other rows.
@@ -236,9 +263,11 @@ struct StackedExperts: Sendable {
     return estimators + [stacked]
   }
 
-  private static func weights(_ all: [[Double]], _ y: [Double]) -> [Double] {
-    let (k, n) = (all.count, Double(y.count))
-    func product(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } / n }
+  private static func weights(_ all: [[Double]], _ y: [Double], _ counts: [Double]) -> [Double] {
+    let (k, n) = (all.count, counts.reduce(0, +))
+    func product(_ a: [Double], _ b: [Double]) -> Double {
+      counts.indices.reduce(0) { $0 + counts[$1] * (a[$1] * b[$1]) } / n
+    }
     let gram = all.map { a in all.map { product(a, $0) } }
     let right = all.map { product($0, y) }
     let step = 4 / ((gram.joined().map { abs($0) }.max() ?? 0) + 1e-6)

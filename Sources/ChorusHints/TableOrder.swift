@@ -4,7 +4,7 @@ import ChorusData
 /// everything that is fitted to it is fitted in that order, so that equal tables give equal bytes.
 ///
 /// A cell is known by its value, a level by the outputs of the rows that have it, a column by the outputs and cells of all rows:
-/// sums of hashes, which know no order.
+/// sums of hashes, which know no order. An output with a known error is known by both.
 struct TableOrder {
   /// Rows by their outputs; those with equal ones by the hash of their cells.
   let rows: [Int]
@@ -13,9 +13,12 @@ struct TableOrder {
   /// A hash of the whole table.
   let seed: UInt64
 
-  init(_ cells: Cells, _ y: [Double]) {
+  init(_ cells: Cells, _ y: [Double], _ errors: KnownErrors = .none) {
     let columns = cells.columns
-    let outputs = y.map { Self.mix(Self.bits($0)) }
+    let outputs = y.indices.map { row in
+      let error = errors.isEmpty ? 0 : errors.deviations[row]
+      return Self.mix(Self.bits(y[row]) ^ (error > 0 ? Self.mix(error.bitPattern) : 0))
+    }
     var hashes = [UInt64](repeating: 0, count: cells.values.count)
     var signatures: [UInt64] = []
     for column in 0..<columns {

@@ -16,8 +16,9 @@ import Foundation
 struct MixedContext: AnyContext {
   let network: any AnyContext
   let process: JointProcess
-  /// The rows that the process read, columns of its own.
+  /// The rows that the process read, columns of its own, and their known errors; empty for none.
   let processRows: NetworkRows
+  let processErrors: [Double]
   /// Of the process.
   let share: Double
   let rows: NetworkRows
@@ -27,10 +28,10 @@ struct MixedContext: AnyContext {
   ///   - design: the process's columns of the same rows.
   init(
     _ network: any AnyContext, design: [Float], process: JointProcess, of processRows: NetworkRows,
-    share: Double
+    errors: [Double] = [], share: Double
   ) {
     (self.network, self.process, self.processRows) = (network, process, processRows)
-    self.share = share
+    (self.processErrors, self.share) = (errors, share)
     let (own, columns) = (network.rows, process.columns)
     var x: [Float] = []
     x.reserveCapacity(own.count * (own.dimensions + columns))
@@ -257,13 +258,19 @@ struct MixedContext: AnyContext {
   /// Beside another state of the network, which has read further rows or (`removing`) no longer has some; nil where no process fits
   /// what is left.
   func changed(_ network: any AnyContext, by rows: NetworkRows, removing: Bool = false) -> MixedContext? {
+    // A row with a known error is not told from others by what the network was told of it.
+    guard processErrors.isEmpty || !removing else { return nil }
     let own = columns(of: rows, isProcess: true)
     let read = removing ? processRows.removing(own) : processRows.appending(own)
     let kept = removing ? self.rows.removing(rows) : self.rows.appending(rows)
-    return JointProcess(x: read.x.map(Double.init), y: read.y.map(Double.init), columns: read.dimensions)
-      .map {
-        MixedContext(
-          network, design: columns(of: kept, isProcess: true).x, process: $0, of: read, share: share)
-      }
+    let errors =
+      processErrors.isEmpty ? [] : processErrors + [Double](repeating: 0, count: rows.count)
+    return JointProcess(
+      x: read.x.map(Double.init), y: read.y.map(Double.init), errors: errors, columns: read.dimensions
+    ).map {
+      MixedContext(
+        network, design: columns(of: kept, isProcess: true).x, process: $0, of: read, errors: errors,
+        share: share)
+    }
   }
 }

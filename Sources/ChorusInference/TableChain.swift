@@ -28,13 +28,15 @@ public struct TableChain: Sendable {
     public var limits: ClosedRange<Double>?
     /// Whether numbers are whole.
     public var isWhole: Bool
+    /// The column with the known error of each row's number, its standard deviation; nil where none is known.
+    public var errors: Int?
 
     public init(
       column: Int, inputs: [Int], levels: Int? = nil, limits: ClosedRange<Double>? = nil,
-      isWhole: Bool = false
+      isWhole: Bool = false, errors: Int? = nil
     ) {
       (self.column, self.inputs, self.levels, self.limits) = (column, inputs, levels, limits)
-      self.isWhole = isWhole
+      (self.isWhole, self.errors) = (isWhole, errors)
     }
   }
 
@@ -99,7 +101,8 @@ public struct TableChain: Sendable {
   ///     there, but where the same row has a cell that is drawn before it: there paths are weighed by its density (`sample(_:given:)`).
   ///   - model: of tables, with one of classes beside it (`Model.with(ofCategories:)`) or estimators alone for categories; or of
   ///     classes, where no number is drawn.
-  /// - Throws: `InferenceError.input` where a column has fewer than two values to learn from, or a pin is of no missing cell.
+  /// - Throws: `InferenceError.input` where a column has fewer than two values to learn from, a value lacks the error that its step
+  ///   reads, or a pin is of no missing cell. A value that is given has no error.
   public init(
     _ model: Model, _ cells: Cells, steps: [Step], rows: Set<Int>? = nil, context: Set<Int>? = nil,
     pins: [Pin] = [], on pool: ThreadPool? = nil
@@ -133,10 +136,20 @@ public struct TableChain: Sendable {
           .category(
             try ClassPosterior(inputs, levels: values.map(Self.level), of: levels, by: model, on: pool)))
       } else {
+        let given = Set(pins.filter { $0.column == step.column }.map(\.row))
+        let errors = step.errors.map { column in
+          known.map { given.contains($0) ? 0 : cells[$0, column] }
+        }
+        if let place = errors?.firstIndex(where: { $0.isNaN }) {
+          throw InferenceError.input(
+            "row \(known[place]) has a value and no error; every row that has one needs its error, or 0 for none"
+          )
+        }
         laws.append(
           .number(
             try TablePosterior(
-              model, inputs, y: values, limits: step.limits, whole: step.isWhole, on: pool)))
+              model, inputs, y: values, errors: errors ?? [], limits: step.limits, whole: step.isWhole,
+              on: pool)))
       }
     }
     (self.laws, self.asked, self.weighing) = (laws, asked, weighing)

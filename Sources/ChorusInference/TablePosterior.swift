@@ -43,27 +43,36 @@ public struct TablePosterior: Sendable {
 
   /// - Parameters:
   ///   - cells: rows whose outputs are observed.
+  ///   - errors: the standard deviation of each output's known error of measurement, in the unit of the outputs, or none: what is said
+  ///     is of outputs without such errors. Limits and wholeness do not refuse an output that its error has moved.
   ///   - limits: bounds that values have: what is drawn lies within, and densities are those of laws cut there.
   ///   - whole: whether values are whole numbers, as `Model.condition(on:)` has it.
   ///   - share: of the paths that a process draws, 0 for the network alone; nil for as many as it deserves.
   ///   - pool: threads to work on; nil keeps to the caller's.
-  /// - Throws: `ModelError.input` for a model that does not read tables; `DataError` for rows and outputs that do not fit each other,
-  ///   or fewer than two.
+  /// - Throws: `ModelError.input` for a model that does not read tables; `DataError` for rows, outputs and errors that do not fit each
+  ///   other, fewer than two rows, or an error that is negative or not finite.
   public init(
-    _ model: Model, _ cells: Cells, y: [Double], limits: ClosedRange<Double>? = nil, whole: Bool = false,
-    share: Double? = nil, on pool: ThreadPool? = nil
+    _ model: Model, _ cells: Cells, y: [Double], errors: [Double] = [], limits: ClosedRange<Double>? = nil,
+    whole: Bool = false, share: Double? = nil, on pool: ThreadPool? = nil
   ) throws {
     guard model.blueprint.readsTables else { throw Self.notOfTables }
     guard model.blueprint.family == .table else {
       throw ModelError.input(
         "this model predicts categories, and the target is a number; name model 'tables', or none")
     }
-    if let limits, let value = y.first(where: { !limits.contains($0) }) {
+    let exact = errors.isEmpty ? y : zip(y, errors).filter { $0.1 == 0 }.map(\.0)
+    if let limits, let value = exact.first(where: { !limits.contains($0) }) {
       throw DataError.beyondBounds(value: value, bounds: limits)
     }
-    if let value = y.first(where: { whole && $0 != $0.rounded() }) { throw DataError.notWhole(value: value) }
-    let fitted = Self.strata(cells, y, Self.mostFitted)
-    let fit = try TableFit(fitted.map { cells.rows($0) } ?? cells, y: fitted.map { $0.map { y[$0] } } ?? y)
+    if let value = exact.first(where: { whole && $0 != $0.rounded() }) {
+      throw DataError.notWhole(value: value)
+    }
+    let telling = try Self.telling(cells, y, errors)
+    let fitted = Self.strata(cells, y, errors: errors, Self.mostFitted, of: telling)
+    let picked = fitted ?? telling
+    let fit = try TableFit(
+      picked.map { cells.rows($0) } ?? cells, y: picked.map { $0.map { y[$0] } } ?? y,
+      errors: errors.isEmpty ? [] : picked.map { $0.map { errors[$0] } } ?? errors)
     self.fit = fit
     rows = (fit.y.count, y.count)
     // Rows are in the order of their outputs, so every (n/most)-th is a sample of all strata.
@@ -85,7 +94,7 @@ public struct TablePosterior: Sendable {
         inputCentres: [], inputScales: [], outputCentre: fit.unit.origin, outputScale: fit.unit.scale),
       on: pool)
     (posterior, self.share) = Self.beside(network, fit, read, share: share)
-    var notes: [String] = []
+    var notes = telling.map { [Note.hiddenByErrors(y.count - $0.count).description] } ?? []
     if let fitted {
       notes.append("estimators were fitted to \(fitted.count) of \(y.count) rows, a sample over all values")
     }
@@ -94,10 +103,32 @@ public struct TablePosterior: Sendable {
   }
 
   /// `most` rows that are spread over all outputs, by what the rows hold and not by their places; nil where there are no more.
-  static func strata(_ cells: Cells, _ y: [Double], _ most: Int) -> [Int]? {
-    guard y.count > most, cells.count == y.count else { return nil }
-    let order = TableFit.order(cells, y)
-    return (0..<most).map { order[$0 * y.count / most] }
+  ///
+  /// - Parameter some: rows to choose from; nil for all.
+  static func strata(
+    _ cells: Cells, _ y: [Double], errors: [Double] = [], _ most: Int, of some: [Int]? = nil
+  ) -> [Int]? {
+    let count = some?.count ?? y.count
+    guard count > most, cells.count == y.count else { return nil }
+    var order = TableFit.order(cells, y, errors: errors)
+    if let some {
+      let kept = Set(some)
+      order.removeAll { !kept.contains($0) }
+    }
+    return (0..<most).map { order[$0 * count / most] }
+  }
+
+  /// The rows whose errors do not hide what was measured, as of a series; nil where that is all.
+  private static func telling(_ cells: Cells, _ y: [Double], _ errors: [Double]) throws(DataError) -> [Int]? {
+    guard errors.contains(where: { $0 > 0 }), cells.count == y.count, errors.count == y.count else {
+      return nil
+    }
+    // Sums in one order, whatever order the rows came in.
+    let order = TableFit.order(cells, y, errors: errors)
+    let all = try Dataset(
+      x: order.indices.map(Double.init), y: order.map { y[$0] }, errors: order.map { errors[$0] })
+    let kept = Posterior.telling(all)
+    return kept.count < y.count ? kept.x.map { order[Int($0)] } : nil
   }
 
   private init(
@@ -122,13 +153,16 @@ public struct TablePosterior: Sendable {
     let columns = fit.designWidth
     // As the network holds numbers, so that a row that is asked for again is the same row.
     let design = fit.observedDesign.map { Float($0) }
-    let rows = NetworkRows(x: design, y: fit.observed.y.map { Float($0) }, dimensions: columns)
+    let rows = NetworkRows(x: design, y: fit.measured.y.map { Float($0) }, dimensions: columns)
     guard share ?? 1 > 0,
-      let process = JointProcess(x: design.map(Double.init), y: rows.y.map(Double.init), columns: columns)
+      let process = JointProcess(
+        x: design.map(Double.init), y: rows.y.map(Double.init), errors: fit.measured.errors,
+        columns: columns)
     else { return (network, 0) }
     let mixed = MixedContext(
       network.conditioned, design: read.flatMap { design[$0 * columns..<($0 + 1) * columns] },
-      process: process, of: rows, share: min(share ?? Self.share(of: process, fit), 1))
+      process: process, of: rows, errors: fit.measured.errors,
+      share: min(share ?? Self.share(of: process, fit), 1))
     return (network.replacing(mixed), mixed.share)
   }
 
@@ -173,11 +207,12 @@ public struct TablePosterior: Sendable {
 }
 
 extension Model {
-  /// Reads a table, to be asked for paths, densities and laws of further rows.
+  /// Reads a table, to be asked for paths, densities and laws of further rows; parameters and errors as `TablePosterior.init`.
   public func condition(
-    on cells: Cells, y: [Double], limits: ClosedRange<Double>? = nil, whole: Bool = false,
-    share: Double? = nil, pool: ThreadPool? = nil
+    on cells: Cells, y: [Double], errors: [Double] = [], limits: ClosedRange<Double>? = nil,
+    whole: Bool = false, share: Double? = nil, pool: ThreadPool? = nil
   ) throws -> TablePosterior {
-    try TablePosterior(self, cells, y: y, limits: limits, whole: whole, share: share, on: pool)
+    try TablePosterior(
+      self, cells, y: y, errors: errors, limits: limits, whole: whole, share: share, on: pool)
   }
 }

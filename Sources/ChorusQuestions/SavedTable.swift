@@ -16,6 +16,8 @@ package struct SavedTable: Sendable {
   static let format = "chorus-table-1"
   /// With a network of classes: an earlier version, which would not ask it, refuses the file.
   static let formatWithClasses = "chorus-table-2"
+  /// With known errors of rows, which an earlier version would not read: it refuses the file.
+  static let formatWithErrors = "chorus-table-3"
 
   /// What the file says of itself beside the cells.
   private struct Header: Codable, Sendable {
@@ -28,6 +30,8 @@ package struct SavedTable: Sendable {
     package var targets: [String]
     /// nil: all other columns.
     var inputs: [String]?
+    /// The column with the known error of each row's target; nil for none.
+    var error: String?
     var least: Double?
     var most: Double?
     /// nil: numbers need not be whole.
@@ -88,6 +92,8 @@ package struct SavedTable: Sendable {
   }
   package var isWhole: Bool { header.whole ?? false }
   package var targets: [String] { header.targets }
+  /// The column with the known error of each row's target; nil for none.
+  package var error: String? { header.error }
 
   /// Reads the file at `path`; nil where it is one of another kind.
   ///
@@ -100,7 +106,8 @@ package struct SavedTable: Sendable {
   init?(_ content: Safetensors) throws {
     guard
       let file = try KeptFile(
-        content, formats: [Self.format, Self.formatWithClasses], description: "table",
+        content, formats: [Self.format, Self.formatWithClasses, Self.formatWithErrors],
+        description: "table",
         of: "the table in its metadata")
     else { return nil }
     path = content.file
@@ -109,7 +116,9 @@ package struct SavedTable: Sendable {
     guard !names.isEmpty, names.count <= TableFrame.mostColumns, Set(names).count == names.count,
       header.least ?? -.infinity < header.most ?? .infinity
     else { throw file.malformed("its columns or bounds contradict each other") }
-    guard (header.classes != nil) == (file.format == Self.formatWithClasses) else {
+    guard (header.classes != nil) == (file.format == Self.formatWithClasses),
+      (header.error != nil) == (file.format == Self.formatWithErrors)
+    else {
       throw file.malformed("its version and its models contradict each other")
     }
     let rows = (content["cells"]?.count ?? 0) / names.count
@@ -154,10 +163,12 @@ package struct SavedTable: Sendable {
   ///
   /// - Parameters:
   ///   - inputs: names; nil for all other columns.
+  ///   - error: the column with the known error of each row's target.
   ///   - groups: of the job's rows, each of which is to be a table.
   ///   - name: what errors call it.
   package init(
-    _ job: TableJob, model: Model, targets: [String], inputs: [String]?, groups: Groups? = nil,
+    _ job: TableJob, model: Model, targets: [String], inputs: [String]?, error: String? = nil,
+    groups: Groups? = nil,
     limits: ClosedRange<Double>?, whole: Bool, name: String
   ) throws {
     func end(_ value: Double?) -> Double? { value.flatMap { $0.isFinite ? $0 : nil } }
@@ -169,7 +180,7 @@ package struct SavedTable: Sendable {
     header = Header(
       model: model.name, fingerprint: try model.fingerprint, classes: try beside.map(Network.init),
       source: frame.source, columns: frame.columns.map(Column.init), targets: targets, inputs: inputs,
-      least: end(limits?.lowerBound), most: end(limits?.upperBound),
+      error: error, least: end(limits?.lowerBound), most: end(limits?.upperBound),
       whole: whole ? true : nil, group: groups?.column, labels: groups?.labels)
   }
 
@@ -183,7 +194,8 @@ package struct SavedTable: Sendable {
   /// Writes the table, whole or not at all.
   package func write(to path: String) throws {
     var writer = SafetensorsWriter(metadata: [
-      "format": header.classes == nil ? Self.format : Self.formatWithClasses,
+      "format": header.error != nil
+        ? Self.formatWithErrors : header.classes == nil ? Self.format : Self.formatWithClasses,
       "table": try JSON.encode(header),
     ])
     try writer.add(
@@ -196,7 +208,8 @@ package struct SavedTable: Sendable {
 
   /// The table with further rows, which may be of groups that it has not yet.
   package func appending(_ further: Table) throws -> SavedTable {
-    try SavedTable(
+    if let error { try TableJob.check(further: error, of: targets, in: further) }
+    return try SavedTable(
       header, frame.appending(TableJob.framed(further, [:], like: frame)), groups?.appending(further),
       path: path)
   }
@@ -210,7 +223,8 @@ package struct SavedTable: Sendable {
   package var job: TableJob {
     get throws {
       try TableJob(
-        frame, at: nil, targets: header.targets, inputs: header.inputs, aside: groups?.column)
+        frame, at: nil, targets: header.targets, inputs: header.inputs, error: header.error,
+        aside: groups?.column)
     }
   }
 
@@ -222,7 +236,8 @@ package struct SavedTable: Sendable {
   /// What further rows are asked for.
   package func job(at further: Table) throws -> TableJob {
     try TableJob(
-      frame, at: further, targets: header.targets, inputs: header.inputs, aside: groups?.column)
+      frame, at: further, targets: header.targets, inputs: header.inputs, error: header.error,
+      aside: groups?.column)
   }
 
   /// The model that it was kept for, with the network of classes that was beside it.

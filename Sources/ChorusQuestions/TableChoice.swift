@@ -8,20 +8,22 @@ extension TableJob {
   ///
   /// - Parameters:
   ///   - inputs: as they were named; nil for all other columns.
+  ///   - error: a column with the known errors of a target.
   ///   - group: a column that tells series, or tables, apart.
   package static func isTable(
-    _ table: Table, _ targets: [String], _ inputs: [String]?, group: String? = nil
+    _ table: Table, _ targets: [String], _ inputs: [String]?, error: String? = nil, group: String? = nil
   ) throws -> Bool {
     let known = (targets + (inputs ?? [])).filter { table.columns.contains($0) }
     for name in known where try table.kind(of: name) == .text { return true }
     if let inputs { return inputs.count > 3 }
     guard targets.allSatisfy({ table.columns.contains($0) }),
-      table.columns.count(where: { $0 != group }) > 2
+      table.columns.count(where: { $0 != group && $0 != error }) > 2
     else { return false }
     let groups = try group.flatMap { table.columns.contains($0) ? try Groups(table, $0) : nil }
-    do { _ = try ColumnChoice(table, inputs: [], targets: targets, groups: groups) } catch {
-      return error.reason == .choice
-    }
+    do {
+      _ = try ColumnChoice(
+        table, inputs: [], targets: targets, groups: groups, besides: error.map { [$0] } ?? [])
+    } catch { return error.reason == .choice }
     return false
   }
 

@@ -10,6 +10,8 @@ package struct TableJob: Sendable {
   package let targets: [Int]
   /// Columns that tell of them, as places in the frame.
   package let inputs: [Int]
+  /// The column with the known error of each row's target, as a place in the frame; nil for none.
+  private let error: Int?
   /// All rows: those of the file, then those of a second one.
   package let cells: Cells
   /// Of each row its number in its file, from 1.
@@ -25,15 +27,48 @@ package struct TableJob: Sendable {
   ///   - at: further rows whose targets are asked for.
   ///   - targets: names; empty for all columns with missing cells.
   ///   - inputs: names; nil for all other columns.
+  ///   - error: the column with the known error of each row's target, which is one column of numbers.
   ///   - aside: a column that is neither, whatever it holds.
   package init(
     _ table: Table, at further: Table? = nil, targets: [String], inputs named: [String]? = nil,
-    as told: [String: TableFrame.Told] = [:], aside: String? = nil
+    error: String? = nil, as told: [String: TableFrame.Told] = [:], aside: String? = nil
   ) throws {
     var told = told
     if let aside { told[aside] = .skip }
+    if let error { told[error] = .number }
+    if let error, let target = targets.first, table.columns.contains(target) {
+      guard table.columns.contains(error) else {
+        throw InferenceError.input("\(table.source): has no column '\(error)', which --error names")
+      }
+      try Self.check(error, of: targets, told, in: table)
+    }
     try self.init(
-      Self.framed(table, told), at: further, told, targets: targets, inputs: named, aside: aside)
+      Self.framed(table, told), at: further, told, targets: targets, inputs: named, error: error,
+      aside: aside)
+  }
+
+  /// The same of a further file, whose rows need errors where they have targets.
+  static func check(
+    further error: String, of targets: [String], _ told: [String: TableFrame.Told] = [:], in table: Table
+  ) throws {
+    guard let target = targets.first, table.columns.contains(target),
+      try table.hasNumber(in: target)
+    else { return }
+    try check(error, of: targets, told, in: table)
+  }
+
+  /// Refuses known errors that a row with a target lacks, or that are none, by their lines; and targets that have none.
+  static func check(
+    _ error: String, of targets: [String], _ told: [String: TableFrame.Told] = [:], in table: Table
+  ) throws {
+    guard targets.count == 1, let target = targets.first else {
+      throw InferenceError.input("\(table.source): --error is of one target; name one column of numbers")
+    }
+    guard told[target] != .category, try table.kind(of: target) == .number else {
+      throw InferenceError.input(
+        "\(table.source): --error is of a target of numbers, and '\(target)' is none")
+    }
+    try table.checkErrors(error, of: target)
   }
 
   static func framed(
@@ -50,7 +85,7 @@ package struct TableJob: Sendable {
   /// The same of columns that are known for what they are.
   init(
     _ frame: TableFrame, at further: Table?, _ told: [String: TableFrame.Told] = [:], targets: [String],
-    inputs named: [String]?, aside: String? = nil
+    inputs named: [String]?, error: String? = nil, aside: String? = nil
   ) throws {
     var frame = frame
     let source = frame.source
@@ -66,12 +101,16 @@ package struct TableJob: Sendable {
     if let both = targets.first(where: { named?.contains($0) ?? false }) {
       throw InferenceError.input("\(source): '\(both)' is a target and an input; it can be one of them")
     }
+    if let error, let both = (targets + (named ?? [])).first(where: { $0 == error }) {
+      throw InferenceError.input("\(source): '\(both)' has the errors of a target; it can be nothing else")
+    }
     let ownRows = frame.rowCount
     if let further {
       let names = further.columns
       if let lacking = (named ?? []).first(where: { !names.contains($0) }) {
         throw InferenceError.input("\(further.source): has no column '\(lacking)', which is an input")
       }
+      if let error { try Self.check(further: error, of: targets, told, in: further) }
       frame = frame.appending(
         try Self.framed(further, told.filter { names.contains($0.key) }, like: frame))
     }
@@ -79,7 +118,7 @@ package struct TableJob: Sendable {
     var words: [String] = []
     var (unused, all): ([String], [Int]) = ([], [])
     for (index, column) in frame.columns.enumerated()
-    where !targets.contains(column.name) && column.name != aside {
+    where !targets.contains(column.name) && column.name != aside && column.name != error {
       if case .unused(let reason) = column.kind {
         if named?.contains(column.name) ?? true { unused.append("'\(column.name)': \(reason)") }
       } else if named == nil, Self.isCount(column) {
@@ -119,7 +158,18 @@ package struct TableJob: Sendable {
     guard !inputs.isEmpty else {
       throw InferenceError.input("\(source): no column is left to predict from")
     }
-    (cells, places) = try Self.cells(frame, rows, Set(inputs).union(self.targets))
+    let errors = error.flatMap { name in known.firstIndex(of: name) }
+    if let error, let errors {
+      let own = rows[errors].filter { !$0.isNaN }
+      if case .unused = frame.columns[errors].kind {
+        throw InferenceError.input("\(source): '\(error)' has no error of any row")
+      }
+      if own.allSatisfy({ $0 == 0 }) {
+        words.append("all errors of '\(error)' are 0, so that rows are taken as exact")
+      }
+    }
+    self.error = errors
+    (cells, places) = try Self.cells(frame, rows, Set(inputs + self.targets + [errors].compactMap { $0 }))
     if !unused.isEmpty { words.append("left out: \(unused.joined(separator: "; "))") }
     self.words = words
     self.frame = frame
@@ -135,6 +185,7 @@ package struct TableJob: Sendable {
   private init(_ all: TableJob, _ picked: [Int], _ further: Bool) {
     frame = all.frame.rows(picked)
     (targets, inputs, words, places) = (all.targets, all.inputs, all.words, all.places)
+    error = all.error
     cells = all.cells.rows(picked)
     numbers = picked.map { all.numbers[$0] }
     asked = (further ? picked.count { !all.asked.contains($0) } : 0)..<picked.count
@@ -219,7 +270,8 @@ package struct TableJob: Sendable {
       if case .category(let levels) = frame.columns[target].kind { levels.count } else { nil }
     return TableChain.Step(
       column: places[target][0], inputs: others.flatMap { places[$0] }, levels: levels,
-      limits: levels == nil ? limits : nil, isWhole: levels == nil && whole)
+      limits: levels == nil ? limits : nil, isWhole: levels == nil && whole,
+      errors: error.map { places[$0][0] })
   }
 
   private static func present(_ column: TableFrame.Column) -> Int { column.values.count { !$0.isNaN } }
@@ -237,6 +289,11 @@ package struct TableJob: Sendable {
   }
 
   private func missing(_ target: Int) -> Int { frame.columns[target].values.count { $0.isNaN } }
+
+  /// The known errors of a step's values in some rows; empty for none.
+  package func errors(of rows: [Int], _ step: TableChain.Step) -> [Double] {
+    step.errors.map { column in rows.map { cells[$0, column] } } ?? []
+  }
 
   /// The column of the frame behind a step.
   package func column(_ step: TableChain.Step) -> TableFrame.Column {

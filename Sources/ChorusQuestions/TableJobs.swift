@@ -32,10 +32,12 @@ package struct TableJobs {
     notes = []
   }
 
-  /// - Parameter group: the column that tells groups apart; nil for one table of all rows. Nothing is learned of one group from the
-  ///   others, but what kind each column is and which levels it has.
+  /// - Parameters:
+  ///   - error: the column with the known error of each row's target.
+  ///   - group: the column that tells groups apart; nil for one table of all rows. Nothing is learned of one group from the others, but
+  ///     what kind each column is and which levels it has.
   package init(
-    _ table: Table, at further: Table?, targets: [String], inputs: [String]?,
+    _ table: Table, at further: Table?, targets: [String], inputs: [String]?, error: String? = nil,
     as told: [String: TableFrame.Told],
     group: String?
   ) throws {
@@ -43,14 +45,14 @@ package struct TableJobs {
     groupColumn = group
     guard let group else {
       all = [
-        (nil, try TableJob(table, at: further, targets: targets, inputs: inputs, as: told))
+        (nil, try TableJob(table, at: further, targets: targets, inputs: inputs, error: error, as: told))
       ]
       notes = []
       return
     }
     let groups = try Groups(table, group, besides: targets + (inputs ?? []))
     let whole = try TableJob(
-      table, at: further, targets: targets, inputs: inputs, as: told, aside: group)
+      table, at: further, targets: targets, inputs: inputs, error: error, as: told, aside: group)
     all = try Self.split(whole, groups, at: further)
     notes = groups.namelessWords.map { [$0] } ?? []
   }

@@ -23,7 +23,7 @@ enum NewContextFields {
       FieldSpec("target", .texts, "Columns to predict; found without, but of a table."),
       FieldSpec(
         "error", .text,
-        "The column with the known error of each row's target, its standard deviation; of a series of one target."
+        "The column with the known error of each row's target, its standard deviation; of a series or a table of one target of numbers."
       ),
       FieldSpec("group", .text, "The column that tells series, or tables, apart."),
       FieldSpec(
@@ -164,10 +164,6 @@ struct NewTable: NewContext {
     guard fields.boolean("wide") != true else {
       throw ServiceError(422, "'wide' is of series, and the rows are read as a table; leave it out")
     }
-    guard fields.text("error") == nil else {
-      throw ServiceError(
-        422, "'error' is of a series along one input, and the rows are read as a table; leave it out")
-    }
     let targets = TableJob.names(fields.texts("target")?.joined(separator: ","), in: table) ?? []
     let inputs = TableJob.names(fields.texts("input")?.joined(separator: ","), in: table)
     guard !targets.isEmpty else {
@@ -176,11 +172,14 @@ struct NewTable: NewContext {
     }
     let bounds = try ValueBounds(fields)
     let groups = try fields.text("group").map { try Groups(table, $0, besides: targets + (inputs ?? [])) }
+    let error = fields.text("error")
     let job = try TableJob(
-      table, targets: targets, inputs: inputs, as: TableJob.told(fields.texts("as")?.joined(separator: ",")),
+      table, targets: targets, inputs: inputs, error: error,
+      as: TableJob.told(fields.texts("as")?.joined(separator: ",")),
       aside: groups?.column)
     let saved = try SavedTable(
-      job, model: model, targets: targets, inputs: inputs, groups: groups, limits: bounds.limits,
+      job, model: model, targets: targets, inputs: inputs, error: error, groups: groups,
+      limits: bounds.limits,
       whole: bounds.isWhole, name: "context")
     kept = try KeptTable(
       saved, model, sent: SentRows(rowsOfTable: Array(0..<saved.frame.rowCount).map { $0 + 1 }))

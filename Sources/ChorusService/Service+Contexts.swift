@@ -58,7 +58,10 @@ extension Service {
     {
       let table = try source.table()
       let (targets, inputs) = (TableJob.names(target, in: table) ?? [], TableJob.names(input, in: table))
-      if try isTold || TableJob.isTable(table, targets, inputs, group: fields.text("group")) {
+      if try isTold
+        || TableJob.isTable(
+          table, targets, inputs, error: fields.text("error"), group: fields.text("group"))
+      {
         return (try NewTable(table, fields, model), name)
       }
       rows = RowsSource(read: table)

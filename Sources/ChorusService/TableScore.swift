@@ -35,6 +35,13 @@ struct TableScore: ContextScore {
       let rows = job.asked.filter { row in steps.allSatisfy { !job.cells[row, $0.column].isNaN } }
       return rows.isEmpty ? nil : Part(group: group, job: job, rows: rows)
     }
+    // What is said is of values without their errors.
+    if parts.contains(where: { $0.job.errors(of: $0.rows, steps[0]).contains { $0 > 0 } }) {
+      throw ServiceError(
+        422,
+        "rows whose '\(table.saved.error ?? "")' is not 0 cannot be scored here; chorus score adds their errors to what is said of them"
+      )
+    }
     leftOut = further.rowCount - parts.reduce(0) { $0 + $1.rows.count }
     guard !parts.isEmpty else {
       let targets = table.saved.targets.joined(separator: "' and '")

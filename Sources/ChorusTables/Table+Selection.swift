@@ -161,6 +161,21 @@ extension Table {
     return result
   }
 
+  /// Looks at the known errors of a column of numbers, row by row.
+  ///
+  /// - Throws: `TableError` for a row with a value whose error is missing, negative or no number, by its line.
+  public func checkErrors(_ name: String, of target: String) throws(TableError) {
+    let (values, errors) = (try checked(target, missing: .allowed).values, try errors(name))
+    for row in 0..<rowCount where !values[row].isNaN {
+      _ = try error(errors[row], of: row, column: name)
+    }
+  }
+
+  /// Whether some cell of a column of numbers is there.
+  public func hasNumber(in column: String) throws(TableError) -> Bool {
+    try checked(column, missing: .allowed).values.contains { !$0.isNaN }
+  }
+
   /// A column of standard deviations, NaN where a cell is missing.
   private func errors(_ name: String) throws(TableError) -> [Double] {
     let column = try checked(name, missing: .allowed)

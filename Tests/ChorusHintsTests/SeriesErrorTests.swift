@@ -128,9 +128,9 @@ struct SeriesErrorTests {
     var stream = RandomStream(seed: 2)
     let errors = (0..<400).map { $0 % 2 == 0 ? 0.1 : 20.0 }
     let y = errors.map { 5 + 2 * stream.normal() + $0 * stream.normal() }
-    let found = SeriesErrors(errors, outputs: y).moments
+    let found = KnownErrors(errors).moments(of: y)
     #expect(abs(found.mean - 5) < 0.5 && abs(found.variance.squareRoot() - 2) < 0.4)
-    #expect(SeriesErrors([3, 3, 3, 3], outputs: [1, 2, 1, 2]).moments.variance == 0)
+    #expect(KnownErrors([3, 3, 3, 3]).moments(of: [1, 2, 1, 2]).variance == 0)
   }
 
   @Test("A prepared data set comes back with its errors")

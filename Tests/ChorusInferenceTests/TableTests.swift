@@ -58,6 +58,48 @@ import Testing
     #expect(try moved.sample(40, at: asked.columns(columns), seed: 5).paths == paths)
   }
 
+  @Test func knownErrorsOfZeroChangeNoByteAndOrderOfRowsNone() throws {
+    let model = try Self.model()
+    let (cells, y) = try Self.table(60)
+    let (known, asked, own) = (cells.rows(0..<50), cells.rows(50..<60), Array(y[..<50]))
+    var stream = RandomStream(seed: 8)
+    let errors = own.indices.map { $0 % 3 == 0 ? 6.0 : $0 % 3 == 1 ? 0.2 : 0 }
+    let measured = zip(own, errors).map { $0 + $1 * stream.normal() }
+    let plain = try model.condition(on: known, y: measured).sample(20, at: asked, seed: 5).paths
+    let zero = try model.condition(on: known, y: measured, errors: [Double](repeating: 0, count: 50))
+    #expect(try zero.sample(20, at: asked, seed: 5).paths == plain)
+    let posterior = try model.condition(on: known, y: measured, errors: errors)
+    let paths = try posterior.sample(20, at: asked, seed: 5).paths
+    #expect(paths != plain && posterior.note == nil)
+    let (rows, columns) = (stream.permutation(50), [2, 0, 1])
+    let moved = try model.condition(
+      on: known.columns(columns).rows(rows), y: rows.map { measured[$0] }, errors: rows.map { errors[$0] })
+    #expect(try moved.sample(20, at: asked.columns(columns), seed: 5).paths == paths)
+    // A value that is given has no error, and bounds do not refuse a row that its error has moved.
+    let chain = try TableChain(
+      model,
+      Cells(
+        (0..<60).flatMap { [cells[$0, 0], $0 < 50 ? measured[$0] : .nan, $0 < 50 ? errors[$0] : .nan] },
+        categories: [false, false, false]),
+      steps: [TableChain.Step(column: 1, inputs: [0], limits: 45...65, errors: 2)],
+      pins: [TableChain.Pin(row: 50, column: 1, value: 60)])
+    #expect(measured.contains { !(45...65).contains($0) })
+    let drawn = try chain.sample(20, seed: 2)
+    #expect(drawn.paths.joined().allSatisfy { (45...65).contains($0) } && drawn.cells.count == 9)
+    #expect(throws: DataError.self) {
+      try model.condition(on: known, y: measured, errors: errors, limits: 45...46)
+    }
+    #expect(throws: InferenceError.self) {
+      try TableChain(
+        model, Cells([1, 2, 0.5, 3, 4, .nan, 5, 6, 1], categories: [false, false, false]),
+        steps: [TableChain.Step(column: 1, inputs: [0], errors: 2)])
+    }
+    // Rows that tell nothing are left out, and it is said.
+    let hidden = try model.condition(
+      on: known, y: measured, errors: errors.indices.map { $0 == 7 ? 1e6 : errors[$0] })
+    #expect(hidden.rows.fitted == 49 && hidden.note?.contains("1 row has an error") ?? false)
+  }
+
   @Test func otherRowsLeakIntoNoAnswer() throws {
     let model = try Self.model()
     let (cells, y) = try Self.table(60)

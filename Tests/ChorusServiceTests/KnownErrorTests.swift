@@ -73,10 +73,27 @@ import Testing
     #expect(try await Self.means(again, id) == Self.means(again, fresh))
   }
 
+  @Test("A table is read with them; rows to score that have some are refused")
+  func table() async throws {
+    let service = try Self.service()
+    let id = try await service.keep(Self.csv(Self.rows), query: "model=tables&target=y&error=e")
+    let plain = try await service.keep(Self.csv(Self.rows), query: "model=tables&target=y&input=x")
+    func answer(_ id: String) async -> String {
+      await service.post("/v1/contexts/\(id)/sample", #"{"points": [{"x": 7.5}], "samples": 9}"#).text
+    }
+    let (with, without) = (await answer(id), await answer(plain))
+    #expect(with != without && with.contains("\"y\""), "\(with)")
+    let scored = await service.post("/v1/contexts/\(id)/score", "x,y,e\n30,1,0.5\n", type: "text/csv")
+    #expect(scored.status == 422 && scored.detail.contains("'e' is not 0"), "\(scored.text)")
+    let exact = await service.post("/v1/contexts/\(id)/score", "x,y,e\n30,1,0\n", type: "text/csv")
+    #expect(exact.status == 200, "\(exact.text)")
+  }
+
   @Test func refuses() async throws {
     let service = try Self.service()
     for (query, words) in [
-      ("model=tables&target=y&error=e", "'error' is of a series"),
+      ("model=tables&target=x,y&error=e", "'error' is of one target"),
+      ("model=tables&target=y&error=z", "has no column 'z'"),
       ("input=x&target=y&error=none", "no column 'none'"),
     ] {
       let answer = await service.post("/v1/contexts", Self.csv(Self.rows), type: "text/csv", query: query)
