@@ -15,7 +15,7 @@ func module(
 ) -> Target {
   .target(
     name: "Chorus\(name)",
-    dependencies: dependencies.map { .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)") } + products,
+    dependencies: dependencies.map { .target(name: $0.hasPrefix("CChorus") ? $0 : "Chorus\($0)") } + products,
     resources: resources, swiftSettings: swiftSettings)
 }
 
@@ -31,7 +31,7 @@ func tests(
 ) -> Target {
   .testTarget(
     name: "Chorus\(name)Tests",
-    dependencies: ([name] + uses).map { .target(name: $0 == "CChorusKernels" ? $0 : "Chorus\($0)") }
+    dependencies: ([name] + uses).map { .target(name: $0.hasPrefix("CChorus") ? $0 : "Chorus\($0)") }
       + products,
     resources: resources, swiftSettings: swiftSettings)
 }
@@ -65,6 +65,7 @@ let package = Package(
   ],
   targets: [
     .target(name: "CChorusKernels", cSettings: cSettings),
+    .target(name: "CChorusSignals", cSettings: cSettings),
     module("Tensors", "CChorusKernels"),
     module("Data"),
     module("Files"),
@@ -112,7 +113,7 @@ let package = Package(
       "Plans",
       "Priors",
       "Training", "Experiments", "Questions", "Tables", "Data", "Storage", "Reports", "Playground", "Tensors",
-      "CChorusKernels",
+      "CChorusKernels", "CChorusSignals",
       products: [
         argumentParser, "ChorusMPI", .target(name: "ChorusService", condition: service),
         .target(name: "ChorusHTTP", condition: service),
@@ -193,7 +194,7 @@ let package = Package(
     tests(
       "Commands", uses: "Evaluation", "Inference", "Language", "LanguageFixtures", "Files", "Models",
       "Layers", "Hints", "Plans", "Priors", "Training", "Tables", "Data", "Storage", "Tensors", "Memories",
-      "Service", products: [argumentParser]),
+      "Service", "CChorusSignals", products: [argumentParser]),
     .testTarget(
       name: "ChorusTests", dependencies: ["Chorus"], resources: [.copy("Frozen")],
       swiftSettings: swiftSettings),

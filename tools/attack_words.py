@@ -31,6 +31,9 @@ VALUES = {
     "columns": (["t", "t", "level"], ["t,t", "t,level", ","] + TEXT),
     "number": (["1", "2", "3", "7"], HUGE),
     "numbers": (["3", "4,8", "2"], HUGE + ["1,,2", ",", "8,x", "1 2", "3,9223372036854775807"]),
+    # How often what takes long is done: as many values as those above, so that all else of a command line stays what it was.
+    "few": (["1", "1", "2", "1"], HUGE),
+    "fews": (["1", "1,2", "1"], HUGE + ["1,,2", ",", "8,x", "1 2", "3,9223372036854775807"]),
     "size": (["3", "5", "16"], HUGE + ["5000000000000000000", "4611686018427387904"]),
     "samples": (["1", "2", "20"], HUGE + ["10000001"]),
     "part": (["0.2", "0.5"], ["0", "1", "-1", "nan", "inf", "x", "", "1e-300", "1e308"]),
@@ -92,7 +95,7 @@ POINTS = {"--at": "grid", "--at-file": "table"}
 HORIZON = {"--horizon": "number", "--every": "step"}
 BOUNDS = {"--scale": "scale", "--min": "bound", "--max": "bound", "--integer": None}
 # Networks of many memories; what is trained is small.
-TRAINED = [("--out", "folder"), ("--memories", "names"), ("--steps", "number"), ("--seeds", "number"), ("--questions", "number"),
+TRAINED = [("--out", "folder"), ("--memories", "names"), ("--steps", "few"), ("--seeds", "few"), ("--questions", "number"),
            ("--budget", "part")]
 COMPARED = {"--minutes-each": "part", "--rate": "part", "--convolution": "number", "--gated-reads": None, "--plot": "picture", "--format": "format",
             "--table-only": None, "--width": "number", "--layers": "number", "--heads": "number", "--batch": "number", **COMMON}
@@ -159,7 +162,7 @@ GRAMMAR = {
     "memories identification": ([*TRAINED, ("--pairs", "number"), ("--simulated", "number")], {"--taps": "number", **COMPARED}),
     "memories regression": ([*TRAINED, ("--length", "number"), ("--dimensions", "number")], COMPARED),
     "memories text": (["text", *TRAINED], COMPARED),
-    "memories bench": (["names", ("--tokens", "number"), ("--batch", "number"), ("--repetitions", "number"), ("--width", "number")],
+    "memories bench": (["names", ("--tokens", "number"), ("--batch", "number"), ("--repetitions", "few"), ("--width", "number")],
                        {"--chunk": "numbers", "--heads": "number", "--write": "folder", "--requests": None, "--format": "format", **COMMON}),
     "experiment list": ([], {"--format": "format"}),
     "experiment run": (["experiment", ("--out", "folder"), ("--tasks", "number"), ("--seeds", "number"), ("--budget", "part")],
@@ -170,12 +173,12 @@ GRAMMAR = {
     "export": (["model", ("--output", "weights")], {"--card": "card", "--full": None, **WORDS}),
     "playground": ([("--output", "page")], {"--model": "model", "--quiet": None}),
     "plans compare": ([("--model", "model"), ("--prior", "prior"), ("--context", "numbers"), ("--targets", "number"),
-                       ("--functions", "number"), ("--orders", "number"), ("--repetitions", "number")],
+                       ("--functions", "few"), ("--orders", "few"), ("--repetitions", "few")],
                       {"--plans": "plan", "--plot": "picture", "--format": "format", **COMMON}),
     "memories list": ([], {"--width": "size", "--heads": "size", "--context": "size", "--format": "format"}),
-    "memories compare": ([("--prior", "prior"), ("--out", "folder"), ("--memories", "memory"), ("--steps", "number"),
-                          ("--layers", "number"), ("--context", "numbers"), ("--functions", "number"), ("--orders", "number"),
-                          ("--times", "numbers")], {"--slow": "memory", **COMMON}),
+    "memories compare": ([("--prior", "prior"), ("--out", "folder"), ("--memories", "memory"), ("--steps", "few"),
+                          ("--layers", "few"), ("--context", "numbers"), ("--functions", "few"), ("--orders", "few"),
+                          ("--times", "fews")], {"--slow": "memory", **COMMON}),
     "generate": ([("--model", "language"), ("--prompt", "prompt"), ("--tokens", "number")],
                  {"--prompt-file": "text", "--temperature": "part", "--top-k": "number", "--top-p": "part", "--plan": "plan",
                   "--draft": "language", "--draft-tokens": "number", **COMMON}),
@@ -185,7 +188,7 @@ GRAMMAR = {
     "plans text": ([("--model", "language"), ("--text", "text"), ("--passages", "number"), ("--tokens", "size"), ("--lead", "number")],
                    {"--plans": "plan", "--join-lines": None, "--format": "format", **WORK}),
     "bench": ([("--what", "bench"), ("--context", "numbers"), ("--targets", "numbers"), ("--paths", "numbers"),
-               ("--orders", "numbers"), ("--repetitions", "number")],
+               ("--orders", "fews"), ("--repetitions", "few")],
               {"--plan": "plan", "--width": "numbers", "--layers": "numbers", "--heads": "numbers", "--read": "table",
                "--op": "op", "--format": "format", "--columns": "columns", "--feed-forward": "number", "--hidden": "number", "--batch": "numbers",
                "--precision": "precision", **COMMON}),

@@ -1,5 +1,8 @@
+import CChorusSignals
 import Foundation
 import Testing
+
+@testable import ChorusCommands
 
 #if os(Linux)
   /// What a program does whose streams can not be written: words are lost, lost data are an error, nothing traps.
@@ -111,6 +114,37 @@ import Testing
           + " --threads 1 --quiet")
       #expect(outcome.code == 71 && !outcome.signalled, "\(outcome.code) \(outcome.errors)")
       #expect(outcome.errors.contains("error: the system gives no more memory"), "\(outcome.errors)")
+    }
+
+    /// Little memory is no reason to blame it for another end.
+    @Test(arguments: [SIGSEGV, SIGABRT, SIGILL])
+    func aSignalThatIsSentIsNoLackOfMemory(_ signal: Int32) throws {
+      try folder.write("c.json", tinyConfiguration)
+      let outcome = try folder.shell(
+        """
+        ulimit -v 300000; export SWIFT_BACKTRACE=enable=no
+        "$CHORUS" train c.json --out run --steps 1000000 --threads 1 --quiet &
+        for _ in $(seq 1000); do [ -s run/log.jsonl ] && break; sleep 0.02; done
+        kill -\(signal) $!
+        wait $!
+        echo $? >code
+        """)
+      #expect(try folder.read("code") == "\(128 + signal)\n")
+      #expect(!outcome.errors.contains("memory"), "\(outcome.errors)")
+    }
+
+    @Test func lackOfMemoryIsToldByWhereAProcessEndsAndByASign() {
+      typealias Evidence = OutOfMemory.Evidence
+      let refused = Evidence(error: ENOMEM)
+      #expect(!refused.isRefusal, "an old error number alone")
+      #expect(!Evidence(hasRoom: false).isRefusal)
+      #expect(!Evidence(isAllocating: true).isRefusal, "a heap that is damaged")
+      #expect(!Evidence(isAtNothing: true).isRefusal)
+      #expect(Evidence(isAllocating: true, error: ENOMEM).isRefusal)
+      #expect(Evidence(isAllocating: true, hasRoom: false).isRefusal)
+      #expect(Evidence(isAtNothing: true, error: ENOMEM).isRefusal)
+      #expect(!Evidence(isSent: true, isAllocating: true, error: ENOMEM, hasRoom: false).isRefusal)
+      #expect(cs_is_allocating() == 0)
     }
   }
 #endif
