@@ -28,7 +28,9 @@ extension Chorus {
     if let name = arguments.first,
       let named = configuration.subcommands.first(where: { $0.configuration.commandName == name }),
       named.configuration.subcommands.isEmpty,
-      let command = try? named.parseAsRoot(Array(arguments.dropFirst()))
+      let command = try? named.parseAsRoot(Array(arguments.dropFirst())),
+      // Help is a command too, which would take the named one for the program.
+      type(of: command) == named
     {
       return command
     }

@@ -74,8 +74,7 @@ struct AppendTests {
       "condition", "more.csv", "--append", "c.safetensors", "--half", "--output", "e.safetensors")
     #expect(again.code == 64 && again.errors.contains("leave out --half"), "\(again.errors)")
     let kept = try folder.chorus(
-      "condition", "first.csv", "--target", "level", "--as", "day=skip", "--half", "--output", "e.safetensors"
-    )
+      "condition", "first.csv", "--target", "level", "--with", "day", "--half", "--output", "e.safetensors")
     #expect(kept.code == 64 && kept.errors.contains("--half is of rows"), "\(kept.errors)")
   }
 
