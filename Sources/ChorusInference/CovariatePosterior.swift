@@ -321,9 +321,13 @@ public struct CovariatePosterior: Conditionable {
         value: scores.isEmpty ? 0 : Posterior.logMeanExp(scores), orders: scores, plan: all[0].plan,
         notes: all[0].notes)
     }
-    let seen = try y.map { value in
-      guard let z = values.seen(value) else { throw DataError.noPlace(value: value, scale: values) }
-      return z
+    let seen = y.compactMap { values.seen($0) }
+    guard seen.count == y.count else {
+      // The plan is that of values that have a place.
+      let other = try logDensity(
+        of: y.map { values.seen($0) == nil ? 1 : $0 }, at: inputs, plan: plan, orders: orders, seed: seed,
+        flopLimit: flopLimit)
+      return Posterior.LogDensity(none: y.count - seen.count, other.orders.count, other.plan, other.notes)
     }
     let jacobian = y.reduce(0) { $0 + values.logSlope($1) }
     let all = try shifts.map { shift in

@@ -20,7 +20,7 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
   /// Points farther from the observed rows than training went, by that many standard deviations of an input, or where a column
   /// that was always the same is not.
   case inputsBeyondTraining(points: Int, reach: Double)
-  /// Given values so far from the observed rows that their density is 0.
+  /// Given values whose density is 0: far from the observed rows, or where the scale of the values has no place.
   case valuesBeyondReach(Int)
   /// Of the paths drawn those that meet conditions were kept.
   case conditioned(kept: Int, found: Int, drawn: Int)
@@ -56,7 +56,8 @@ public enum Note: Sendable, Hashable, CustomStringConvertible {
     case .inputsBeyondTraining(let points, _):
       "\(points) point\(points == 1 ? " lies" : "s lie") farther from the observed rows than training went"
     case .valuesBeyondReach(let count):
-      "\(count) value\(count == 1 ? " lies" : "s lie") so far from the observed rows that the model gives no density"
+      "\(count) value\(count == 1 ? " has" : "s have") density 0: too far from the observed rows, or impossible on the scale that "
+        + "values are seen on (--scale raw takes them as they are)"
     case .conditioned(let kept, let found, let drawn):
       "the conditions hold for \(found) of \(drawn) paths drawn; \(kept) are kept"
     case .weighed(let effective, let drawn):

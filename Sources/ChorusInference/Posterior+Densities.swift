@@ -15,10 +15,21 @@ extension Posterior {
     public let orders: [Double]
     public let plan: Plan
     public let notes: [Note]
+
+    init(value: Double, orders: [Double], plan: Plan, notes: [Note]) {
+      (self.value, self.orders, self.plan, self.notes) = (value, orders, plan, notes)
+    }
+
+    /// That of values of which so many have no density.
+    init(none count: Int, _ orders: Int, _ plan: Plan, _ notes: [Note]) {
+      self.init(
+        value: -.infinity, orders: [Double](repeating: -.infinity, count: orders), plan: plan,
+        notes: notes + [.valuesBeyondReach(count)])
+    }
   }
 
-  /// The joint log-density of `y` at `inputs` under the plan: −∞, with a note, for a value so far from the observed rows
-  /// that the model gives it no density. It is averaged over random target orders by log-mean-exp
+  /// The joint log-density of `y` at `inputs` under the plan: −∞, with a note, for a value that the model gives no density, as one
+  /// so far from the observed rows, or one that the scale on which values are seen has no place for. It is averaged over random target orders by log-mean-exp
   /// (Hassan et al. 2026, sec. 3.4 of the appendix: densities are averaged, not their logarithms). A plan with an order of
   /// its own has one density.
   public func logDensity(
@@ -44,9 +55,9 @@ extension Posterior {
     let orders = plan.order == .random ? orders : 1
     guard inputs.count > 0 else { return LogDensity(value: 0, orders: [], plan: plan, notes: notes) }
     let x = try questions(inputs)
-    if let (value, unit) = zip(y, units).first(where: { $1.values.seen($0) == nil }) {
-      throw DataError.noPlace(value: value, scale: unit.values)
-    }
+    // As a negative number has none on a logarithmic scale, which no path leaves.
+    let unseen = zip(y, units).count { $1.values.seen($0) == nil }
+    guard unseen == 0 else { return LogDensity(none: unseen, orders, plan, notes + bufferNotes(plan)) }
     let whole = Self.whole(units)
     if let value = y.first(where: { whole != nil && $0 != $0.rounded() }) {
       throw DataError.notWhole(value: value)

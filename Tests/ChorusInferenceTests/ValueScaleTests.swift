@@ -103,7 +103,7 @@ struct ValueScaleTests {
     #expect(abs(scaled.mean - (3 * law.mean - 2)) < 1e-9 && abs(law.mean - mean) < 0.05 * mean)
   }
 
-  @Test("A value that the scale has no place for is refused in words")
+  @Test("A row that the scale has no place for is refused in words, and such a value has no density")
   func refused() throws {
     let model = try Self.model()
     let data = try Self.sales(0..<40)
@@ -112,8 +112,11 @@ struct ValueScaleTests {
       try model.condition(on: none, values: .logarithm)
     }
     let posterior = try model.condition(on: data, values: .logarithm)
-    #expect(throws: DataError.noPlace(value: -1, scale: .logarithm)) {
-      try posterior.logDensity(of: [-1], at: Inputs([50]))
+    // What no path can be has density 0, with any plan, and is no error: it is what a held-out value may be.
+    for plan: PlanTemplate in [.sequential, .independent] {
+      let none = try posterior.logDensity(of: [3, -1], at: Inputs([50, 51]), plan: plan, orders: 2)
+      #expect(none.value == -.infinity && none.notes.contains(.valuesBeyondReach(1)))
+      #expect(none.orders.allSatisfy { $0 == -.infinity })
     }
     #expect(throws: DataError.noPlace(value: -1, scale: .logarithm)) {
       try posterior.observing(more: Dataset(x: [50], y: [-1]))
