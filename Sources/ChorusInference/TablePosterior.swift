@@ -9,7 +9,7 @@ import Foundation
 /// What a model of tables says after it has read one: a number column given the others, rows jointly.
 ///
 /// Estimators are fitted to the rows (`TableFit`), the network reads what they say of each, and answers as a `Posterior` does: paths
-/// over rows, joint densities, laws of single rows. A tenth of the paths, and up to six tenths where it explains the rows far better, are drawn
+/// over rows, joint densities, laws of single rows. A tenth of the paths, and up to nine tenths where it explains the rows far better, are drawn
 /// by a Gaussian process with a length for every column (`JointProcess`): of rows in the order of time it knows how they go together. The order of rows and columns and the names of levels change no byte of an
 /// answer.
 ///
@@ -32,10 +32,13 @@ public struct TablePosterior: Sendable {
 
   static let notOfTables = ModelError.input("this model does not read tables; take model 'tables'")
 
-  /// How likely a path is the process's: a tenth, and up to six tenths where it says what each row is given the others better than the
-  /// stack of estimators, by more than rows in no order ever gain. Both numbers are of tables to choose on (docs/models.md).
+  /// How likely a path is the process's: a tenth, and more where it says what each row is given the others better than the stack of
+  /// estimators, by more than rows in no order ever gain. That is up to six tenths, and from 128 rows on, which tell it surely, nine.
+  /// All numbers are of tables to choose on (docs/models.md).
   private static func share(of process: JointProcess, _ fit: TableFit) -> Double {
-    0.1 + 0.5 / (1 + exp((0.35 - (process.leftOut - fit.leftOut)) / 0.08))
+    let few = 64 / Double(fit.y.count)
+    let most = 1 - 0.4 * min(1, max(0.25, few * few))
+    return 0.1 + (most - 0.1) / (1 + exp((0.35 - (process.leftOut - fit.leftOut)) / 0.08))
   }
 
   /// Estimators are fitted to this many rows at most.

@@ -58,6 +58,24 @@ import Testing
     #expect(try moved.sample(40, at: asked.columns(columns), seed: 5).paths == paths)
   }
 
+  /// A fast wave of one column beside a slow one, which trees and processes of fixed lengths miss; and values that follow nothing.
+  @Test func aProcessThatExplainsTheRowsDrawsMostPathsWhereManyRowsSaySo() throws {
+    let model = try Self.model()
+    var stream = RandomStream(seed: 5)
+    func share(_ rows: Int, _ y: (Double, Double) -> Double) throws -> Double {
+      let x = (0..<2 * rows).map { _ in stream.uniform() }
+      let values = (0..<rows).map { y(x[2 * $0], x[2 * $0 + 1]) + 0.01 * stream.normal() }
+      return try model.condition(on: Cells(x, categories: [false, false]), y: values).share
+    }
+    let wave: (Double, Double) -> Double = { a, b in sin(20 * a) + b }
+    let (few, many) = (try share(60, wave), try share(200, wave))
+    #expect(few > 0.5 && few <= 0.6 && many > 0.85 && many <= 0.9)
+    for rows in [20, 200] {
+      var other = RandomStream(seed: 6)
+      #expect(try share(rows) { _, _ in other.normal() } < 0.2)
+    }
+  }
+
   @Test func knownErrorsOfZeroChangeNoByteAndOrderOfRowsNone() throws {
     let model = try Self.model()
     let (cells, y) = try Self.table(60)
