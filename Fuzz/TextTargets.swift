@@ -84,7 +84,7 @@ let contexts: @Sendable ([UInt8]) -> Void = { bytes in
   add("y", [rows])
   for array in model.network.stateArrays(rows: rows) { add(array.name, array.shape) }
   guard let content = try? Safetensors(bytes: writer.encoded(), file: "c"),
-    let context = try? SavedContext(content, file: "c"), let posterior = try? context.posterior(model)
+    let context = try? SavedContext(content), let posterior = try? context.posterior(model)
   else { return }
   precondition(context.fingerprint == fingerprint && context.inputColumns.count == dimensions)
   _ = try? posterior.observed
