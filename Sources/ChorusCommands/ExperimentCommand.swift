@@ -192,8 +192,7 @@ struct ExperimentRunCommand: ParsableCommand {
           )
         })
     guard scored else {
-      common.say("stopped; the same command goes on (folder \(run.folder))")
-      throw ExitCode(Exit.interrupted)
+      throw common.stopped(run.folder)
     }
   }
 

@@ -60,8 +60,7 @@ struct ExperimentEvidence: ParsableCommand {
         })
       common.progress("")
       guard whole else {
-        common.say("stopped; the same command goes on (folder \(run.folder))")
-        throw ExitCode(Exit.interrupted)
+        throw common.stopped(run.folder)
       }
       guard let evidence = experiment.evidence else { return }
       try write(EvidenceTable(evidence, run.evidence()), in: run.folder)

@@ -15,6 +15,13 @@ extension Speaking {
     if !quiet { StandardStreams.say(text().escapingControls() + "\n") }
   }
 
+  /// Tells, however quiet a command is, how work goes on that stopped before its end; to be thrown.
+  func stopped(_ folder: String) -> ExitCode {
+    let words = "stopped; the same command goes on (folder \(folder))"
+    StandardStreams.say(words.escapingControls() + "\n")
+    return ExitCode(Exit.interrupted)
+  }
+
   /// A line that overwrites itself, on a terminal only.
   func progress(_ text: @autoclosure () -> String) {
     guard !quiet, isatty(2) == 1 else { return }

@@ -166,8 +166,7 @@ struct TrialOptions: ParsableArguments {
       measure: measure
     ).write(format, plot: plot)
     if !finished {
-      common.say("stopped; the same command goes on (folder \(trials.folder))")
-      throw ExitCode(Exit.interrupted)
+      throw common.stopped(trials.folder)
     }
   }
 

@@ -62,6 +62,9 @@ import Testing
       "memories", "text", "book.txt", "--out", "runs", "--memories", "softmax,retention", "--steps", "2",
       "--width", "24", "--heads", "1", "--layers", "1", "--questions", "3", "--quiet",
     ]
+    // A budget that is over before the end is no error, but what ends with 130 says so, however quiet.
+    let part = try folder.start(arguments + ["--budget", "1e-300"]).1()
+    #expect(part.code == 130 && part.errors.contains("command goes on (folder runs)"), "\(part.errors)")
     let table = try folder.start(arguments + ["--plot", "t.svg"]).1()
     #expect(table.code == 0 && table.rows.count == 3, "\(table.errors)")
     #expect(table.rows[0][0] == "memory" && table.rows[0][6] == "bits_a_byte")
