@@ -132,6 +132,10 @@ struct ScoreTable {
     func text(_ value: Double) -> String { String(format: "%.3f", value) }
     let unit = lines ? "repetition" : "window"
     guard gain.mean.isFinite else {
+      let none = results.count { $0.joint == -.infinity }
+      guard none == 0 else {
+        return "joint: values have density 0 in \(none) of \(results.count) \(unit)s, so there is no mean"
+      }
       let joint = RepeatedMean(results.map(\.joint), overlap: overlap)
       guard joint.mean.isFinite else {
         return

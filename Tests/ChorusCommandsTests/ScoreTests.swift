@@ -111,6 +111,23 @@ import Testing
     }
   }
 
+  @Test func valuesOfDensityZeroAreScoredAndSaid() throws {
+    // Sales that grow and swing as logarithms see them, and one day below 0 among those held out.
+    let rows = (0..<60).map { day in
+      let level = exp(0.08 * Double(day)) * (1 + 0.4 * sin(Double(day) * .pi / 6))
+      return "\(day),\(day == 57 ? -3 : level * (day % 2 == 0 ? 1.04 : 0.96))"
+    }
+    try folder.write("z.csv", "t,y\n" + rows.joined(separator: "\n") + "\n")
+    let outcome = try folder.start([
+      "score", "z.csv", "--last", "6", "--model", "functions", "--scale", "log", "--orders", "2",
+      "--samples", "20",
+    ]).1()
+    #expect(outcome.code == 0, "\(outcome.errors)")
+    #expect(outcome.errors.contains("density 0 in 1 of 1"), "\(outcome.errors)")
+    #expect(outcome.output.contains("1 value has density 0"))
+    #expect(!outcome.errors.contains("errors of their own"))
+  }
+
   @Test func splitsByColumns() throws {
     // The last six by columns of the file are the last six by --last; a second column leaves rows out.
     let rows = (0..<40).map {
