@@ -147,6 +147,9 @@ struct Evaluate: ParsableCommand {
       }
       common.progress("")
       try writer.finish()
+      common.sayDensityZero(
+        rows.filter { row in [row.independent, row.buffer, row.reencode].contains { $0.mean == -.infinity } }
+          .map { $0.context.map { "N = \($0)" } ?? "all" })
       if let calibration {
         let name = URL(fileURLWithPath: self.model).deletingPathExtension().lastPathComponent
         let title = "Calibration of \(name) on tasks of \(prior.name)"

@@ -143,7 +143,12 @@ struct ExperimentRunCommand: ParsableCommand {
         experiment, folder: folder, seeds: seeds, tasks: tasks, training: training, evaluation: test,
         on: common.pool)
       if !tableOnly { try work(run) }
-      try write(ExperimentTable(experiment, run.scored()), run)
+      let table = ExperimentTable(experiment, run.scored())
+      try write(table, run)
+      common.sayDensityZero(
+        table.rows.filter { $0.logDensity.mean == -.infinity }.map {
+          "\($0.column), M = \($0.size.key), N = \($0.context.map(String.init) ?? "all")"
+        })
       if let curves { try draw(run, to: curves) }
     }
   }

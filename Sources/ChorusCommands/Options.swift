@@ -15,6 +15,15 @@ extension Speaking {
     if !quiet { StandardStreams.say(text().escapingControls() + "\n") }
   }
 
+  /// Tells whose mean log-densities cannot be told, where that is for values of density 0.
+  func sayDensityZero(_ whose: [String]) {
+    if !whose.isEmpty {
+      say(
+        "values have density 0 in some tasks, so that these means are left empty: \(whose.joined(separator: "; "))"
+      )
+    }
+  }
+
   /// Tells, however quiet a command is, how work goes on that stopped before its end; to be thrown.
   func stopped(_ folder: String) -> ExitCode {
     let words = "stopped; the same command goes on (folder \(folder))"

@@ -32,12 +32,7 @@ extension ExperimentRun {
   private var evidenceLog: LineLog { LineLog(path: folder + "/evidence.jsonl") }
 
   /// Every log marginal likelihood that is known.
-  public func evidence() throws -> [EvidenceScore] {
-    guard let data = try? RegularFile.read(evidenceLog.path, limit: 1 << 28) else { return [] }
-    return data.split(separator: 0x0A).compactMap {
-      try? JSONDecoder().decode(EvidenceScore.self, from: Data($0))
-    }
-  }
+  public func evidence() -> [EvidenceScore] { evidenceLog.values() }
 
   /// Works out what is not known yet, with the first seed's networks as they are: the integral over observers, and what each
   /// column's two networks say with an empty context.
@@ -54,13 +49,11 @@ extension ExperimentRun {
         "experiment '\(experiment.name)' has no block evidence: it compares no models of observers")
     }
     let log = evidenceLog
-    try log.keep { (try? JSONDecoder().decode(EvidenceScore.self, from: Data($0))) != nil }
+    try log.keep { LineLog.value(EvidenceScore.self, of: $0) != nil }
     func key(_ score: EvidenceScore) -> String {
       "\(score.column) \(score.dataSet) \(score.prior) \(score.trials) \(score.seed) \(score.model) \(score.orders)"
     }
-    let known = Set(try self.evidence().map(key))
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
+    let known = Set(self.evidence().map(key))
     let sets = CausalInference.dataSets(
       observers: evidence.observers, trials: evidence.trials, seed: evidence.seed)
     var models: [String: (model: Model, fingerprint: String)] = [:]
@@ -83,7 +76,7 @@ extension ExperimentRun {
           let begin = Date()
           (score.value, score.standardError) = try body()
           score.seconds = Date().timeIntervalSince(begin)
-          try log.append(encoder.encode(score))
+          try log.append(json: score)
           report(score, done, total)
         }
         guard !stop() else { return false }

@@ -78,7 +78,7 @@ public struct ExperimentRun: Sendable {
       try AtomicFile.write(
         encoder.encode(Start(experiment: experiment.name, tasks: self.tasks)), to: path)
     }
-    try scores.keep { (try? JSONDecoder().decode(Scores.self, from: Data($0))) != nil }
+    try scores.keep { LineLog.value(Scores.self, of: $0) != nil }
   }
 
   /// Whether a folder holds a run.
@@ -166,10 +166,7 @@ public struct ExperimentRun: Sendable {
   // MARK: Scores
 
   /// Everything that has been scored.
-  public func scored() throws -> [Scores] {
-    guard let data = try? RegularFile.read(scores.path, limit: 1 << 30) else { return [] }
-    return data.split(separator: 0x0A).compactMap { try? JSONDecoder().decode(Scores.self, from: Data($0)) }
-  }
+  public func scored() -> [Scores] { scores.values() }
 
   /// Scores what is not scored yet with the networks as they are.
   ///
@@ -184,14 +181,12 @@ public struct ExperimentRun: Sendable {
         models["\(network.name) \(seed)"] = (model, try model.fingerprint)
       }
     }
-    let known = Dictionary(try scored().map { (key($0), $0) }, uniquingKeysWith: { $1 })
+    let known = Dictionary(scored().map { (key($0), $0) }, uniquingKeysWith: { $1 })
     let cells = experiment.evaluation.sizes.flatMap { size in
       experiment.evaluation.contexts.map { (size: size, context: $0) }
     }
     let total = cells.count * experiment.columns.count * seeds.count
     var done = 0
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
     func keep(
       _ name: String, _ cell: (size: Experiment.Size, context: Int), _ seed: UInt64, _ model: String,
       orders: Int? = nil, _ body: () throws -> [Double]
@@ -206,7 +201,7 @@ public struct ExperimentRun: Sendable {
       let begin = Date()
       scores.values = try body()
       scores.seconds = Date().timeIntervalSince(begin)
-      try self.scores.append(encoder.encode(scores))
+      try self.scores.append(json: scores)
       report(scores, done, total)
     }
     for cell in cells {

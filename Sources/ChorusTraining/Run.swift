@@ -125,7 +125,7 @@ public struct Run {
     let step = trainer.step
     // What a killed run logged after its last checkpoint is computed, and logged, again.
     try log.keep { line in
-      ((try? JSONDecoder().decode(Logged.self, from: Data(line)))?.step).map { $0 <= step } ?? false
+      LineLog.value(Logged.self, of: line).map { $0.step <= step } ?? false
     }
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
@@ -134,10 +134,7 @@ public struct Run {
 
   /// What the run of a folder logged, and the seconds of training that it took, whether in one process or in several.
   public static func log(in folder: String) -> (entries: [Entry], seconds: Double) {
-    guard let data = try? RegularFile.read(folder + "/log.jsonl", limit: 1 << 28) else { return ([], 0) }
-    let entries = data.split(separator: 0x0A).compactMap {
-      try? JSONDecoder().decode(Entry.self, from: Data($0))
-    }
+    let entries = LineLog(path: folder + "/log.jsonl").values(Entry.self)
     var (seconds, before) = (0.0, 0)
     for entry in entries {
       seconds += Double(entry.tasks - before) / max(entry.tasksPerSecond, 1e-9)
@@ -191,7 +188,7 @@ public struct Run {
           validationFree: validation?.meanFree, validationBuffered: validation?.meanBuffered,
           rate: configuration.rate(at: step - 1), gradientNorm: norm, tasksPerSecond: speed,
           seconds: now.timeIntervalSince(begin))
-        if validates { try append(entry) }
+        if validates { try log.append(json: entry) }
         report(entry)
         sums = LossSums()
         last = (Date(), step)
@@ -229,11 +226,6 @@ public struct Run {
     try trainer.model(card: card).write(to: modelPath, half: false)
   }
 
-  private func append(_ entry: Entry) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    try log.append(try encoder.encode(entry))
-  }
 }
 
 extension Trainer {

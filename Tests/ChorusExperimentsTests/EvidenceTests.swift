@@ -60,7 +60,7 @@ private func experiment(_ text: String = observers) throws -> Experiment {
     #expect(try !run.scoreEvidence(stop: stop, report: { _, _, _ in }))
     var found = 0
     #expect(try run.scoreEvidence(stop: { false }, report: { _, _, _ in found += 1 }))
-    let scores = try run.evidence()
+    let scores = run.evidence()
     // Two data sets, two models, two columns and the integral.
     #expect(scores.count == 12 && found < 12)
     let set = CausalInference.dataSets(observers: 1, trials: 6, seed: 9)[1]

@@ -2,6 +2,7 @@ import ChorusData
 import ChorusEvaluation
 import ChorusModels
 import ChorusPriors
+import ChorusStorage
 import ChorusTensors
 import ChorusTraining
 import Foundation
@@ -107,7 +108,7 @@ private func scores(in folder: String) throws -> String {
     let run = try ExperimentRun(read, folder: folder.path, seeds: 2, on: ThreadPool(threads: 2))
     #expect(try run.train(stop: { false }, report: { _, _, _ in }))
     #expect(try run.score(stop: { false }, report: { _, _, _ in }))
-    let scored = try run.scored()
+    let scored = run.scored()
     let table = ExperimentTable(read, scored)
     // Five columns and two oracles, of two context sizes and of all.
     #expect(table.rows.count == 21)
@@ -122,6 +123,21 @@ private func scores(in folder: String) throws -> String {
     #expect(abs(distance.mean - (oracle.logDensity.mean - all.logDensity.mean)) < 1e-9)
     #expect(distance.mean > 0, "no network is better than the truth")
     #expect(run.trainingLog(of: "buffer", seed: 2).entries.last?.tasks == 24)
+  }
+
+  /// A density of 0 is kept as such, and its mean is not told.
+  @Test func densitiesOfZeroAreKept() throws {
+    let folder = ScratchFolder()
+    let run = try ExperimentRun(experiment(), folder: folder.path, on: ThreadPool(threads: 1))
+    let scores = ExperimentRun.Scores(
+      column: "AR", targets: 3, layout: .random, context: 3, seed: 1, model: "", orders: 2,
+      values: [-.infinity, 1, 2, 0.5], seconds: 1)
+    let log = LineLog(path: folder.path + "/scores.jsonl")
+    try log.append(json: scores)
+    #expect(run.scored().map(\.values) == [scores.values])
+    #expect(ExperimentTable(run.experiment, run.scored()).rows[0].logDensity.mean == -.infinity)
+    _ = try ExperimentRun(experiment(), folder: folder.path, on: ThreadPool(threads: 1))
+    #expect(run.scored().count == 1, "a line that can be read stays")
   }
 
   @Test func anotherNumberOfTasksIsRefused() throws {
@@ -156,7 +172,7 @@ private func scores(in folder: String) throws -> String {
     let run = try ExperimentRun(experiment(text), folder: folder.path, on: ThreadPool(threads: 2))
     #expect(try run.train(stop: { false }, report: { _, _, _ in }))
     #expect(try run.score(stop: { false }, report: { _, _, _ in }))
-    let table = ExperimentTable(run.experiment, try run.scored())
+    let table = ExperimentTable(run.experiment, run.scored())
     func mean(_ column: String) -> Double? {
       table.rows.first { $0.column == column && $0.context == 8 }?.logDensity.mean
     }
