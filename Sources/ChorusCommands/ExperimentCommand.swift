@@ -65,7 +65,7 @@ struct ExperimentRunCommand: ParsableCommand {
     abstract: "Train an experiment's networks, score them, and print the table.",
     discussion: """
       NAME is a file, or a name in the folder Experiments. Every network is trained on as many tasks of one prior; then \
-      all are asked for the joint log-density of the same tasks, which none has seen, in nats a target. Errors are \
+      all, and the models that the experiment names, are asked for the joint log-density of the same tasks, which none has seen, in nats a target. Errors are \
       standard errors over tasks; with several seeds the spread between their means is in a column of its own. \
       What is done is kept in the run's folder ($CHORUS_RUNS/experiments/NAME, by default under \
       ~/.cache/chorus/runs): Ctrl-C stops, and the same command goes on. The folder also gets table.csv.
@@ -154,6 +154,13 @@ struct ExperimentRunCommand: ParsableCommand {
   }
 
   private func check(_ experiment: Experiment) throws {
+    let ofTraining = [
+      ("--budget", budget != nil), ("--tasks", tasks != nil), ("--seeds", seeds != 1),
+      ("--training-tasks", trainingTasks != nil), ("--curves", curves != nil),
+    ]
+    if experiment.networks.isEmpty, let given = ofTraining.first(where: \.1) {
+      throw ValidationError("\(given.0): \(experiment.name) trains no network")
+    }
     for (name, option, given) in [
       (experiment.networks.first?.configuration.prior, "--training-tasks", trainingTasks),
       (experiment.evaluation.prior, "--test-tasks", testTasks),
@@ -208,14 +215,14 @@ struct ExperimentRunCommand: ParsableCommand {
   ]
 
   private func write(_ table: ExperimentTable, _ run: ExperimentRun) throws {
-    let hours = Dictionary(
-      uniqueKeysWithValues: run.experiment.columns.map { column in
-        (column.name, run.seeds.reduce(0) { $0 + run.trainingLog(of: column.network, seed: $1).hours })
-      })
-    let tasks = Dictionary(
-      uniqueKeysWithValues: run.experiment.columns.map { column in
-        (column.name, run.trainingLog(of: column.network, seed: run.seeds.last ?? 1).entries.last?.tasks ?? 0)
-      })
+    // Of the networks that the run has trained; what other models were trained on is theirs to tell.
+    var (hours, tasks): ([String: Double], [String: Int]) = ([:], [:])
+    for column in run.experiment.columns {
+      guard case .network(let network) = column.asked else { continue }
+      hours[column.name] = run.seeds.reduce(0) { $0 + run.trainingLog(of: network, seed: $1).hours }
+      tasks[column.name] =
+        run.trainingLog(of: network, seed: run.seeds.last ?? 1).entries.last?.tasks ?? 0
+    }
     for destination in [RowWriter.Destination.standardOutput, .file(run.folder + "/table.csv")] {
       let writer = try RowWriter(
         columns: Self.columns, format: destination == .standardOutput ? format : .csv, to: destination)

@@ -10,7 +10,8 @@ import Foundation
 ///
 /// It is a JSON file. `training` has the settings that all networks share, as a training configuration; each network's
 /// `change` holds what is different in it, setting by setting, where an object that has a name (a head, an encoder) is taken
-/// whole.
+/// whole. A column asks one of these networks, or a model that is there already, by its name; an experiment whose columns all do
+/// has no `networks`, no `training` and no `tasks`.
 public struct Experiment: Sendable {
   /// One network: what it is called, and how it is trained.
   public struct Network: Sendable {
@@ -23,10 +24,18 @@ public struct Experiment: Sendable {
     public let share: Double
   }
 
-  /// One column of the table: a network and what is asked of it.
+  /// Whom a column asks.
+  public enum Asked: Sendable, Hashable {
+    /// One of the experiment's networks, once for each seed that it is trained with.
+    case network(String)
+    /// A model that the experiment does not train: a shipped one by its name, or a file. It has one seed.
+    case model(String)
+  }
+
+  /// One column of the table: a network or model, and what is asked of it.
   public struct Column: Sendable, Hashable {
     public let name: String
-    public let network: String
+    public let asked: Asked
     public let law: Law
     /// Orders of the targets to average over; nil for what the size says.
     public let orders: Int?
@@ -94,7 +103,7 @@ public struct Experiment: Sendable {
 
   public let name: String
   public let title: String
-  /// Tasks that each network is trained on, unless a run says otherwise.
+  /// Tasks that each network is trained on, unless a run says otherwise; 0 where there are no networks.
   public let tasks: Int
   public let networks: [Network]
   public let evaluation: Evaluation
@@ -128,13 +137,14 @@ public struct Experiment: Sendable {
     }
     name = try field("name", String.self)
     title = try field("title", String.self)
-    tasks = try field("tasks", Int.self)
+    let trains = fields["networks"] != nil
+    tasks = trains ? try field("tasks", Int.self) : 0
     guard name.wholeMatch(of: /[a-z0-9-]{1,64}/) != nil else {
       throw fail("name is '\(name)'; it names a folder: lower-case letters, digits and '-'")
     }
-    let training = try field("training", [String: Any].self)
+    let training = trains ? try field("training", [String: Any].self) : [:]
     var networks: [Network] = []
-    for entry in try field("networks", [[String: Any]].self) {
+    for entry in trains ? try field("networks", [[String: Any]].self) : [] {
       guard let own = entry["name"] as? String, own.wholeMatch(of: /[a-z0-9-]{1,64}/) != nil,
         Set(entry.keys).isSubset(of: ["name", "change", "adapt", "share"])
       else {
@@ -190,7 +200,9 @@ public struct Experiment: Sendable {
           && (1...4096).contains($0.orders)
       })
     else { throw fail("evaluation: contexts, targets, functions or orders are none, or out of range") }
-    guard (1...1_000_000_000).contains(tasks) else { throw fail("tasks is \(tasks); it must be at least 1") }
+    guard networks.isEmpty || (1...1_000_000_000).contains(tasks) else {
+      throw fail("tasks is \(tasks); it must be at least 1")
+    }
   }
 
   // MARK: Parts of the file
@@ -232,13 +244,21 @@ public struct Experiment: Sendable {
   ) throws(ExperimentError) -> [Column] {
     var columns: [Column] = []
     for entry in entries {
-      guard let name = entry["name"] as? String, let network = entry["network"] as? String,
-        Set(entry.keys).isSubset(of: ["name", "network", "plan", "law", "orders"])
+      guard let name = entry["name"] as? String,
+        Set(entry.keys).isSubset(of: ["name", "network", "model", "plan", "law", "orders"])
       else {
-        throw fail("a column has a name, a network, a plan or a law (copula, orderGap), and maybe orders")
+        throw fail(
+          "a column has a name, a network or a model, a plan or a law (copula, orderGap), and maybe orders")
       }
-      guard networks.contains(where: { $0.name == network }) else {
-        throw fail("column '\(name)': there is no network '\(network)'")
+      let asked: Asked
+      switch (entry["network"] as? String, entry["model"] as? String) {
+      case (let network?, nil):
+        guard networks.contains(where: { $0.name == network }) else {
+          throw fail("column '\(name)': there is no network '\(network)'")
+        }
+        asked = .network(network)
+      case (nil, let model?): asked = .model(model)
+      default: throw fail("column '\(name)': give one of network and model")
       }
       let orders = entry["orders"] as? Int
       guard orders.map({ (1...4096).contains($0) }) ?? (entry["orders"] == nil) else {
@@ -252,7 +272,7 @@ public struct Experiment: Sendable {
       case (nil, "orderGap"): law = .orderGap
       default: throw fail("column '\(name)': give a plan, or one of the laws copula and orderGap")
       }
-      columns.append(Column(name: name, network: network, law: law, orders: orders))
+      columns.append(Column(name: name, asked: asked, law: law, orders: orders))
     }
     return columns
   }

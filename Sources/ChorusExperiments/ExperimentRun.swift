@@ -103,6 +103,7 @@ public struct ExperimentRun: Sendable {
       for _ in 0..<steps { _ = try trainer.advance() }
       seconds += Date().timeIntervalSince(begin) / Double(steps * network.configuration.batch)
     }
+    guard seconds > 0 else { return experiment.tasks }
     let most = minutes * 60 / (seconds * Double(max(seeds, 1)))
     return max(1000, Int(most / 1000) * 1000)
   }
@@ -174,18 +175,12 @@ public struct ExperimentRun: Sendable {
   /// - Returns: false where `stop` said so.
   public func score(stop: () -> Bool, report: (Scores, _ done: Int, _ of: Int) -> Void) throws -> Bool {
     let evaluation = try self.evaluation ?? Priors.named(experiment.evaluation.prior)
-    var models: [String: (model: Model, fingerprint: String)] = [:]
-    for seed in seeds {
-      for network in experiment.networks {
-        let model = try Model(path: folder(of: network.name, seed: seed) + "/model.safetensors")
-        models["\(network.name) \(seed)"] = (model, try model.fingerprint)
-      }
-    }
+    let models = try askedModels()
     let known = Dictionary(scored().map { (key($0), $0) }, uniquingKeysWith: { $1 })
     let cells = experiment.evaluation.sizes.flatMap { size in
       experiment.evaluation.contexts.map { (size: size, context: $0) }
     }
-    let total = cells.count * experiment.columns.count * seeds.count
+    let total = cells.count * models.count
     var done = 0
     func keep(
       _ name: String, _ cell: (size: Experiment.Size, context: Int), _ seed: UInt64, _ model: String,
@@ -213,19 +208,45 @@ public struct ExperimentRun: Sendable {
         try keep(Self.oracle, cell, 0, "") { laws.map { $0.joint / count } }
         try keep(Self.oracleIndependent, cell, 0, "") { laws.map { $0.independent / count } }
       }
-      for seed in seeds {
-        for column in experiment.columns {
-          guard !stop() else { return false }
-          guard let asked = models["\(column.network) \(seed)"] else { continue }
-          try keep(column.name, cell, seed, asked.fingerprint, orders: column.orders) {
-            try pool.map(cell.size.functions) { index in
-              try value(of: asked.model, column, cell.size, task(index, cell, evaluation), index)
-            }
+      for asked in models {
+        guard !stop() else { return false }
+        try keep(asked.column.name, cell, asked.seed, asked.fingerprint, orders: asked.column.orders) {
+          try pool.map(cell.size.functions) { index in
+            try value(of: asked.model, asked.column, cell.size, task(index, cell, evaluation), index)
           }
         }
       }
     }
     return true
+  }
+
+  private typealias Questioned = (column: Experiment.Column, seed: UInt64, model: Model, fingerprint: String)
+
+  /// Who is asked, seed by seed and column by column: the networks as they are now, and with the first seed the models that were
+  /// there before.
+  private func askedModels() throws -> [Questioned] {
+    var read: [String: (model: Model, fingerprint: String)] = [:]
+    func model(_ path: String) throws -> (model: Model, fingerprint: String) {
+      if let known = read[path] { return known }
+      let model = try Model(path: path)
+      read[path] = (model, try model.fingerprint)
+      return (model, try model.fingerprint)
+    }
+    var asked: [Questioned] = []
+    for (place, seed) in seeds.enumerated() {
+      for column in experiment.columns {
+        let path: String
+        switch column.asked {
+        case .network(let name): path = folder(of: name, seed: seed) + "/model.safetensors"
+        case .model(let name):
+          guard place == 0 else { continue }
+          path = try ModelLocation.resolve(name)
+        }
+        let own = try model(path)
+        asked.append((column, seed, own.model, own.fingerprint))
+      }
+    }
+    return asked
   }
 
   private func key(_ scores: Scores) -> String {
