@@ -3,7 +3,7 @@ import Foundation
 
 /// The delta rule (Schlag et al. 2021, eq. 15): one gradient step a row in the rows' order, S ← S + β k (v − k·S)ᵀ with β
 /// in (0, 1) a head. Its state depends on the order, so it cannot hold a set.
-struct DeltaRule: FactorRule {
+struct DeltaRule: HeadwiseRule {
   private let map: any FeatureMap
   private let sizes: AttentionSizes
   private let values: MemoryValues
@@ -70,23 +70,26 @@ struct DeltaRule: FactorRule {
     out.update(from: read.mapped, count: sizes.width)
   }
 
-  /// The residuals of all rows at once: (I + β·strict lower part of KKᵀ) R = β V (Yang et al. 2024, DeltaNet).
+  /// The chunk form of the delta rules (`RecurrentPass`) without fading and with one rate.
   func record(_ head: inout HeadPass) {
-    let m = head.matrices
+    let (m, rows) = (head.matrices, head.rows)
     let rate = m.map(head.parameter(0)) { x in
       let value = Softplus.slope(x)
       return (value, value * (1 - value))
     }
-    let keys = m.stack(map.record(head.keys, on: m), map.record(head.ownKeys, on: m))
-    let values = m.stack(head.values, head.ownValues)
-    let rates = m.multiply(m.constant(1, keys.rows, 1), rate)
-    let below = m.visible(m.multiply(keys, keys, .right), limits: (0..<keys.rows).map { Int32($0) })
-    let system = m.addDiagonal(m.scaleRows(below, by: rates), m.constant(1, 1, 1))
-    let residuals = m.solve(system, m.scaleRows(values, by: rates))
-    for part in head.parts {
-      let scores = m.multiply(map.record(part.queries, on: m), keys, .right)
-      let limits = part.limits.map { $0 + Int32(head.keys.rows) }
-      head.emit(part, m.multiply(m.visible(scores, limits: limits), residuals))
+    let terms = RecurrentPass.Terms(
+      keys: .inputs([head.keyInputs.set, head.keyInputs.own], map), erases: nil,
+      values: .inputs([head.valueInputs.set, head.valueInputs.own], IdentityFeatures()),
+      fades: m.constant(0, rows, 1), rates: m.multiply(m.constant(1, rows, 1), rate))
+    let set = head.keyInputs.set.rows.count
+    let queries = head.parts.map { part in
+      RecurrentPass.Queries(
+        rows: .inputs([part.input], map), ends: part.limits.map { set + Int($0) }, row: part.row)
     }
+    let form = RecurrentPass.Form(
+      rank: rank, columns: sizes.width, channels: false, corrects: true, moves: 1, unread: 0, leastFade: 0,
+      longest: 64)
+    head.pass.fuse(
+      RecurrentPass(form, terms, queries, moves: rows, column: head.head * sizes.width, head.pass))
   }
 }

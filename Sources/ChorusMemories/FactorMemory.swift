@@ -3,7 +3,7 @@ import ChorusTensors
 
 /// A memory whose context is one small matrix a head and whose buffer rows are rank-one terms beside it: linear
 /// attention, ridge regression, the delta rule, TTT-Linear.
-struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
+struct FactorMemory<Rule: FactorRule>: SpecifiedMemory {
   let rule: Rule
   let sizes: AttentionSizes
   let shape: MemoryShape
@@ -346,7 +346,9 @@ struct FactorMemory<Rule: FactorRule>: HeadwiseMemory {
     scratch.rewind(to: mark)
   }
 
-  func record(_ head: inout HeadPass) { rule.record(&head) }
+  func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {
+    rule.train(self, queries: queries, stored: stored, blocks: blocks, on: tape)
+  }
 
   // MARK: Outside the program
 

@@ -47,7 +47,25 @@ protocol FactorRule: Sendable {
     _ read: FactorRead, query: UnsafePointer<Float>, head: Int, into out: UnsafeMutablePointer<Float>,
     feature: UnsafeMutablePointer<Float>)
 
+  /// The reads of a training pass, recorded with derivatives.
+  func train(
+    _ memory: FactorMemory<Self>, queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape
+  ) -> Node
+}
+
+/// A factor rule whose training form is written head by head in small matrices.
+protocol HeadwiseRule: FactorRule {
   func record(_ head: inout HeadPass)
+}
+
+extension HeadwiseRule {
+  func train(
+    _ memory: FactorMemory<Self>, queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape
+  ) -> Node {
+    HeadPass.each(
+      memory.sizes, memory.shape, memory.values, queries: queries, stored: stored, blocks: blocks, on: tape
+    ) { record(&$0) }
+  }
 }
 
 /// What the context and the visible factors gave for one head of a row.

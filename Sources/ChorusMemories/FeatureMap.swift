@@ -12,10 +12,26 @@ public protocol FeatureMap: Sendable {
   func count(_ width: Int) -> Int
   /// φ of one head's row: `count(width)` floats at `out`, which may be `x` where the count is the width.
   func apply(_ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>)
+  /// φ of `rows` such rows, one behind the other, into as many rows of features.
+  func apply(
+    rows: Int, _ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>)
+  /// Adds to the gradient `dx` of `rows` rows x, whose features are y, what `dy` gives.
+  func addGradient(
+    rows: Int, _ dy: UnsafePointer<Float>, of x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, width: Int,
+    to dx: UnsafeMutablePointer<Float>)
   /// φ by its formula, in Double.
   func reference(_ x: [Double]) -> [Double]
   /// φ of every row of x `[rows, width]`.
   func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix
+}
+
+extension FeatureMap {
+  public func apply(
+    rows: Int, _ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>
+  ) {
+    let features = count(width)
+    for row in 0..<rows { apply(x + row * width, width: width, into: out + row * features) }
+  }
 }
 
 /// The feature maps that a specification can name.
@@ -38,6 +54,12 @@ struct IdentityFeatures: FeatureMap {
   func apply(_ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>) {
     if out != x { out.update(from: x, count: width) }
   }
+  func addGradient(
+    rows: Int, _ dy: UnsafePointer<Float>, of x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, width: Int,
+    to dx: UnsafeMutablePointer<Float>
+  ) {
+    for i in 0..<rows * width { dx[i] += dy[i] }
+  }
   func reference(_ x: [Double]) -> [Double] { x }
   func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix { x }
 }
@@ -55,17 +77,21 @@ struct UnitFeatures: FeatureMap {
     for i in 0..<width { out[i] = x[i] * factor }
   }
   /// With y = s x: s (dy − y (y·dy)).
-  static func addGradient(
-    _ dy: UnsafePointer<Float>, of x: UnsafePointer<Float>, width: Int, to dx: UnsafeMutablePointer<Float>
+  func addGradient(
+    rows: Int, _ dy: UnsafePointer<Float>, of x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, width: Int,
+    to dx: UnsafeMutablePointer<Float>
   ) {
-    var (squares, product): (Float, Float) = (Float(epsilon), 0)
-    for i in 0..<width {
-      squares += x[i] * x[i]
-      product += x[i] * dy[i]
+    for row in stride(from: 0, to: rows * width, by: width) {
+      let (dy, x, dx) = (dy + row, x + row, dx + row)
+      var (squares, product): (Float, Float) = (Float(Self.epsilon), 0)
+      for i in 0..<width {
+        squares += x[i] * x[i]
+        product += x[i] * dy[i]
+      }
+      let factor = 1 / squares.squareRoot()
+      let along = product / squares
+      for i in 0..<width { dx[i] += factor * (dy[i] - x[i] * along) }
     }
-    let factor = 1 / squares.squareRoot()
-    let along = product / squares
-    for i in 0..<width { dx[i] += factor * (dy[i] - x[i] * along) }
   }
   func reference(_ x: [Double]) -> [Double] {
     let length = (x.reduce(Self.epsilon) { $0 + $1 * $1 }).squareRoot()
@@ -88,6 +114,18 @@ struct ELUFeatures: FeatureMap {
   func apply(_ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>) {
     Elementwise.positiveELU(width, x, into: out)
   }
+  func apply(
+    rows: Int, _ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>
+  ) {
+    Elementwise.positiveELU(rows * width, x, into: out)
+  }
+  /// Above zero y is above 1 and its derivative 1, below it is y itself.
+  func addGradient(
+    rows: Int, _ dy: UnsafePointer<Float>, of x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, width: Int,
+    to dx: UnsafeMutablePointer<Float>
+  ) {
+    for i in 0..<rows * width { dx[i] += dy[i] * (y[i] < 1 ? y[i] : 1) }
+  }
   func reference(_ x: [Double]) -> [Double] { x.map { $0 > 0 ? $0 + 1 : exp($0) } }
   func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix {
     tape.map(x) { $0 > 0 ? ($0 + 1, 1) : (exp($0), exp($0)) }
@@ -101,6 +139,12 @@ struct ReLUFeatures: FeatureMap {
   func count(_ width: Int) -> Int { width }
   func apply(_ x: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>) {
     for i in 0..<width { out[i] = max(x[i], 0) }
+  }
+  func addGradient(
+    rows: Int, _ dy: UnsafePointer<Float>, of x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, width: Int,
+    to dx: UnsafeMutablePointer<Float>
+  ) {
+    for i in 0..<rows * width { dx[i] += y[i] > 0 ? dy[i] : 0 }
   }
   func reference(_ x: [Double]) -> [Double] { x.map { max($0, 0) } }
   func record(_ x: MatrixTape.Matrix, on tape: MatrixTape) -> MatrixTape.Matrix {
@@ -123,6 +167,27 @@ struct TaylorFeatures: FeatureMap {
       for j in i..<width {
         out[place] = x[i] * x[j] * Float(i == j ? square : square * 2.0.squareRoot())
         place += 1
+      }
+    }
+  }
+  func addGradient(
+    rows: Int, _ dy: UnsafePointer<Float>, of x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, width: Int,
+    to dx: UnsafeMutablePointer<Float>
+  ) {
+    let (linear, square) = factors(width)
+    let mixed = Float(square * 2.0.squareRoot())
+    for row in 0..<rows {
+      let (dy, x, dx) = (dy + row * count(width), x + row * width, dx + row * width)
+      for i in 0..<width { dx[i] += dy[1 + i] * Float(linear) }
+      var place = 1 + width
+      for i in 0..<width {
+        dx[i] += 2 * Float(square) * x[i] * dy[place]
+        for j in i + 1..<max(width, i + 1) {
+          let slope = mixed * dy[place + j - i]
+          dx[i] += slope * x[j]
+          dx[j] += slope * x[i]
+        }
+        place += width - i
       }
     }
   }

@@ -87,9 +87,21 @@ protocol HeadwiseMemory: SpecifiedMemory {
 
 extension HeadwiseMemory {
   public func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {
+    HeadPass.each(sizes, shape, values, queries: queries, stored: stored, blocks: blocks, on: tape) {
+      record(&$0)
+    }
+  }
+}
+
+extension HeadPass {
+  /// An operation of all heads of all blocks, which `record` records one by one.
+  static func each(
+    _ sizes: AttentionSizes, _ shape: MemoryShape, _ values: MemoryValues, queries: Node, stored: Node,
+    blocks: [VisibleBlock], on tape: Tape, record: (inout HeadPass) -> Void
+  ) -> Node {
     let layout = shape.layout
     return tape.matrices(rows: queries.rows, columns: shape.read, reads: [queries, stored]) { pass in
-      for group in Self.groups(blocks) {
+      for group in VisibleGroup.all(blocks) {
         for head in 0..<sizes.heads {
           let columns = head * sizes.width..<(head + 1) * sizes.width
           func both(_ columns: Range<Int>) -> HeadPass.Inputs {
@@ -98,38 +110,61 @@ extension HeadwiseMemory {
               HeadPass.Input(stored, rows: group.own, columns: columns, pass)
             )
           }
-          let parts = group.parts.map { block in
+          let parts = group.parts.map { part in
             HeadPass.Part(
-              input: HeadPass.Input(queries, rows: block.queries, columns: columns, pass),
-              limits: block.limits.isEmpty
-                ? [Int32](repeating: 0, count: block.queries.count) : block.limits,
-              row: block.queries.lowerBound)
+              input: HeadPass.Input(queries, rows: part.queries, columns: columns, pass),
+              limits: part.seen, row: part.queries.lowerBound)
           }
           var one = HeadPass(
             head: head, sizes: sizes, keyInputs: both(layout.key(head)),
             valueInputs: both(layout.value(head)),
             gateInputs: layout.gates.indices.map { both(layout.gate($0, head)) }, parts: parts,
-            parameters: self.values.handles, pass: pass)
+            parameters: values.handles, pass: pass)
           record(&one)
         }
       }
     }
   }
+}
 
-  /// Blocks that read the same set, with the own rows that any of them sees.
-  private static func groups(_ blocks: [VisibleBlock]) -> [(
-    shared: Range<Int>, own: Range<Int>, parts: [VisibleBlock]
-  )] {
-    var groups: [(shared: Range<Int>, own: Range<Int>, parts: [VisibleBlock])] = []
+/// Blocks of a training pass that read the same set, with the rows behind it that any of them sees.
+struct VisibleGroup {
+  /// Queries beside each other, and how many rows behind the set each sees.
+  struct Part {
+    let queries: Range<Int>
+    let seen: [Int32]
+  }
+
+  let shared: Range<Int>
+  private(set) var own: Range<Int>
+  private(set) var parts: [Part]
+
+  /// Of all parts.
+  var count: Int { parts.reduce(0) { $0 + $1.queries.count } }
+
+  /// Each part with the number of queries before it.
+  var places: [(first: Int, part: Part)] {
+    var first = 0
+    return parts.map { part in
+      defer { first += part.queries.count }
+      return (first, part)
+    }
+  }
+
+  static func all(_ blocks: [VisibleBlock]) -> [VisibleGroup] {
+    var groups: [VisibleGroup] = []
     for block in blocks where !block.queries.isEmpty {
       let own = block.limits.isEmpty ? block.own.lowerBound..<block.own.lowerBound : block.own
+      let part = Part(
+        queries: block.queries,
+        seen: block.limits.isEmpty ? [Int32](repeating: 0, count: block.queries.count) : block.limits)
       if let last = groups.indices.last, groups[last].shared == block.shared,
         groups[last].own.isEmpty || own.isEmpty || groups[last].own == own
       {
         if groups[last].own.isEmpty { groups[last].own = own }
-        groups[last].parts.append(block)
+        groups[last].parts.append(part)
       } else {
-        groups.append((block.shared, own, [block]))
+        groups.append(VisibleGroup(shared: block.shared, own: own, parts: [part]))
       }
     }
     return groups

@@ -22,6 +22,19 @@ struct HedgehogFeatures: FeatureMap {
     for i in 0..<2 * width { out[i] /= total }
   }
 
+  /// A softmax does not feel what is taken from all of its arguments, so the largest coordinate has no part in this.
+  func addGradient(
+    rows: Int, _ dy: UnsafePointer<Float>, of x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, width: Int,
+    to dx: UnsafeMutablePointer<Float>
+  ) {
+    for row in 0..<rows {
+      let (dy, y, dx) = (dy + row * 2 * width, y + row * 2 * width, dx + row * width)
+      var mean: Float = 0
+      for i in 0..<2 * width { mean += y[i] * dy[i] }
+      for i in 0..<width { dx[i] += y[i] * (dy[i] - mean) - y[width + i] * (dy[width + i] - mean) }
+    }
+  }
+
   func reference(_ x: [Double]) -> [Double] {
     let powers = (x + x.map { -$0 }).map { exp($0 - (x.map(abs).max() ?? 0)) }
     return powers.map { $0 / powers.reduce(0, +) }

@@ -3,8 +3,8 @@ import Foundation
 
 /// Linear attention (Katharopoulos et al. 2020, eq. 4-7): S = Σ w φ(k) vᵀ and z = Σ w φ(k), read as φ(q)·S, divided by
 /// φ(q)·z or by the number of rows if so told. One full-batch gradient step of unit rate from zero (Wang et al. 2025, test-time regression).
-struct LinearRule: FactorRule {
-  private let map: any FeatureMap
+struct LinearRule: FusedRule {
+  let map: any FeatureMap
   private let sizes: AttentionSizes
   private let spec: MemorySpec
   private let values: MemoryValues
@@ -87,32 +87,44 @@ struct LinearRule: FactorRule {
     for j in 0..<sizes.width { out[j] = read.mapped[j] / divisor }
   }
 
-  func record(_ head: inout HeadPass) {
-    let m = head.matrices
-    let (weights, ownWeights) = PointWeights.record(&head, 0)
-    func weighed(_ keys: HeadPass.Matrix, _ weights: HeadPass.Matrix?) -> HeadPass.Matrix {
-      let features = map.record(keys, on: m)
-      return weights.map { m.scaleRows(features, by: $0) } ?? features
+  // MARK: Training
+
+  let sums = FactorSums.valuesAndRows
+  var powers: (key: Float, value: Float)? { spec.weights == .learned ? (1, 0) : nil }
+  var extra: FactorExtra { spec.readOut == .normalised ? .sums : .none }
+
+  /// What a query's total is divided by.
+  private func divisor(_ reads: FactorReads, _ row: Int) -> Float {
+    switch spec.readOut {
+    case .normalised: reads.mapped.row(row)[sizes.width] + reads.extra[row] + Float(Self.epsilon)
+    case .mean: Float(max(1, reads.set + Int(reads.limits[reads.limits.startIndex + row])))
+    case .raw, .leverage: 1
     }
-    let keys = weighed(head.keys, weights)
-    let own = weighed(head.ownKeys, ownWeights)
-    let state = m.multiply(keys, head.values, .left)
-    let sums = m.transpose(m.multiply(m.constant(1, 1, keys.rows), keys))
-    for part in head.parts {
-      let queries = map.record(part.queries, on: m)
-      let scores = m.visible(m.multiply(queries, own, .right), limits: part.limits)
-      let total = m.add(m.multiply(queries, state), m.multiply(scores, head.ownValues))
-      switch spec.readOut {
-      case .normalised:
-        let divisor = m.add(m.multiply(queries, sums), m.rowSums(scores))
-        let inverse = m.map(divisor) { x in
-          let value = 1 / (x + Self.epsilon)
-          return (value, -value * value)
-        }
-        head.emit(part, m.scaleRows(total, by: inverse))
-      case .mean: head.emit(part, m.scaleRows(total, by: head.shares(of: part)))
-      case .raw, .leverage: head.emit(part, total)
+  }
+
+  func finish(_ reads: FactorReads, _ products: FloatProducts) {
+    for row in 0..<reads.rows {
+      let factor = 1 / divisor(reads, row)
+      let (total, out) = (reads.mapped.row(row), reads.out.row(row))
+      for j in 0..<sizes.width { out[j] = factor * total[j] }
+    }
+  }
+
+  /// o = t/c: dt = do/c, dc = −o·do/c.
+  func finishGradient(
+    _ reads: FactorReads, by gradients: FactorReads, _ numbers: FactorNumbers, _ products: FloatProducts
+  ) {
+    for row in 0..<reads.rows {
+      let factor = 1 / divisor(reads, row)
+      let (out, by, total) = (reads.out.row(row), gradients.out.row(row), gradients.mapped.row(row))
+      var along: Float = 0
+      for j in 0..<sizes.width {
+        total[j] = factor * by[j]
+        along += out[j] * by[j]
       }
+      guard spec.readOut == .normalised else { continue }
+      total[sizes.width] = -factor * along
+      gradients.extra[row] = -factor * along
     }
   }
 }
@@ -129,13 +141,6 @@ enum PointWeights {
 
   static func value(_ row: StoredRow, _ bias: Float) -> Float {
     Float(Softplus.value(Double(row.gate(0)[0]) + Double(bias)))
-  }
-
-  /// Weights `[rows, 1]` of the set and of the rows behind it; nil where all weigh 1.
-  static func record(_ head: inout HeadPass, _ index: Int) -> (HeadPass.Matrix?, HeadPass.Matrix?) {
-    guard let gate = head.gateInputs.first else { return (nil, nil) }
-    let (m, bias) = (head.matrices, head.parameter(index))
-    return (m.softplus(m.addRow(gate.set.matrix, bias)), m.softplus(m.addRow(gate.own.matrix, bias)))
   }
 }
 

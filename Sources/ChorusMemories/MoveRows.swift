@@ -3,13 +3,13 @@ import ChorusTensors
 /// Rows that a fused pass reads in Float: of a recorded matrix, or of a node, whose gradients they give back to it.
 enum MoveRows {
   case matrix(MatrixTape.Matrix, MatrixTape)
-  /// Those of a set and those behind it; `unit`: at length 1.
-  case inputs([HeadPass.Input], unit: Bool)
+  /// φ of those of a set and those behind it.
+  case inputs([HeadPass.Input], any FeatureMap)
 
   private var width: Int {
     switch self {
     case .matrix(let matrix, _): matrix.columns
-    case .inputs(let inputs, _): inputs.first?.columns.count ?? 0
+    case .inputs(let inputs, let map): map.count(inputs.first?.columns.count ?? 0)
     }
   }
 
@@ -33,14 +33,10 @@ enum MoveRows {
     case .matrix(let matrix, let tape):
       let values = tape.values(matrix) + range.lowerBound * n
       for i in 0..<range.count * n { out[i] = Float(values[i]) }
-    case .inputs(let inputs, let unit):
+    case .inputs(let inputs, let map):
       Self.each(inputs, range) { index, input, row in
-        let (from, to) = (input.values + row * input.node.columns, out + index * n)
-        if unit {
-          UnitFeatures().apply(from, width: n, into: to)
-        } else {
-          to.update(from: from, count: n)
-        }
+        map.apply(
+          input.values + row * input.node.columns, width: input.columns.count, into: out + index * n)
       }
     }
   }
@@ -54,16 +50,17 @@ enum MoveRows {
         let to = seed + range.lowerBound * n
         for i in 0..<range.count * n { to[i] += Double(rows[i]) }
       }
-    case .inputs(let inputs, let unit):
+    case .inputs(let inputs, let map):
+      let (mark, features) = (gradients.scratch.mark, gradients.scratch.floats(n))
       Self.each(inputs, range) { index, input, row in
         guard let gradient = gradients.node(input.node) else { return }
-        let (dy, to) = (rows + index * n, gradient + input.offset + row * input.node.columns)
-        if unit {
-          UnitFeatures.addGradient(dy, of: input.values + row * input.node.columns, width: n, to: to)
-        } else {
-          for j in 0..<n { to[j] += dy[j] }
-        }
+        let (from, width) = (input.values + row * input.node.columns, input.columns.count)
+        if !(map is IdentityFeatures) { map.apply(from, width: width, into: features) }
+        map.addGradient(
+          rows: 1, rows + index * n, of: from, features, width: width,
+          to: gradient + input.offset + row * input.node.columns)
       }
+      gradients.scratch.rewind(to: mark)
     }
   }
 }

@@ -12,7 +12,7 @@ extension RecurrentMemory {
       m.stack(map.record(head.keys, on: m), map.record(head.ownKeys, on: m))
     }
     let terms = rule.record(&head, keys: keyRows)
-    if Rule.readsProduct { return fuse(&head, terms, keyRows) }
+    if Rule.readsProduct { return fuse(&head, terms) }
     let own = keyRows.matrix
     let keys = terms.keys ?? own
     let values = terms.values ?? head.allValues
@@ -42,27 +42,19 @@ extension RecurrentMemory {
 
   /// The same in Float where a read is a product: what is recorded are gates and rates, and keys and values only where the
   /// rule changes them.
-  private func fuse(_ head: inout HeadPass, _ terms: RecordedTerms, _ keys: RecordedKeys) {
+  private func fuse(_ head: inout HeadPass, _ terms: RecordedTerms) {
     let m = head.matrices
     func rows(_ matrix: Matrix) -> MoveRows { .matrix(matrix, m) }
-    /// Rows as a node has them, where φ needs no matrix.
-    func features(_ inputs: [HeadPass.Input], _ record: () -> Matrix) -> MoveRows {
-      switch map {
-      case is IdentityFeatures: .inputs(inputs, unit: false)
-      case is UnitFeatures: .inputs(inputs, unit: true)
-      default: rows(record())
-      }
-    }
     let moved = RecurrentPass.Terms(
-      keys: terms.keys.map(rows) ?? features([head.keyInputs.set, head.keyInputs.own]) { keys.matrix },
+      keys: terms.keys.map(rows) ?? .inputs([head.keyInputs.set, head.keyInputs.own], map),
       erases: terms.erases.map(rows),
       values: terms.values.map(rows)
-        ?? .inputs([head.valueInputs.set, head.valueInputs.own], unit: false),
+        ?? .inputs([head.valueInputs.set, head.valueInputs.own], IdentityFeatures()),
       fades: terms.fades, rates: terms.rates)
     let set = head.keyInputs.set.rows.count
     let queries = head.parts.map { part in
       RecurrentPass.Queries(
-        rows: features([part.input]) { map.record(part.queries, on: m) },
+        rows: .inputs([part.input], map),
         ends: part.limits.map { set + Int($0) }, row: part.row)
     }
     let form = RecurrentPass.Form(

@@ -107,12 +107,11 @@ final class RecurrentPass: FusedPass {
     let keys, erases, rates, scores, system, kept, lost: UnsafeMutablePointer<Float>
     /// c and −c before they are taken exponentials of.
     let sums: UnsafeMutablePointer<Double>
-    let scratch: UnsafeMutablePointer<Float>
+    let arena: Arena
 
     init(_ form: Form, _ arena: Arena) {
       let moves = max(form.longest, form.moves)
       let fades = moves * form.fadeColumns
-      let widest = max(form.rank, form.columns, moves)
       keys = arena.floats(moves * form.rank)
       erases = arena.floats(moves * form.rank)
       rates = arena.floats(moves)
@@ -121,7 +120,7 @@ final class RecurrentPass: FusedPass {
       kept = arena.floats(fades)
       lost = arena.floats(fades)
       sums = arena.doubles(form.fadeColumns)
-      scratch = arena.floats(ck_packed_count(Int32(widest), Int32(widest)))
+      self.arena = arena
     }
   }
 
@@ -306,14 +305,8 @@ final class RecurrentPass: FusedPass {
     _ c: UnsafeMutablePointer<Float>, _ ldc: Int, _ work: Work, transposed: Bool = false, add: Bool = false,
     columns: Int? = nil, stride: Int? = nil
   ) {
-    var arguments = ck_multiply_args()
-    (arguments.m, arguments.n, arguments.k) = (Int32(m), Int32(n), Int32(k))
-    arguments.a = a
-    (arguments.a_across, arguments.a_along) = columns.map { (1, $0) } ?? (stride ?? k, 1)
-    (arguments.b, arguments.ldb, arguments.transposed) = (b, Int32(ldb), transposed ? 1 : 0)
-    (arguments.c, arguments.ldc, arguments.accumulate) = (c, Int32(ldc), add ? 1 : 0)
-    arguments.scratch = work.scratch
-    ck_multiply(&arguments)
-    tape.count(product: m, n, k)
+    FloatProducts(arena: work.arena, matrices: tape)(
+      m, n, k, Floats(reading: a, stride: columns ?? stride ?? k), Floats(reading: b, stride: ldb),
+      columns != nil ? .left : transposed ? .right : .none, into: Floats(c, stride: ldc), add: add)
   }
 }

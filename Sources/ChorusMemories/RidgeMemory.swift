@@ -7,11 +7,11 @@ import Foundation
 /// The rows behind the set are whitened one after the other: with y = L⁻¹φ(k), s_i = ũ_i·y and
 /// c² = 1 + y·y − Σ s_i², the row becomes ũ = (y − Σ s_i ũ_i)/c and z = (v − read at k)/c. Then a read is
 /// φ(q)·W + Σ (ũ_i·y) z_i, and its leverage y·y − Σ (ũ_i·y)². So appending is a read, and rewinding is truncation.
-struct RidgeRule: FactorRule {
-  private let map: any FeatureMap
-  private let sizes: AttentionSizes
-  private let spec: MemorySpec
-  private let values: MemoryValues
+struct RidgeRule: FusedRule {
+  let map: any FeatureMap
+  let sizes: AttentionSizes
+  let spec: MemorySpec
+  let values: MemoryValues
   let rank: Int
   /// λ = softplus(learned) + this.
   static let floor = 1e-3
@@ -60,7 +60,7 @@ struct RidgeRule: FactorRule {
     return (0, n * n * n / 3 + n * n * n + 2 * n * n * width, 0)
   }
 
-  private var ridgeIndex: Int { spec.weights == .learned ? 1 : 0 }
+  var ridgeIndex: Int { spec.weights == .learned ? 1 : 0 }
   private func root(_ row: StoredRow, _ head: Int) -> Float {
     spec.weights == .learned ? PointWeights.value(row, values[0][head]).squareRoot() : 1
   }
@@ -134,35 +134,6 @@ struct RidgeRule: FactorRule {
     var squares: Float = 0
     for i in 0..<rank { squares += read.mapped[i] * read.mapped[i] }
     return max(0, squares - read.square)
-  }
-
-  /// The same with all rows at once: M = I + UUᵀ = CCᵀ whitens every prefix, since the factor of a leading block is the
-  /// leading block of the factor.
-  func record(_ head: inout HeadPass) {
-    let m = head.matrices
-    let (weights, ownWeights) = PointWeights.record(&head, 0)
-    func weighed(_ x: HeadPass.Matrix, _ weights: HeadPass.Matrix?) -> HeadPass.Matrix {
-      weights.map { m.scaleRows(x, by: m.map($0) { w in (w.squareRoot(), 0.5 / w.squareRoot()) }) } ?? x
-    }
-    let keys = weighed(map.record(head.keys, on: m), weights)
-    let own = weighed(map.record(head.ownKeys, on: m), ownWeights)
-    let ridge = m.softplus(head.parameter(ridgeIndex), floor: Self.floor)
-    let lower = m.cholesky(m.addDiagonal(m.multiply(keys, keys, .left), ridge))
-    let target = m.solve(lower, m.multiply(keys, weighed(head.values, weights), .left))  // L⁻¹G
-    let u = m.solve(lower, m.transpose(own))  // [rank, rows behind]
-    let residual = m.add(weighed(head.ownValues, ownWeights), m.multiply(u, target, .left), scale: -1)
-    let gram = m.addDiagonal(m.multiply(u, u, .left), m.constant(1, 1, 1))
-    let factor = m.cholesky(gram)
-    let whitened = m.solve(factor, m.transpose(u))
-    let z = m.solve(factor, residual)
-    for part in head.parts {
-      let y = m.solve(lower, m.transpose(map.record(part.queries, on: m)))  // [rank, queries]
-      let scores = m.visible(m.transpose(m.multiply(whitened, y)), limits: part.limits)
-      head.emit(part, m.add(m.multiply(y, target, .left), m.multiply(scores, z)))
-      guard spec.readOut == .leverage else { continue }
-      let whole = m.rowSums(m.transpose(m.hadamard(y, y)))
-      head.emit(part, feature: m.add(whole, m.rowSums(m.hadamard(scores, scores)), scale: -1))
-    }
   }
 }
 

@@ -4,13 +4,13 @@ import Foundation
 /// TTT-Linear with one full-batch step (Sun et al. 2024, sec. 2.3): the inner model f(k) = k + LN(k·W₀ + b₀)
 /// takes one gradient step on ½‖f(k) − v‖² averaged over the rows read, from a learned start, and a query reads
 /// q + LN(q·W + b). All gradients are taken at the start, so they add up, whatever the order.
-struct TTTRule: FactorRule {
-  private let sizes: AttentionSizes
-  private let values: MemoryValues
+struct TTTRule: FusedRule {
+  let sizes: AttentionSizes
+  let values: MemoryValues
   static let epsilon = 1e-5
 
   // Places in the shape's parameters.
-  private static let start = 0, bias = 1, gain = 2, shiftOf = 3, rate = 4
+  static let start = 0, bias = 1, gain = 2, shiftOf = 3, rate = 4
 
   static func shape(_ spec: MemorySpec, _ sizes: AttentionSizes) -> MemoryShape {
     let width = sizes.width
@@ -93,8 +93,7 @@ struct TTTRule: FactorRule {
   }
 
   func features(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>) {
-    out.update(from: row, count: sizes.width)
-    out[sizes.width] = 1
+    map.apply(row, width: sizes.width, into: out)
   }
 
   /// The gradient of the inner loss by the inner model's output before its norm.
@@ -126,7 +125,7 @@ struct TTTRule: FactorRule {
   }
 
   /// To mean 0 and standard deviation 1, in place.
-  private static func normalise(_ x: UnsafeMutablePointer<Float>, _ width: Int) -> (
+  static func normalise(_ x: UnsafeMutablePointer<Float>, _ width: Int) -> (
     mean: Float, deviation: Float
   ) {
     var mean: Float = 0
@@ -165,53 +164,5 @@ struct TTTRule: FactorRule {
     _ = Self.normalise(out, width)
     let (gain, bias) = (values[Self.gain] + head * width, values[Self.shiftOf] + head * width)
     for j in 0..<width { out[j] = query[j] + gain[j] * out[j] + bias[j] }
-  }
-
-  func record(_ head: inout HeadPass) {
-    let width = sizes.width
-    let m = head.matrices
-    // W₀ of this head, [width, width], row by row.
-    let flat = head.parameters(Self.start, count: width * width)
-    let start = m.reshape(flat, rows: width)
-    let startBias = head.parameters(Self.bias, count: width)
-    let gain = head.parameters(Self.gain, count: width)
-    let bias = head.parameters(Self.shiftOf, count: width)
-    let rate = m.softplus(head.parameter(Self.rate))
-    typealias Matrix = HeadPass.Matrix
-    func normalised(_ z: Matrix) -> (values: Matrix, inverse: Matrix) {
-      let mean = m.scaled(m.rowSums(z), by: 1 / Double(width))
-      let centred = m.add(z, m.multiply(mean, m.constant(1, 1, width)), scale: -1)
-      let variance = m.scaled(m.rowSums(m.hadamard(centred, centred)), by: 1 / Double(width))
-      let inverse = m.map(variance) { v in
-        let value = 1 / (v + Self.epsilon).squareRoot()
-        return (value, -0.5 * value / (v + Self.epsilon))
-      }
-      return (m.scaleRows(centred, by: inverse), inverse)
-    }
-    func gradients(_ keys: Matrix, _ values: Matrix) -> Matrix {
-      let (z, inverse) = normalised(m.addRow(m.multiply(keys, start), startBias))
-      let target = m.add(values, keys, scale: -1)
-      let output = m.addRow(m.scaleColumns(z, by: gain), bias)
-      let error = m.scaleColumns(m.add(output, target, scale: -1), by: gain)
-      let mean = m.scaled(m.rowSums(error), by: 1 / Double(width))
-      let along = m.scaled(m.rowSums(m.hadamard(error, z)), by: 1 / Double(width))
-      let centred = m.add(error, m.multiply(mean, m.constant(1, 1, width)), scale: -1)
-      return m.scaleRows(m.add(centred, m.scaleRows(z, by: along), scale: -1), by: inverse)
-    }
-    let set = gradients(head.keys, head.values)
-    let own = gradients(head.ownKeys, head.ownValues)
-    let state = m.multiply(head.keys, set, .left)
-    let sums = m.multiply(m.constant(1, 1, set.rows), set)
-    for part in head.parts {
-      let queries = part.queries
-      let products = m.multiply(queries, head.ownKeys, .right)
-      let scores = m.visible(
-        m.add(products, m.constant(1, products.rows, products.columns)), limits: part.limits)
-      let step = m.add(m.addRow(m.multiply(queries, state), sums), m.multiply(scores, own))
-      let rates = m.multiply(head.shares(of: part), rate)
-      let before = m.addRow(m.multiply(queries, start), startBias)
-      let (z, _) = normalised(m.add(before, m.scaleRows(step, by: rates), scale: -1))
-      head.emit(part, m.add(queries, m.addRow(m.scaleColumns(z, by: gain), bias)))
-    }
   }
 }

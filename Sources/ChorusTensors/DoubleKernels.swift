@@ -32,6 +32,33 @@ package enum DoubleKernels {
     ck_multiply_lower_f64(Int32(n), l, Int32(ldl), x, y)
   }
 
+  /// A row-major matrix, or its transpose.
+  package struct Strided {
+    let pointer: UnsafePointer<Double>
+    let across, along: Int
+
+    /// Rows `stride` apart.
+    package init(_ pointer: UnsafePointer<Double>, _ stride: Int) { self.init(pointer, stride, 1) }
+    private init(_ pointer: UnsafePointer<Double>, _ across: Int, _ along: Int) {
+      (self.pointer, self.across, self.along) = (pointer, across, along)
+    }
+    package var transposed: Strided { Strided(pointer, along, across) }
+  }
+
+  /// c += alpha·a·b for a [m, k] and b [k, n].
+  package static func multiply(
+    _ m: Int, _ n: Int, _ k: Int, _ alpha: Double, _ a: Strided, _ b: Strided,
+    _ c: UnsafeMutablePointer<Double>, _ ldc: Int
+  ) {
+    var arguments = ck_multiply_f64_args()
+    (arguments.m, arguments.n, arguments.k) = (Int32(m), Int32(n), Int32(k))
+    arguments.alpha = alpha
+    (arguments.a, arguments.a_across, arguments.a_along) = (a.pointer, a.across, a.along)
+    (arguments.b, arguments.b_across, arguments.b_along) = (b.pointer, b.across, b.along)
+    (arguments.c, arguments.ldc) = (c, ldc)
+    ck_multiply_f64(&arguments)
+  }
+
   /// c [n, n] += aᵀ a for a: [rows, n], of which rows are `lda` apart.
   package static func gram(
     _ n: Int, rows: Int, _ a: UnsafePointer<Double>, _ lda: Int, _ c: UnsafeMutablePointer<Double>

@@ -109,6 +109,8 @@ public struct FusedGradients {
 
   /// Memory until the operation's walk back is over.
   public var scratch: Arena { tape.arena }
+  /// A node's values.
+  public func values(_ node: Node) -> UnsafePointer<Float> { UnsafePointer(tape.values(node)) }
   /// Of a node; nil where none is asked for.
   public func node(_ node: Node) -> UnsafeMutablePointer<Float>? { tape.gradient(node) }
   /// Of a matrix, as those that were fused later have left it; nil where nothing came by.
