@@ -31,9 +31,11 @@ public struct JointProcess: Sendable {
   private let factor: CholeskyFactor
   private let alpha: [Double]
 
-  /// Lengths are found on this many rows at most, spread over all.
-  private static let mostSearched = 200
-  private static let steps = 35
+  /// Lengths are found on the first of these numbers of rows at most, spread over all, and from there on by a few steps on the second.
+  private static let mostSearched = (first: 200, then: 512)
+  private static let steps = (first: 35, then: 8)
+  /// Of the first step on more rows, in logarithms.
+  private static let nextSize = 0.2
 
   private static let turnsWithErrors = 3
 
@@ -84,12 +86,18 @@ public struct JointProcess: Sendable {
     /// - Parameter errors: known variances in units of the process's; empty for none.
     init?(x: [Double], y: [Double], errors: [Double], columns: Int, names: Int) {
       let n = y.count
-      let most = JointProcess.mostSearched
-      let some = n > most ? (0..<most).map { $0 * n / most } : Array(0..<n)
-      let search = JointSearch(
-        x: some.flatMap { x[$0 * columns..<($0 + 1) * columns] }, y: some.map { y[$0] },
-        errors: errors.isEmpty ? [] : some.map { errors[$0] }, columns: columns, names: names)
-      guard let best = search.run(steps: JointProcess.steps) else { return nil }
+      func search(_ most: Int) -> JointSearch {
+        let some = n > most ? (0..<most).map { $0 * n / most } : Array(0..<n)
+        return JointSearch(
+          x: some.flatMap { x[$0 * columns..<($0 + 1) * columns] }, y: some.map { y[$0] },
+          errors: errors.isEmpty ? [] : some.map { errors[$0] }, columns: columns, names: names)
+      }
+      let (most, steps) = (JointProcess.mostSearched, JointProcess.steps)
+      guard var best = search(most.first).run(steps: steps.first) else { return nil }
+      if n > most.first {
+        best =
+          search(most.then).run(steps: steps.then, from: best, size: JointProcess.nextSize) ?? best
+      }
       kernel = JointKernel(columns: columns, names: names, inverseLengths: best.lengths.map { exp(-$0) })
       (rows, noise) = (kernel.read(x), exp(best.noise))
       var covariance = kernel.covariances(rows, rows)

@@ -28,10 +28,16 @@ struct JointSearch {
   }
 
   /// The likeliest point of a number of steps.
-  func run(steps: Int) -> Point? {
+  ///
+  /// - Parameters:
+  ///   - start: where to begin; nil for the middle of the priors.
+  ///   - size: of the first step, in logarithms.
+  func run(steps: Int, from start: Point? = nil, size: Double = 0.4) -> Point? {
     let count = columns + 1
-    var place = [Double](repeating: usual.length, count: columns) + [log(0.1)]
-    var sizes = [Double](repeating: 0.4, count: count)
+    var place =
+      start.map { $0.lengths + [$0.noise] }
+      ?? [Double](repeating: usual.length, count: columns) + [log(0.1)]
+    var sizes = [Double](repeating: size, count: count)
     var before = [Double](repeating: 0, count: count)
     var best: (score: Double, place: [Double])?
     for _ in 0..<steps {

@@ -199,6 +199,26 @@ import Testing
     }
   }
 
+  /// Of more rows than the first search takes, more have a say: the last steps make them likelier.
+  @Test func moreRowsAreHeardInTheEnd() throws {
+    let x = Self.rows(320, 2, seed: 9)
+    var stream = RandomStream(seed: 10, 41)
+    let y = (0..<320).map { sin(3 * x[2 * $0]) + 0.02 * stream.normal() }
+    let process = try #require(JointProcess(x: x, y: y, columns: 2))
+    let search = JointSearch(x: x, y: y.map { $0 - process.mean }, columns: 2)
+    let some = (0..<200).map { $0 * 320 / 200 }
+    let few = JointSearch(
+      x: some.flatMap { x[2 * $0..<2 * $0 + 2] }, y: some.map { y[$0] - process.mean }, columns: 2)
+    let first = try #require(few.run(steps: 35))
+    func score(_ lengths: [Double], _ noise: Double) throws -> Double {
+      try #require(search.score(lengths + [noise])).score
+    }
+    let found = try score(process.inverseLengths.map { -log($0) }, log(process.noise))
+    #expect(try found > score(first.lengths, first.noise) + 1e-6)
+    let best = try #require(search.run(steps: 60))
+    #expect(try score(best.lengths, best.noise) - found < 0.5)
+  }
+
   @Test func theLowerInverseIsThatOfAllColumns() throws {
     for count in [1, 31, 70] {
       let a = Self.rows(count, count, seed: 8)
