@@ -6,10 +6,12 @@
     tools/load_service.py --pid $! --rate 70 --seconds 30 # requests come at random times, whatever is answered
     tools/load_service.py --pid $! --sweep load.csv       # what it can do, then parts and multiples of that
     tools/load_service.py --pid $! --overload 2 --requests 100000 --trace memory.csv   # twice what it can do, with memory beside
+    tools/load_service.py --pid $! --table category --rows 500 --points 10 --samples 100 --capacity --connections 1   # one question after another
     tools/load_picture.py load.csv load.svg
     tools/load_picture.py memory.csv memory.svg
 
-The question is one to a kept context: --rows of a wave, --points, --samples paths. Every request has a seed of its own but every tenth, whose
+The question is one to a kept context: --rows of a wave, --points, --samples paths; with --table rows of ten numbers and, drawn for
+--points further rows, a number, a category of three levels, or both together. Every request has a seed of its own but every tenth, whose
 answers are compared: the same question has the same bytes.
 """
 import argparse
@@ -29,6 +31,30 @@ def make_context(base, rows, model):
         f"{base}/v1/contexts?model={model}&input=x&target=y", text.encode(), {"content-type": "text/csv"})
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)["id"]
+
+
+COLUMNS = 10
+TARGETS = {"number": ["y"], "category": ["kind"], "both": ["kind", "y"]}
+
+
+def table_row(stream, targets):
+    """Ten numbers, and what they tell of the targets."""
+    x = [stream.gauss(0, 1) for _ in range(COLUMNS)]
+    level = x[0] + 0.5 * x[1] * x[2] + 0.5 * stream.gauss(0, 1)
+    told = {"y": math.sin(2 * x[3]) + level, "kind": "low" if level < -0.5 else "high" if level > 0.5 else "middle"}
+    return {**{f"x{i}": round(v, 4) for i, v in enumerate(x)}, **{name: told[name] for name in targets}}
+
+
+def make_table(base, rows, targets):
+    """A kept table, read by the models that the server has for its targets, and how long that took."""
+    stream, start = random.Random(1), time.perf_counter()
+    body = json.dumps({"rows": [table_row(stream, targets) for _ in range(rows)]}).encode()
+    request = urllib.request.Request(
+        f"{base}/v1/contexts?target={','.join(targets)}", body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request) as answer:
+        told = json.load(answer)
+    print(f"{rows} rows kept in {time.perf_counter() - start:.2f} s, read by {told.get('model')}, classes: {told.get('classes')}")
+    return told["id"]
 
 
 def memory(pid):
@@ -223,6 +249,7 @@ async def main():
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8080)
     parser.add_argument("--model", default="functions")
+    parser.add_argument("--table", choices=TARGETS, help="a table in place of a wave, and what is drawn of its further rows")
     parser.add_argument("--rows", type=int, default=256)
     parser.add_argument("--points", type=int, default=16)
     parser.add_argument("--samples", type=int, default=32)
@@ -239,12 +266,17 @@ async def main():
     parser.add_argument("--pid", type=int)
     options = parser.parse_args()
     base = f"http://{options.host}:{options.port}"
-    context = make_context(base, options.rows, options.model)
-    last = (options.rows - 1) / 10
-    points = f"{last + 0.1:.2f}..{last + options.points / 10:.2f}/0.1"
+    if options.table:
+        context = make_table(base, options.rows, TARGETS[options.table])
+        stream = random.Random(2)
+        asked = {"points": [table_row(stream, []) for _ in range(options.points)]}
+    else:
+        context = make_context(base, options.rows, options.model)
+        last = (options.rows - 1) / 10
+        asked = {"at": f"{last + 0.1:.2f}..{last + options.points / 10:.2f}/0.1"}
 
     def request(seed):
-        question = json.dumps({"at": points, "samples": options.samples, "seed": seed})
+        question = json.dumps({**asked, "samples": options.samples, "seed": seed})
         return (
             f"POST /v1/contexts/{context}/sample HTTP/1.1\r\nhost: {options.host}:{options.port}\r\n"
             f"content-type: application/json\r\ncontent-length: {len(question)}\r\n\r\n{question}").encode()

@@ -67,6 +67,27 @@ struct InverseFactor: Sendable {
     return columns
   }
 
+  /// A⁻¹ of A = LLᵀ, `[count, count]`, of which only the lower triangle counts.
+  static func lowerInverse(of factor: CholeskyFactor) -> [Double] {
+    let count = factor.count
+    var inverse = [Double](repeating: 0, count: count * count)
+    for first in stride(from: 0, to: count, by: together) {
+      let (width, rows) = (min(together, count - first), count - first)
+      // Rows from `first` on of A⁻¹ are made of the same rows of L⁻¹.
+      var columns = columns(first, width, of: factor)
+      columns.withUnsafeMutableBufferPointer { columns in
+        factor.lower.withUnsafeBufferPointer { lower in
+          guard let columns = columns.baseAddress, let lower = lower.baseAddress else { return }
+          DoubleKernels.solveLower(rows, lower + first * count + first, count, true, columns, width, width)
+        }
+      }
+      for row in 0..<rows {
+        for i in 0..<width { inverse[(first + row) * count + first + i] = columns[row * width + i] }
+      }
+    }
+    return inverse
+  }
+
   /// Calls `body` with each row up to the diagonal.
   private func forEachRow(_ body: (_ row: Int, UnsafeBufferPointer<Double>) -> Void) {
     values.withUnsafeBufferPointer { values in

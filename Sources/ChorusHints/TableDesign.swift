@@ -56,6 +56,8 @@ struct TableDesign: Sendable {
 
   static let mostLevels = 12
   private var places: [Place] = []
+  /// Categories with more levels than have columns here, by their columns in the table.
+  let crowded: [Int]
   /// Of each column of the table that is a number.
   private let numbers: [Number?]
   /// The table's column behind each column of the design.
@@ -65,6 +67,7 @@ struct TableDesign: Sendable {
   init(_ cells: Cells) {
     var all: [Place] = []
     var numbers: [Number?] = []
+    var crowded: [Int] = []
     for column in 0..<cells.columns {
       let values = (0..<cells.count).map { cells[$0, column] }
       let present = values.filter { !$0.isNaN }
@@ -78,6 +81,7 @@ struct TableDesign: Sendable {
           a.value.count != b.value.count ? a.value.count > b.value.count : a.value.first < b.value.first
         }
         numbers.append(nil)
+        if levels.count > Self.mostLevels { crowded.append(column) }
         all += levels.prefix(Self.mostLevels).map { Place(part: .level($0.key), column: column) }
       } else {
         let number = Number(present)
@@ -86,7 +90,7 @@ struct TableDesign: Sendable {
       }
       if present.count < values.count { all.append(Place(part: .missing, column: column)) }
     }
-    self.numbers = numbers
+    (self.numbers, self.crowded) = (numbers, crowded)
     for var place in all {
       let shown = (0..<cells.count).map { Self.raw(cells[$0, place.column], place.part) }
       let (centre, deviation) = Scaling.moments(shown)

@@ -74,6 +74,9 @@ struct TableReading: Sendable {
     return design.owners.map { byOrder[$0] }
   }
 
+  /// Rows as a process with a length for every column reads them.
+  func processDesign(most: Int) -> ProcessDesign { ProcessDesign(design, most: most) }
+
   /// Rows as estimators take them.
   func shown(_ rows: Cells) -> TableRows { design.rows(rows.columns(columns)) }
 }

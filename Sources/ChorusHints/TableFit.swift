@@ -31,11 +31,14 @@ public struct TableFit: Sendable {
   /// The same outputs as they were measured, in units, and their known errors; empty for none.
   public let measured: (y: [Double], errors: [Double])
 
-  /// The rows of `observed` as estimators that measure distances see them, `[count, designWidth]`.
+  /// The rows of `observed` as a process with a length for every column reads them (`JointProcess`), `[count, designWidth]`.
   public let observedDesign: [Double]
-  /// Columns of that, those that tell the most first and at most `mostDesigned`: numbers as scores, levels, whether cells are missing; of
-  /// about unit deviation.
-  public let designWidth: Int
+  /// Columns of that, those that tell the most first and at most `mostDesigned`: numbers as scores, levels, whether cells are missing,
+  /// of about unit deviation; then `designNames` that name levels, one for each category with more than twelve.
+  public var designWidth: Int { processDesign.width }
+  /// How many of them, the last, name levels.
+  public var designNames: Int { processDesign.names }
+  private let processDesign: ProcessDesign
 
   /// The mean log-density of a measured output, in units, given all other rows, by what the stack says.
   public let leftOut: Double
@@ -103,9 +106,8 @@ public struct TableFit: Sendable {
       stack.errors.map { log($0) } + stack.weights + [
         log(Double(cells.count)) / 3 - 1.3, log(Double(cells.columns)) / 1.5 - 1, 3 * missing, categories,
       ]
-    designWidth = min(context.width, Self.mostDesigned)
-    observedDesign = Self.first(
-      designWidth, of: context.rows.design, width: context.width, rows: read)
+    processDesign = reading.processDesign(most: Self.mostDesigned)
+    observedDesign = processDesign.rows(context.rows, read)
     measured = (some(outputs), own.deviations)
     let said = stack.observed[stack.observed.count - 1].enumerated().map { own.measured($1, row: $0) }
     leftOut =
@@ -137,20 +139,13 @@ public struct TableFit: Sendable {
     }
   }
 
-  /// Rows as distances see them, `[count, designWidth]`.
+  /// Rows as the process of `observedDesign` reads them, `[count, designWidth]`.
   public func design(_ rows: Cells) -> [Double] {
-    let shown = reading.shown(rows).design
-    return Self.first(
-      designWidth, of: shown, width: rows.count == 0 ? 0 : shown.count / rows.count,
-      rows: Array(0..<rows.count))
+    processDesign.rows(reading.shown(rows), Array(0..<rows.count))
   }
 
   /// Columns beyond these are left out, so that a table of thousands does not make covariances take minutes.
   static let mostDesigned = 64
-
-  private static func first(_ columns: Int, of design: [Double], width: Int, rows: [Int]) -> [Double] {
-    rows.flatMap { design[$0 * width..<$0 * width + columns] }
-  }
 
   private static let together = 512
 

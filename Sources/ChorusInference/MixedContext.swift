@@ -266,7 +266,8 @@ struct MixedContext: AnyContext {
     let errors =
       processErrors.isEmpty ? [] : processErrors + [Double](repeating: 0, count: rows.count)
     return JointProcess(
-      x: read.x.map(Double.init), y: read.y.map(Double.init), errors: errors, columns: read.dimensions
+      x: read.x.map(Double.init), y: read.y.map(Double.init), errors: errors, columns: read.dimensions,
+      names: process.names
     ).map {
       MixedContext(
         network, design: columns(of: kept, isProcess: true).x, process: $0, of: read, errors: errors,

@@ -160,7 +160,7 @@ public struct TablePosterior: Sendable {
     guard share ?? 1 > 0,
       let process = JointProcess(
         x: design.map(Double.init), y: rows.y.map(Double.init), errors: fit.measured.errors,
-        columns: columns)
+        columns: columns, names: fit.designNames)
     else { return (network, 0) }
     let mixed = MixedContext(
       network.conditioned, design: read.flatMap { design[$0 * columns..<($0 + 1) * columns] },

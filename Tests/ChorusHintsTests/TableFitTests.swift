@@ -39,6 +39,29 @@ import Testing
     }
   }
 
+  /// A category of twelve levels has a column each; of more levels, the process gets their names.
+  @Test func theProcessKnowsAllLevels() throws {
+    var stream = RandomStream(seed: 5, 41)
+    func fit(_ levels: Int, missing: Bool = false) throws -> TableFit {
+      let rows = (0..<60).flatMap {
+        [stream.normal(), Double($0 % levels), missing && $0 == 13 ? .nan : Double($0 % 20)]
+      }
+      let y = (0..<60).map { Double($0 % levels) + stream.normal() }
+      return try TableFit(Cells(rows, categories: [false, true, true]), y: y)
+    }
+    let both = try fit(13, missing: true)
+    #expect(both.designWidth == 3 && both.designNames == 2)
+    let twelve = try fit(12)
+    #expect(twelve.designWidth == 14 && twelve.designNames == 1)
+    // Rows of the context are as they are told when they are asked for, and a gap is the name of no level.
+    let back = both.design(both.cells.rows(both.order))
+    #expect(back == both.observedDesign && back.allSatisfy(\.isFinite))
+    let asked = try both.design(Cells([0, 3, .nan, 0, 99, 3], categories: [false, true, true]))
+    let named = Set([asked[1], asked[2], asked[4], asked[5]])
+    #expect(named.contains(99) && named.contains(3) && named.count == 3)
+    #expect(!(0...99).contains(named.min() ?? 0))
+  }
+
   @Test func aRowIsToldTheSameWhoeverIsAskedBesideIt() throws {
     let (cells, y) = try Self.table(60)
     let fit = try TableFit(cells.rows(0..<40), y: Array(y[..<40]))

@@ -197,4 +197,28 @@ import Testing
     let error = #expect(throws: InferenceError.self) { try mixed.laws(at: x, within: nil, on: nil) }
     #expect(error?.description.contains("levels cannot share") == true)
   }
+
+  /// Groups of three rows, more of them than a category has columns: the process tells them apart, draws most paths, and goes on doing
+  /// so with further rows.
+  @Test func groupsAreKnownByName() throws {
+    var stream = RandomStream(seed: 12, 9)
+    let effects = stream.normals(40)
+    let groups = (0..<160).map { $0 % 40 }
+    let cells = try Cells(
+      groups.flatMap { [Double($0), stream.normal()] }, categories: [true, false])
+    let y = groups.map { effects[$0] + 0.1 * stream.normal() }
+    let table = try Model(named: "tables").condition(on: cells.rows(0..<120), y: Array(y[..<120]))
+    #expect(table.share > 0.6)
+    let asked = cells.rows(120..<160)
+    let means = try table.marginals(at: asked).map(\.mean)
+    let error = zip(means, y[120...]).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) } / 40
+    #expect(error < 0.15, "\(error)")
+    // A group that nothing was known of, by one row of it.
+    let other = try Cells([50, 0, 50, 1], categories: [true, false])
+    let given = try table.posterior.given(
+      Dataset(inputs: table.told(other.rows([0])), y: [3]))
+    let told = try table.told(other.rows([1]))
+    let (before, after) = (try table.posterior.marginals(at: told), try given.marginals(at: told))
+    #expect(after[0].mean > before[0].mean + 1)
+  }
 }
