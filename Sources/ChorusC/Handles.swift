@@ -92,10 +92,11 @@ final class ModelHandle: Handle, @unchecked Sendable {
         name: model.name, source: model.source, fingerprint: model.fingerprint,
         parameters: model.parameterCount, threads: pool.threads,
         inputs: .init(
-          most: reads ? nil : blueprint.inputDimensions,
+          most: blueprint.isTold ? nil : blueprint.inputDimensions,
           kinds: reads ? ["number", "date", "category"] : ["number", "date"], missing: reads),
         target: "number",
-        targets: blueprint.family == .classes ? ["category"] : reads ? ["number", "category"] : ["number"],
+        targets: blueprint.family == .classes
+          ? ["category"] : blueprint.isTold ? ["number", "category"] : ["number"],
         trainedContext: blueprint.trainedContext, trainedBuffer: blueprint.trainedBuffer,
         fewestRows: blueprint.scaling == .none && !reads ? 1 : 2, card: model.card), .allButSlashes)
   }

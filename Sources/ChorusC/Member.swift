@@ -10,7 +10,7 @@ struct Member: Sendable {
     case rows(RowsRead<Posterior>, known: [Known])
     /// A series with columns known beside time.
     case series(RowsRead<CovariatePosterior>, names: [String], known: [Known])
-    /// What was found in a table, whose rows are asked for as estimators tell of them.
+    /// What was found in a table, whose rows are asked for as the network reads them.
     case table(TablePosterior, Posterior)
     case classes(ClassPosterior)
   }
@@ -116,7 +116,7 @@ struct Member: Sendable {
     switch reading {
     case .rows(let rows, _): rows.main.inputColumns.count
     case .series(let rows, _, _): rows.main.shares.count + 1
-    case .table(let table, _): table.fit.cells.columns
+    case .table(let table, _): table.categories.count
     case .classes(let classes): classes.categories.count
     }
   }
@@ -155,7 +155,7 @@ struct Member: Sendable {
   func inputs(_ points: PointParts, _ context: Int) throws -> Inputs {
     switch reading {
     case .rows, .series: try points.inputs(context)
-    case .table(let table, _): try table.told(points.cells(context, categories: table.fit.cells.categories))
+    case .table(let table, _): try table.told(points.cells(context, categories: table.categories))
     case .classes: throw Self.noNumber
     }
   }

@@ -133,12 +133,16 @@ extension Report {
       on: cells.rows(split.context), y: split.context.map { y[$0] },
       errors: errors.isEmpty ? [] : split.context.map { errors[$0] }, limits: scale.limits,
       whole: scale.isWhole, pool: common.pool)
+    let relevance =
+      try
+      (posterior.fit
+      ?? TablePosterior.estimators(cells.rows(split.context), y: split.context.map { y[$0] }).fit).relevance
     let held = try Dataset(
       x: tested.map(Double.init), y: tested.map { y[$0] },
       errors: errors.isEmpty ? [] : tested.map { errors[$0] })
     return TableReport.Trust(
-      split: split, result: .numbers(result), relevance: posterior.fit.relevance,
-      importances: try importances(posterior.fit.relevance) { rows in
+      split: split, result: .numbers(result), relevance: relevance,
+      importances: try importances(relevance) { rows in
         try zip(HeldOutScoring.measured(posterior.marginals(at: rows), held), held.y).map {
           $0.logDensity($1)
         }

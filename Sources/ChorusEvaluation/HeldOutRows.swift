@@ -66,7 +66,12 @@ public enum HeldOutRows: Sendable {
       let table = try model.condition(
         on: cells.rows(split.context), y: split.context.map { y[$0] }, errors: own(split.context),
         limits: limits, whole: whole, pool: pool)
-      let fit = table.fit
+      // Of a network that reads cells, the estimators beside it.
+      let fit =
+        try table.fit
+        ?? TablePosterior.estimators(
+          cells.rows(split.context), y: split.context.map { y[$0] }, errors: own(split.context)
+        ).fit
       return Asked(
         posterior: table.posterior,
         rows: { rows in

@@ -40,7 +40,7 @@ public struct ClassPosterior: Sendable {
   ///   - cells: rows whose levels are observed.
   ///   - observed: of each row, its level, from 0.
   ///   - count: how many levels there may be.
-  ///   - model: one that reads tables. A network of the family `classes`, the model itself or one beside it (`Model.ofCategories`), judges
+  ///   - model: one that estimators tell of tables. A network of the family `classes`, the model itself or one beside it (`Model.ofCategories`), judges
   ///     what estimators say; without one, the estimators speak for themselves.
   ///   - pool: threads to work on; nil keeps to the caller's.
   /// - Throws: `DataError` as `ClassFit`, where all rows have the same level as well; `ModelError.input` for a model that reads no
@@ -48,7 +48,10 @@ public struct ClassPosterior: Sendable {
   public init(
     _ cells: Cells, levels observed: [Int], of count: Int, by model: Model? = nil, on pool: ThreadPool? = nil
   ) throws {
-    guard model?.blueprint.readsTables ?? true else { throw TablePosterior.notOfTables }
+    if let model {
+      guard model.blueprint.readsTables else { throw TablePosterior.notOfTables }
+      guard model.blueprint.isTold else { throw TablePosterior.notOfCategories(model) }
+    }
     (levels, rows, categories) = (count, observed.count, cells.categories)
     if let first = observed.first, (0..<count).contains(first), observed.count >= 2,
       observed.count == cells.count, observed.allSatisfy({ $0 == first })

@@ -73,7 +73,7 @@ public struct Posterior: Sendable {
     let dimensions = data.dimensions
     guard blueprint.takes(dimensions: dimensions) else {
       throw ModelError.input(
-        blueprint.readsTables
+        blueprint.isTold
           ? "this model reads the rows of tables, and not \(dimensions) inputs as they are; ask it by a table's cells"
           : "the data has \(dimensions) input columns; this model takes 1 to \(blueprint.inputDimensions)")
     }

@@ -17,7 +17,8 @@ extension TableChain {
     return steps.reduce(0) { sum, step in
       let columns = Double(step.inputs.count)
       // A category has estimators of its own for every level.
-      let estimators = 3 * read * read * (read + 20 * columns) + 1e5 * fitted * (columns + 4)
+      let estimators =
+        model.blueprint.isTold ? 3 * read * read * (read + 20 * columns) + 1e5 * fitted * (columns + 4) : 0
       let network = network(step, of: model).map {
         let reading = Posterior.flops(toRead: rows, dimensions: $0.blueprint.inputDimensions, by: $0)
         // What is believed of a network of classes is found by reading the rows again without some of them, and asking for these.
@@ -64,9 +65,14 @@ extension TableChain {
     guard count > 0 else { return 0 }
     // Of each row its covariances with the rows that processes read, and the deviation that follows.
     let read = Double(min(rows, mostRead))
-    let told = Double((step.levels ?? 1) * count) * (4 * read * read + 100 * read)
+    let told =
+      model.blueprint.isTold ? Double((step.levels ?? 1) * count) * (4 * read * read + 100 * read) : 0
     guard let network = network(step, of: model) else { return told }
-    let context = min(max(rows, 1), max(network.blueprint.trainedContext, 1))
+    let most =
+      network.blueprint.isTold
+      ? max(network.blueprint.trainedContext, 1)
+      : Posterior.contextLimit(network.blueprint, dimensions: step.inputs.count)
+    let context = min(max(rows, 1), most)
     // Rows of a category beyond some are drawn in parts.
     let together = step.levels == nil ? count : min(count, ClassPosterior.together)
     let plan = try plan.resolve(context: context, targets: together, capability: network.network.capability)

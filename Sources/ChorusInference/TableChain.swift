@@ -224,10 +224,10 @@ public struct TableChain: Sendable {
     places.firstIndex(of: step).map { laws[$0] } ?? .constant(.nan)
   }
 
-  /// How much each input of a step tells alone; nil where all values are the same.
+  /// How much each input of a step tells alone; nil where all values are the same, or no estimators are asked.
   public func relevance(_ step: Int) -> [Double]? {
     switch law(step) {
-    case .number(let posterior): posterior.fit.relevance
+    case .number(let posterior): posterior.fit?.relevance
     case .category(let posterior): posterior.relevance
     case .constant: nil
     }

@@ -8,10 +8,13 @@ import Foundation
 
 /// What a model of tables says after it has read one: a number column given the others, rows jointly.
 ///
-/// Estimators are fitted to the rows (`TableFit`), the network reads what they say of each, and answers as a `Posterior` does: paths
+/// Of the family `table` estimators are fitted to the rows (`TableFit`), the network reads what they say of each, and answers as a `Posterior` does: paths
 /// over rows, joint densities, laws of single rows. A tenth of the paths, and up to nine tenths where it explains the rows far better, are drawn
 /// by a Gaussian process with a length for every column (`JointProcess`): of rows in the order of time it knows how they go together. The order of rows and columns and the names of levels change no byte of an
 /// answer.
+///
+/// A network of the family `cells` reads the cells as numbers (`NumberedCells`) and is told nothing: there are no estimators, no process
+/// and no known errors. The order of rows changes no byte; columns have places to it, and levels are their numbers.
 ///
 /// ```swift
 /// let cells = try Cells([[39.1, 0], [46.0, 1], [.nan, 1], [41.3, 0]], categories: [false, true])
@@ -19,18 +22,27 @@ import Foundation
 /// let paths = try posterior.sample(200, at: others, seed: 1).paths      // [200][others.count]
 /// ```
 public struct TablePosterior: Sendable {
-  /// What the estimators found.
-  public let fit: TableFit
-  /// The same questions in the terms that the network reads: told rows (`TableExperts.width` numbers) in place of cells.
+  private enum Reading: Sendable {
+    case told(TableFit)
+    case numbers(NumberedCells)
+  }
+  private let reading: Reading
+  /// The same questions in the terms that the network reads: told rows (`TableExperts.width` numbers) in place of cells, or the cells as
+  /// numbers.
   public let posterior: Posterior
   /// Share of the paths that a Gaussian process of the rows draws in the network's place (`JointProcess`); 0 where none fits the rows.
   public let share: Double
-  /// Rows that estimators were fitted to, and rows observed.
+  /// Rows that estimators were fitted to, none where there are no estimators, and rows observed.
   public let rows: (fitted: Int, observed: Int)
   /// What was left out, in words; nil where nothing was.
   public let note: String?
 
   static let notOfTables = ModelError.input("this model does not read tables; take model 'tables'")
+
+  package static func notOfCategories(_ model: Model) -> ModelError {
+    .input(
+      "model '\(model.name)' predicts numbers, and a target is a category; take model 'classes', or none")
+  }
 
   /// How likely a path is the process's: a tenth, and more where it says what each row is given the others better than the stack of
   /// estimators, by more than rows in no order ever gain. That is up to six tenths, and from 128 rows on, which tell it surely, nine.
@@ -52,14 +64,15 @@ public struct TablePosterior: Sendable {
   ///   - whole: whether values are whole numbers, as `Model.condition(on:)` has it.
   ///   - share: of the paths that a process draws, 0 for the network alone; nil for as many as it deserves.
   ///   - pool: threads to work on; nil keeps to the caller's.
-  /// - Throws: `ModelError.input` for a model that does not read tables; `DataError` for rows, outputs and errors that do not fit each
+  /// - Throws: `ModelError.input` for a model that does not read tables, and of one that reads cells for known errors, a share, or more
+  ///   columns than it has inputs; `DataError` for rows, outputs and errors that do not fit each
   ///   other, fewer than two rows, or an error that is negative or not finite.
   public init(
     _ model: Model, _ cells: Cells, y: [Double], errors: [Double] = [], limits: ClosedRange<Double>? = nil,
     whole: Bool = false, share: Double? = nil, on pool: ThreadPool? = nil
   ) throws {
     guard model.blueprint.readsTables else { throw Self.notOfTables }
-    guard model.blueprint.family == .table else {
+    guard model.blueprint.family != .classes else {
       throw ModelError.input(
         "this model predicts categories, and the target is a number; name model 'tables', or none")
     }
@@ -70,14 +83,18 @@ public struct TablePosterior: Sendable {
     if let value = exact.first(where: { whole && $0 != $0.rounded() }) {
       throw DataError.notWhole(value: value)
     }
-    let telling = try Self.telling(cells, y, errors)
-    let fitted = Self.strata(cells, y, errors: errors, Self.mostFitted, of: telling)
-    let picked = fitted ?? telling
-    let fit = try TableFit(
-      picked.map { cells.rows($0) } ?? cells, y: picked.map { $0.map { y[$0] } } ?? y,
-      errors: errors.isEmpty ? [] : picked.map { $0.map { errors[$0] } } ?? errors)
-    self.fit = fit
-    rows = (fit.y.count, y.count)
+    self =
+      try model.blueprint.isTold
+      ? Self.told(model, cells, y, errors, limits, whole, share, on: pool)
+      : Self.numbered(model, cells, y, errors, limits, whole, share, on: pool)
+  }
+
+  /// What a network says that is told by estimators.
+  private static func told(
+    _ model: Model, _ cells: Cells, _ y: [Double], _ errors: [Double], _ limits: ClosedRange<Double>?,
+    _ whole: Bool, _ share: Double?, on pool: ThreadPool?
+  ) throws -> TablePosterior {
+    let (fit, leftOut) = try estimators(cells, y: y, errors: errors)
     // Rows are in the order of their outputs, so every (n/most)-th is a sample of all strata.
     let (n, most) = (fit.observed.y.count, max(model.blueprint.trainedContext, 1))
     let read = n > most ? (0..<most).map { $0 * n / most } : Array(0..<n)
@@ -96,13 +113,72 @@ public struct TablePosterior: Sendable {
       scaling: Scaling(
         inputCentres: [], inputScales: [], outputCentre: fit.unit.origin, outputScale: fit.unit.scale),
       on: pool)
-    (posterior, self.share) = Self.beside(network, fit, read, share: share)
+    let (posterior, own) = beside(network, fit, read, share: share)
+    let notes =
+      leftOut
+      + (read.count < n ? ["the network read \(read.count) rows, a sample over all values"] : [])
+    return TablePosterior(
+      .told(fit), posterior, (fit.y.count, y.count), share: own,
+      notes.isEmpty ? nil : notes.joined(separator: "; "))
+  }
+
+  /// What a network says that reads the cells. Rows go into it in one order, whatever order they came in.
+  private static func numbered(
+    _ model: Model, _ cells: Cells, _ y: [Double], _ errors: [Double], _ limits: ClosedRange<Double>?,
+    _ whole: Bool, _ share: Double?, on pool: ThreadPool?
+  ) throws -> TablePosterior {
+    guard errors.allSatisfy({ $0 == 0 }) else {
+      throw ModelError.input("model '\(model.name)' takes no known errors of rows; take model 'tables'")
+    }
+    guard share ?? 0 == 0 else {
+      throw ModelError.input("model '\(model.name)' has no process beside it that could draw paths")
+    }
+    guard model.blueprint.takes(dimensions: cells.columns) else {
+      throw ModelError.input(
+        "the table has \(cells.columns) columns to predict from (a date is several: its day, its weekday, its month), and model"
+          + " '\(model.name)' reads up to \(model.blueprint.inputDimensions); name the inputs, or take model 'tables'"
+      )
+    }
+    guard cells.count == y.count else {
+      throw DataError.rowCount(what: "outputs", expected: cells.count, found: y.count)
+    }
+    let order = TableFit.order(cells, y)
+    let context = cells.rows(order)
+    let numbers = NumberedCells(context: context)
+    let posterior = try Posterior(
+      model,
+      Dataset(
+        inputs: Inputs(numbers.numbers(context), dimensions: context.columns), y: order.map { y[$0] }),
+      values: .raw, limits: limits, whole: whole, on: pool)
+    return TablePosterior(.numbers(numbers), posterior, (0, y.count), share: 0, nil)
+  }
+
+  /// The estimators of a table's rows, or of a sample of them where they are many; and what was left out, in words.
+  package static func estimators(
+    _ cells: Cells, y: [Double], errors: [Double] = []
+  ) throws -> (fit: TableFit, notes: [String]) {
+    let telling = try telling(cells, y, errors)
+    let fitted = strata(cells, y, errors: errors, mostFitted, of: telling)
+    let picked = fitted ?? telling
+    let fit = try TableFit(
+      picked.map { cells.rows($0) } ?? cells, y: picked.map { $0.map { y[$0] } } ?? y,
+      errors: errors.isEmpty ? [] : picked.map { $0.map { errors[$0] } } ?? errors)
     var notes = telling.map { [Note.hiddenByErrors(y.count - $0.count).description] } ?? []
     if let fitted {
       notes.append("estimators were fitted to \(fitted.count) of \(y.count) rows, a sample over all values")
     }
-    if read.count < n { notes.append("the network read \(read.count) rows, a sample over all values") }
-    note = notes.isEmpty ? nil : notes.joined(separator: "; ")
+    return (fit, notes)
+  }
+
+  /// What the estimators found; nil of a network that reads cells.
+  public var fit: TableFit? { if case .told(let fit) = reading { fit } else { nil } }
+
+  /// Which columns of the table are categories; one element a column.
+  public var categories: [Bool] {
+    switch reading {
+    case .told(let fit): fit.cells.categories
+    case .numbers(let numbers): numbers.categories
+    }
   }
 
   /// `most` rows that are spread over all outputs, by what the rows hold and not by their places; nil where there are no more.
@@ -135,9 +211,9 @@ public struct TablePosterior: Sendable {
   }
 
   private init(
-    _ fit: TableFit, _ posterior: Posterior, _ rows: (Int, Int), share: Double, _ note: String?
+    _ reading: Reading, _ posterior: Posterior, _ rows: (Int, Int), share: Double, _ note: String?
   ) {
-    (self.fit, self.posterior, self.rows, self.share, self.note) = (fit, posterior, rows, share, note)
+    (self.reading, self.posterior, self.rows, self.share, self.note) = (reading, posterior, rows, share, note)
   }
 
   /// The same answers, worked out on other threads.
@@ -145,7 +221,7 @@ public struct TablePosterior: Sendable {
 
   /// What another posterior says of the same told rows.
   func replacing(_ posterior: Posterior) -> TablePosterior {
-    TablePosterior(fit, posterior, rows, share: share, note)
+    TablePosterior(reading, posterior, rows, share: share, note)
   }
 
   /// A network's posterior beside a process of the same rows, and the share of paths that the process draws; alone where no process
@@ -192,9 +268,14 @@ public struct TablePosterior: Sendable {
 
   /// Rows as the network reads them: as what it may ask a `Posterior` for.
   public func told(_ rows: Cells) throws -> Inputs {
-    guard rows.categories == fit.cells.categories else {
+    guard rows.categories == categories else {
       throw DataError.dimensions(
-        what: "the rows asked for", expected: fit.cells.columns, found: rows.columns)
+        what: "the rows asked for", expected: categories.count, found: rows.columns)
+    }
+    let fit: TableFit
+    switch reading {
+    case .numbers(let numbers): return try Inputs(numbers.numbers(rows), dimensions: rows.columns)
+    case .told(let found): fit = found
     }
     let told = fit.tell(rows)
     guard share > 0 else { return try Inputs(told, dimensions: TableExperts.width) }

@@ -3,8 +3,10 @@ import ChorusLayers
 
 /// Families whose rows are those of a table.
 extension Blueprint {
-  /// Whether rows are those of a table as estimators tell of them.
-  public var readsTables: Bool { family == .table || family == .classes }
+  /// Whether rows are those of a table: numbers, categories, missing cells.
+  public var readsTables: Bool { isTold || family == .cells }
+  /// Whether rows are what estimators tell of a table's cells, and not the cells themselves.
+  public var isTold: Bool { family == .table || family == .classes }
 
   /// Whether rows may have so many inputs: told rows have as many as they are told.
   public func takes(dimensions: Int) -> Bool {

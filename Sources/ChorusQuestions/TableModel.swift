@@ -9,8 +9,8 @@ package struct TableModel: Sendable {
   package let note: String?
 
   /// - Parameters:
-  ///   - name: as it was given: a model of tables leaves categories to estimators, one of classes is asked of nothing else. Nil for what
-  ///     is shipped: a network for numbers and one for categories.
+  ///   - name: as it was given: a model of tables leaves categories to estimators, one of classes is asked of nothing else, one that reads
+  ///     cells of no category. Nil for what is shipped: a network for numbers and one for categories.
   ///   - categories: whether a target is a category.
   package init(_ name: String?, categories: Bool, precision: Precision = .f32) throws {
     guard let name else {
@@ -22,6 +22,7 @@ package struct TableModel: Sendable {
     guard model.blueprint.readsTables else {
       throw ModelError.input("model '\(model.name)' does not read tables; take model 'tables'")
     }
+    guard !categories || model.blueprint.isTold else { throw TablePosterior.notOfCategories(model) }
     note = nil
   }
 

@@ -47,7 +47,7 @@ public struct TaskSource: Sendable {
       do { try batch.store(index, x: told.x, y: told.y) } catch { throw .data(error) }
       return
     }
-    let task = Self.filled(task)
+    let task = try Self.filled(task)
     let preparation = try preparation(of: task)
     do { try batch.store(index, x: task.x, y: task.y, preparation: preparation) } catch { throw .data(error) }
     batch.asked[index] = task.asked
@@ -55,17 +55,15 @@ public struct TaskSource: Sendable {
 
   /// The task with missing cells filled by the mean of those that the context has: a network that reads cells as they are knows
   /// no other word for them, and a category's levels are numbers to it.
-  private static func filled(_ task: PriorTask) -> PriorTask {
+  private static func filled(_ task: PriorTask) throws(PriorError) -> PriorTask {
     guard task.x.contains(where: \.isNaN) else { return task }
-    var x = task.x
     let (n, d) = (task.shape.context, task.shape.dimensions)
-    for column in 0..<d {
-      let shown = (0..<n).map { x[$0 * d + column] }.filter { !$0.isNaN }
-      let mean = shown.isEmpty ? 0 : shown.reduce(0, +) / Double(shown.count)
-      for row in 0..<task.shape.rows where x[row * d + column].isNaN { x[row * d + column] = mean }
-    }
-    return PriorTask(
-      shape: task.shape, x: x, y: task.y, component: task.component, categories: task.categories)
+    do {
+      let cells = try Cells(task.x, categories: [Bool](repeating: false, count: d))
+      return PriorTask(
+        shape: task.shape, x: NumberedCells(context: cells.rows(0..<n)).numbers(cells), y: task.y,
+        component: task.component, categories: task.categories)
+    } catch { throw .data(error) }
   }
 
   /// A task of a table: of the context what estimators say without each row, of the others what they say with all of it.

@@ -41,7 +41,7 @@ import Testing
       (0..<inputs.count).flatMap { inputs[$0].dropFirst(own).map { Double(Float($0)) } }
     ) { laws.append($1) }
     let law = laws[0]
-    let unit = table.fit.unit
+    let unit = try #require(table.fit).unit
     // L z = y − μ, and then each scale's density in closed form.
     var z: [Double] = []
     for row in y.indices {
