@@ -346,10 +346,6 @@ struct FactorMemory<Rule: FactorRule>: SpecifiedMemory {
     scratch.rewind(to: mark)
   }
 
-  func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {
-    rule.train(self, queries: queries, stored: stored, blocks: blocks, on: tape)
-  }
-
   // MARK: Outside the program
 
   /// The maps, and the sums as pairs of floats whose sum they are to 48 bits.

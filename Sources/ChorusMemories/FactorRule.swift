@@ -53,6 +53,12 @@ protocol FactorRule: Sendable {
   ) -> Node
 }
 
+extension FactorMemory {
+  func train(queries: Node, stored: Node, blocks: [VisibleBlock], on tape: Tape) -> Node {
+    rule.train(self, queries: queries, stored: stored, blocks: blocks, on: tape)
+  }
+}
+
 /// A factor rule whose training form is written head by head in small matrices.
 protocol HeadwiseRule: FactorRule {
   func record(_ head: inout HeadPass)
