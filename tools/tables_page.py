@@ -339,9 +339,10 @@ def page(rows, half):
         "are averaged by their likelihood. In unordered tables rows do not go together beyond what the inputs say, so there is "
         "none. **its joint law**: of the GP, widened likewise.\n"
         "- **Chorus, estimators alone**: of classes, the pool that the network of classes judges (`--model tables`).\n"
-        "- **cells**: the paper's architecture, columns before rows and nothing told, with the buffer, after 65,600 tasks and 21 minutes "
+        "- **cells**: the paper's architecture, columns before rows and nothing told, with the buffer, after 128,000 tasks and 41 minutes "
         "of a core ([models.md](models.md), \"Cells instead of estimators\"). It is not shipped: `chorus train "
-        "docs/training/tables-cells-long.json --out RUN` makes it.\n"        "- **calibration error**: of the likeliest class, ten bins, all splits of a table together. Seconds are of one thread, left-out "
+        "docs/training/tables-cells-long.json --out RUN` makes it.\n"
+        "- **calibration error**: of the likeliest class, ten bins, all splits of a table together. Seconds are of one thread, left-out "
         "rows included.\n"
         "- TabPFN and TabICL are left out: their Python packages (9.2.0, 2.2.0) carry no weights and load them from the network at "
         "first use.\n")
