@@ -178,7 +178,7 @@ let package = Package(
       swiftSettings: swiftSettings),
     tests(
       "Experiments", uses: "Training", "Evaluation", "Inference", "Models", "Layers", "Memories", "Plans",
-      "Priors", "Data", "Tensors"),
+      "Priors", "Data", "Storage", "Tensors"),
     tests("Priors", uses: "Tensors", "Data"),
     tests(
       "Training", uses: "Inference", "Models", "Layers", "Hints", "Memories", "Plans", "Priors", "Data",
