@@ -101,7 +101,7 @@ public struct TableChain: Sendable {
   ///     there, but where the same row has a cell that is drawn before it: there paths are weighed by its density (`sample(_:given:)`).
   ///   - model: of tables, with one of classes beside it (`Model.with(ofCategories:)`) or estimators alone for categories; or of
   ///     classes, where no number is drawn.
-  /// - Throws: `InferenceError.input` where a column has fewer than two values to learn from, a value lacks the error that its step
+  /// - Throws: `InferenceError.input` where a column has fewer than two values to learn from or no input, a value lacks the error that its step
   ///   reads, or a pin is of no missing cell. A value that is given has no error.
   public init(
     _ model: Model, _ cells: Cells, steps: [Step], rows: Set<Int>? = nil, context: Set<Int>? = nil,
@@ -127,6 +127,9 @@ public struct TableChain: Sendable {
       let values = known.map { cells[$0, step.column] }
       guard let first = values.first, known.count >= 2 else {
         throw InferenceError.input("column \(step.column) has \(known.count) values; at least 2 are needed")
+      }
+      guard !step.inputs.isEmpty else {
+        throw InferenceError.input("column \(step.column) has no other column to be told by")
       }
       let inputs = cells.rows(known).columns(step.inputs)
       if values.allSatisfy({ $0 == first }) {

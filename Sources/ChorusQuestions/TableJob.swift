@@ -246,6 +246,7 @@ package struct TableJob: Sendable {
   /// stay there.
   ///
   /// - Parameter only: the names of the targets to fill; nil for all.
+  /// - Throws: `InferenceError.input` for a name that nothing is missing of, and where no other column is left.
   package func fillSteps(only: [String]?) throws -> [TableChain.Step] {
     for name in only ?? [] where !targets.contains(where: { frame.columns[$0].name == name }) {
       throw InferenceError.input("\(frame.source): column '\(name)' has no missing cell that could be filled")
@@ -255,11 +256,15 @@ package struct TableJob: Sendable {
       let (left, right) = (missing(a), missing(b))
       return left != right ? left < right : a < b
     }
-    return ordered.map { target in
+    return try ordered.map { target in
+      let others = Set(inputs + targets).subtracting([target]).sorted()
+      guard !others.isEmpty else {
+        throw InferenceError.input(
+          "\(frame.source): no other column tells of '\(frame.columns[target].name)'"
+            + (words.isEmpty ? "" : "; \(words.joined(separator: "; "))"))
+      }
       let least = frame.columns[target].values.lazy.filter { !$0.isNaN }.min() ?? -1
-      return step(
-        target, by: Set(inputs + targets).subtracting([target]).sorted(),
-        limits: least >= 0 ? 0...Double.infinity : nil)
+      return step(target, by: others, limits: least >= 0 ? 0...Double.infinity : nil)
     }
   }
 

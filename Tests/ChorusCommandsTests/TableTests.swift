@@ -149,6 +149,14 @@ import Testing
     try folder.write("whole.csv", "a,b\n1,2\n2,3\n")
     let whole = try folder.chorus("fill", "whole.csv", "--model", "t.safetensors")
     #expect(whole.code == 65 && whole.errors.contains("no cell that could be filled is missing"))
+    // Nothing is left to be told by: one column alone, or beside one that names the rows.
+    for text in ["level\n1\n2\nNA\n3\n", "id,level\na1,1\nb2,2\nc3,NA\nd4,3\ne5,1\nf6,2\ng7,4\nh8,2\ni9,3\n"]
+    {
+      try folder.write("alone.csv", text)
+      let alone = try folder.chorus("fill", "alone.csv", "--model", "t.safetensors")
+      #expect(
+        alone.code == 65 && alone.errors.contains("no other column tells of 'level'"), "\(alone.errors)")
+    }
   }
 
   @Test func scoresStandBesideEstimators() throws {
