@@ -179,8 +179,8 @@ extension FactorPass {
           slope += powers.value * rows.values.row(row)[j] * by
           node?[place + layout.value(0).lowerBound + j] += value * by
         }
-        // The slope of softplus, by what it gave.
-        slope *= -expm1(-weight) / weight
+        // The slope of softplus, by what it gave; over a weight too small to be told from 0 the ratio is 1.
+        slope *= weight > 0 ? -expm1(-weight) / weight : 1
         node?[place + layout.gate(0, head).lowerBound] += slope
         numbers[0][head] += Double(slope)
       }
