@@ -3,7 +3,8 @@ import Foundation
 
 /// MesaNet (von Oswald et al. 2025): ridge regression to rows that fade by a gate and count by a learned rate, G ← γ G + β
 /// k vᵀ and H ← γ H + β k kᵀ, read as x·G with (H + λ) x = q, which some steps of conjugate gradients find, or a Cholesky
-/// factor. Its ridge has a number for every key column, this one a number a head; both stay at least 0.25.
+/// factor. In training the fused pass takes the steps in Float (`RecurrentPass.Solve`), and the tape has factors in Double. Its
+/// ridge has a number for every key column, this one a number a head; both stay at least 0.25.
 struct MesaRule<Gate: RecurrentRule>: RecurrentRule {
   typealias Delta = GatedDeltaRule<Gate>
   static var readsProduct: Bool { false }
@@ -59,9 +60,18 @@ struct MesaRule<Gate: RecurrentRule>: RecurrentRule {
       query, ridge: ridge, solver, rank: rank, width: width, state, into: out, scratch)
   }
 
+  var conjugateSteps: Int? {
+    if case .conjugate(let steps) = solver { return steps }
+    return nil
+  }
+  func recordRidge(_ head: inout HeadPass) -> HeadPass.Matrix? {
+    head.matrices.softplus(head.parameter(number), floor: Self.floor)
+  }
+
   func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms {
     var terms = delta.record(&head, keys: keys)
-    terms.values = head.matrices.beside(head.allValues, keys.matrix)
+    // The fused pass puts keys beside values by itself.
+    if conjugateSteps == nil { terms.values = head.matrices.beside(head.allValues, keys.matrix) }
     return terms
   }
 

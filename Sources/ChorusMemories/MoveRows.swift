@@ -5,11 +5,14 @@ enum MoveRows {
   case matrix(MatrixTape.Matrix, MatrixTape)
   /// φ of those of a set and those behind it.
   case inputs([HeadPass.Input], any FeatureMap)
+  /// The columns of some beside those of others.
+  indirect case beside(MoveRows, MoveRows)
 
   private var width: Int {
     switch self {
     case .matrix(let matrix, _): matrix.columns
     case .inputs(let inputs, let map): map.count(inputs.first?.columns.count ?? 0)
+    case .beside(let a, let b): a.width + b.width
     }
   }
 
@@ -26,30 +29,44 @@ enum MoveRows {
     }
   }
 
-  /// Writes rows `range` one behind the other.
-  func load(_ range: Range<Int>, into out: UnsafeMutablePointer<Float>) {
+  /// Writes rows `range` one behind the other, or `stride` apart.
+  func load(_ range: Range<Int>, into out: UnsafeMutablePointer<Float>, stride: Int? = nil) {
     let n = width
+    let stride = stride ?? n
     switch self {
     case .matrix(let matrix, let tape):
       let values = tape.values(matrix) + range.lowerBound * n
-      for i in 0..<range.count * n { out[i] = Float(values[i]) }
+      for row in 0..<range.count {
+        for j in 0..<n { out[row * stride + j] = Float(values[row * n + j]) }
+      }
+    case .beside(let a, let b):
+      a.load(range, into: out, stride: stride)
+      b.load(range, into: out + a.width, stride: stride)
     case .inputs(let inputs, let map):
       Self.each(inputs, range) { index, input, row in
         map.apply(
-          input.values + row * input.node.columns, width: input.columns.count, into: out + index * n)
+          input.values + row * input.node.columns, width: input.columns.count, into: out + index * stride)
       }
     }
   }
 
-  /// Adds the gradients of rows `range`.
-  func add(_ rows: UnsafePointer<Float>, _ range: Range<Int>, _ gradients: FusedGradients) {
+  /// Adds the gradients of rows `range`, which lie one behind the other, or `stride` apart.
+  func add(
+    _ rows: UnsafePointer<Float>, _ range: Range<Int>, _ gradients: FusedGradients, stride: Int? = nil
+  ) {
     let n = width
+    let stride = stride ?? n
     switch self {
     case .matrix(let matrix, _):
       gradients.seed(matrix) { seed in
         let to = seed + range.lowerBound * n
-        for i in 0..<range.count * n { to[i] += Double(rows[i]) }
+        for row in 0..<range.count {
+          for j in 0..<n { to[row * n + j] += Double(rows[row * stride + j]) }
+        }
       }
+    case .beside(let a, let b):
+      a.add(rows, range, gradients, stride: stride)
+      b.add(rows + a.width, range, gradients, stride: stride)
     case .inputs(let inputs, let map):
       let (mark, features) = (gradients.scratch.mark, gradients.scratch.floats(n))
       Self.each(inputs, range) { index, input, row in
@@ -57,7 +74,7 @@ enum MoveRows {
         let (from, width) = (input.values + row * input.node.columns, input.columns.count)
         if !(map is IdentityFeatures) { map.apply(from, width: width, into: features) }
         map.addGradient(
-          rows: 1, rows + index * n, of: from, features, width: width,
+          rows: 1, rows + index * stride, of: from, features, width: width,
           to: gradient + input.offset + row * input.node.columns)
       }
       gradients.scratch.rewind(to: mark)

@@ -13,6 +13,10 @@ extension RecurrentMemory {
     }
     let terms = rule.record(&head, keys: keyRows)
     if Rule.readsProduct { return fuse(&head, terms) }
+    if let steps = rule.conjugateSteps, let ridge = rule.recordRidge(&head) {
+      return fuse(
+        &head, terms, solve: RecurrentPass.Solve(steps: steps, ridge: ridge, width: sizes.width))
+    }
     let own = keyRows.matrix
     let keys = terms.keys ?? own
     let values = terms.values ?? head.allValues
@@ -40,16 +44,20 @@ extension RecurrentMemory {
     }
   }
 
-  /// The same in Float where a read is a product: what is recorded are gates and rates, and keys and values only where the
-  /// rule changes them.
-  private func fuse(_ head: inout HeadPass, _ terms: RecordedTerms) {
+  /// The same in Float where a read is a product, or steps of a solver that are products: what is recorded are gates and rates,
+  /// and keys and values only where the rule changes them.
+  private func fuse(
+    _ head: inout HeadPass, _ terms: RecordedTerms, solve: RecurrentPass.Solve? = nil
+  ) {
     let m = head.matrices
     func rows(_ matrix: Matrix) -> MoveRows { .matrix(matrix, m) }
+    let keys = terms.keys.map(rows) ?? .inputs([head.keyInputs.set, head.keyInputs.own], map)
+    let values =
+      terms.values.map(rows)
+      ?? .inputs([head.valueInputs.set, head.valueInputs.own], IdentityFeatures())
     let moved = RecurrentPass.Terms(
-      keys: terms.keys.map(rows) ?? .inputs([head.keyInputs.set, head.keyInputs.own], map),
-      erases: terms.erases.map(rows),
-      values: terms.values.map(rows)
-        ?? .inputs([head.valueInputs.set, head.valueInputs.own], IdentityFeatures()),
+      keys: keys, erases: terms.erases.map(rows),
+      values: solve == nil ? values : .beside(values, keys),
       fades: terms.fades, rates: terms.rates)
     let set = head.keyInputs.set.rows.count
     let queries = head.parts.map { part in
@@ -62,7 +70,8 @@ extension RecurrentMemory {
       unread: Rule.unread, leastFade: Self.leastFade, longest: trainingChunk)
     head.pass.fuse(
       RecurrentPass(
-        form, moved, queries, moves: head.rows * Rule.moves, column: head.head * sizes.width, head.pass))
+        form, moved, queries, solve: solve, moves: head.rows * Rule.moves, column: head.head * sizes.width,
+        head.pass))
   }
 
   /// The state before the first row.

@@ -17,8 +17,8 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
   let map: any FeatureMap
   let features: Int
   let form: RecurrentForm
-  /// The most moves of a chunk in training.
-  var trainingChunk = 64
+  /// The most moves of a chunk in training: fewer where every step of a solver asks all of them.
+  var trainingChunk: Int
 
   /// Rows of a chunk. With a gate a column every pair of moves takes exponentials, so chunks are shorter.
   static var chunk: Int { (Rule.channels ? 16 : 32) / Rule.moves }
@@ -76,6 +76,7 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
     map = FeatureMaps.named(orIdentity: spec.features)
     features = map.count(sizes.width)
     form = RecurrentForm(Self.self, features: features, width: sizes.width)
+    trainingChunk = rule.conjugateSteps == nil ? 64 : 32
   }
 
   /// Rows and columns of a head's state, and its floats.

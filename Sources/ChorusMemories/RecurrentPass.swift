@@ -10,6 +10,8 @@ import Foundation
 ///     R = (I − L)⁻¹ (β V + L₀ S̃),  L₀ = −β p̃,  L = L₀ k̃ᵀ below the diagonal
 ///     O = q̃ S̃ + (q̃ k̃ᵀ as far as it is seen) R,  S' = e^c (S̃ + k̃ᵀ R)
 ///
+/// A read may be x·G of x that solves an equation with other columns of the state (`Solve`); a query is x otherwise.
+///
 /// A chunk ends early where e^(−c) would leave what Float holds well. The derivative by g of a move is the sum over it and
 /// all later moves of q̃·dq̃ + p̃·dp̃ − k̃·dk̃, since b, the sum of g from the first move on, enters as e^b q, e^b p and e^(−b) k
 /// alone.
@@ -50,10 +52,17 @@ final class RecurrentPass: FusedPass {
     let row: Int
   }
 
-  /// Some moves with the queries whose prefix ends among them, `[query part, range]`.
+  /// Queries beside each other of one part, whose prefixes end in one chunk.
+  struct Run {
+    let part: Int
+    let queries: Range<Int>
+    var count: Int { queries.count }
+  }
+
+  /// Some moves with the queries whose prefix ends among them.
   struct Chunk {
     let moves: Range<Int>
-    var runs: [(part: Int, queries: Range<Int>)] = []
+    var runs: [Run] = []
     /// S̃ and R, until the tape is reset.
     let state: UnsafeMutablePointer<Float>
     let added: UnsafeMutablePointer<Float>
@@ -65,17 +74,20 @@ final class RecurrentPass: FusedPass {
   let form: Form
   let terms: Terms
   let queries: [Queries]
-  private let tape: MatrixTape
+  /// How x is found; nil where it is the query.
+  let solve: Solve?
+  let tape: MatrixTape
   let column: Int
   private(set) var chunks: [Chunk] = []
   private let count: Int
 
   /// Computes the reads of `count` moves and writes them into `output` from `column` on.
   init(
-    _ form: Form, _ terms: Terms, _ queries: [Queries], moves count: Int, column: Int, _ pass: MatrixPass
+    _ form: Form, _ terms: Terms, _ queries: [Queries], solve: Solve? = nil, moves count: Int, column: Int,
+    _ pass: MatrixPass
   ) {
     (self.form, self.terms, self.queries, self.count, self.column) = (form, terms, queries, count, column)
-    tape = pass.matrices
+    (self.solve, tape) = (solve, pass.matrices)
     let (out, stride) = pass.output
     let work = Work(form, pass.arena)
     let state = pass.arena.zeros(form.rank * form.columns)
@@ -85,13 +97,18 @@ final class RecurrentPass: FusedPass {
       let mark = pass.arena.mark
       enter(chunk, work)
       write(chunk, state, work)
-      for (part, range) in chunk.runs {
-        let asked = ask(part, range, chunk, work, pass.arena)
-        let to = out + (queries[part].row + range.lowerBound) * stride + column
-        let (n, moves) = (form.columns, chunk.moves.count)
-        multiply(range.count, n, form.rank, asked.rows, chunk.state, n, to, stride, work)
-        multiply(
-          range.count, n, moves, asked.scores, chunk.added, n, to, stride, work, add: true)
+      let turned = solve.map { Turned($0, chunk, form, work, walksBack: false) }
+      for run in chunk.runs {
+        let mark = pass.arena.mark
+        let to = out + (queries[run.part].row + run.queries.lowerBound) * stride + column
+        let asked = ask(run, chunk, work, pass.arena) { x in
+          if let solve, let turned {
+            x.update(
+              from: steps(solve, run, chunk, turned, work, kept: false).x, count: run.count * form.rank)
+          }
+        }
+        answer(asked, run.count, shown, chunk, into: to, stride, work)
+        pass.arena.rewind(to: mark)
       }
       fold(chunk, into: state, work)
       chunks.append(chunk)
@@ -99,6 +116,9 @@ final class RecurrentPass: FusedPass {
       first = chunk.moves.upperBound
     }
   }
+
+  /// The state's columns that a read is made of.
+  var shown: Range<Int> { 0..<(solve?.width ?? form.columns) }
 
   // MARK: A chunk's numbers
 
@@ -140,8 +160,9 @@ final class RecurrentPass: FusedPass {
           continue
         }
         var stop = begin + 1
-        while stop < queries.ends.count, moves.contains(queries.ends[stop] * form.moves - 1) { stop += 1 }
-        chunk.runs.append((part, begin..<stop))
+        let most = min(queries.ends.count, solve == nil ? Int.max : begin + Solve.rows)
+        while stop < most, moves.contains(queries.ends[stop] * form.moves - 1) { stop += 1 }
+        chunk.runs.append(Run(part: part, queries: begin..<stop))
         begin = stop
       }
     }
@@ -249,25 +270,44 @@ final class RecurrentPass: FusedPass {
       count, count, form.rank, work.erases, work.keys, form.rank, work.system, count, work, transposed: true)
   }
 
-  /// q̃ of some queries, and q̃ k̃ᵀ as far as each sees.
+  /// x̃ = e^c x of some rows, and M = x̃ k̃ᵀ as far as each sees.
+  struct Asked {
+    let rows: UnsafeMutablePointer<Float>
+    let scores: UnsafeMutablePointer<Float>
+  }
+
+  /// Of x that `find` makes of the queries.
   func ask(
-    _ part: Int, _ range: Range<Int>, _ chunk: Chunk, _ work: Work, _ arena: Arena
-  ) -> (rows: UnsafeMutablePointer<Float>, scores: UnsafeMutablePointer<Float>) {
-    let (r, n, count) = (form.rank, form.fadeColumns, chunk.moves.count)
-    let rows = arena.floats(range.count * r)
-    queries[part].rows.load(range, into: rows)
-    for (i, query) in range.enumerated() {
-      let kept = work.kept + (seen(part, query, chunk) - 1) * n
-      if form.channels {
-        for j in 0..<r { rows[i * r + j] *= kept[j] }
-      } else {
-        Self.scale(rows + i * r, r, by: kept[0])
-      }
-    }
-    let scores = arena.floats(range.count * count)
-    multiply(range.count, count, r, rows, work.keys, r, scores, count, work, transposed: true)
-    hide(scores, part, range, chunk)
-    return (rows, scores)
+    _ run: Run, _ chunk: Chunk, _ work: Work, _ arena: Arena, find: (UnsafeMutablePointer<Float>) -> Void
+  ) -> Asked {
+    let asked = Asked(
+      rows: arena.floats(run.count * form.rank), scores: arena.floats(run.count * chunk.moves.count))
+    queries[run.part].rows.load(run.queries, into: asked.rows)
+    find(asked.rows)
+    score(asked, run, chunk, nil, work)
+    return asked
+  }
+
+  /// From x to x̃, in place, and M.
+  func score(_ asked: Asked, _ run: Run, _ chunk: Chunk, _ turned: Turned?, _ work: Work) {
+    let (r, count) = (form.rank, chunk.moves.count)
+    keep(asked.rows, run, chunk, work)
+    multiply(
+      run.count, count, r, asked.rows, turned?.keys ?? UnsafePointer(work.keys), turned == nil ? r : count,
+      asked.scores, count, work, transposed: turned == nil)
+    hide(asked.scores, run, chunk)
+  }
+
+  /// x̃ S̃ + M R of some columns.
+  func answer(
+    _ asked: Asked, _ rows: Int, _ columns: Range<Int>, _ chunk: Chunk,
+    into out: UnsafeMutablePointer<Float>, _ stride: Int, _ work: Work
+  ) {
+    let (n, first, moves) = (form.columns, columns.lowerBound, chunk.moves.count)
+    multiply(
+      rows, columns.count, form.rank, asked.rows, chunk.state + first, n, out, stride, work)
+    multiply(
+      rows, columns.count, moves, asked.scores, chunk.added + first, n, out, stride, work, add: true)
   }
 
   /// Moves of a chunk that a query sees.
@@ -275,10 +315,23 @@ final class RecurrentPass: FusedPass {
     queries[part].ends[query] * form.moves - form.unread - chunk.moves.lowerBound
   }
 
-  func hide(_ scores: UnsafeMutablePointer<Float>, _ part: Int, _ range: Range<Int>, _ chunk: Chunk) {
+  /// Rows of some queries times e^c of the last move that each sees.
+  func keep(_ rows: UnsafeMutablePointer<Float>, _ run: Run, _ chunk: Chunk, _ work: Work) {
+    let (r, n) = (form.rank, form.fadeColumns)
+    for (i, query) in run.queries.enumerated() {
+      let kept = work.kept + (seen(run.part, query, chunk) - 1) * n
+      if form.channels {
+        for j in 0..<r { rows[i * r + j] *= kept[j] }
+      } else {
+        Self.scale(rows + i * r, r, by: kept[0])
+      }
+    }
+  }
+
+  func hide(_ scores: UnsafeMutablePointer<Float>, _ run: Run, _ chunk: Chunk) {
     let count = chunk.moves.count
-    for (i, query) in range.enumerated() {
-      let seen = seen(part, query, chunk)
+    for (i, query) in run.queries.enumerated() {
+      let seen = seen(run.part, query, chunk)
       (scores + i * count + seen).update(repeating: 0, count: count - seen)
     }
   }

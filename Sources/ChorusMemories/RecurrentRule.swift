@@ -55,6 +55,9 @@ protocol RecurrentRule: Sendable {
   /// Products with the state that a read takes, and floating-point operations of a head beside them.
   var products: Int { get }
   var readWork: Double { get }
+  /// Steps of conjugate gradients where a read is x·G with (H + λ) x = q and the state is G beside H, k being the last columns
+  /// of a row's value; otherwise nil.
+  var conjugateSteps: Int? { get }
   /// What had to be added to a diagonal before a read of this state had an answer.
   func raised(_ state: UnsafePointer<Float>, _ head: Int) -> Double
 
@@ -64,6 +67,8 @@ protocol RecurrentRule: Sendable {
   func record(_ head: inout HeadPass, keys: RecordedKeys) -> RecordedTerms
   /// `start`, `[1, 1]`; nil where it is 0.
   func recordStart(_ head: inout HeadPass) -> HeadPass.Matrix?
+  /// λ where `conjugateSteps` are told, `[1, 1]`.
+  func recordRidge(_ head: inout HeadPass) -> HeadPass.Matrix?
   /// What queries read of a state, whose products `state` gives.
   func record(
     read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
@@ -136,8 +141,10 @@ extension RecurrentRule {
   ) { state(query, out) }
   var products: Int { 1 }
   var readWork: Double { 0 }
+  var conjugateSteps: Int? { nil }
   func raised(_ state: UnsafePointer<Float>, _ head: Int) -> Double { 0 }
   func recordStart(_ head: inout HeadPass) -> HeadPass.Matrix? { nil }
+  func recordRidge(_ head: inout HeadPass) -> HeadPass.Matrix? { nil }
   func record(
     read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix { state(queries) }
