@@ -55,7 +55,7 @@ struct ExponentialGateRule: RecurrentRule {
   ) {
     let mark = scratch.mark
     let read = scratch.floats(width + 1)
-    state(query, read)
+    state(query, nil, read)
     let size = max(abs(read[width]), 1)
     for j in 0..<width { out[j] = read[j] / size }
     scratch.rewind(to: mark)

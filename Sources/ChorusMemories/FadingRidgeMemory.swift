@@ -26,31 +26,34 @@ enum FadingRidge {
     return x
   }
 
-  /// The same of every row of `queries`; `ridge` is `[rows, 1]`.
-  static func conjugate(
-    _ queries: Matrix, ridge: Matrix, steps: Int, _ m: MatrixTape, _ product: (Matrix) -> Matrix
-  ) -> Matrix {
-    func dot(_ a: Matrix, _ b: Matrix) -> Matrix { m.rowSums(m.hadamard(a, b)) }
-    func quotient(_ a: Matrix, _ b: Matrix) -> Matrix {
-      m.hadamard(
-        a,
-        m.map(b) { x in
-          let inverse = 1 / (x + SolverRidgeMemory.tiny)
-          return (inverse, -inverse * inverse)
-        })
+  /// The same from `rest` = q and `x` = 0 on, with products that `product` writes into
+  /// `image`; `rest` becomes what is left.
+  private static func conjugate(
+    _ x: UnsafeMutablePointer<Double>, _ rest: UnsafeMutablePointer<Double>, _ n: Int, ridge: Double,
+    steps: Int, _ scratch: Arena,
+    _ product: (_ x: UnsafePointer<Double>, _ image: UnsafeMutablePointer<Double>) -> Void
+  ) {
+    func dot(_ a: UnsafePointer<Double>, _ b: UnsafePointer<Double>) -> Double {
+      var sum = 0.0
+      for i in 0..<n { sum += a[i] * b[i] }
+      return sum
     }
-    var (x, rest, direction) = (m.constant(0, queries.rows, queries.columns), queries, queries)
+    let (direction, image) = (scratch.doubles(n), scratch.doubles(n))
+    direction.update(from: rest, count: n)
     var square = dot(rest, rest)
     for _ in 0..<steps {
-      let image = m.add(product(direction), m.scaleRows(direction, by: ridge))
-      let step = quotient(square, dot(direction, image))
-      x = m.add(x, m.scaleRows(direction, by: step))
-      rest = m.add(rest, m.scaleRows(image, by: step), scale: -1)
+      product(direction, image)
+      for i in 0..<n { image[i] += ridge * direction[i] }
+      let step = square / (dot(direction, image) + SolverRidgeMemory.tiny)
+      for i in 0..<n {
+        x[i] += step * direction[i]
+        rest[i] -= step * image[i]
+      }
       let next = dot(rest, rest)
-      direction = m.add(rest, m.scaleRows(direction, by: quotient(next, square)))
+      let turn = next / (square + SolverRidgeMemory.tiny)
+      for i in 0..<n { direction[i] = rest[i] + turn * direction[i] }
       square = next
     }
-    return x
   }
 
   /// x exactly, by a Cholesky factor of H + λ; tells what had to be added to its diagonal.
@@ -98,11 +101,18 @@ enum FadingRidge {
     }
   }
 
-  /// Products with the state that a read takes, the last one that with G, and the operations of a Cholesky factor.
-  static func work(_ solver: Solver, rank: Int) -> (products: Int, rest: Double) {
+  /// What a read takes: products with the state, of which all but the last are with H, and operations of a Cholesky factor.
+  struct Work {
+    let products: Int
+    let rank: Int
+    let rest: Double
+    func columns(_ width: Int) -> Int { (products - 1) * rank + width }
+  }
+
+  static func work(_ solver: Solver, rank: Int) -> Work {
     switch solver {
-    case .conjugate(let steps): (steps + 1, 0)
-    case .exact: (rank + 1, Double(rank * rank * rank) / 3)
+    case .conjugate(let steps): Work(products: steps + 1, rank: rank, rest: 0)
+    case .exact: Work(products: rank + 1, rank: rank, rest: Double(rank * rank * rank) / 3)
     }
   }
 
@@ -112,39 +122,38 @@ enum FadingRidge {
     _ state: StateProduct, into out: UnsafeMutablePointer<Float>, _ scratch: Arena
   ) {
     let mark = scratch.mark
-    let (asked, read) = (scratch.floats(rank), scratch.floats(width + rank))
-    func product(_ x: [Double]) -> [Double] {
-      for i in 0..<rank { asked[i] = Float(x[i]) }
-      state(asked, read)
-      return (0..<rank).map { Double(read[width + $0]) }
-    }
-    let query = (0..<rank).map { Double(query[$0]) }
-    let x =
-      switch solver {
-      case .conjugate(let steps): conjugate(query, ridge: ridge, steps: steps, product)
-      case .exact:
-        exact(
-          query, ridge: ridge,
-          (0..<rank).flatMap { i in product((0..<rank).map { $0 == i ? 1 : 0 }) }
-        ).x
+    let (asked, read) = (scratch.floats(rank), scratch.floats(rank))
+    switch solver {
+    case .conjugate(let steps):
+      let (x, rest) = (scratch.doubles(rank), scratch.doubles(rank))
+      for i in 0..<rank { (x[i], rest[i]) = (0, Double(query[i])) }
+      conjugate(x, rest, rank, ridge: ridge, steps: steps, scratch) { direction, image in
+        for i in 0..<rank { asked[i] = Float(direction[i]) }
+        state(asked, width..<width + rank, read)
+        for i in 0..<rank { image[i] = Double(read[i]) }
       }
-    _ = product(x)
-    out.update(from: read, count: width)
+      for i in 0..<rank { asked[i] = Float(x[i]) }
+    case .exact:
+      asked.update(repeating: 0, count: rank)
+      let h = (0..<rank).flatMap { i in
+        asked[i] = 1
+        state(asked, width..<width + rank, read)
+        asked[i] = 0
+        return (0..<rank).map { Double(read[$0]) }
+      }
+      let x = exact((0..<rank).map { Double(query[$0]) }, ridge: ridge, h).x
+      for i in 0..<rank { asked[i] = Float(x[i]) }
+    }
+    state(asked, 0..<width, out)
     scratch.rewind(to: mark)
   }
 
-  /// The same on a tape, of every row of `queries`; `ridge` is `[1, 1]`.
+  /// The same exactly on a tape, of every row of `queries`; `ridge` is `[1, 1]`.
   static func record(
-    _ queries: Matrix, ridge: Matrix, _ solver: Solver, width: Int, _ m: MatrixTape,
-    _ state: RecordedReads
+    _ queries: Matrix, ridge: Matrix, width: Int, _ m: MatrixTape, _ state: RecordedReads
   ) -> Matrix {
     let ridges = m.multiply(m.constant(1, queries.rows, 1), ridge)
-    func product(_ x: Matrix) -> Matrix { state.columns(width..<width + queries.columns, of: x) }
-    let x =
-      switch solver {
-      case .conjugate(let steps): conjugate(queries, ridge: ridges, steps: steps, m, product)
-      case .exact: exact(queries, ridge: ridges, m, product)
-      }
+    let x = exact(queries, ridge: ridges, m) { state.columns(width..<width + queries.columns, of: $0) }
     return state.columns(0..<width, of: x)
   }
 

@@ -68,6 +68,7 @@ struct KalmaRule<Gate: RecurrentRule>: RecurrentRule {
 
   /// H itself for its norm, the steps, and G.
   var products: Int { rank + steps + 1 }
+  var productColumns: Int? { (rank + steps) * rank + width }
 
   func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
     mesa.terms(row, head, steps: steps, into: move)
@@ -78,19 +79,20 @@ struct KalmaRule<Gate: RecurrentRule>: RecurrentRule {
     into out: UnsafeMutablePointer<Float>, _ scratch: Arena
   ) {
     let mark = scratch.mark
-    let (asked, read) = (scratch.floats(rank), scratch.floats(width + rank))
+    let (asked, read) = (scratch.floats(rank), scratch.floats(rank))
     func product(_ x: [Double]) -> [Double] {
       for i in 0..<rank { asked[i] = Float(x[i]) }
-      state(asked, read)
-      return (0..<rank).map { Double(read[width + $0]) }
+      state(asked, width..<width + rank, read)
+      return (0..<rank).map { Double(read[$0]) }
     }
     let size = (0..<rank).reduce(0.0) { sum, i in
       product((0..<rank).map { $0 == i ? 1 : 0 }).reduce(sum) { $0 + $1 * $1 }
     }.squareRoot()
     let ridge = Softplus.value(Double(values[number][head])) * size + Self.least
     let query = (0..<rank).map { Double(query[$0]) }
-    _ = product(Self.chebyshev(query, ridge: ridge, size: size, steps: steps, product))
-    out.update(from: read, count: width)
+    let x = Self.chebyshev(query, ridge: ridge, size: size, steps: steps, product)
+    for i in 0..<rank { asked[i] = Float(x[i]) }
+    state(asked, 0..<width, out)
     scratch.rewind(to: mark)
   }
 

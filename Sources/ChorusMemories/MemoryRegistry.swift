@@ -227,21 +227,21 @@ public enum MemoryRegistry {
       MemorySpec(
         weights: .scalarGate, features: "unit", function: .linear, optimiser: .conjugateGradient(steps: 8)),
       rule: "q·(H + λ)⁻¹·G by 8 steps, G ← γ G + β k vᵀ, H ← γ H + β k kᵀ", state: "2d²",
-      cost: "9(2d²+3kd), k ≤ 32",
+      cost: "9(d²+2kd), k ≤ 32",
       source: "MesaNet, von Oswald et al. 2025; for sequences"),
     Entry(
       "kalma-net",
       MemorySpec(weights: .scalarGate, features: "unit", function: .linear, optimiser: .chebyshev(steps: 16)),
       rule: "as mesa with λ = a‖H‖, by 16 steps of Chebyshev's iteration", state: "2d²",
-      cost: "(d+17)(2d²+3kd), k ≤ 32", source: "Gated KalmaNet, arXiv 2511.21016; for sequences"),
+      cost: "(d+17)(d²+2kd), k ≤ 32", source: "Gated KalmaNet, arXiv 2511.21016; for sequences"),
     Entry(
       "gated-ridge", MemorySpec(weights: .scalarGate, features: "unit", function: .linear),
       rule: "the same exactly", state: "2d²",
-      cost: "(d+1)(2d²+3kd)+d³/3, k ≤ 32", source: "as mesa, solved exactly; for sequences"),
+      cost: "(d+1)(d²+2kd)+d³/3, k ≤ 32", source: "as mesa, solved exactly; for sequences"),
     Entry(
       "rls", MemorySpec(weights: .decay, features: "unit", function: .linear, optimiser: .recursive),
       rule: "q·H⁻¹·G, G ← γ G + k vᵀ, H ← γ H + k kᵀ from H = λ", state: "2d²",
-      cost: "(d+1)(2d²+3kd)+d³/3, k ≤ 32",
+      cost: "(d+1)(d²+2kd)+d³/3, k ≤ 32",
       source: "recursive least squares with forgetting, Haykin 2002; for sequences"),
     Entry(
       "fox",
@@ -253,7 +253,7 @@ public enum MemoryRegistry {
       MemorySpec(
         weights: .tiedGate, function: .slots, optimiser: .gradient(steps: 1), readOut: .normalised),
       rule: "softmax(K̃ q/√d)·Ṽ, K̃ ← Diag(α) K̃ + (1 − α) kᵀ, Ṽ ← Diag(α) Ṽ + (1 − α) vᵀ, α = σ(x·w + b)^(1/8)",
-      state: "2d²", cost: "(d+1)(2d²+3kd), k ≤ 16",
+      state: "2d²", cost: "(d+1)(d²+2kd), k ≤ 16",
       source: "gated slot attention, Zhang et al. 2024; for sequences"),
     Entry(
       "ttt-linear-batches", batches(.normalisedLinear),

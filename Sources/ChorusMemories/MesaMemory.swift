@@ -44,6 +44,7 @@ struct MesaRule<Gate: RecurrentRule>: RecurrentRule {
   }
 
   var products: Int { FadingRidge.work(solver, rank: rank).products }
+  var productColumns: Int? { FadingRidge.work(solver, rank: rank).columns(width) }
   var readWork: Double { FadingRidge.work(solver, rank: rank).rest }
 
   func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
@@ -80,6 +81,6 @@ struct MesaRule<Gate: RecurrentRule>: RecurrentRule {
   ) -> HeadPass.Matrix {
     let m = head.matrices
     let ridge = m.softplus(head.parameter(number), floor: Self.floor)
-    return FadingRidge.record(queries, ridge: ridge, solver, width: width, m, state)
+    return FadingRidge.record(queries, ridge: ridge, width: width, m, state)
   }
 }

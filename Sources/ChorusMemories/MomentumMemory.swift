@@ -81,7 +81,7 @@ struct MomentumRule: RecurrentRule {
       asked[i] = query[i] / Float(1 - share)
       asked[features + i] = -Float(share) * asked[i]
     }
-    state(asked, out)
+    state(asked, nil, out)
     scratch.rewind(to: mark)
   }
 

@@ -113,18 +113,21 @@ struct RecurrentForm: Sendable {
   }
 
   /// What a query reads of the state at the chunk's beginning and of its first `count` moves, all of them faded by `fade`, a
-  /// sum of g from the chunk's beginning on.
+  /// sum of g from the chunk's beginning on: some of the columns, or all.
   func read(
     _ query: UnsafePointer<Float>, _ fade: UnsafePointer<Double>, _ count: Int, _ start: UnsafePointer<Float>,
-    _ chunk: RecurrentChunk, into out: UnsafeMutablePointer<Float>, _ scratch: Arena
+    _ chunk: RecurrentChunk, columns part: Range<Int>? = nil, into out: UnsafeMutablePointer<Float>,
+    _ scratch: Arena
   ) {
     let mark = scratch.mark
     let (faded, scores) = (scratch.floats(rank), scratch.floats(room))
+    let (first, some) = (part?.lowerBound ?? 0, part?.count ?? columns)
     keep(query, by: fade, into: faded)
-    weigh(faded, rank, start, stride: columns, columns: columns, into: out, adding: false, scratch)
+    weigh(faded, rank, start + first, stride: columns, columns: some, into: out, adding: false, scratch)
     if count > 0 {
       score(query, faded, fade, count, chunk, into: scores, scratch)
-      weigh(scores, count, chunk.values, stride: columns, columns: columns, into: out, adding: true, scratch)
+      weigh(
+        scores, count, chunk.values + first, stride: columns, columns: some, into: out, adding: true, scratch)
     }
     scratch.rewind(to: mark)
   }
@@ -239,4 +242,14 @@ struct RecurrentForm: Sendable {
     let (m, n, k) = (Int32(count), Int32(columns), Int32(rank))
     ck_matmul_tn(m, n, k, faded, m, start, n, out, n, 0, scratch.floats(ck_matmul_tn_scratch(m, n, k)))
   }
+}
+
+/// Doubles that live as long as their owner, beginning as zeros.
+final class DoubleBuffer {
+  let pointer: UnsafeMutablePointer<Double>
+  init(count: Int) {
+    pointer = .allocate(capacity: max(1, count))
+    pointer.initialize(repeating: 0, count: max(1, count))
+  }
+  deinit { pointer.deallocate() }
 }

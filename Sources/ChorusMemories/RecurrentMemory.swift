@@ -265,7 +265,10 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
           rule.read(
             asked + (row * sizes.heads + head) * features, head,
             of: {
-              form.weigh($0, rank, state, stride: columns, columns: columns, into: $1, adding: false, scratch)
+              let part = $1 ?? 0..<columns
+              form.weigh(
+                $0, rank, state + part.lowerBound, stride: columns, columns: part.count, into: $2,
+                adding: false, scratch)
             },
             into: out + row * sizes.columns + head * sizes.width, scratch)
         }
@@ -333,7 +336,8 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
           form.read(query, faded, count, start, chunk, into: to, scratch)
         } else {
           rule.read(
-            query, head, of: { form.read($0, faded, count, start, chunk, into: $1, scratch) }, into: to,
+            query, head,
+            of: { form.read($0, faded, count, start, chunk, columns: $1, into: $2, scratch) }, into: to,
             scratch)
         }
       }
@@ -366,11 +370,14 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
   var work: MemoryWork {
     let (heads, state) = (Double(sizes.heads), 2 * Double(rank * columns))
     // A move behind the state is a score and a value more; without lifted keys, exponentials too.
-    let moves = Double(form.room - form.unread + 1) / 2 * 2 * Double(rank + columns)
+    let seen = Double(form.room - form.unread + 1) / 2
+    let moves = seen * 2 * Double(rank + columns)
     var work = MemoryWork()
     work.write = heads * Double(form.moves) * (state + (form.corrects ? state + moves : 0))
     work.append = work.write
-    work.read = heads * (Double(rule.products) * (state + moves) + rule.readWork)
+    let (scores, read) = (rule.products * rank, rule.productColumns ?? rule.products * columns)
+    work.read =
+      heads * (2 * (Double(rank * read) + seen * Double(scores + read)) + rule.readWork)
     work.contextNumbers = contextBytes(rows: 0) / 4
     work.pathNumbers = bufferBytes(capacity: 0) / 4
     return work
@@ -382,14 +389,4 @@ struct RecurrentMemory<Rule: RecurrentRule>: HeadwiseMemory, ChunkedTraining {
   func bufferBytes(capacity: Int) -> Int {
     Self.kept * (sizes.heads * (4 * form.headCount + 8 * form.room * form.fadeColumns) + 4 * form.rows)
   }
-}
-
-/// Doubles that live as long as their owner, beginning as zeros.
-final class DoubleBuffer {
-  let pointer: UnsafeMutablePointer<Double>
-  init(count: Int) {
-    pointer = .allocate(capacity: max(1, count))
-    pointer.initialize(repeating: 0, count: max(1, count))
-  }
-  deinit { pointer.deallocate() }
 }

@@ -52,8 +52,10 @@ protocol RecurrentRule: Sendable {
   func read(
     _ query: UnsafePointer<Float>, _ head: Int, of state: StateProduct,
     into out: UnsafeMutablePointer<Float>, _ scratch: Arena)
-  /// Products with the state that a read takes, and floating-point operations of a head beside them.
+  /// Products with the state that a read takes, the columns of the state that they take together (nil: each all of them), and
+  /// floating-point operations of a head beside them.
   var products: Int { get }
+  var productColumns: Int? { get }
   var readWork: Double { get }
   /// Steps of conjugate gradients where a read is x·G with (H + λ) x = q and the state is G beside H, k being the last columns
   /// of a row's value; otherwise nil.
@@ -75,8 +77,8 @@ protocol RecurrentRule: Sendable {
   ) -> HeadPass.Matrix
 }
 
-/// Writes the products of some numbers, as many as the state has rows, with the state: as many as it has columns.
-typealias StateProduct = (UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
+/// Writes the products of some numbers, as many as the state has rows, with some of the state's columns, or with all.
+typealias StateProduct = (UnsafePointer<Float>, _ columns: Range<Int>?, UnsafeMutablePointer<Float>) -> Void
 
 /// A move of a row in Double. What is nil is as the row has it: k of φ of its key, p of k, and its value.
 struct RowTerms {
@@ -138,8 +140,9 @@ extension RecurrentRule {
   func read(
     _ query: UnsafePointer<Float>, _ head: Int, of state: StateProduct,
     into out: UnsafeMutablePointer<Float>, _ scratch: Arena
-  ) { state(query, out) }
+  ) { state(query, nil, out) }
   var products: Int { 1 }
+  var productColumns: Int? { nil }
   var readWork: Double { 0 }
   var conjugateSteps: Int? { nil }
   func raised(_ state: UnsafePointer<Float>, _ head: Int) -> Double { 0 }

@@ -39,6 +39,7 @@ struct RecursiveRidgeRule: RecurrentRule {
   }
 
   var products: Int { FadingRidge.work(.exact, rank: rank).products }
+  var productColumns: Int? { FadingRidge.work(.exact, rank: rank).columns(width) }
   var readWork: Double { FadingRidge.work(.exact, rank: rank).rest }
 
   func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
@@ -71,6 +72,6 @@ struct RecursiveRidgeRule: RecurrentRule {
     read queries: HeadPass.Matrix, _ head: inout HeadPass, of state: RecordedReads
   ) -> HeadPass.Matrix {
     let m = head.matrices
-    return FadingRidge.record(queries, ridge: m.constant(0, 1, 1), .exact, width: width, m, state)
+    return FadingRidge.record(queries, ridge: m.constant(0, 1, 1), width: width, m, state)
   }
 }

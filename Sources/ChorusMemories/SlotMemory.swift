@@ -39,6 +39,7 @@ struct SlotRule: RecurrentRule {
 
   /// Every slot for its score, then all of them together.
   var products: Int { width + 1 }
+  var productColumns: Int? { (width + 1) * width }
 
   func terms(_ row: StoredRow, _ head: Int, steps: Int, into move: RecurrentMove) -> Double {
     let (gate, bias) = (row.gate(0), values[0] + head * width)
@@ -55,21 +56,20 @@ struct SlotRule: RecurrentRule {
     into out: UnsafeMutablePointer<Float>, _ scratch: Arena
   ) {
     let mark = scratch.mark
-    let (asked, read) = (scratch.zeros(width), scratch.floats(2 * width))
+    let (asked, read) = (scratch.zeros(width), scratch.floats(width))
     // Row i of the state is what the unit vector i reads.
     let scores = (0..<width).map { slot -> Double in
       asked[slot] = 1
-      state(asked, read)
+      state(asked, width..<2 * width, read)
       asked[slot] = 0
-      return (0..<width).reduce(0) { $0 + Double(query[$1]) * Double(read[width + $1]) }
+      return (0..<width).reduce(0) { $0 + Double(query[$1]) * Double(read[$1]) }
         / Double(width).squareRoot()
     }
     let top = scores.max() ?? 0
     let shares = scores.map { exp($0 - top) }
     let total = shares.reduce(0, +)
     for slot in 0..<width { asked[slot] = Float(shares[slot] / total) }
-    state(asked, read)
-    out.update(from: read, count: width)
+    state(asked, 0..<width, out)
     scratch.rewind(to: mark)
   }
 
