@@ -84,7 +84,7 @@ struct FrozenMemory: HeadwiseMemory {
   }
 
   /// The map before the first row, of zeros.
-  private func begin(_ state: UnsafeMutablePointer<Float>, _ head: Int) {
+  func begin(_ state: UnsafeMutablePointer<Float>, _ head: Int) {
     guard network.normalised else { return }
     for (index, layer) in network.layers.enumerated() {
       (state + layer.offset).update(

@@ -1,3 +1,4 @@
+import CChorusKernels
 import ChorusTensors
 import Foundation
 
@@ -53,35 +54,87 @@ extension MemorySpec.Loss {
     }
   }
 
-  /// The slopes of rows beneath each other; `threshold` is `[rows, 1]` where the loss has one.
-  func record(
-    _ error: HeadPass.Matrix, values: HeadPass.Matrix, threshold: HeadPass.Matrix?, _ m: MatrixTape
-  ) -> HeadPass.Matrix {
+  // MARK: In training
+
+  /// The slopes of rows beneath each other, from their errors; a threshold a row where the loss has one.
+  func slopes(
+    _ errors: UnsafePointer<Float>, values: UnsafePointer<Float>, _ rows: Int, _ width: Int,
+    thresholds: UnsafePointer<Double>?, into out: UnsafeMutablePointer<Float>, _ arena: Arena
+  ) {
+    let count = rows * width
     switch self {
-    case .dot: return m.scaled(values, by: -1)
-    case .squared: return error
+    case .dot: for i in 0..<count { out[i] = -values[i] }
+    case .squared: out.update(from: errors, count: count)
     case .power(let p):
-      return m.map(error) { e in
-        let inner = e * e + Self.smoothing
-        let power = pow(inner, p / 2 - 1)
-        return (e * power, power + (p - 2) * e * e * power / inner)
-      }
+      let mark = arena.mark
+      let powers = Self.powers(count, errors, p, arena)
+      for i in 0..<count { out[i] = errors[i] * powers[i] }
+      arena.rewind(to: mark)
     case .huber:
-      guard let threshold else { return error }
-      let squares = m.rowSums(m.hadamard(error, error))
-      let lengths = m.map(squares) { s in
-        let length = s.squareRoot()
-        return (length, length > 0 ? 0.5 / length : 0)
+      out.update(from: errors, count: count)
+      for row in 0..<rows {
+        slope(
+          out + row * width, value: values + row * width, width,
+          threshold: Float(thresholds?[row] ?? .infinity))
       }
-      // min(1, δ / ‖e‖), which is δ / max(δ, ‖e‖).
-      let (limits, sizes) = (m.values(threshold), m.values(lengths))
-      let beyond = m.input(error.rows, 1, learns: false) { values in
-        for row in 0..<error.rows { values[row] = sizes[row] > limits[row] ? 1 : 0 }
-      }
-      let inverse = m.map(lengths) { $0 > 0 ? (1 / $0, -1 / ($0 * $0)) : (0, 0) }
-      let share = m.hadamard(threshold, inverse)
-      let within = m.map(beyond) { (1 - $0, -1) }
-      return m.scaleRows(error, by: m.add(within, m.hadamard(beyond, share)))
     }
+  }
+
+  /// From gradients by slopes to those by the errors, in place; adds those by values and thresholds.
+  func slopesGradient(
+    _ errors: UnsafePointer<Float>, _ rows: Int, _ width: Int, thresholds: UnsafePointer<Double>?,
+    by dy: UnsafeMutablePointer<Float>, toValues: UnsafeMutablePointer<Float>,
+    toThresholds: UnsafeMutablePointer<Double>?, _ arena: Arena
+  ) {
+    let count = rows * width
+    switch self {
+    case .dot:
+      for i in 0..<count {
+        toValues[i] -= dy[i]
+        dy[i] = 0
+      }
+    case .squared: break
+    case .power(let p):
+      let mark = arena.mark
+      let (powers, less, least) = (
+        Self.powers(count, errors, p, arena), Float(p - 2), Float(Self.smoothing)
+      )
+      for i in 0..<count {
+        let square = errors[i] * errors[i]
+        dy[i] *= powers[i] * (1 + less * square / (square + least))
+      }
+      arena.rewind(to: mark)
+    case .huber:
+      guard let thresholds, let toThresholds else { return }
+      for row in 0..<rows {
+        let (error, dy, threshold) = (errors + row * width, dy + row * width, Float(thresholds[row]))
+        var (square, along): (Float, Float) = (0, 0)
+        for j in 0..<width {
+          square += error[j] * error[j]
+          along += error[j] * dy[j]
+        }
+        guard square > threshold * threshold else { continue }
+        let length = square.squareRoot()
+        toThresholds[row] += Double(along / length)
+        for j in 0..<width { dy[j] = threshold / length * (dy[j] - error[j] * along / square) }
+      }
+    }
+  }
+
+  /// (e² + smoothing)^(p/2 − 1) of many e.
+  private static func powers(
+    _ count: Int, _ errors: UnsafePointer<Float>, _ p: Double, _ arena: Arena
+  ) -> UnsafeMutablePointer<Float> {
+    let out = arena.floats(count)
+    let (half, least) = (Float(p / 2 - 1), Float(smoothing))
+    for i in 0..<count { out[i] = errors[i] * errors[i] + least }
+    if p == 3 {
+      for i in 0..<count { out[i] = out[i].squareRoot() }
+      return out
+    }
+    ck_log(count, out, out)
+    ck_scale(count, half, out)
+    ck_exp(count, out, out)
+    return out
   }
 }

@@ -1,6 +1,5 @@
 import CChorusKernels
 import ChorusTensors
-import Foundation
 
 /// What a memory of frozen gradients fits: v = x·W, v = x + LN(x·W + b), or v = x + LN(gelu(x·W₁ + b₁)·W₂ + b₂), with
 /// x = φ(k). A bias is the last row of its matrix. The norm's gain and bias are the layer's own and are not fitted.
@@ -129,79 +128,4 @@ struct InnerNetwork: Sendable, Hashable {
     }
     return out
   }
-
-  // MARK: Recorded
-
-  typealias Matrix = HeadPass.Matrix
-
-  /// f of rows x, what goes into each layer, and what the gradient takes of it; `product` gives a layer's products.
-  struct RecordedPass {
-    var inputs: [Matrix] = []
-    var products: [Matrix] = []
-    var hat: Matrix?
-    var inverse: Matrix?
-    var fit: Matrix
-  }
-
-  func record(
-    _ x: Matrix, gain: Matrix?, bias: Matrix?, _ m: MatrixTape, _ product: (Layer, Matrix) -> Matrix
-  ) -> RecordedPass {
-    var pass = RecordedPass(fit: x)
-    var from = x
-    for (index, layer) in layers.enumerated() {
-      let inputs = normalised ? m.beside(from, m.constant(1, x.rows, 1)) : from
-      let products = product(layer, inputs)
-      pass.inputs.append(inputs)
-      pass.products.append(products)
-      if index + 1 < layers.count { from = m.map(products) { (Gelu.value($0), Gelu.slope($0)) } }
-    }
-    let last = pass.products[layers.count - 1]
-    guard let gain, let bias else {
-      pass.fit = last
-      return pass
-    }
-    let mean = m.scaled(m.rowSums(last), by: 1 / Double(width))
-    let centred = m.add(last, m.multiply(mean, m.constant(1, 1, width)), scale: -1)
-    let variance = m.scaled(m.rowSums(m.hadamard(centred, centred)), by: 1 / Double(width))
-    let inverse = m.map(variance) { v in
-      let value = 1 / (v + Self.epsilon).squareRoot()
-      return (value, -0.5 * value / (v + Self.epsilon))
-    }
-    let hat = m.scaleRows(centred, by: inverse)
-    (pass.hat, pass.inverse) = (hat, inverse)
-    pass.fit = m.add(x, m.addRow(m.scaleColumns(hat, by: gain), bias))
-    return pass
-  }
-
-  /// The right factors of each layer's gradient, from the slopes by f.
-  func record(
-    slopes: Matrix, _ pass: RecordedPass, gain: Matrix?, matrices: [Matrix], _ m: MatrixTape
-  ) -> [Matrix] {
-    var right = slopes
-    if let gain, let hat = pass.hat, let inverse = pass.inverse {
-      let error = m.scaleColumns(slopes, by: gain)
-      let mean = m.scaled(m.rowSums(error), by: 1 / Double(width))
-      let along = m.scaled(m.rowSums(m.hadamard(error, hat)), by: 1 / Double(width))
-      let centred = m.add(error, m.multiply(mean, m.constant(1, 1, width)), scale: -1)
-      right = m.scaleRows(m.add(centred, m.scaleRows(hat, by: along), scale: -1), by: inverse)
-    }
-    var out = [right]
-    for index in stride(from: layers.count - 1, to: 0, by: -1) {
-      let below = layers[index - 1]
-      let back = m.multiply(right, m.rows(matrices[index], 0..<below.columns), .right)
-      right = m.hadamard(
-        back, m.map(pass.products[index - 1]) { (Gelu.slope($0), Gelu.curvature($0)) })
-      out.insert(right, at: 0)
-    }
-    return out
-  }
-}
-
-/// x Φ(x) and its derivatives, with Φ and ϕ the standard normal's distribution function and density.
-enum Gelu {
-  static func value(_ x: Double) -> Double { x * below(x) }
-  static func slope(_ x: Double) -> Double { below(x) + x * density(x) }
-  static func curvature(_ x: Double) -> Double { (2 - x * x) * density(x) }
-  private static func below(_ x: Double) -> Double { 0.5 * erfc(-x / 2.0.squareRoot()) }
-  private static func density(_ x: Double) -> Double { exp(-x * x / 2) / (2 * Double.pi).squareRoot() }
 }

@@ -1,3 +1,4 @@
+import CChorusKernels
 import ChorusTensors
 
 /// Rows that a fused pass reads in Float: of a recorded matrix, or of a node, whose gradients they give back to it.
@@ -16,15 +17,17 @@ enum MoveRows {
     }
   }
 
-  /// Row by row the place of its first number, and of its number in `inputs`.
+  /// Input by input the rows of `range` that are its own, and where the first of them is in `range`.
   private static func each(
     _ inputs: [HeadPass.Input], _ range: Range<Int>,
-    _ body: (_ index: Int, _ input: HeadPass.Input, _ row: Int) -> Void
+    _ body: (_ index: Int, _ input: HeadPass.Input, _ rows: Range<Int>) -> Void
   ) {
     var first = 0
     for input in inputs {
       let part = range.clamped(to: first..<first + input.rows.count)
-      for row in part { body(row - range.lowerBound, input, row - first) }
+      if !part.isEmpty {
+        body(part.lowerBound - range.lowerBound, input, part.lowerBound - first..<part.upperBound - first)
+      }
       first += input.rows.count
     }
   }
@@ -43,16 +46,20 @@ enum MoveRows {
       a.load(range, into: out, stride: stride)
       b.load(range, into: out + a.width, stride: stride)
     case .inputs(let inputs, let map):
-      Self.each(inputs, range) { index, input, row in
-        map.apply(
-          input.values + row * input.node.columns, width: input.columns.count, into: out + index * stride)
+      Self.each(inputs, range) { index, input, rows in
+        let (values, columns, width) = (input.values, input.node.columns, input.columns.count)
+        var to = out + index * stride
+        for row in rows {
+          map.apply(values + row * columns, width: width, into: to)
+          to += stride
+        }
       }
     }
   }
 
   /// Adds the gradients of rows `range`, which lie one behind the other, or `stride` apart.
   func add(
-    _ rows: UnsafePointer<Float>, _ range: Range<Int>, _ gradients: FusedGradients, stride: Int? = nil
+    _ dy: UnsafePointer<Float>, _ range: Range<Int>, _ gradients: FusedGradients, stride: Int? = nil
   ) {
     let n = width
     let stride = stride ?? n
@@ -61,21 +68,29 @@ enum MoveRows {
       gradients.seed(matrix) { seed in
         let to = seed + range.lowerBound * n
         for row in 0..<range.count {
-          for j in 0..<n { to[row * n + j] += Double(rows[row * stride + j]) }
+          for j in 0..<n { to[row * n + j] += Double(dy[row * stride + j]) }
         }
       }
     case .beside(let a, let b):
-      a.add(rows, range, gradients, stride: stride)
-      b.add(rows + a.width, range, gradients, stride: stride)
+      a.add(dy, range, gradients, stride: stride)
+      b.add(dy + a.width, range, gradients, stride: stride)
     case .inputs(let inputs, let map):
       let (mark, features) = (gradients.scratch.mark, gradients.scratch.floats(n))
-      Self.each(inputs, range) { index, input, row in
+      Self.each(inputs, range) { index, input, rows in
         guard let gradient = gradients.node(input.node) else { return }
-        let (from, width) = (input.values + row * input.node.columns, input.columns.count)
-        if !(map is IdentityFeatures) { map.apply(from, width: width, into: features) }
-        map.addGradient(
-          rows: 1, rows + index * stride, of: from, features, width: width,
-          to: gradient + input.offset + row * input.node.columns)
+        let (values, columns, width) = (input.values, input.node.columns, input.columns.count)
+        let plain = map is IdentityFeatures
+        var from = dy + index * stride
+        for row in rows {
+          let to = gradient + input.offset + row * columns
+          if plain {
+            ck_add(n, from, to)
+          } else {
+            map.apply(values + row * columns, width: width, into: features)
+            map.addGradient(rows: 1, from, of: values + row * columns, features, width: width, to: to)
+          }
+          from += stride
+        }
       }
       gradients.scratch.rewind(to: mark)
     }

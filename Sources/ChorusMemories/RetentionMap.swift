@@ -85,49 +85,4 @@ extension MemorySpec.Retention {
       }
     }
   }
-
-  /// `scale` is `[1, 1]` where the map has one.
-  func record(_ a: HeadPass.Matrix, scale: HeadPass.Matrix?, _ m: MatrixTape) -> HeadPass.Matrix {
-    let (rows, columns) = (a.rows, a.columns)
-    switch self {
-    case .quadratic: return a
-    case .norm(let q), .printedNorm(let q):
-      let sum = m.multiply(
-        m.constant(1, 1, rows), m.rowSums(m.map(a) { (pow(abs($0), q), q * $0 * pow(abs($0), q - 2)) }))
-      let power = -(q - 2) / q
-      let factor = m.map(sum) { x in
-        let whole = x + Self.least
-        return (pow(whole, power), power * pow(whole, power - 1))
-      }
-      let spread = m.multiply(m.multiply(m.constant(1, rows, 1), factor), m.constant(1, 1, columns))
-      let top =
-        self == .norm(q)
-        ? m.map(a) { ($0 * pow(abs($0), q - 2), (q - 1) * pow(abs($0), q - 2)) } : a
-      return m.hadamard(top, spread)
-    case .simplex, .signedSimplex:
-      guard let scale else { return a }
-      let signed = self == .signedSimplex
-      // A column's largest number falls out of the quotient, so it need not be differentiated.
-      let values = m.values(a)
-      let most = m.input(rows, columns, learns: false) { most in
-        for j in 0..<columns {
-          let top = (0..<rows).reduce(-Double.infinity) { worst, i in
-            let x = values[i * columns + j]
-            return max(worst, signed ? abs(x) : x)
-          }
-          for i in 0..<rows { most[i * columns + j] = top }
-        }
-      }
-      var over = m.exponential(m.add(a, most, scale: -1))
-      var under = over
-      if signed {
-        let back = m.exponential(m.add(m.scaled(a, by: -1), most, scale: -1))
-        (over, under) = (m.add(over, back, scale: -1), m.add(under, back))
-      }
-      let sums = m.multiply(m.constant(1, 1, rows), under)
-      let inverse = m.map(sums) { (1 / $0, -1 / ($0 * $0)) }
-      let factor = m.multiply(m.scaled(scale, by: Double(rows)), m.constant(1, 1, columns))
-      return m.scaleColumns(over, by: m.hadamard(inverse, factor))
-    }
-  }
 }

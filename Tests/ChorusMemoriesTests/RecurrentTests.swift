@@ -55,7 +55,7 @@ import Testing
     let asked = bench.queries(75 + limits.count, seed: 86)
     let trained = bench.trained(context: set, own: own, asked, limits: limits)
     let read = bench.run(context: set, own: own, asked[75..<asked.count], limits.map { Sight(limit: $0) })
-    #expect(deviation(Array(trained.suffix(read.count)), read) < ConformanceTests.tolerance, "\(name)")
+    #expect(deviation(Array(trained.suffix(read.count)), read) < ConformanceTests.tolerance(name), "\(name)")
   }
 
   /// However rows come in, however far a path has come since or was taken back: the same bytes.
