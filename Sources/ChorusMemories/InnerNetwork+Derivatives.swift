@@ -75,64 +75,10 @@ extension InnerNetwork {
       toProducts[last] = arena.zeros(rows * width)
       return toProducts
     }
-    bendNorm(pass, slopes, rows, by: dy[last], gain, norm.toGain, toSlopes, toProducts[last], arena)
+    NormSlopes(width: width, products: pass.products[last], stats: pass.stats, rows: rows).backward(
+      slopes, by: dy[last], gain, toGain: norm.toGain, toSlopes: toSlopes, toProducts: toProducts[last], arena
+    )
     return toProducts
-  }
-
-  /// Of u = s (ε − mean ε − z mean(ε z)), the norm's derivative, with ε = gain ⊙ slopes, z the normed products and s the
-  /// inverse of their deviation. With y the gradient by u, m = mean(y z) and a = mean(ε z), that by ε is
-  ///
-  ///     s (y − mean y − m z)
-  ///
-  /// since u is symmetric, and that by z is −s (a y + m ε). So that by the products is
-  ///
-  ///     s² (2 a m z − a (y − mean y) − m (ε − mean ε)) − s mean(y u) z
-  ///
-  /// whose last term is that by s.
-  private func bendNorm(
-    _ pass: Pass, _ slopes: UnsafePointer<Float>, _ rows: Int, by y: UnsafePointer<Float>,
-    _ gain: UnsafePointer<Float>, _ toGain: Rows, _ toSlopes: Rows, _ toProducts: Rows, _ arena: Arena
-  ) {
-    let mark = arena.mark
-    let (n, count) = (Int32(width), Int32(rows))
-    let one = arena.floats(width)
-    one.update(repeating: 1, count: width)
-    let (z, error) = (hat(pass, rows, arena), arena.floats(rows * width))
-    for row in stride(from: 0, to: rows * width, by: width) {
-      let (from, to) = (slopes + row, error + row)
-      for j in 0..<width { to[j] = gain[j] * from[j] }
-    }
-    func mean(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ stride: Int32) -> Rows {
-      let out = arena.zeros(rows)
-      ck_row_products(count, n, a, n, b, stride, 1 / Float(width), out)
-      return out
-    }
-    let (meanY, meanE, yz) = (mean(y, one, 0), mean(error, one, 0), mean(y, z, n))
-    let (ez, ye) = (mean(error, z, n), mean(y, error, n))
-    for row in 0..<rows {
-      let s = pass.stats[2 * row + 1]
-      let (mY, mE, m, a) = (meanY[row], meanE[row], yz[row], ez[row])
-      let along = 2 * s * s * a * m - s * s * (ye[row] - mY * mE - m * a)
-      let (y, e, z) = (y + row * width, error + row * width, z + row * width)
-      let (slopes, to, products) = (slopes + row * width, toSlopes + row * width, toProducts + row * width)
-      for j in 0..<width {
-        products[j] = along * z[j] - s * s * (a * (y[j] - mY) + m * (e[j] - mE))
-        let byError = s * (y[j] - mY - m * z[j])
-        to[j] = gain[j] * byError
-        toGain[j] += slopes[j] * byError
-      }
-    }
-    arena.rewind(to: mark)
-  }
-
-  /// z of a fit.
-  private func hat(_ pass: Pass, _ rows: Int, _ arena: Arena) -> Rows {
-    let (from, out) = (pass.products[layers.count - 1], arena.floats(rows * width))
-    for row in 0..<rows {
-      let (mean, inverse) = (pass.stats[2 * row], pass.stats[2 * row + 1])
-      for j in row * width..<(row + 1) * width { out[j] = (from[j] - mean) * inverse }
-    }
-    return out
   }
 
   /// Adds to the gradient by rows x what that by their fit gives; `more` is what is known already of those by each layer's
@@ -164,6 +110,74 @@ extension InnerNetwork {
       if let more { ck_add(rows * to, more[index - 1], below) }
       right = below
     }
+  }
+}
+
+/// u = s (ε − mean ε − z mean(ε z)), the derivative of a norm by its rows, where u is itself what something depends on: z
+/// are the normed rows, s the inverse of their deviation and ε = gain ⊙ slopes.
+///
+/// With y the gradient by u, m = mean(y z) and a = mean(ε z), that by ε is
+///
+///     s (y − mean y − m z)
+///
+/// since u is symmetric, and that by z is −s (a y + m ε). So that by the rows before the norm is
+///
+///     s² (2 a m z − a (y − mean y) − m (ε − mean ε)) − s mean(y u) z
+///
+/// whose last term is that by s.
+struct NormSlopes {
+  typealias Rows = UnsafeMutablePointer<Float>
+
+  let width: Int
+  /// Before the norm, `[rows, width]`, and the mean and inverse deviation of each.
+  let products: UnsafePointer<Float>
+  let stats: UnsafePointer<Float>
+  let rows: Int
+
+  /// Writes gradients by the slopes and by the rows before the norm; adds that by the gain.
+  func backward(
+    _ slopes: UnsafePointer<Float>, by y: UnsafePointer<Float>, _ gain: UnsafePointer<Float>, toGain: Rows,
+    toSlopes: Rows, toProducts: Rows, _ arena: Arena
+  ) {
+    let mark = arena.mark
+    let (n, count) = (Int32(width), Int32(rows))
+    let one = arena.floats(width)
+    one.update(repeating: 1, count: width)
+    let (z, error) = (hat(arena), arena.floats(rows * width))
+    for row in stride(from: 0, to: rows * width, by: width) {
+      let (from, to) = (slopes + row, error + row)
+      for j in 0..<width { to[j] = gain[j] * from[j] }
+    }
+    func mean(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ stride: Int32) -> Rows {
+      let out = arena.zeros(rows)
+      ck_row_products(count, n, a, n, b, stride, 1 / Float(width), out)
+      return out
+    }
+    let (meanY, meanE, yz) = (mean(y, one, 0), mean(error, one, 0), mean(y, z, n))
+    let (ez, ye) = (mean(error, z, n), mean(y, error, n))
+    for row in 0..<rows {
+      let s = stats[2 * row + 1]
+      let (mY, mE, m, a) = (meanY[row], meanE[row], yz[row], ez[row])
+      let along = 2 * s * s * a * m - s * s * (ye[row] - mY * mE - m * a)
+      let (y, e, z) = (y + row * width, error + row * width, z + row * width)
+      let (slopes, to, products) = (slopes + row * width, toSlopes + row * width, toProducts + row * width)
+      for j in 0..<width {
+        products[j] = along * z[j] - s * s * (a * (y[j] - mY) + m * (e[j] - mE))
+        let byError = s * (y[j] - mY - m * z[j])
+        to[j] = gain[j] * byError
+        toGain[j] += slopes[j] * byError
+      }
+    }
+    arena.rewind(to: mark)
+  }
+
+  private func hat(_ arena: Arena) -> Rows {
+    let out = arena.floats(rows * width)
+    for row in 0..<rows {
+      let (mean, inverse) = (stats[2 * row], stats[2 * row + 1])
+      for j in row * width..<(row + 1) * width { out[j] = (products[j] - mean) * inverse }
+    }
+    return out
   }
 }
 

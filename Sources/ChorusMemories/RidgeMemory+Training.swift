@@ -1,9 +1,11 @@
+import CChorusKernels
 import ChorusTensors
 
 /// All rows behind the set at once: with their whitened keys u = φ(k) L⁻ᵀ as the rows of U, M = I + UUᵀ = CCᵀ whitens every
 /// prefix, since the factor of a leading block is the leading block of the factor. So F = C⁻¹U and Z = C⁻¹(V̂ − K̂W).
 ///
-/// Both factors are taken in Double, which is where nearly singular sums need it; what is as long as the rows is Float.
+/// Both factors are taken in Double, which is where nearly singular sums need it. M has no eigenvalue below 1, so its solutions are
+/// Float, as is what is as long as the rows.
 extension RidgeRule {
   var sums: FactorSums { .keysAndValues }
   var powers: (key: Float, value: Float)? { spec.weights == .learned ? (0.5, 0.5) : nil }
@@ -54,22 +56,41 @@ extension RidgeRule {
     let mark = arena.mark
     let gram = Floats(count, count, arena)
     products(count, count, rank, rows.mapped, rows.mapped, .right, into: gram)
-    let (whole, columns) = (arena.doubles(count * count), rank + width)
+    let whole = arena.doubles(count * count)
     for i in 0..<count * count { whole[i] = Double(gram.pointer[i]) }
     for i in 0..<count { whole[i * count + i] += 1 }
     SmallCholesky.factor(whole, count, into: rows.kept)
-    let both = arena.doubles(count * columns)
+    let both = Floats(count, rank + width, arena)
     for row in 0..<count {
-      let (to, mapped, value) = (both + row * columns, rows.mapped.row(row), rows.values.row(row))
-      for i in 0..<rank { to[i] = Double(mapped[i]) }
-      for j in 0..<width { to[rank + j] = Double(value[j] - mapped[rank + j]) }
+      let (to, mapped, value) = (both.row(row), rows.mapped.row(row), rows.values.row(row))
+      to.update(from: mapped, count: rank)
+      for j in 0..<width { to[rank + j] = value[j] - mapped[rank + j] }
     }
-    DoubleKernels.solveLower(count, rows.kept, count, false, both, columns, columns)
+    solve(count, rows.kept, both, columns: rank + width, transposed: false, arena)
     for row in 0..<count {
-      let from = both + row * columns
-      for i in 0..<rank { rows.factors.row(row)[i] = Float(from[i]) }
-      for j in 0..<width { rows.stored.row(row)[j] = Float(from[rank + j]) }
+      rows.factors.row(row).update(from: both.row(row), count: rank)
+      rows.stored.row(row).update(from: both.row(row) + rank, count: width)
     }
+    arena.rewind(to: mark)
+  }
+
+  /// C⁻¹ b, or C⁻ᵀ b, in place. With D the diagonal of C, C D⁻¹ has ones in its own.
+  private func solve(
+    _ count: Int, _ factor: UnsafePointer<Double>, _ b: Floats, columns: Int, transposed: Bool, _ arena: Arena
+  ) {
+    let mark = arena.mark
+    let (unit, inverse) = (Floats(count, count, arena), arena.floats(count))
+    for i in 0..<count { inverse[i] = Float(1 / factor[i * count + i]) }
+    for i in 0..<count {
+      let (from, to) = (factor + i * count, unit.row(i))
+      for j in 0..<i { to[j] = -Float(from[j]) * inverse[j] }
+    }
+    func divide() { for i in 0..<count { ck_scale(columns, inverse[i], b.row(i)) } }
+    if transposed { divide() }
+    ck_solve_unit_lower(
+      Int32(count), unit.pointer, Int32(count), transposed ? 1 : 0, b.pointer, Int32(columns), Int32(b.stride)
+    )
+    if !transposed { divide() }
     arena.rewind(to: mark)
   }
 
@@ -84,21 +105,22 @@ extension RidgeRule {
     for i in 0..<count { for j in i + 1..<max(count, i + 1) { both.row(i)[j] = both.row(j)[i] } }
     products(count, rank, count, both, rows.factors, into: moved)
     let columns = rank + width
-    let whole = arena.doubles(count * columns)
+    let solved = Floats(count, columns, arena)
     for row in 0..<count {
-      let to = whole + row * columns
-      for i in 0..<rank { to[i] = Double(gradients.factors.row(row)[i] - moved.row(row)[i]) }
-      for j in 0..<width { to[rank + j] = Double(gradients.stored.row(row)[j]) }
+      let (to, moved) = (solved.row(row), moved.row(row))
+      to.update(from: gradients.factors.row(row), count: rank)
+      for i in 0..<rank { to[i] -= moved[i] }
+      (to + rank).update(from: gradients.stored.row(row), count: width)
     }
-    DoubleKernels.solveLower(count, rows.kept, count, true, whole, columns, columns)
+    solve(count, rows.kept, solved, columns: columns, transposed: true, arena)
     for row in 0..<count {
       let (from, mapped, value) = (
-        whole + row * columns, gradients.mapped.row(row), gradients.values.row(row)
+        solved.row(row), gradients.mapped.row(row), gradients.values.row(row)
       )
-      for i in 0..<rank { mapped[i] += Float(from[i]) }
+      for i in 0..<rank { mapped[i] += from[i] }
       for j in rank..<columns {
-        mapped[j] -= Float(from[j])
-        value[j - rank] += Float(from[j])
+        mapped[j] -= from[j]
+        value[j - rank] += from[j]
       }
     }
     arena.rewind(to: mark)

@@ -1,3 +1,4 @@
+import CChorusKernels
 import ChorusTensors
 
 /// x with a one behind it, so that the bias of a linear map is a row of it.
@@ -38,34 +39,43 @@ extension TTTRule {
   /// A head's part of a parameter.
   private func part(_ index: Int, _ head: Int) -> UnsafePointer<Float> { values[index] + head * sizes.width }
 
-  /// x·W₀ + b₀, with z in its place afterwards; gives the deviations.
-  private func normed(
-    _ rows: Int, _ x: Floats, _ head: Int, into z: Floats, _ products: FloatProducts,
-    less taken: (_ row: Int, _ j: Int) -> Float = { _, _ in 0 }
-  ) -> UnsafeMutablePointer<Float> {
-    let (width, bias) = (sizes.width, part(Self.bias, head))
-    let start = Floats(reading: values[Self.start] + head * width * width, stride: width)
-    let deviations = products.arena.floats(rows)
-    products(rows, width, width, x, start, into: z)
-    for row in 0..<rows {
-      let to = z.row(row)
-      for j in 0..<width { to[j] += bias[j] - taken(row, j) }
-      deviations[row] = Self.normalise(to, width).deviation
-    }
-    return deviations
+  /// Products of some rows before the norm, `[rows, width]`, and means and inverse deviations of theirs.
+  private struct Normed {
+    let products: UnsafeMutablePointer<Float>
+    let stats: UnsafeMutablePointer<Float>
   }
 
-  /// (dy − mean dy − z mean(dy ⊙ z))/deviation, in place.
-  private func unnormalise(
-    _ y: UnsafeMutablePointer<Float>, _ z: UnsafePointer<Float>, _ deviation: Float
-  ) {
-    let n = sizes.width
-    var (mean, along): (Float, Float) = (0, 0)
-    for j in 0..<n {
-      mean += y[j] / Float(n)
-      along += y[j] * z[j] / Float(n)
+  /// h = x·W₀ + b₀ less what `taken` tells, and gain ⊙ norm(h) + bias.
+  private func norm(
+    _ rows: Int, _ x: Floats, _ head: Int, into out: Floats, _ products: FloatProducts,
+    less taken: (rates: UnsafePointer<Float>, rows: Floats)? = nil
+  ) -> Normed {
+    let (width, bias, n) = (sizes.width, part(Self.bias, head), Int32(sizes.width))
+    let start = Floats(reading: values[Self.start] + head * width * width, stride: width)
+    let (h, stats) = (Floats(rows, width, products.arena), products.arena.floats(2 * rows))
+    products(rows, width, width, x, start, into: h)
+    for row in 0..<rows {
+      let to = h.row(row)
+      for j in 0..<width { to[j] += bias[j] }
+      guard let taken else { continue }
+      let (rate, from) = (taken.rates[row], taken.rows.row(row))
+      for j in 0..<width { to[j] -= rate * from[j] }
     }
-    for j in 0..<n { y[j] = (y[j] - mean - z[j] * along) / deviation }
+    ck_layer_norm(
+      Int32(rows), n, h.pointer, n, part(Self.gain, head), part(Self.shiftOf, head), Float(Self.epsilon),
+      out.pointer, Int32(out.stride), stats)
+    return Normed(products: h.pointer, stats: stats)
+  }
+
+  /// Adds gradients by the norm's gain and bias to those of the layer.
+  private func give(
+    _ toGain: UnsafePointer<Float>, _ toBias: UnsafePointer<Float>, _ head: Int, _ numbers: FactorNumbers
+  ) {
+    let place = head * sizes.width
+    for j in 0..<sizes.width {
+      numbers[Self.gain][place + j] += Double(toGain[j])
+      numbers[Self.shiftOf][place + j] += Double(toBias[j])
+    }
   }
 
   /// Adds the gradient by x, W₀ and b₀ that `inner`, by x·W₀ + b₀, gives.
@@ -83,87 +93,82 @@ extension TTTRule {
     for row in 0..<rows { for j in 0..<width { toBias[j] += Double(inner.row(row)[j]) } }
   }
 
+  /// f(k) − v.
+  private func errors(
+    _ rows: Int, keys: Floats, values: Floats, head: Int, into out: Floats, _ products: FloatProducts
+  ) -> Normed {
+    let normed = norm(rows, keys, head, into: out, products)
+    for row in 0..<rows {
+      let (to, key, value) = (out.row(row), keys.row(row), values.row(row))
+      for j in 0..<sizes.width { to[j] += key[j] - value[j] }
+    }
+    return normed
+  }
+
   func makeValues(
     _ rows: Int, keys: Floats, values: Floats, head: Int, into out: Floats, _ products: FloatProducts
   ) {
-    let mark = products.arena.mark
-    let (width, z) = (sizes.width, Floats(rows, sizes.width, products.arena))
-    let (gain, bias) = (part(Self.gain, head), part(Self.shiftOf, head))
-    let deviations = normed(rows, keys, head, into: z, products)
-    for row in 0..<rows {
-      let (to, z, key, value) = (out.row(row), z.row(row), keys.row(row), values.row(row))
-      for j in 0..<width { to[j] = gain[j] * (gain[j] * z[j] + bias[j] - (value[j] - key[j])) }
-      unnormalise(to, z, deviations[row])
-    }
-    products.arena.rewind(to: mark)
+    let arena = products.arena
+    let (mark, width, n) = (arena.mark, sizes.width, Int32(sizes.width))
+    let errors = Floats(rows, width, arena)
+    let normed = self.errors(rows, keys: keys, values: values, head: head, into: errors, products)
+    ck_layer_norm_backward(
+      Int32(rows), n, normed.products, n, part(Self.gain, head), normed.stats, errors.pointer, n, out.pointer,
+      Int32(out.stride), 0, arena.zeros(width), arena.zeros(width))
+    arena.rewind(to: mark)
   }
 
   func makeValuesGradient(
     _ rows: Int, keys: Floats, values: Floats, head: Int, of known: Floats, toKeys: Floats, toValues: Floats,
     _ numbers: FactorNumbers, _ products: FloatProducts
   ) {
-    let (width, arena) = (sizes.width, products.arena)
-    let mark = arena.mark
-    let (z, inner) = (Floats(rows, width, arena), Floats(rows, width, arena))
-    let (gain, bias, place) = (part(Self.gain, head), part(Self.shiftOf, head), head * width)
-    let deviations = normed(rows, keys, head, into: z, products)
-    let (miss, byError) = (arena.floats(width), arena.floats(width))
-    let n = Float(width)
-    let (toGain, toBias) = (numbers[Self.gain] + place, numbers[Self.shiftOf] + place)
+    let arena = products.arena
+    let (mark, width, n) = (arena.mark, sizes.width, Int32(sizes.width))
+    let (errors, by) = (Floats(rows, width, arena), Floats(rows, width, arena))
+    let normed = self.errors(rows, keys: keys, values: values, head: head, into: errors, products)
+    for row in 0..<rows { by.row(row).update(from: known.row(row), count: width) }
+    let (toErrors, inner) = (Floats(rows, width, arena), Floats(rows, width, arena))
+    let (gain, toGain, toBias) = (part(Self.gain, head), arena.zeros(width), arena.zeros(width))
+    NormSlopes(width: width, products: normed.products, stats: normed.stats, rows: rows).backward(
+      errors.pointer, by: by.pointer, gain, toGain: toGain, toSlopes: toErrors.pointer,
+      toProducts: inner.pointer, arena)
+    ck_layer_norm_backward(
+      Int32(rows), n, normed.products, n, gain, normed.stats, toErrors.pointer, n, inner.pointer, n, 1,
+      toGain,
+      toBias)
     for row in 0..<rows {
-      let (z, key, value) = (z.row(row), keys.row(row), values.row(row))
-      let (by, to, deviation) = (known.row(row), inner.row(row), deviations[row])
-      let (toKey, toValue) = (toKeys.row(row), toValues.row(row))
-      var (mean, error, along, whole): (Float, Float, Float, Float) = (0, 0, 0, 0)
+      let (slope, key, value) = (toErrors.row(row), toKeys.row(row), toValues.row(row))
       for j in 0..<width {
-        miss[j] = gain[j] * z[j] + bias[j] - (value[j] - key[j])
-        byError[j] = by[j]
-        mean += gain[j] * miss[j] / n
-        error += gain[j] * miss[j] * z[j] / n
-        along += by[j] * z[j] / n
+        key[j] += slope[j]
+        value[j] -= slope[j]
       }
-      // Of du·u, without 1/deviation.
-      for j in 0..<width { whole += by[j] * (gain[j] * miss[j] - mean - z[j] * error) / n }
-      unnormalise(byError, z, deviation)
-      for j in 0..<width {
-        let slope = gain[j] * byError[j]
-        toGain[j] += Double(byError[j] * miss[j] + slope * z[j])
-        toBias[j] += Double(slope)
-        toValue[j] -= slope
-        toKey[j] += slope
-        to[j] = gain[j] * slope - (error * by[j] + along * gain[j] * miss[j]) / deviation
-      }
-      unnormalise(to, z, deviation)
-      for j in 0..<width { to[j] -= z[j] * whole / (deviation * deviation) }
     }
+    give(toGain, toBias, head, numbers)
     giveInner(rows, inner, of: keys, head, to: toKeys, numbers, products)
     arena.rewind(to: mark)
   }
 
-  /// The rate of each query, over the rows that it reads.
-  private func rate(_ reads: FactorReads, _ row: Int) -> (rate: Float, share: Float) {
-    let share = 1 / Float(max(1, reads.set + Int(reads.limits[reads.limits.startIndex + row])))
-    return (share * Float(Softplus.value(Double(values[Self.rate][reads.head]))), share)
-  }
-
-  private func normed(_ reads: FactorReads, into z: Floats, _ products: FloatProducts) -> UnsafePointer<Float>
-  {
-    let rates = products.arena.floats(reads.rows)
-    for row in 0..<reads.rows { rates[row] = rate(reads, row).rate }
-    return UnsafePointer(
-      normed(reads.rows, reads.asked, reads.head, into: z, products) { row, j in
-        rates[row] * reads.mapped.row(row)[j]
-      })
+  /// Of each query 1 over the rows that it reads, and the rate that it reads them with.
+  private func rates(_ reads: FactorReads, _ arena: Arena) -> (
+    shares: UnsafePointer<Float>, rates: UnsafePointer<Float>
+  ) {
+    let (shares, rates) = (arena.floats(reads.rows), arena.floats(reads.rows))
+    let rate = Float(Softplus.value(Double(values[Self.rate][reads.head])))
+    for (row, limit) in reads.limits.enumerated() {
+      shares[row] = 1 / Float(max(1, reads.set + Int(limit)))
+      rates[row] = shares[row] * rate
+    }
+    return (UnsafePointer(shares), UnsafePointer(rates))
   }
 
   func finish(_ reads: FactorReads, _ products: FloatProducts) {
     let mark = products.arena.mark
-    let z = Floats(reads.rows, sizes.width, products.arena)
-    _ = normed(reads, into: z, products)
-    let (gain, bias) = (part(Self.gain, reads.head), part(Self.shiftOf, reads.head))
+    let rates = rates(reads, products.arena).rates
+    _ = norm(
+      reads.rows, reads.asked, reads.head, into: reads.out, products, less: (rates, reads.mapped))
     for row in 0..<reads.rows {
-      let (out, query, z) = (reads.out.row(row), reads.asked.row(row), z.row(row))
-      for j in 0..<sizes.width { out[j] = query[j] + gain[j] * z[j] + bias[j] }
+      let (out, query) = (reads.out.row(row), reads.asked.row(row))
+      for j in 0..<sizes.width { out[j] += query[j] }
     }
     products.arena.rewind(to: mark)
   }
@@ -171,34 +176,31 @@ extension TTTRule {
   func finishGradient(
     _ reads: FactorReads, by gradients: FactorReads, _ numbers: FactorNumbers, _ products: FloatProducts
   ) {
-    let (width, arena, place) = (sizes.width, products.arena, reads.head * sizes.width)
+    let (width, arena, rows, n) = (sizes.width, products.arena, reads.rows, Int32(sizes.width))
     let mark = arena.mark
-    let (z, inner) = (Floats(reads.rows, width, arena), Floats(reads.rows, width, arena))
-    let deviations = normed(reads, into: z, products)
-    let gain = part(Self.gain, reads.head)
-    let slope = Softplus.slope(Double(values[Self.rate][reads.head]))
-    let (toGain, toBias) = (numbers[Self.gain] + place, numbers[Self.shiftOf] + place)
-    for row in 0..<reads.rows {
-      let (by, to, z) = (gradients.out.row(row), inner.row(row), z.row(row))
-      let (rate, share) = rate(reads, row)
-      let (query, read, mapped) = (
-        gradients.asked.row(row), gradients.mapped.row(row), reads.mapped.row(row)
-      )
+    let (shares, rates) = rates(reads, arena)
+    let (out, inner) = (Floats(rows, width, arena), Floats(rows, width, arena))
+    let normed = norm(rows, reads.asked, reads.head, into: out, products, less: (rates, reads.mapped))
+    let (toGain, toBias) = (arena.zeros(width), arena.zeros(width))
+    ck_layer_norm_backward(
+      Int32(rows), n, normed.products, n, part(Self.gain, reads.head), normed.stats, gradients.out.pointer,
+      Int32(gradients.out.stride), inner.pointer, n, 0, toGain, toBias)
+    give(toGain, toBias, reads.head, numbers)
+    let along = arena.zeros(rows)
+    ck_row_products(
+      Int32(rows), n, inner.pointer, n, reads.mapped.pointer, Int32(reads.mapped.stride), -1, along)
+    var byRate = 0.0
+    for row in 0..<rows {
+      let (by, to) = (gradients.out.row(row), inner.row(row))
+      let (query, read, rate) = (gradients.asked.row(row), gradients.mapped.row(row), rates[row])
       for j in 0..<width {
-        toGain[j] += Double(by[j] * z[j])
-        toBias[j] += Double(by[j])
         query[j] += by[j]
-        to[j] = gain[j] * by[j]
-      }
-      unnormalise(to, z, deviations[row])
-      var along: Float = 0
-      for j in 0..<width {
-        along -= to[j] * mapped[j]
         read[j] = -rate * to[j]
       }
-      numbers[Self.rate][reads.head] += Double(along * share) * slope
+      byRate += Double(along[row] * shares[row])
     }
-    giveInner(reads.rows, inner, of: reads.asked, reads.head, to: gradients.asked, numbers, products)
+    numbers[Self.rate][reads.head] += byRate * Softplus.slope(Double(values[Self.rate][reads.head]))
+    giveInner(rows, inner, of: reads.asked, reads.head, to: gradients.asked, numbers, products)
     arena.rewind(to: mark)
   }
 }
