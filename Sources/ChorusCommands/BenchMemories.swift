@@ -169,7 +169,7 @@ struct BenchMemories: ParsableCommand {
       default: throw ValidationError("a line names a pass: forward, both, or step and how often")
       }
       try StandardStreams.write(
-        Data("{\"seconds\":\(spent.wall),\"processor\":\(spent.processor)}\n".utf8))
+        "{\"seconds\":\(spent.wall),\"processor\":\(spent.processor)}\n".utf8)
     }
   }
 }

@@ -78,7 +78,7 @@ struct BenchScaling {
       }
       try table.finish()
       let picture = ScalingPicture(sweep: sweep, rows: rows).figure
-      try AtomicFile.write(Data(picture.svg(id: "scaling-\(sweep.rawValue)").utf8), to: name + ".svg")
+      try AtomicFile.write(picture.svg(id: "scaling-\(sweep.rawValue)").utf8, to: name + ".svg")
     }
   }
 

@@ -148,7 +148,7 @@ struct Explain: ParsableCommand {
         acceptance: acceptance)
         + "\nexecuted    \(megaflop) MFLOP as the code multiplies\(plan.requirements.rewind ? ", at the worst" : "")\n"
     }
-    try StandardStreams.write(Data(texts.joined(separator: "\n").utf8))
+    try StandardStreams.write(texts.joined(separator: "\n").utf8)
   }
 }
 

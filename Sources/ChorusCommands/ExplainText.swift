@@ -23,7 +23,7 @@ extension Explain {
     let costs = try templates.map { ($0, try model.cost($0, context: context, tokens: targets)) }
     switch format ?? (isatty(1) == 1 ? .text : .csv) {
     case .text:
-      try StandardStreams.write(Data(costs.map { words($0, $1) }.joined(separator: "\n").utf8))
+      try StandardStreams.write(costs.map { words($0, $1) }.joined(separator: "\n").utf8)
     case .csv: try write(costs, .csv)
     case .jsonl: try write(costs, .jsonl)
     }

@@ -19,12 +19,10 @@ struct LanguageOptions: ParsableArguments {
   /// The text in a file, or on standard input where the path is `-`.
   static func text(_ path: String) throws -> String {
     let name = path == "-" ? "standard input" : path
-    let bytes: Data
-    if path == "-" {
-      bytes = try FileHandle.standardInput.readToEnd() ?? Data()
-    } else {
-      bytes = Data(try RegularFile.read(path, limit: textLimit))
-    }
+    let bytes =
+      path == "-"
+      ? try FileHandle.standardInput.readToEnd().map { [UInt8]($0) } ?? []
+      : try RegularFile.read(path, limit: textLimit)
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw StorageError(
         .malformed, file: name, "is not UTF-8 at byte \(invalid(bytes)). Save the text as UTF-8.")
@@ -33,7 +31,7 @@ struct LanguageOptions: ParsableArguments {
   }
 
   /// Where the first byte is that no UTF-8 has there.
-  private static func invalid(_ bytes: Data) -> Int {
+  private static func invalid(_ bytes: [UInt8]) -> Int {
     var (decoder, place) = (Unicode.UTF8.ForwardParser(), 0)
     var rest = bytes.makeIterator()
     while true {

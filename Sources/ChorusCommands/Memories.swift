@@ -57,7 +57,7 @@ struct ListMemories: ParsableCommand {
     try reporting {
       guard let format = TableFormat(rawValue: format) else {
         let table = try self.format == "rules" ? MemoryRegistry.rules() : markdown()
-        return try StandardStreams.write(Data((table + "\n").utf8))
+        return try StandardStreams.write((table + "\n").utf8)
       }
       let writer = try RowWriter(columns: Self.columns, format: format, to: .standardOutput)
       for entry in MemoryRegistry.all { try writer.write(try cells(entry).map(\.cell)) }

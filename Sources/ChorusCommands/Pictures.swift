@@ -15,6 +15,6 @@ enum PictureFile {
   /// Writes the picture, whole or not at all.
   static func write(_ figure: Figure, title: String, to path: String) throws {
     let text = path.lowercased().hasSuffix(".html") ? Page(figure, title: title).html : figure.svg()
-    try AtomicFile.write(Data(text.utf8), to: path)
+    try AtomicFile.write(text.utf8, to: path)
   }
 }

@@ -63,7 +63,7 @@ extension Chorus {
       StandardStreams.say(quotable(text, arguments) + "\n")
       return code
     }
-    do throws(FileError) { try StandardStreams.write(Data((text + "\n").utf8)) } catch {
+    do throws(FileError) { try StandardStreams.write((text + "\n").utf8) } catch {
       return report(error)
     }
     return 0

@@ -157,7 +157,7 @@ struct Report: ParsableCommand {
       if let found = question.observations.found { common.say(found) }
       for word in question.observations.words { common.say("note: \(word.text)") }
       for note in content.joint.notes { common.say("note: \(note)") }
-      try AtomicFile.write(Data(content.page().html.utf8), to: output)
+      try AtomicFile.write(content.page().html.utf8, to: output)
     }
   }
 

@@ -50,7 +50,7 @@ extension Report {
       }
     for note in notes { common.say("note: \(note)") }
     let page = GroupReport(contents: contents, column: column, notes: notes, points: points.horizon).page
-    try AtomicFile.write(Data(page.html.utf8), to: output)
+    try AtomicFile.write(page.html.utf8, to: output)
   }
 }
 

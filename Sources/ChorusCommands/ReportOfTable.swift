@@ -89,7 +89,7 @@ extension Report {
       job: job, step: step, model: network, modelName: givenModel ?? network?.name ?? "", drawn: drawn,
       trust: trust,
       functional: functional, plan: template, seed: common.seed)
-    try AtomicFile.write(Data(content.page().html.utf8), to: output)
+    try AtomicFile.write(content.page().html.utf8, to: output)
   }
 
   /// What comes of a prediction of rows that are held out; nil where that is not asked for, or too few are left.

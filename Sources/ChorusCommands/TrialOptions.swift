@@ -218,7 +218,7 @@ struct TrialTable {
 
   func write(_ format: String, plot: String?) throws {
     if format == "markdown" {
-      try StandardStreams.write(Data(markdown.utf8))
+      try StandardStreams.write(markdown.utf8)
     } else {
       let writer = try RowWriter(
         columns: names, format: TableFormat(rawValue: format) ?? .csv, to: .standardOutput)
